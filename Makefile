@@ -1,0 +1,52 @@
+# `make demo` and `make test` set up all that they need in .venv. Wanted: make, and Python 3.11, 3.12 or 3.13.
+
+AIRFLOW_VERSION ?= 3.3.2
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-airflow-$(AIRFLOW_VERSION)
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test fast-test lint format constraints build clean
+
+help:  ## Say what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(READY)  ## Run an example DAG through a real Airflow, offline, and show what happened (KEEP=1: leave it open)
+	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
+
+test: $(READY) lint  ## Run the linters and all tests
+	$(BIN)/python -m pytest
+
+fast-test: $(READY)  ## Run the tests that need no whole Airflow
+	$(BIN)/python -m pytest -m "not standalone"
+
+lint: $(READY)  ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY)  ## Put style in order
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+constraints: $(READY)  ## Write .ci/constraints.txt anew, with the newest versions that fit
+	echo "apache-airflow==$(AIRFLOW_VERSION)" | $(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
+		--constraints /dev/stdin --all-extras --group dev --output-file .ci/constraints.txt pyproject.toml
+
+build: $(READY)  ## Build the wheel and the source distribution into dist/
+	$(BIN)/uv build
+
+clean:  ## Remove all that was made here
+	rm -rf .venv .demo dist .mypy_cache .pytest_cache .ruff_cache
+
+$(READY): pyproject.toml .ci/constraints.txt Makefile
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Say which one with PYTHON=..." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt \
+		"apache-airflow==$(AIRFLOW_VERSION)" --group dev --editable ".[emulator,pytest]"
+	@rm -f $(VENV)/.ready-*
+	@touch $@

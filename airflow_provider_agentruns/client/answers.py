@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What an answer of the service means: a result, or which error. Without I/O.
+
+An error here knows two things that decide what may happen next: ``resend``, whether the same request may be
+sent again without harm, and ``in_doubt``, whether the service may have carried it out all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pendulum
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from airflow_provider_agentruns.exceptions import (
+    AgentRunsAPIError,
+    AgentRunsConnectionError,
+    api_error_class,
+)
+from airflow_provider_agentruns.models import RunPage
+
+if TYPE_CHECKING:
+    import httpx
+
+    from airflow_provider_agentruns.client.requests import Request
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+#: Answers that a moment's patience may mend.
+_PASSING = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it came: status, headers (case-insensitive) and the whole body."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def date(self) -> pendulum.DateTime | None:
+        """When the service sent it, by the service's clock, to the second."""
+        return _http_date(self.headers.get("date", ""))
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the service asks to wait; None where it says nothing that makes sense."""
+        value = self.headers.get("retry-after", "").strip()
+        if value.isdecimal():
+            return float(value[:9])
+        moment = _http_date(value)
+        return max(0.0, (moment - pendulum.now("UTC")).total_seconds()) if moment else None
+
+    def json(self) -> Any:
+        """Return the body's JSON value; ValueError where it is none."""
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
+def read(request: Request[T], answer: Answer, redact: Callable[[str], str]) -> T:
+    """
+    Return what a request's answer holds.
+
+    :param redact: Takes the token out of a text, should the service ever send it back.
+    :raises AgentRunsAPIError: If the answer is an error, a redirect, or not what the contract says.
+    """
+    if not 200 <= answer.status_code < 300:
+        raise _error(request, answer, redact)
+    try:
+        return request.parse(answer)
+    except ValidationError as e:
+        # Without the values, which may be personal data.
+        first = e.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the answer"
+        problem = f"cannot be read: {where}: {first['msg']}"
+    except ValueError:
+        kind = answer.headers.get("content-type", "no content type")
+        problem = f"is not JSON ({kind}). Is the connection's base URL the service's, and not a proxy's page?"
+    raise AgentRunsAPIError(
+        answer.status_code,
+        [redact(f"what came {problem}")],
+        request.method,
+        request.path,
+        in_doubt=not request.repeatable,
+        resend=request.repeatable,
+    )
+
+
+def connection_error(
+    request: Request[Any], error: httpx.HTTPError, base_url: str, redact: Callable[[str], str]
+) -> AgentRunsConnectionError:
+    """
+    Say what became of a request that got no answer.
+
+    Where not even a connection came about, nothing was sent, and any request may be sent again. Otherwise
+    only one that is repeatable may; the fate of another is unknown.
+    """
+    import httpx
+
+    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    what = redact(str(error)) or "no details"
+    return AgentRunsConnectionError(
+        f"{request.method} {request.path}: {base_url} "
+        f"{'could not be reached' if unsent else 'gave no usable answer'} ({type(error).__name__}: {what})",
+        in_doubt=not unsent and not request.repeatable,
+        resend=unsent or request.repeatable,
+    )
+
+
+def model(kind: type[M]) -> Callable[[Answer], M]:
+    """Read the answer as one model."""
+    return lambda answer: kind.model_validate(answer.json())
+
+
+def items(kind: type[M]) -> Callable[[Answer], list[M]]:
+    """Read the answer's ``data`` array as models."""
+    several = TypeAdapter(list[kind])  # type: ignore[valid-type]
+
+    def parse(answer: Answer) -> list[M]:
+        document = answer.json()
+        data = document.get("data") if isinstance(document, dict) else document
+        return several.validate_python(data or [])
+
+    return parse
+
+
+def run_page(answer: Answer) -> RunPage:
+    """Read one page of runs, and when it was sent."""
+    page = RunPage.model_validate(answer.json())
+    page.served_at = answer.date
+    return page
+
+
+def _error(request: Request[Any], answer: Answer, redact: Callable[[str], str]) -> AgentRunsAPIError:
+    status = answer.status_code
+    if 300 <= status < 400:
+        to = answer.headers.get("location", "nowhere")
+        messages = [
+            f"a redirect to {to}, not followed: it would carry the token along. Correct the connection's base URL"
+        ]
+    else:
+        messages = _messages(answer)
+    passing = status in _PASSING
+    return api_error_class(status)(
+        status,
+        [redact(message) for message in messages],
+        request.method,
+        request.path,
+        retry_after=answer.retry_after,
+        # A 429 says that nothing was done. A failing gateway does not know what was done behind it.
+        in_doubt=status >= 500 and not request.repeatable,
+        resend=passing and (request.repeatable or status == 429),
+    )
+
+
+def _messages(answer: Answer) -> list[str]:
+    """Return the messages of the service's ``errors`` array, or say what came instead."""
+    try:
+        errors = answer.json()["errors"]
+        messages = [
+            f"{entry['message']} ({entry['parameter']})" if entry.get("parameter") else str(entry["message"])
+            for entry in errors
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        messages = []
+    if messages:
+        return messages
+    return [f"no error message ({answer.headers.get('content-type', 'no content type')})"]
+
+
+def _http_date(value: str) -> pendulum.DateTime | None:
+    try:
+        return pendulum.instance(parsedate_to_datetime(value))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every request that the service knows, described once and without I/O.
+
+Each function returns a :class:`Request`; a transport, sync or async, sends it and returns what ``parse``
+makes of the answer. Ids are percent-encoded into paths, and refused before that where they make no sense.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote
+
+from airflow_provider_agentruns.client.answers import Answer, items, model, run_page
+from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.models import (
+    Agent,
+    AgentRun,
+    Feedback,
+    Rating,
+    RunPage,
+    RunState,
+    RunStatus,
+    Thread,
+    ThreadPage,
+)
+
+T = TypeVar("T")
+
+#: What ``POST /v1/runs/{id}/resume`` is sent, unless the connection says otherwise: the service's reference
+#: does not give this body.
+DEFAULT_RESUME_BODY: dict[str, Any] = {"interrupt_id": "{interrupt_id}", "input": "{input}"}
+
+_LONGEST_ID = 200
+_LONGEST_COMMENT = 5000
+_UNRENDERED = re.compile(r"\{\{|\}\}|\{%")
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[T]):
+    """
+    One request, and how to read its answer.
+
+    :param method: The HTTP method.
+    :param path: The path below the base URL, percent-encoded.
+    :param parse: Makes the result of a 2xx answer.
+    :param params: The query.
+    :param body: What is sent as JSON.
+    :param repeatable: Whether it may be sent again when nobody knows what became of it. A GET may; a POST
+        that starts or answers something never.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    parse: Callable[[Answer], T]
+    params: dict[str, str | int] = field(default_factory=dict)
+    body: dict[str, Any] | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it twice does the same as sending it once."""
+        return self.method == "GET"
+
+
+def get_run(run_id: str, *, include_steps: bool = False) -> Request[AgentRun]:
+    """Read one run; ``include_steps`` costs the service a look-up."""
+    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", model(AgentRun), _include(include_steps))
+
+
+def get_run_status(run_id: str) -> Request[RunStatus]:
+    """Read a run's status alone: the same request, without the cost of reading a large output."""
+    return Request(
+        "GET", f"/v1/runs/{_id('run_id', run_id)}", lambda answer: RunState.model_validate_json(answer.body).status
+    )
+
+
+def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:
+    """
+    Read one page of the listing of runs.
+
+    :param page: From 1.
+    :param page_size: How many runs to ask for; the service may give fewer.
+    """
+    return Request("GET", "/v1/runs", run_page, _page(page, page_size))
+
+
+def create_run(
+    agent: str,
+    *,
+    business_id: str | None = None,
+    context_type: str | None = None,
+    context_id: str | None = None,
+    thread_id: str | None = None,
+) -> Request[AgentRun]:
+    """
+    Start a run.
+
+    :param agent: The agent's type, e.g. ``cip_orchestrator``.
+    :param business_id: Short for ``context_type="business"`` with this ``context_id``.
+    :param context_type: Kind of the resource to work on; goes with ``context_id``.
+    :param context_id: Which resource of that kind.
+    :param thread_id: Run inside this thread; then no context is needed.
+    :raises AgentRunsValueError: If the parts do not add up to a context.
+    """
+    check_context(business_id=business_id, context_type=context_type, context_id=context_id, thread_id=thread_id)
+    context = _context(business_id=business_id, context_type=context_type, context_id=context_id, thread_id=thread_id)
+    return Request("POST", "/v1/runs", model(AgentRun), body={"type": _text("agent", agent), **context})
+
+
+def resume_run(
+    run_id: str,
+    interrupt_id: str,
+    input: Any,  # noqa: A002 -- the service's own word
+    *,
+    include_steps: bool = False,
+    template: dict[str, Any] | None = None,
+) -> Request[AgentRun]:
+    """
+    Answer one pending interrupt.
+
+    :param input: Any JSON value: whatever the agent asked for.
+    :param template: The body to send, in which the strings ``{interrupt_id}`` and ``{input}`` are replaced.
+    :raises AgentRunsValueError: If ``input`` is no JSON value.
+    """
+    return Request(
+        "POST",
+        f"/v1/runs/{_id('run_id', run_id)}/resume",
+        model(AgentRun),
+        _include(include_steps),
+        fill_resume_body(template or DEFAULT_RESUME_BODY, _text("interrupt_id", interrupt_id), input),
+    )
+
+
+def stream_run(run_id: str) -> Request[None]:
+    """Follow a run's events; only a transport's ``stream`` can send this."""
+    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", lambda answer: None)
+
+
+def rate_artifact(run_id: str, artifact_id: str, rating: Rating | str, comment: str | None = None) -> Request[Feedback]:
+    """
+    Rate one artifact of a run.
+
+    :param rating: ``POSITIVE`` or ``NEGATIVE``.
+    :param comment: At most 5,000 characters.
+    """
+    if rating not in tuple(Rating):
+        raise AgentRunsValueError(f"rating must be POSITIVE or NEGATIVE, not {rating!r}")
+    if comment is not None and len(comment) > _LONGEST_COMMENT:
+        raise AgentRunsValueError(f"comment has {len(comment)} characters; at most {_LONGEST_COMMENT} fit")
+    body = {"rating": str(rating), "artifact_id": _text("artifact_id", artifact_id)}
+    if comment is not None:
+        body["comment"] = comment
+    return Request("POST", f"/v1/runs/{_id('run_id', run_id)}/feedback", model(Feedback), body=body)
+
+
+def list_agents() -> Request[list[Agent]]:
+    """Read the agents that the account may run."""
+    return Request("GET", "/v1/agents", items(Agent))
+
+
+def get_thread(thread_id: str) -> Request[Thread]:
+    """Read one thread."""
+    return Request("GET", f"/v1/threads/{_id('thread_id', thread_id)}", model(Thread))
+
+
+def list_threads(*, business_id: str | None = None, page: int = 1, page_size: int = 100) -> Request[ThreadPage]:
+    """Read one page of the listing of threads, of one business where ``business_id`` is given."""
+    params = _page(page, page_size) | _context(business_id=business_id)
+    return Request("GET", "/v1/threads", model(ThreadPage), params)
+
+
+def create_thread(
+    agent: str,
+    *,
+    business_id: str | None = None,
+    context_type: str | None = None,
+    context_id: str | None = None,
+) -> Request[Thread]:
+    """Open a thread for an agent, about one context."""
+    if business_id or context_type or context_id:
+        check_context(business_id=business_id, context_type=context_type, context_id=context_id)
+    context = _context(business_id=business_id, context_type=context_type, context_id=context_id)
+    return Request("POST", "/v1/threads", model(Thread), body={"type": _text("agent", agent), **context})
+
+
+def check_context(
+    *,
+    business_id: Any = None,
+    context_type: Any = None,
+    context_id: Any = None,
+    thread_id: Any = None,
+) -> None:
+    """
+    Refuse a context that the service would answer with 400.
+
+    :raises AgentRunsValueError: Naming the field that is missing or too much.
+    """
+    if bool(context_type) != bool(context_id):
+        missing, there = ("context_id", "context_type") if context_type else ("context_type", "context_id")
+        raise AgentRunsValueError(f"{there} is given without {missing}; they go together")
+    if business_id and context_id:
+        raise AgentRunsValueError("business_id is short for context_type and context_id: give one or the other")
+    if not (business_id or context_id or thread_id):
+        raise AgentRunsValueError(
+            "a run needs something to work on: give business_id, context_type with context_id, or thread_id"
+        )
+
+
+def fill_resume_body(template: dict[str, Any], interrupt_id: str, answer: Any) -> dict[str, Any]:
+    """
+    Put an answer into the body that ``POST /v1/runs/{id}/resume`` takes.
+
+    A string that is just ``{input}`` becomes the answer itself, whatever its JSON type; inside a longer
+    string, or as a key, the placeholders are replaced as text. What has been put in is not looked at again.
+    """
+    try:
+        as_json = json.dumps(answer, allow_nan=False, ensure_ascii=False)
+        as_json.encode()
+    except (TypeError, ValueError) as e:
+        raise AgentRunsValueError(f"input must be a JSON value: {e}") from None
+    as_text = answer if isinstance(answer, str) else as_json
+
+    def fill(part: Any) -> Any:
+        if part == "{input}":
+            return answer
+        if isinstance(part, str):
+            return _PLACEHOLDER.sub(lambda m: interrupt_id if m[1] == "interrupt_id" else as_text, part)
+        if isinstance(part, dict):
+            return {fill(key) if key != "{input}" else as_text: fill(value) for key, value in part.items()}
+        if isinstance(part, list):
+            return [fill(entry) for entry in part]
+        return part
+
+    filled: dict[str, Any] = fill(template)
+    return filled
+
+
+_PLACEHOLDER = re.compile(r"\{(interrupt_id|input)\}")
+
+
+def _id(name: str, value: object) -> str:
+    """Percent-encode an id for use as one segment of a path."""
+    text = _text(name, value)
+    if len(text) > _LONGEST_ID:
+        raise AgentRunsValueError(f"{name} has {len(text)} characters, which no id has")
+    if text in (".", "..") or not text.isprintable() or text != text.strip():
+        raise AgentRunsValueError(f"{name} is not an id: {text!r}")
+    return quote(text, safe="")
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise AgentRunsValueError(f"{name} must be a string, not {type(value).__name__}")
+    if not value.strip() or value == "None":
+        raise AgentRunsValueError(
+            f"{name} is {'None' if value else 'empty'}. Where it comes from another task's XCom: did that task run, "
+            "and push it?"
+        )
+    if _UNRENDERED.search(value):
+        raise AgentRunsValueError(f"{name} is a template that was not rendered: {value[:_LONGEST_ID]!r}")
+    return value
+
+
+def _include(steps: bool) -> dict[str, str | int]:
+    return {"include": "steps"} if steps else {}
+
+
+def _page(page: int, page_size: int) -> dict[str, str | int]:
+    if page_size < 1:
+        raise AgentRunsValueError(f"page_size must be at least 1, not {page_size}")
+    return {"page": page, "per_page": page_size}
+
+
+def _context(**fields: str | None) -> dict[str, Any]:
+    """Return the fields that are given; an empty one, as a template may give it, is none."""
+    return {name: _text(name, value) for name, value in fields.items() if value is not None and value != ""}

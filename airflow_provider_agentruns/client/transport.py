@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Sending requests: two thin transports over httpx, one sync and one async, that differ in nothing else.
+
+Neither follows a redirect, so that the token goes nowhere but to the base URL. An answer may take no more
+than the timeout and a fixed number of bytes, however slowly or endlessly it comes.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import AsyncIterator, Iterator
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+from httpx_sse import EventSource, ServerSentEvent, SSEError
+from tenacity import AsyncRetrying, Retrying
+
+from airflow_provider_agentruns import __version__
+from airflow_provider_agentruns.client import retrying
+from airflow_provider_agentruns.client.answers import Answer, connection_error, read
+from airflow_provider_agentruns.client.pacing import pacer_for
+from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConfigError, AgentRunsRateLimitError
+from airflow_provider_agentruns.models import RunEvent
+
+T = TypeVar("T")
+
+#: The largest answer that is read, in bytes.
+LARGEST_ANSWER = 256 * 1024 * 1024
+
+#: How long a stream may be silent, in seconds, before it counts as broken.
+STREAM_SILENCE = 600.0
+
+
+class _Transport:
+    """What both transports share: where to send, with which headers, and how to read what comes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._pacer = pacer_for(settings.account, settings.rate_limit)
+        self._policy = retrying.policy(settings.max_retries)
+
+    def _client_arguments(self) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "base_url": settings.base_url,
+            "headers": {
+                "Authorization": f"Bearer {settings.token.get_secret_value()}",
+                "Accept": "application/json",
+                "User-Agent": f"airflow-provider-agentruns/{__version__}",
+            },
+            "timeout": settings.timeout,
+            "verify": _ssl_context(settings.verify),
+            "proxy": settings.proxy,
+            "follow_redirects": False,
+        }
+
+    def _finish(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
+        answer = Answer(response.status_code, response.headers, body)
+        try:
+            return read(request, answer, self.settings.redact)
+        except AgentRunsRateLimitError as e:
+            # The whole account is over its limit, so that all who share this pacer have to pause.
+            self._pacer.hold(min(e.retry_after or 1.0, retrying.LONGEST_PAUSE))
+            raise
+
+    def _source(self, request: Request[None], response: httpx.Response) -> EventSource:
+        kind = self.settings.redact(response.headers.get("content-type", "no content type"))
+        if "text/event-stream" not in kind:
+            raise AgentRunsAPIError(
+                response.status_code, [f"{kind} instead of a stream of events"], request.method, request.path
+            )
+        return EventSource(response)
+
+    def _unanswered(self, request: Request[Any], error: httpx.HTTPError) -> Exception:
+        return connection_error(request, error, self.settings.base_url, self.settings.redact)
+
+
+class Transport(_Transport):
+    """Sends requests and waits for the answers."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._http = httpx.Client(**self._client_arguments())
+
+    def send(self, request: Request[T]) -> T:
+        """
+        Send a request, again where that helps and does no harm, and return what the answer holds.
+
+        :raises AgentRunsConnectionError: If the service could not be reached.
+        :raises AgentRunsAPIError: If it answered with anything but what was asked for.
+        """
+        result: T = Retrying(**self._policy)(self._send_once, request)
+        return result
+
+    def stream(self, request: Request[None]) -> Iterator[RunEvent]:
+        """Follow a stream of events until the service closes it. A cut is an error, not an end."""
+        time.sleep(self._pacer.reserve())
+        try:
+            with self._http.stream(request.method, request.path, **_STREAM) as response:
+                if response.status_code != 200:
+                    self._finish(request, response, response.read())
+                for event in self._source(request, response).iter_sse():
+                    yield _event(request, event)
+        except httpx.HTTPError as e:
+            raise self._unanswered(request, e) from None
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def _send_once(self, request: Request[T]) -> T:
+        time.sleep(self._pacer.reserve())
+        try:
+            with self._http.stream(request.method, request.path, params=request.params, json=request.body) as response:
+                body = _Body(self.settings.timeout)
+                for chunk in response.iter_bytes():
+                    body.add(chunk)
+        except httpx.HTTPError as e:
+            raise self._unanswered(request, e) from None
+        return self._finish(request, response, body.whole())
+
+    def __enter__(self) -> Transport:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncTransport(_Transport):
+    """The same as :class:`Transport`, for an event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._http = httpx.AsyncClient(**self._client_arguments())
+
+    async def send(self, request: Request[T]) -> T:
+        """Do as :meth:`Transport.send` does, without blocking."""
+        result: T = await AsyncRetrying(**self._policy)(self._send_once, request)
+        return result
+
+    async def stream(self, request: Request[None]) -> AsyncIterator[RunEvent]:
+        """Do as :meth:`Transport.stream` does, without blocking."""
+        await _sleep(self._pacer.reserve())
+        try:
+            async with self._http.stream(request.method, request.path, **_STREAM) as response:
+                if response.status_code != 200:
+                    self._finish(request, response, await response.aread())
+                async for event in self._source(request, response).aiter_sse():
+                    yield _event(request, event)
+        except httpx.HTTPError as e:
+            raise self._unanswered(request, e) from None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def _send_once(self, request: Request[T]) -> T:
+        await _sleep(self._pacer.reserve())
+        try:
+            async with self._http.stream(
+                request.method, request.path, params=request.params, json=request.body
+            ) as response:
+                body = _Body(self.settings.timeout)
+                async for chunk in response.aiter_bytes():
+                    body.add(chunk)
+        except httpx.HTTPError as e:
+            raise self._unanswered(request, e) from None
+        return self._finish(request, response, body.whole())
+
+    async def __aenter__(self) -> AsyncTransport:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class _Body:
+    """Collects an answer's body, and stops where it takes too long or too much."""
+
+    def __init__(self, timeout: float) -> None:
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+
+    def add(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > LARGEST_ANSWER:
+            raise httpx.ReadError(f"the answer is larger than {LARGEST_ANSWER} bytes")
+        if time.monotonic() > self._deadline:
+            raise httpx.ReadTimeout(f"the answer took longer than {self._timeout:g} s")
+
+    def whole(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+_STREAM: dict[str, Any] = {
+    "headers": {"Accept": "text/event-stream", "Cache-Control": "no-store"},
+    "timeout": httpx.Timeout(30.0, read=STREAM_SILENCE),
+}
+
+
+def _event(request: Request[None], event: ServerSentEvent) -> RunEvent:
+    try:
+        data = event.json() if event.data else {}
+        return RunEvent.model_validate({"type": event.event, **data})
+    except (ValueError, TypeError, SSEError):
+        raise AgentRunsAPIError(200, ["an event of the stream cannot be read"], request.method, request.path) from None
+
+
+async def _sleep(seconds: float) -> None:
+    import asyncio
+
+    # sleep(0) would give the loop away and come back for nothing.
+    if seconds > 0:
+        await asyncio.sleep(seconds)
+
+
+@lru_cache(maxsize=8)
+def _ssl_context(verify: bool | str) -> ssl.SSLContext | bool:
+    """Load the certificates once in a process: that takes some ten milliseconds, which would block a loop."""
+    if verify is False:
+        return False
+    if not isinstance(verify, str):
+        return httpx.create_ssl_context()
+    try:
+        return ssl.create_default_context(cafile=verify)
+    except OSError as e:
+        raise AgentRunsConfigError(f"verify (extra): no CA certificates can be read from {verify}: {e}") from None

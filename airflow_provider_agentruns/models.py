@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the service sends, as pydantic models. Free of Airflow and of I/O.
+
+The models are lenient on purpose: a wait of hours must not fail because a field that nobody reads came as
+null. Fields that the service adds later are kept and given back by ``model_dump()``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any
+
+import pendulum
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PlainSerializer,
+    PlainValidator,
+    PrivateAttr,
+    model_validator,
+)
+
+log = logging.getLogger(__name__)
+
+
+class RunStatus(StrEnum):
+    """
+    Status of a run.
+
+    A status that this version does not know parses too: it becomes a member of its own, counts as not
+    finished, and is warned about once in each process.
+    """
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    ERROR = "error"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has ended and can never change its status again."""
+        return self in (RunStatus.COMPLETED, RunStatus.ERROR)
+
+    @classmethod
+    def _missing_(cls, value: object) -> RunStatus | None:
+        if not isinstance(value, str):
+            return None
+        log.warning("The service sent the run status %.100r, which is new to us: taken as not finished", value)
+        member = str.__new__(cls, value)
+        member._name_ = value.upper()
+        member._value_ = value
+        # Known from now on, so that the warning comes once.
+        cls._value2member_map_[value] = member
+        return member
+
+
+class Rating(StrEnum):
+    """A person's verdict on an artifact."""
+
+    POSITIVE = "POSITIVE"
+    NEGATIVE = "NEGATIVE"
+
+
+def _instant(value: object) -> pendulum.DateTime:
+    if isinstance(value, pendulum.DateTime):
+        return value
+    if isinstance(value, str):
+        parsed = pendulum.parse(value, strict=True)
+        if isinstance(parsed, pendulum.DateTime):
+            return parsed
+    raise ValueError("should be an ISO 8601 instant such as 2026-01-31T12:00:00Z")
+
+
+#: A moment as a pendulum ``DateTime`` with its time zone; ISO 8601 in JSON.
+Instant = Annotated[
+    pendulum.DateTime,
+    PlainValidator(_instant),
+    PlainSerializer(lambda moment: moment.isoformat().replace("+00:00", "Z"), when_used="json"),
+]
+
+_NullIsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
+
+
+class ServiceModel(BaseModel):
+    """Base of all models: unknown fields are kept, and a repr shows no personal data."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show what identifies the thing; its content may be personal data and does not belong in a log."""
+        for name in ("id", "type", "status", "agent"):
+            value = getattr(self, name, None)
+            if isinstance(value, str):
+                yield name, str(value)
+
+    __str__ = BaseModel.__repr__
+
+
+class Requester(ServiceModel):
+    """Who started a run; ``email`` is null for an account."""
+
+    id: str
+    name: str | None = None
+    email: str | None = None
+
+
+class Source(ServiceModel):
+    """Where a statement in an artifact comes from."""
+
+    url: str
+    source_name: str | None = None
+    source_tier: str | None = None
+    source_type: str | None = None
+
+
+class Artifact(ServiceModel):
+    """One result of a run, e.g. of type ``cip_summary``; ``confidence`` is a label such as ``high``."""
+
+    title: str | None = None
+    type: str | None = None
+    confidence: str | None = None
+    summary: str | None = None
+    sources: Annotated[list[Source], _NullIsEmptyList] = []
+
+
+class Output(ServiceModel):
+    """The envelope of a completed run's artifacts."""
+
+    artifacts: Annotated[list[Artifact], _NullIsEmptyList] = []
+
+
+class Interrupt(ServiceModel):
+    """
+    A question to a person that a run waits with.
+
+    The shape of ``value`` depends on the agent that asks. Usually it is an object with ``agent``, ``label``
+    and ``artifacts``; an orchestrator's has ``type`` ``combined_proposal`` and ``proposals``.
+    """
+
+    id: str
+    agent: str | None = None
+    value: Any = None
+
+    @property
+    def label(self) -> str:
+        """The question in the agent's words; those of its proposals, or the id, where it has none."""
+        return _label(self.value) or f"interrupt {self.id}"
+
+
+def _label(value: Any) -> str:
+    if not isinstance(value, dict):
+        return ""
+    if label := value.get("label"):
+        return str(label)
+    proposals = value.get("proposals")
+    return "; ".join(filter(None, map(_label, proposals))) if isinstance(proposals, list) else ""
+
+
+class Step(ServiceModel):
+    """One step of a run; ``label`` is for people, ``steps`` are those inside it."""
+
+    id: str
+    run_id: str | None = None
+    agent: str | None = None
+    type: str | None = None
+    name: str | None = None
+    label: str | None = None
+    parent_step_id: str | None = None
+    status: str | None = None
+    started_at: Instant | None = None
+    completed_at: Instant | None = None
+    steps: Annotated[list[Step], _NullIsEmptyList] = []
+    result: dict[str, Any] | None = None
+    artifacts: Annotated[list[Artifact], _NullIsEmptyList] = []
+
+    def walk(self) -> Iterator[Step]:
+        """Yield this step and all inside it, outermost first."""
+        pending = [self]
+        while pending:
+            step = pending.pop()
+            yield step
+            pending.extend(reversed(step.steps))
+
+
+class AgentRun(ServiceModel):
+    """
+    One piece of an agent's work.
+
+    ``output`` is there only once the run is completed, ``interrupts`` only while it is interrupted, and
+    ``steps`` only where they were asked for.
+    """
+
+    id: str
+    status: RunStatus
+    created_at: Instant | None = None
+    updated_at: Instant | None = None
+    thread_id: str | None = None
+    agent: str | None = None
+    requester: Requester | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    output: Output | None = None
+    interrupts: Annotated[list[Interrupt], _NullIsEmptyList] = []
+    steps: list[Step] | None = None
+
+    _raw_output: dict[str, Any] | None = PrivateAttr(default=None)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_raw_output(cls, data: Any, handler: ModelWrapValidatorHandler[AgentRun]) -> AgentRun:
+        run = handler(data)
+        if isinstance(data, dict):
+            run._raw_output = data.get("output")
+        return run
+
+    @property
+    def raw_output(self) -> dict[str, Any] | None:
+        """The output as the service sent it: every field, in the order in which it came."""
+        return self._raw_output
+
+    def pending(self, interrupt_id: str) -> Interrupt | None:
+        """Return the pending interrupt with that id, or None where it is not pending."""
+        return next((interrupt for interrupt in self.interrupts if interrupt.id == interrupt_id), None)
+
+
+class RunState(BaseModel):
+    """As much of a run as a wait needs: the rest, which may be large, is skipped while the JSON is read."""
+
+    status: RunStatus
+
+
+class RunPage(ServiceModel):
+    """
+    One page of the listing of runs.
+
+    ``served_at`` is when the service sent it, by the service's own clock (the HTTP Date header, to the second).
+    """
+
+    has_more: bool = False
+    total_count: int | None = None
+    data: Annotated[list[AgentRun], _NullIsEmptyList] = []
+    served_at: Instant | None = None
+
+
+class RunEvent(ServiceModel):
+    """One event of a run's stream, in AG-UI form: ``RUN_STARTED``, ``STATE_SNAPSHOT``, ``RUN_FINISHED``, ..."""
+
+    type: str
+    run_id: str | None = None
+    snapshot: Any = None
+
+
+class Feedback(ServiceModel):
+    """A rating as the service recorded it."""
+
+    id: str
+    run_id: str | None = None
+    rating: str
+    artifact_id: str | None = None
+    comment: str | None = None
+    superseded_prior: bool | None = None
+    created_at: Instant | None = None
+
+
+class Thread(ServiceModel):
+    """A conversation that runs take place in."""
+
+    id: str
+    status: RunStatus | None = None
+    created_at: Instant | None = None
+    updated_at: Instant | None = None
+    metadata: dict[str, Any] | None = None
+    requester: dict[str, Any] | None = None
+    steps: list[Step] | None = None
+
+
+class ThreadPage(ServiceModel):
+    """One page of the listing of threads."""
+
+    has_more: bool = False
+    data: Annotated[list[Thread], _NullIsEmptyList] = []
+
+
+class Agent(ServiceModel):
+    """An agent that the account may run; ``type`` is what starts it."""
+
+    id: str
+    type: str
+    name: str | None = None
+    description: str | None = None
+    created_at: Instant | None = None
+    updated_at: Instant | None = None

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run's status means to a task that waits for it, and what is said about it. Free of Airflow and I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_agentruns.exceptions import (
+    AgentRunFailedError,
+    AgentRunInterruptedError,
+    AgentRunsValueError,
+)
+
+if TYPE_CHECKING:
+    # Building the models takes longer than all else here, and Airflow imports this whenever it parses a DAG file.
+    from airflow_provider_agentruns.models import AgentRun, Step
+
+#: Statuses that can be waited for; each is one that a run stays in by itself.
+AWAITABLE = ("completed", "interrupted", "error")
+
+_QUESTIONS_SHOWN = 10
+_QUESTION_LENGTH = 300
+
+
+def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: bool = False) -> bool:
+    """
+    Say whether a wait is over.
+
+    :param run: The run; with its steps where it ended as ``error``.
+    :param wait_for: The awaited statuses.
+    :param fail_on_interrupt: Whether an interrupt that is not awaited ends the wait as a failure.
+    :raises AgentRunFailedError: If the run has ended, and not as awaited.
+    :raises AgentRunInterruptedError: If it is interrupted, and that counts as a failure.
+    """
+    if run.status in wait_for:
+        return True
+    if run.status == "error":
+        raise AgentRunFailedError(describe_failure(run))
+    if run.status.finished:
+        raise AgentRunFailedError(
+            f"Agent run {run.id} is {run.status}, and can no longer become {' or '.join(wait_for)}"
+        )
+    if run.status == "interrupted" and fail_on_interrupt:
+        raise AgentRunInterruptedError(
+            f"Agent run {run.id} waits for a person: {describe_questions(run)}. Answer with AgentRunReviewOperator or "
+            'AgentRunResumeOperator, or set on_interrupt="wait" where somebody answers elsewhere'
+        )
+    return False
+
+
+def summary(run: AgentRun) -> dict[str, Any]:
+    """Return what a sensor hands on: plain JSON values, without output."""
+    return {
+        "run_id": run.id,
+        "status": str(run.status),
+        "agent": run.agent,
+        "thread_id": run.thread_id,
+        "interrupts": [
+            {"id": interrupt.id, "agent": interrupt.agent, "value": interrupt.value} for interrupt in run.interrupts
+        ],
+    }
+
+
+def output_envelope(run: AgentRun, artifact_type: str | None = None) -> dict[str, Any]:
+    """
+    Return a completed run's output as the service sent it.
+
+    :param artifact_type: Only the artifacts of this type; the envelope's other fields stay.
+    """
+    envelope = run.raw_output if run.raw_output is not None else {"artifacts": []}
+    if artifact_type is None:
+        return envelope
+    artifacts = [
+        artifact
+        for artifact in envelope.get("artifacts") or ()
+        if isinstance(artifact, dict) and artifact.get("type") == artifact_type
+    ]
+    return {**envelope, "artifacts": artifacts}
+
+
+def describe_failure(run: AgentRun) -> str:
+    """Say that a run ended as ``error``, and at which step."""
+    steps = [step for root in run.steps or () for step in root.walk()]
+    # The innermost is where it happened; those around it fail because of it.
+    failing = [step for step in steps if step.status == "error" or step.type == "error"]
+    where = f"at the step {_name(failing[-1])}" if failing else "and the service names no failing step"
+    who = f" of {run.agent}" if run.agent else ""
+    return f"Agent run {run.id}{who} ended in error {where}"
+
+
+def describe_questions(run: AgentRun) -> str:
+    """List the questions that a run waits with, each with the interrupt's id."""
+    shown = [
+        f"{interrupt.label[:_QUESTION_LENGTH]!r} (interrupt {interrupt.id})"
+        for interrupt in run.interrupts[:_QUESTIONS_SHOWN]
+    ]
+    if (more := len(run.interrupts) - _QUESTIONS_SHOWN) > 0:
+        shown.append(f"and {more} more")
+    return ", ".join(shown) or "the service shows no question yet"
+
+
+def check_wait_for(wait_for: Collection[str], *, may_be_empty: bool = False) -> tuple[str, ...]:
+    """
+    Return the awaited statuses as plain strings.
+
+    :raises AgentRunsValueError: If one is none that a run can be waited for to reach.
+    """
+    statuses = (wait_for,) if isinstance(wait_for, str) else tuple(wait_for)
+    if wrong := [status for status in statuses if status not in AWAITABLE]:
+        raise AgentRunsValueError(f"wait_for takes {', '.join(AWAITABLE)}; not {', '.join(map(repr, wrong))}")
+    if not statuses and not may_be_empty:
+        raise AgentRunsValueError(f"wait_for is empty; it takes {', '.join(AWAITABLE)}")
+    return tuple(map(str, statuses))
+
+
+def _name(step: Step) -> str:
+    label = step.label or step.name or step.id
+    return f"{label!r} ({step.name})" if step.name and step.name != label else repr(label)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Answering an interrupt once, although workers die and answers get lost.
+
+An answer is sent only while the run shows the very question as pending. That it is about to be sent is
+written into the task's memory first, with digests of question and answer. After any doubt the run is read
+again: a question that is still there was not answered, one that is gone was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.exceptions import (
+    AgentRunConflictError,
+    AgentRunInterruptGoneError,
+    AgentRunsError,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.exactly_once.memory import Log, Memory, Send
+    from airflow_provider_agentruns.models import AgentRun, Interrupt
+
+_KEY = "agent_run_answer"
+
+#: Pauses between looks at a run that may have taken the answer, in seconds. A request that was cut off may
+#: still be at work in the service, and is given the time to show before anything is sent again.
+_LOOKS = (0.5, 1.5, 3.0)
+
+#: How often an answer whose fate is unknown is sent, if the run goes on showing the question.
+_MOST_SENDINGS = 3
+
+
+def answer_once(
+    run_id: str,
+    interrupt_id: str,
+    answer: Any,
+    *,
+    send: Send,
+    memory: Memory | None,
+    resume_body: dict[str, Any],
+    log: Log,
+    sleep: Callable[[float], None] = time.sleep,
+) -> AgentRun:
+    """
+    Answer one pending interrupt, and return the run as it is after that.
+
+    :param answer: Any JSON value.
+    :param memory: What outlives a try; None on Airflow before 3.3. Then an interrupt that is gone when a
+        later try begins counts as answered by somebody else.
+    :param resume_body: The connection's template of what is sent.
+    :param sleep: Pauses for some seconds.
+    :raises AgentRunInterruptGoneError: If the interrupt is not pending, and not through an answer of this task.
+    :raises AgentRunConflictError: If somebody else answered it in the very moment.
+    """
+    request = {"run_id": run_id, "interrupt_id": interrupt_id, "input": answer, "template": resume_body}
+    # What cannot be sent is refused before anything is read or written.
+    requests.resume_run(**request)
+
+    run: AgentRun = send(requests.get_run, run_id)
+    question = run.pending(interrupt_id)
+    sent = _earlier(memory, run_id, interrupt_id)
+    if question is None:
+        return _gone(run, interrupt_id, answer, sent, log)
+    about = _digest(question.value)
+    if sent and sent["question"] != about:
+        raise AgentRunInterruptGoneError(
+            run_id,
+            f"Interrupt {interrupt_id!r} of agent run {run_id} asks something else now than when an earlier try of "
+            "this task answered it. Nothing was sent: the answer was not meant for this question",
+        )
+    if memory:
+        note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": about, "answer": _digest(answer)}
+        memory.set(_KEY, note)
+
+    for sending in range(1, _MOST_SENDINGS + 1):
+        try:
+            run = send(requests.resume_run, **request)
+        except AgentRunConflictError:
+            # Of two sendings the first may have arrived late: then the second meets this.
+            if sending > 1 and not _still_asked(run := send(requests.get_run, run_id), interrupt_id, about):
+                log.info("Interrupt %s of agent run %s had taken the answer before", interrupt_id, run_id)
+                return run
+            raise
+        except AgentRunsError as e:
+            if not e.in_doubt:
+                raise
+            log.warning("It is unknown whether the answer was taken (%s): reading the run", e)
+            for pause in _LOOKS:
+                sleep(pause)
+                run = send(requests.get_run, run_id)
+                if not _still_asked(run, interrupt_id, about):
+                    log.info("Interrupt %s of agent run %s is not pending any more: answer taken", interrupt_id, run_id)
+                    return run
+            if sending == _MOST_SENDINGS:
+                raise
+            log.info("Interrupt %s of agent run %s is still pending: sending again", interrupt_id, run_id)
+        else:
+            break
+    log.info("Interrupt %s of agent run %s is answered; the run is %s", interrupt_id, run_id, run.status)
+    return run
+
+
+def _earlier(memory: Memory | None, run_id: str, interrupt_id: str) -> dict[str, Any] | None:
+    """Return the note of an earlier try that was about to answer this interrupt."""
+    note = memory.get(_KEY) if memory else None
+    ours = note and note["run_id"] == run_id and note["interrupt_id"] == interrupt_id
+    return note if ours else None
+
+
+def _gone(run: AgentRun, interrupt_id: str, answer: Any, sent: dict[str, Any] | None, log: Log) -> AgentRun:
+    """Decide about an interrupt that is not pending: answered by this task before, or not ours to answer."""
+    if sent and sent["answer"] == _digest(answer):
+        log.info(
+            "An earlier try of this task sent this answer to interrupt %s of agent run %s, which is no longer pending: "
+            "it is not sent again",
+            interrupt_id,
+            run.id,
+        )
+        return run
+    pending = ", ".join(repr(interrupt.id) for interrupt in run.interrupts) or "none"
+    why = "an earlier try of this task gave it another answer" if sent else "somebody else may have answered it"
+    raise AgentRunInterruptGoneError(
+        run.id,
+        f"Interrupt {interrupt_id!r} of agent run {run.id} is not pending: {why}. Nothing was sent. The run is "
+        f"{run.status}; pending interrupts: {pending}",
+    )
+
+
+def _still_asked(run: AgentRun, interrupt_id: str, about: str) -> bool:
+    """Whether the same question is pending; an agent may use an id again for its next one."""
+    interrupt: Interrupt | None = run.pending(interrupt_id)
+    return interrupt is not None and _digest(interrupt.value) == about
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Starting a run once, although workers die and answers get lost, and the service knows no idempotency key.
+
+Before the POST, the intent to start is written into the task's memory, and after it the run's id. A later try
+that finds the id has its run. One that finds only the intent cannot know whether a run was started, and looks
+for it among the newest runs before it starts another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import pendulum
+
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.exactly_once.finding import find_started
+from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.exactly_once.memory import Attempt, Log, Memory, Send
+    from airflow_provider_agentruns.models import AgentRun
+
+_KEY = "agent_run_start"
+
+#: For how long, in seconds, a run that the service has taken may need to show in the listing.
+_SETTLES_IN = 8.0
+
+#: Pause between two looks for it, in seconds.
+_BETWEEN_LOOKS = 2.0
+
+#: How long after the intent a request can still arrive: pacing, retries before it was sent, its own timeout.
+_LONGEST_ON_ITS_WAY = pendulum.duration(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Which run is wanted: the arguments of ``POST /v1/runs``."""
+
+    agent: str
+    business_id: str | None = None
+    context_type: str | None = None
+    context_id: str | None = None
+    thread_id: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one wanted run from another, without keeping the arguments themselves."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """
+    A run, and how it came to be this task's.
+
+    :param run: The run as the service just showed it; None where an earlier try is known to have started it.
+    :param fresh: Whether it was started just now, so that the service may not show it everywhere yet.
+    """
+
+    run_id: str
+    run: AgentRun | None
+    fresh: bool
+
+
+def start_once(
+    start: Start,
+    *,
+    send: Send,
+    memory: Memory | None,
+    attempt: Attempt,
+    log: Log,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Started:
+    """
+    Start a run, or find the one that an earlier try of the same task started.
+
+    :param memory: What outlives a try; None on Airflow before 3.3. Then every later try counts as in doubt.
+    :param sleep: Pauses for some seconds.
+    :raises AgentRunStartInDoubtError: If several runs could be the one that an earlier request started.
+    """
+    note = memory.get(_KEY) if memory else None
+    in_doubt_since: pendulum.DateTime | None = None
+    until: pendulum.DateTime | None = None
+    if note and note["start"] != start.fingerprint:
+        log.warning(
+            "An earlier try was to start a run with other arguments (run %s): it is left alone, and one is started",
+            note.get("run_id", "unknown"),
+        )
+    elif note and (run_id := note.get("run_id")):
+        if note["series"] == attempt.series or _goes_on(run_id, send, log):
+            log.info("Agent run %s was started by an earlier try of this task: no other one is started", run_id)
+            return Started(run_id, None, fresh=False)
+        log.info("Agent run %s of before the task was cleared has ended: a new one is started", run_id)
+    elif note:
+        in_doubt_since = pendulum.DateTime.fromisoformat(note["since"])
+        until = in_doubt_since + _LONGEST_ON_ITS_WAY
+    elif memory is None and attempt.number > 1:
+        in_doubt_since = attempt.first_possible
+
+    if in_doubt_since is not None:
+        log.info("An earlier try may have started a run of %s: looking for it before starting one", start.agent)
+        if run := _find(start, in_doubt_since, until, send, log, sleep):
+            return _remember(run, start, memory, attempt, log, "was started by an earlier try of this task")
+        log.info("No such run is there: one is started")
+    return _start(start, send, memory, attempt, log, sleep)
+
+
+def _start(
+    start: Start, send: Send, memory: Memory | None, attempt: Attempt, log: Log, sleep: Callable[[float], None]
+) -> Started:
+    since = pendulum.now("UTC")
+    if memory:
+        note = {"start": start.fingerprint, "series": attempt.series, "since": since.isoformat()}
+        memory.set(_KEY, note)
+    try:
+        run = _post(start, send)
+    except AgentRunsError as e:
+        if not e.in_doubt:
+            raise
+        log.warning("It is unknown whether a run was started (%s): looking for it", e)
+        sleep(_BETWEEN_LOOKS)
+        if found := _find(start, since, None, send, log, sleep):
+            return _remember(found, start, memory, attempt, log, "was started although its answer was lost")
+        log.info("No run of %s has come up: the request did not arrive, and is sent again", start.agent)
+        # Once. Should its fate be unknown as well, it is for the next try to look again.
+        run = _post(start, send)
+    return _remember(run, start, memory, attempt, log, "started", fresh=True)
+
+
+def _post(start: Start, send: Send) -> AgentRun:
+    run: AgentRun = send(requests.create_run, **asdict(start))
+    return run
+
+
+def _find(
+    start: Start,
+    since: pendulum.DateTime,
+    until: pendulum.DateTime | None,
+    send: Send,
+    log: Log,
+    sleep: Callable[[float], None],
+) -> AgentRun | None:
+    """Look for the run until one that was started at ``since`` would have shown."""
+    while True:
+        run = find_started(start, since=since, until=until, send=send, log=log)
+        if run or (pendulum.now("UTC") - since).total_seconds() > _SETTLES_IN:
+            return run
+        sleep(_BETWEEN_LOOKS)
+
+
+def _remember(
+    run: AgentRun, start: Start, memory: Memory | None, attempt: Attempt, log: Log, how: str, *, fresh: bool = False
+) -> Started:
+    if memory:
+        memory.set(_KEY, {"start": start.fingerprint, "series": attempt.series, "run_id": run.id})
+    log.info("Agent run %s (%s) %s", run.id, start.agent, how)
+    return Started(run.id, run, fresh)
+
+
+def _goes_on(run_id: str, send: Send, log: Log) -> bool:
+    """Whether a run of before the task was cleared is still at work: then clearing asks for no second one."""
+    try:
+        run: AgentRun = send(requests.get_run, run_id)
+    except AgentRunNotFoundError:
+        log.warning("Agent run %s of before the task was cleared is unknown to the service", run_id)
+        return False
+    return not run.status.finished

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operators: start a run and wait for it, get a run's output, answer what a run asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_agentruns.exceptions import AgentRunsValueError, AgentRunTimeoutError
+from airflow_provider_agentruns.outcomes import check_wait_for, has_reached, output_envelope, summary
+from airflow_provider_agentruns.waiting import (
+    MAY_BE_MISSING,
+    AgentRunTask,
+    check_run_id,
+    check_seconds,
+    trigger_error,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, XComArg
+
+    from airflow_provider_agentruns.exactly_once.memory import Attempt, Memory
+    from airflow_provider_agentruns.models import AgentRun
+
+_RUN_ID_KEY = "run_id"
+
+
+class _WaitingOperator(AgentRunTask):
+    """
+    An operator that waits for a run of its own accord.
+
+    :param wait_for: The awaited statuses.
+    :param on_interrupt: What an interrupt that is not awaited means: ``fail``, or ``wait`` on.
+    :param poll_interval: Seconds between two looks at the run.
+    :param timeout: Seconds, or a ``timedelta``, after which the wait is given up; None for never.
+    """
+
+    def __init__(
+        self,
+        *,
+        wait_for: Collection[str] | str,
+        on_interrupt: Literal["fail", "wait"],
+        poll_interval: timedelta | float,
+        timeout: timedelta | float | None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.wait_for = check_wait_for(wait_for, may_be_empty=True)
+        if on_interrupt not in ("fail", "wait"):
+            raise AgentRunsValueError(f'on_interrupt should be "fail" or "wait", not {on_interrupt!r}')
+        self.on_interrupt = on_interrupt
+        self.poll_interval = check_seconds("poll_interval", poll_interval) or 0.0
+        self.timeout = check_seconds("timeout", timeout)
+
+    def reached(self, run: AgentRun) -> bool:
+        """Say whether there is nothing to wait for any more; raise where it cannot come."""
+        return not self.wait_for or has_reached(run, self.wait_for, fail_on_interrupt=self.on_interrupt == "fail")
+
+    def wait(
+        self,
+        run_id: str,
+        run: AgentRun | None = None,
+        *,
+        fresh: bool = False,
+        event: dict[str, Any] | None = None,
+        deadline: float | None = None,
+    ) -> AgentRun:
+        """
+        Return the run once it has reached an awaited status; defer meanwhile where that is wanted.
+
+        :param run: The run as it was just seen, where it was.
+        :param fresh: Whether it was started just now, so that the service may not show it yet.
+        :param event: What a trigger fired.
+        :param deadline: When the wait ends, in seconds since 1970; None if it begins here.
+        """
+        if deadline is None and self.timeout is not None:
+            deadline = time.time() + self.timeout
+        missing_until = time.time() + MAY_BE_MISSING if fresh else None
+        error = trigger_error(event)
+        looked = False
+        while True:
+            run = run or self.look(run_id, patient=looked, missing_until=missing_until)
+            if run and self.reached(run):
+                return run
+            if error:
+                raise error
+            if self.deferrable:
+                self.defer_for(
+                    run_id,
+                    {*self.wait_for, "interrupted"} if self.on_interrupt == "fail" else self.wait_for,
+                    poll_interval=self.poll_interval,
+                    deadline=deadline,
+                    missing_until=missing_until,
+                )
+            pause = max(0.1, self.poll_interval)
+            if deadline is not None:
+                if (remaining := deadline - time.time()) <= 0:
+                    raise AgentRunTimeoutError(
+                        f"Agent run {run_id} is {run.status if run else 'out of sight'} after the timeout of "
+                        f"{self.timeout:g} s. The run itself goes on"
+                    )
+                pause = min(pause, remaining)
+            time.sleep(pause)
+            looked, run = True, None
+
+
+class AgentRunOutputOperator(_WaitingOperator):
+    """
+    Gets the output of a run, waiting for its end where needed.
+
+    Its XCom value is the output envelope ``{"artifacts": [...]}`` as the service sent it, with all fields.
+
+    :param run_id: The run's id; a template, or another task's output. (templated)
+    :param artifact_type: Only the artifacts of this type, e.g. ``cip_summary``. (templated)
+    :param wait: Whether to wait for a run that is not completed yet, or to fail then.
+    :param on_interrupt: What a run means that asks a person something: ``fail`` the task, or ``wait`` on, since
+        somebody answers elsewhere.
+    :param poll_interval: Seconds between two looks at the run.
+    :param timeout: Seconds, or a ``timedelta``, after which the wait is given up; None for never.
+    :param agentruns_conn_id: The Airflow connection. (templated)
+    :param deferrable: Whether to wait in the triggerer, so that no worker is held.
+    :raises AgentRunFailedError: If the run ended as ``error``; the message names the failing step.
+    :raises AgentRunInterruptedError: If the run asks something and ``on_interrupt`` is ``fail``.
+    :raises AgentRunTimeoutError: If ``timeout`` has passed, or the run is not completed and ``wait`` is off.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "artifact_type", "agentruns_conn_id")
+
+    def __init__(
+        self,
+        *,
+        run_id: str | XComArg,
+        artifact_type: str | None = None,
+        wait: bool = True,
+        on_interrupt: Literal["fail", "wait"] = "fail",
+        poll_interval: timedelta | float = 5.0,
+        timeout: timedelta | float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_run_id(run_id)
+        super().__init__(
+            wait_for="completed", on_interrupt=on_interrupt, poll_interval=poll_interval, timeout=timeout, **kwargs
+        )
+        self.run_id = run_id
+        self.artifact_type = artifact_type
+        self.wait_for_end = wait
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the output; defer first where it is not there yet."""
+        run_id = str(self.run_id)
+        with self.at_work():
+            run = self.look(run_id)
+            if run and not self.wait_for_end and not self.reached(run):
+                raise AgentRunTimeoutError(f"Agent run {run_id} is {run.status}, and this task was told not to wait")
+            return self._output(self.wait(run_id, run))
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], deadline: float | None = None
+    ) -> dict[str, Any]:
+        """Return the output of the run that the trigger has seen end."""
+        with self.at_work():
+            return self._output(self.wait(str(self.run_id), event=event, deadline=deadline))
+
+    def _output(self, run: AgentRun) -> dict[str, Any]:
+        output = output_envelope(run, self.artifact_type)
+        if self.artifact_type and not output["artifacts"]:
+            self.log.warning("Agent run %s has no artifact of type %s", run.id, self.artifact_type)
+        return output
+
+
+class AgentRunOperator(_WaitingOperator):
+    """
+    Starts a run, and waits for it.
+
+    A try that finds that an earlier one has started the run goes on waiting for that run; none is started
+    twice, also where a worker died or an answer got lost. Clearing the task starts a new run once the old one
+    has ended.
+
+    Its XCom value is the output envelope, as of :class:`AgentRunOutputOperator`; where the wait ends with
+    another status than an awaited ``completed``, it is what :class:`AgentRunSensor` gives. The run's id is in XCom
+    under ``run_id`` as soon as the run exists.
+
+    :param agent: The agent's type, e.g. ``cip_orchestrator``. (templated)
+    :param business_id: Short for ``context_type="business"`` with this ``context_id``. (templated)
+    :param context_type: Kind of the resource to work on; goes with ``context_id``. (templated)
+    :param context_id: Which resource of that kind. (templated)
+    :param thread_id: Run inside this thread; then no context is needed. (templated)
+    :param wait_for: One or more of ``completed``, ``interrupted`` and ``error``; none at all to start the run
+        and not wait.
+    :param on_interrupt: What an interrupt that is not awaited means: ``fail`` the task, or ``wait`` on, since
+        somebody answers elsewhere.
+    :param poll_interval: Seconds between two looks at the run.
+    :param timeout: Seconds, or a ``timedelta``, after which the wait is given up; None for never.
+    :param agentruns_conn_id: The Airflow connection. (templated)
+    :param deferrable: Whether to wait in the triggerer, so that no worker is held.
+    :raises AgentRunFailedError: If the run ended as ``error``; the message names the failing step.
+    :raises AgentRunInterruptedError: If the run asks something and ``on_interrupt`` is ``fail``.
+    :raises AgentRunTimeoutError: If ``timeout`` has passed.
+    :raises AgentRunStartInDoubtError: If it cannot be told which of several runs an earlier try has started.
+    """
+
+    template_fields: Sequence[str] = (
+        "agent",
+        "business_id",
+        "context_type",
+        "context_id",
+        "thread_id",
+        "agentruns_conn_id",
+    )
+
+    def __init__(
+        self,
+        *,
+        agent: str | XComArg,
+        business_id: str | XComArg | None = None,
+        context_type: str | None = None,
+        context_id: str | XComArg | None = None,
+        thread_id: str | XComArg | None = None,
+        wait_for: Collection[str] | str = ("completed",),
+        on_interrupt: Literal["fail", "wait"] = "fail",
+        poll_interval: timedelta | float = 5.0,
+        timeout: timedelta | float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            wait_for=wait_for, on_interrupt=on_interrupt, poll_interval=poll_interval, timeout=timeout, **kwargs
+        )
+        self.agent = agent
+        self.business_id = business_id
+        self.context_type = context_type
+        self.context_id = context_id
+        self.thread_id = thread_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Start the run or find it, then wait for it."""
+        from airflow_provider_agentruns.exactly_once.starting import Start, start_once
+
+        with self.at_work():
+            started = start_once(
+                Start(
+                    agent=str(self.agent),
+                    business_id=_text(self.business_id),
+                    context_type=_text(self.context_type),
+                    context_id=_text(self.context_id),
+                    thread_id=_text(self.thread_id),
+                ),
+                send=self.hook.send,
+                memory=_memory(context),
+                attempt=_attempt(context),
+                log=self.log,
+            )
+            context["ti"].xcom_push(key=_RUN_ID_KEY, value=started.run_id)
+            return self._result(self.wait(started.run_id, started.run, fresh=started.fresh))
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], deadline: float | None = None
+    ) -> dict[str, Any]:
+        """Return what the run came to that the trigger has seen change."""
+        with self.at_work():
+            return self._result(self.wait(event["run_id"], event=event, deadline=deadline))
+
+    def _result(self, run: AgentRun) -> dict[str, Any]:
+        return output_envelope(run) if run.status == "completed" and "completed" in self.wait_for else summary(run)
+
+
+class AgentRunResumeOperator(_WaitingOperator):
+    """
+    Answers one pending interrupt of a run, exactly once.
+
+    An interrupt that is not pending is reported and never answered: somebody else may have answered it. After
+    any doubt, such as a worker that died or an answer that got lost, the run is read to see whether that very
+    question is still open before anything is sent again.
+
+    Its XCom value is ``{"run_id", "status", "interrupt_id"}``.
+
+    :param run_id: The run's id; a template, or another task's output. (templated)
+    :param interrupt_id: Which of its pending interrupts. (templated)
+    :param input: What the agent asked for: any JSON value. (templated)
+    :param wait_for: Statuses to wait for after the answer, of ``completed``, ``interrupted`` and ``error``. By
+        default the task ends when the answer is taken.
+    :param poll_interval: Seconds between two looks at the run.
+    :param timeout: Seconds, or a ``timedelta``, after which the wait is given up; None for never.
+    :param agentruns_conn_id: The Airflow connection. (templated)
+    :param deferrable: Whether to wait in the triggerer, so that no worker is held.
+    :raises AgentRunConflictError: If the interrupt is not pending, or somebody else answered it just now.
+    :raises AgentRunInvalidRequestError: If the agent does not take this input.
+    :raises AgentRunFailedError: If the run ended as ``error`` while it was waited for.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "interrupt_id", "input", "agentruns_conn_id")
+
+    def __init__(
+        self,
+        *,
+        run_id: str | XComArg,
+        interrupt_id: str | XComArg,
+        input: Any,  # noqa: A002 -- the service's own word
+        wait_for: Collection[str] | str = (),
+        poll_interval: timedelta | float = 5.0,
+        timeout: timedelta | float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_run_id(run_id)
+        super().__init__(wait_for=wait_for, on_interrupt="wait", poll_interval=poll_interval, timeout=timeout, **kwargs)
+        self.run_id = run_id
+        self.interrupt_id = interrupt_id
+        self.input = input
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Answer, unless an earlier try has; then wait, where that is wanted."""
+        from airflow_provider_agentruns.exactly_once.answering import answer_once
+
+        run_id = str(self.run_id)
+        with self.at_work():
+            settings = self.hook.settings
+            self.run_page = settings.run_page(run_id)
+            run = answer_once(
+                run_id,
+                str(self.interrupt_id),
+                self.input,
+                send=self.hook.send,
+                memory=_memory(context),
+                resume_body=settings.resume_body,
+                log=self.log,
+            )
+            return self._result(self.wait(run_id, run))
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], deadline: float | None = None
+    ) -> dict[str, Any]:
+        """Return what became of the run after the answer."""
+        with self.at_work():
+            return self._result(self.wait(str(self.run_id), event=event, deadline=deadline))
+
+    def _result(self, run: AgentRun) -> dict[str, Any]:
+        return {"run_id": run.id, "status": str(run.status), "interrupt_id": str(self.interrupt_id)}
+
+
+def _text(value: object) -> str | None:
+    """Return what a template gave, as text; an empty one stands for none."""
+    return None if value is None or value == "" else str(value)
+
+
+def _memory(context: Context) -> Memory | None:
+    """Return what outlives a try: Airflow's task state store, which there is since 3.3."""
+    return context.get("task_state_store")
+
+
+def _attempt(context: Context) -> Attempt:
+    import pendulum
+
+    from airflow_provider_agentruns.exactly_once.memory import Attempt
+
+    ti, dag_run = context["ti"], context["dag_run"]
+    return Attempt(
+        number=ti.try_number,
+        series=ti.max_tries,
+        first_possible=pendulum.instance(dag_run.start_date or dag_run.run_after),
+    )

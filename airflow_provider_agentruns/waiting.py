@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the sensor and the operators share: a run to look at, to wait for with or without a worker, to link to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_agentruns.exceptions import (
+    AgentRunNotFoundError,
+    AgentRunsError,
+    AgentRunsValueError,
+    AgentRunTimeoutError,
+)
+from airflow_provider_agentruns.links.agent_run import AgentRunLink
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+    from airflow_provider_agentruns.models import AgentRun
+
+#: How long a run that was started just now may be unknown to the service, in seconds.
+MAY_BE_MISSING = 60.0
+
+#: The trigger ends a wait in time by itself. Should no triggerer run, the scheduler does, this many seconds later.
+_TRIGGER_GRACE = 60.0
+
+
+class AgentRunTask(BaseOperator):
+    """
+    A task that has to do with one agent run.
+
+    :param agentruns_conn_id: The Airflow connection.
+    :param deferrable: Whether to wait in the triggerer, so that no worker is held. By default what Airflow's
+        configuration says in ``[operators] default_deferrable``.
+    """
+
+    ui_color = "#e8e4f3"
+    operator_extra_links = (AgentRunLink(),)
+
+    #: URL of the run's page, once the run is known and the connection says where its page is.
+    run_page: str = ""
+
+    def __init__(
+        self, *, agentruns_conn_id: str = "agentruns_default", deferrable: bool | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agentruns_conn_id = agentruns_conn_id
+        self.deferrable = _default_deferrable() if deferrable is None else deferrable
+
+    @cached_property
+    def hook(self) -> AgentRunHook:
+        """The hook over this task's connection."""
+        # Not with the module, which Airflow imports whenever it parses a DAG file.
+        from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+
+        return AgentRunHook(self.agentruns_conn_id)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Tell Airflow which errors are final, and leave no connection open."""
+        from airflow_provider_agentruns.hooks.task_errors import task_errors
+
+        try:
+            with task_errors():
+                yield
+        finally:
+            self.hook.close()
+
+    def look(self, run_id: str, *, patient: bool = False, missing_until: float | None = None) -> AgentRun | None:
+        """
+        Read the run; with its steps where it ended as ``error``, and only then.
+
+        :param patient: Whether a service that does not answer is a reason to look again later. It is for who
+            has been waiting, and no reason for who has just begun: then a wrong host shows at once.
+        :param missing_until: Until when, in seconds since 1970, a run that the service does not know counts as
+            not there yet.
+        :return: The run, or None where it cannot be seen for the moment.
+        """
+        self.run_page = self.hook.settings.run_page(run_id)
+        try:
+            run = self.hook.get_run(run_id)
+        except AgentRunsError as e:
+            may_appear = isinstance(e, AgentRunNotFoundError) and time.time() < (missing_until or 0)
+            if not (may_appear or (patient and e.retryable)):
+                raise
+            self.log.warning("Cannot look at agent run %s, and go on waiting: %s", run_id, e)
+            return None
+        self.log.info("Agent run %s is %s", run_id, run.status)
+        if run.status == "error":
+            try:
+                return self.hook.get_run(run_id, include_steps=True)
+            except AgentRunsError as e:
+                self.log.warning("Cannot read the steps of agent run %s, to name the failing one: %s", run_id, e)
+        return run
+
+    def defer_for(
+        self,
+        run_id: str,
+        wait_for: Collection[str],
+        *,
+        poll_interval: float,
+        deadline: float | None,
+        missing_until: float | None = None,
+    ) -> NoReturn:
+        """
+        Hand the wait to the triggerer, which wakes ``execute_complete``.
+
+        :param deadline: When the wait ends, in seconds since 1970; None for never. ``execute_complete`` gets it
+            back, since the wait may have to go on after it.
+        """
+        from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
+
+        self.defer(
+            trigger=AgentRunTrigger(
+                run_id=run_id,
+                agentruns_conn_id=self.agentruns_conn_id,
+                wait_for=[str(status) for status in wait_for],
+                poll_interval=poll_interval,
+                end_time=deadline,
+                missing_until=missing_until,
+            ),
+            method_name="execute_complete",
+            kwargs={"deadline": deadline},
+            timeout=None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + _TRIGGER_GRACE),
+        )
+
+
+def trigger_error(event: dict[str, Any] | None) -> AgentRunsError | None:
+    """
+    Return the error that a trigger's event tells of, or None where it tells of none.
+
+    Who is woken has read the run since, so that nearly every error shows there by itself. What is left is a
+    time that is up, and what only the triggerer meets.
+    """
+    if not event or "error" not in event:
+        return None
+    if event["error"] == AgentRunTimeoutError.__name__:
+        return AgentRunTimeoutError(event["message"])
+    return AgentRunsError(
+        f"The triggerer cannot look at agent run {event['run_id']}, although this worker can. It says "
+        f"{event['error']}: {event['message']}"
+    )
+
+
+def check_run_id(run_id: Any) -> None:
+    """
+    Refuse, when the DAG is made, what can be no run's id; a template or another task's output may become one.
+
+    :raises AgentRunsValueError: If it is None or an empty string.
+    """
+    if run_id is None or (isinstance(run_id, str) and not run_id.strip()):
+        raise AgentRunsValueError(
+            f"run_id is {run_id!r}: give a run's id, a template, or another task's output, such as "
+            'my_agent_run.output["run_id"]'
+        )
+
+
+def check_seconds(name: str, value: timedelta | float | None) -> float | None:
+    """
+    Return a span of time in seconds.
+
+    :raises AgentRunsValueError: If it is negative, or not a number.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise AgentRunsValueError(f"{name} should be a number of seconds or a timedelta, not {value!r}")
+    return float(seconds)
+
+
+def _default_deferrable() -> bool:
+    from airflow.configuration import conf
+
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole Airflow (scheduler, triggerer, DAG processor, API server) on this machine, and its REST API."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+
+from tests.support.airflow_home import airflow_environment
+
+T = TypeVar("T")
+
+_READY_IN = 300.0
+
+
+class Standalone:
+    """
+    ``airflow standalone`` as a context manager.
+
+    :param home: Airflow's home; its ``standalone.log`` has what all components say.
+    :param dags: The folder of DAG files.
+    :param environment: More environment variables, such as connections.
+    """
+
+    def __init__(self, home: Path, dags: Path, environment: dict[str, str] | None = None) -> None:
+        self.home = home
+        self.log_file = home / "standalone.log"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {
+            **os.environ,
+            **airflow_environment(home, dags),
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__API__WORKERS": "1",
+            **(environment or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._http = httpx.Client(base_url=self.url, timeout=30.0, trust_env=False)
+
+    def __enter__(self) -> Standalone:
+        self.home.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "airflow", "standalone"],
+                env=self._environment,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End all processes of this Airflow."""
+        if self._process is None:
+            return
+        parent = psutil.Process(self._process.pid)
+        family = [*parent.children(recursive=True), parent]
+        for process in family:
+            _signal(process.terminate)
+        _, alive = psutil.wait_procs(family, timeout=10)
+        for process in alive:
+            _signal(process.kill)
+        self._process.wait()
+        self._process = None
+        self._http.close()
+
+    # The REST API
+
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
+        """Call Airflow's REST API below ``/api/v2``, and return the answer's JSON."""
+        answer = self._http.request(method, f"/api/v2{path}", **arguments)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def start_dag(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Start a DAG run, once the DAG has been parsed, and return its id."""
+        self.wait_for(lambda: self._http.get(f"/api/v2/dags/{dag_id}").status_code == 200, f"the DAG {dag_id}", 120)
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
+        return str(run["dag_run_id"])
+
+    def dag_run_state(self, dag_id: str, run_id: str) -> str:
+        """Return the state of a DAG run."""
+        return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def wait_for_dag(self, dag_id: str, run_id: str, *, seconds: float = 180) -> str:
+        """Wait for the end of a DAG run, and return its state."""
+        self.wait_for(
+            lambda: self.dag_run_state(dag_id, run_id) in ("success", "failed"),
+            f"the end of {dag_id} {run_id}",
+            seconds,
+        )
+        return self.dag_run_state(dag_id, run_id)
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return all task instances of a DAG run."""
+        found = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
+        return list(found["task_instances"])
+
+    def task_instance(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
+        """Return one task instance."""
+        return next(
+            ti
+            for ti in self.task_instances(dag_id, run_id)
+            if ti["task_id"] == task_id and ti["map_index"] == map_index
+        )
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Return one XCom value."""
+        entry = self.call(
+            "GET",
+            f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}",
+            params={"map_index": map_index, "deserialize": True},
+        )
+        return entry["value"]
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
+        """Return the log of one try of a task, a line for each event."""
+        answer = self.call(
+            "GET",
+            f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}",
+            params={"map_index": map_index, "full_content": True},
+            headers={"Accept": "application/json"},
+        )
+        return "\n".join(str(line.get("event", line)) if isinstance(line, dict) else line for line in answer["content"])
+
+    def wait_for(self, condition: Callable[[], T], what: str, seconds: float = 60) -> T:
+        """Return what the condition gives as soon as that is something."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := condition():
+                return found
+            if self._process is not None and self._process.poll() is not None:
+                break
+            time.sleep(0.3)
+        tail = self.log_file.read_text(errors="replace")[-4000:]
+        raise TimeoutError(f"Airflow did not come to {what} within {seconds:g} s. Its log ends with:\n{tail}")
+
+    def _wait_until_ready(self) -> None:
+        self.wait_for(self._healthy, "be ready", _READY_IN)
+        token = self._http.get("/auth/token").json()["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def _healthy(self) -> bool:
+        try:
+            health = self._http.get("/api/v2/monitor/health").json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        return all(health[part]["status"] == "healthy" for part in ("scheduler", "triggerer", "dag_processor"))
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _signal(send: Callable[[], None]) -> None:
+    try:
+        send()
+    except psutil.NoSuchProcess:
+        return

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -22,6 +23,9 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     PrivateAttr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
@@ -70,9 +74,11 @@ def _instant(value: object) -> pendulum.DateTime:
     if isinstance(value, pendulum.DateTime):
         return value
     if isinstance(value, str):
-        parsed = pendulum.parse(value, strict=True)
-        if isinstance(parsed, pendulum.DateTime):
-            return parsed
+        # Its own error would quote the value, which may be anything.
+        with suppress(ValueError, OverflowError):
+            parsed = pendulum.parse(value, strict=True)
+            if isinstance(parsed, pendulum.DateTime):
+                return parsed
     raise ValueError("should be an ISO 8601 instant such as 2026-01-31T12:00:00Z")
 
 
@@ -83,7 +89,19 @@ Instant = Annotated[
     PlainSerializer(lambda moment: moment.isoformat().replace("+00:00", "Z"), when_used="json"),
 ]
 
+
+def _or_as_sent(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return value
+
+
+#: What only people read. Should the service send something else than text, it is kept as it came.
+Text = Annotated[str | None, WrapValidator(_or_as_sent)]
+
 _NullIsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
+_NullIsFalse = BeforeValidator(lambda value: False if value is None else value)
 
 
 class ServiceModel(BaseModel):
@@ -104,28 +122,28 @@ class ServiceModel(BaseModel):
 class Requester(ServiceModel):
     """Who started a run; ``email`` is null for an account."""
 
-    id: str
-    name: str | None = None
-    email: str | None = None
+    id: str | None = None
+    name: Text = None
+    email: Text = None
 
 
 class Source(ServiceModel):
     """Where a statement in an artifact comes from."""
 
-    url: str
-    source_name: str | None = None
-    source_tier: str | None = None
-    source_type: str | None = None
+    url: Text = None
+    source_name: Text = None
+    source_tier: Text = None
+    source_type: Text = None
 
 
 class Artifact(ServiceModel):
     """One result of a run, e.g. of type ``cip_summary``; ``confidence`` is a label such as ``high``."""
 
-    title: str | None = None
-    type: str | None = None
-    confidence: str | None = None
-    summary: str | None = None
-    sources: Annotated[list[Source], _NullIsEmptyList] = []
+    title: Text = None
+    type: Text = None
+    confidence: Text = None
+    summary: Text = None
+    sources: Annotated[list[Source], _NullIsEmptyList, WrapValidator(_or_as_sent)] = []
 
 
 class Output(ServiceModel):
@@ -164,18 +182,18 @@ def _label(value: Any) -> str:
 class Step(ServiceModel):
     """One step of a run; ``label`` is for people, ``steps`` are those inside it."""
 
-    id: str
+    id: str | None = None
     run_id: str | None = None
     agent: str | None = None
-    type: str | None = None
-    name: str | None = None
-    label: str | None = None
+    type: Text = None
+    name: Text = None
+    label: Text = None
     parent_step_id: str | None = None
     status: str | None = None
     started_at: Instant | None = None
     completed_at: Instant | None = None
     steps: Annotated[list[Step], _NullIsEmptyList] = []
-    result: dict[str, Any] | None = None
+    result: Any = None
     artifacts: Annotated[list[Artifact], _NullIsEmptyList] = []
 
     def walk(self) -> Iterator[Step]:
@@ -241,7 +259,7 @@ class RunPage(ServiceModel):
     ``served_at`` is when the service sent it, by the service's own clock (the HTTP Date header, to the second).
     """
 
-    has_more: bool = False
+    has_more: Annotated[bool, _NullIsFalse] = False
     total_count: int | None = None
     data: Annotated[list[AgentRun], _NullIsEmptyList] = []
     served_at: Instant | None = None
@@ -262,7 +280,7 @@ class Feedback(ServiceModel):
     run_id: str | None = None
     rating: str
     artifact_id: str | None = None
-    comment: str | None = None
+    comment: Text = None
     superseded_prior: bool | None = None
     created_at: Instant | None = None
 
@@ -282,7 +300,7 @@ class Thread(ServiceModel):
 class ThreadPage(ServiceModel):
     """One page of the listing of threads."""
 
-    has_more: bool = False
+    has_more: Annotated[bool, _NullIsFalse] = False
     data: Annotated[list[Thread], _NullIsEmptyList] = []
 
 
@@ -291,7 +309,7 @@ class Agent(ServiceModel):
 
     id: str
     type: str
-    name: str | None = None
-    description: str | None = None
+    name: Text = None
+    description: Text = None
     created_at: Instant | None = None
     updated_at: Instant | None = None

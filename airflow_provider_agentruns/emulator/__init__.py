@@ -11,9 +11,10 @@ What is where, from the inside out:
 - ``scripts`` -- the words that an agent's script is written in
 - ``agents``, ``cip`` -- the built-in agents
 - ``runs``, ``steps``, ``engine`` -- a run: what has happened in it, and what drives its script
-- ``service`` -- all the state, without HTTP; ``threads`` and ``ratings`` are parts of it
-- ``bodies``, ``routes``, ``streaming``, ``guard``, ``app`` -- HTTP
-- ``server`` -- a web server in a thread of its own
+- ``service`` -- all the state, without HTTP; ``threads``, ``ratings``, ``catalog``, ``history`` are parts of it
+- ``checks``, ``problems`` -- what it refuses
+- ``bodies``, ``routes``, ``streaming``, ``guard``, ``errors``, ``app`` -- HTTP
+- ``recording``, ``server`` -- a web server in a thread of its own
 
 Importing this package imports none of that, and needs neither starlette nor uvicorn.
 """

@@ -160,7 +160,7 @@ class ScriptedServer:
         self._closing = threading.Event()
         self._sockets: set[socket.socket] = set()
         self._server = _Server(("127.0.0.1", 0), self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.002,), daemon=True)
 
     @property
     def port(self) -> int:
@@ -204,6 +204,7 @@ class ScriptedServer:
         with self._lock:
             self.connections += 1
             self._sockets.add(connection)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             # The client may go at any time, as some tests mean it to.
             with contextlib.suppress(OSError):

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every operation of the contract, and every way in which it refuses."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from airflow_provider_agentruns.emulator.checks import AUDITED_BUSINESS_ID
+from airflow_provider_agentruns.emulator.server import Emulator
+from tests.emulator.conftest import Clock
+from tests.emulator.contract import BUSINESS_ID, CONTRACT, Client, error_of
+
+UNKNOWN = str(uuid4())
+BUSINESS = {"business_id": BUSINESS_ID}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "parameter"),
+    [
+        ({"type": "instant"}, 400, None),
+        ({"type": "instant", "context_type": "business"}, 400, "context_id"),
+        ({"type": "instant", "context_id": BUSINESS_ID}, 400, "context_type"),
+        ({"type": "instant", **BUSINESS, "context_type": "person", "context_id": UNKNOWN}, 400, "context_id"),
+        ({"type": "nobody", "business_id": BUSINESS_ID}, 404, "type"),
+        ({"type": "instant", "thread_id": UNKNOWN}, 404, "thread_id"),
+        ({"business_id": BUSINESS_ID}, 422, "type"),
+        ({"type": 1, "business_id": BUSINESS_ID}, 422, "type"),
+        ({"type": "instant", "business_id": 1}, 422, "business_id"),
+        ({"type": "instant", "business_id": ""}, 422, "business_id"),
+        ({"type": "instant", "context_type": [], "context_id": BUSINESS_ID}, 422, "context_type"),
+        ({"type": "instant", "thread_id": None}, 422, "thread_id"),
+        ({"type": "instant", "business_id": AUDITED_BUSINESS_ID}, 422, "business_id"),
+        ({"type": "instant", "context_type": "business", "context_id": AUDITED_BUSINESS_ID}, 422, "business_id"),
+        ([], 422, None),
+    ],
+)  # fmt: skip
+def test_a_run_is_refused(client: Client, body: Any, status: int, parameter: str | None) -> None:
+    before = client.get("/v1/runs").json()["total_count"]
+    assert error_of(client.post("/v1/runs", json=body), status).get("parameter") == parameter
+    assert client.get("/v1/runs").json()["total_count"] == before
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b'{"type": NaN}', b'{"type": 1e999}', b'{"type": "\\ud800"}', b"[" * 100_000]
+)
+def test_a_body_that_is_not_json_is_refused(client: Client, body: bytes) -> None:
+    error_of(client.post("/v1/runs", content=body), 400)
+
+
+def test_a_context_may_be_given_in_two_ways_that_agree(client: Client) -> None:
+    client.start("instant", business_id=BUSINESS_ID, context_type="business", context_id=BUSINESS_ID)
+    client.start("instant", context_type="person", context_id=UNKNOWN)
+
+
+def test_runs_in_a_thread(client: Client, clock: Clock) -> None:
+    thread = client.post("/v1/threads", json={"type": "slow", "business_id": BUSINESS_ID}).json()
+    assert client.get(f"/v1/threads/{thread['id']}").json()["steps"] == []
+    run = client.start("slow", thread_id=thread["id"])
+    assert run["thread_id"] == thread["id"]
+    running = client.get(f"/v1/threads/{thread['id']}").json()
+    assert running["status"] == "running"
+    clock.forward(6)
+    done = client.get(f"/v1/threads/{thread['id']}").json()
+    assert done["status"] == "completed"
+    assert done["updated_at"] > running["updated_at"]
+    assert done["steps"][-1]["type"] == "output"
+    assert client.start("fails", thread_id=thread["id"])["thread_id"] == thread["id"]
+    clock.forward(6)
+    assert client.get(f"/v1/threads/{thread['id']}").json()["status"] == "error"
+
+
+def test_a_run_without_a_thread_gets_one(client: Client) -> None:
+    run = client.start("instant")
+    assert client.get(f"/v1/threads/{run['thread_id']}").json()["metadata"]["context_id"] == BUSINESS_ID
+
+
+def test_a_thread_about_a_business_in_audit_runs_nothing(client: Client) -> None:
+    thread = client.post("/v1/threads", json={"type": "instant", "business_id": AUDITED_BUSINESS_ID}).json()
+    error_of(client.post("/v1/runs", json={"type": "instant", "thread_id": thread["id"]}), 422)
+
+
+def test_threads_are_refused(client: Client) -> None:
+    assert error_of(client.post("/v1/threads", json={"type": "nobody"}), 404)["parameter"] == "type"
+    assert error_of(client.post("/v1/threads", json={}), 422)["parameter"] == "type"
+    error_of(client.post("/v1/threads", json={"type": "instant", "context_type": "business"}), 400)
+    error_of(client.post("/v1/threads", content=b"?"), 400)
+
+
+def test_threads_of_one_business(client: Client) -> None:
+    business = str(uuid4())
+    ids = [client.start("instant", business_id=business)["thread_id"] for _ in range(3)]
+    listed = client.get("/v1/threads", params={"business_id": business, "per_page": 2}).json()
+    assert [thread["id"] for thread in listed["data"]] == [ids[2], ids[1]]
+    assert (listed["has_more"], listed["total_count"]) == (True, 3)
+    assert client.get("/v1/threads", params={"business_id": UNKNOWN}).json()["data"] == []
+    assert client.get("/v1/threads").json()["total_count"] > 3
+
+
+@pytest.mark.parametrize("path", ["/v1/runs/{}", "/v1/runs/{}/stream", "/v1/threads/{}", "/v1/agents/{}"])
+@pytest.mark.parametrize("unknown", [UNKNOWN, "1", "a b", "%20"])
+def test_nothing_has_that_id(client: Client, path: str, unknown: str) -> None:
+    error_of(client.get(path.format(unknown)), 404)
+
+
+def test_what_is_posted_to_a_run_that_is_not_there(client: Client) -> None:
+    error_of(client.resume(UNKNOWN, "int_1", "approve"), 404)
+    error_of(client.post(f"/v1/runs/{UNKNOWN}/feedback", json={}), 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "parameter"),
+    [
+        ({"input": "approve"}, "interrupt_id"),
+        ({"interrupt_id": 1, "input": "approve"}, "interrupt_id"),
+        ({"interrupt_id": "here"}, "input"),
+        ({"interrupt_id": "here", "input": None}, "input"),
+        ("approve", None),
+    ],
+)
+def test_an_answer_is_refused(client: Client, clock: Clock, body: Any, parameter: str | None) -> None:
+    run_id = client.start("needs_approval")["id"]
+    clock.forward(1)
+    [interrupt] = client.run(run_id)["interrupts"]
+    if isinstance(body, dict) and body.get("interrupt_id") == "here":
+        body = {**body, "interrupt_id": interrupt["id"]}
+    assert error_of(client.post(f"/v1/runs/{run_id}/resume", json=body), 422).get("parameter") == parameter
+    assert client.run(run_id)["interrupts"] == [interrupt]
+
+
+def test_an_answer_comes_too_early_twice_or_too_late(emulator: Emulator, client: Client, clock: Clock) -> None:
+    run_id = client.start("needs_approval")["id"]
+    error_of(client.resume(run_id, "int_1", "approve"), 409)
+    clock.forward(1)
+    [interrupt] = client.run(run_id)["interrupts"]
+    error_of(client.resume(run_id, "int_1", "approve"), 409)
+    assert client.resume(run_id, interrupt["id"], "approve").status_code == 200
+    error_of(client.resume(run_id, interrupt["id"], "approve"), 409)
+    clock.forward(1)
+    assert "completed" in error_of(client.resume(run_id, interrupt["id"], "approve"), 409)["message"]
+    [taken] = [answer for answer in emulator.service.answers if answer.run_id == run_id]
+    assert (taken.interrupt_id, taken.input) == (interrupt["id"], "approve")
+
+
+def test_steps_come_only_when_asked_for(client: Client, clock: Clock) -> None:
+    run_id = client.start("needs_approval")["id"]
+    clock.forward(1)
+    assert "steps" not in client.get(f"/v1/runs/{run_id}").json()
+    assert "steps" not in client.get(f"/v1/runs/{run_id}?include=stepsister").json()
+    run = client.get(f"/v1/runs/{run_id}?include=cost,steps").json()
+    assert run["steps"]
+    body = {"interrupt_id": run["interrupts"][0]["id"], "input": "approve"}
+    assert client.post(f"/v1/runs/{run_id}/resume?include=steps", json=body).json()["steps"]
+
+
+def test_an_artifact_is_rated(client: Client) -> None:
+    run = client.start("instant")
+    body = {"rating": "POSITIVE", "artifact_id": run["output"]["artifacts"][0]["id"]}
+    first = client.post(f"/v1/runs/{run['id']}/feedback", json=body)
+    assert first.status_code == 201
+    assert (first.json()["superseded_prior"], first.json()["comment"]) == (False, None)
+    again = client.post(f"/v1/runs/{run['id']}/feedback", json={**body, "rating": "NEGATIVE", "comment": "Wrong"})
+    assert (again.json()["superseded_prior"], again.json()["comment"]) == (True, "Wrong")
+    assert again.json()["id"] != first.json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("change", "parameter"),
+    [
+        ({"rating": "GOOD"}, "rating"),
+        ({"rating": None}, "rating"),
+        ({"artifact_id": ""}, "artifact_id"),
+        ({"artifact_id": "int_1"}, "artifact_id"),
+        ({"artifact_id": UNKNOWN}, "artifact_id"),
+        ({"comment": "x" * 5001}, "comment"),
+        ({"comment": 1}, "comment"),
+    ],
+)
+def test_a_rating_is_refused(client: Client, change: dict[str, Any], parameter: str) -> None:
+    run = client.start("instant")
+    body = {"rating": "POSITIVE", "artifact_id": run["output"]["artifacts"][0]["id"], "comment": "x" * 5000}
+    refused = client.post(f"/v1/runs/{run['id']}/feedback", json=body | change)
+    assert error_of(refused, 422)["parameter"] == parameter
+    missing = {name: value for name, value in body.items() if name not in change}
+    if parameter != "comment":
+        assert error_of(client.post(f"/v1/runs/{run['id']}/feedback", json=missing), 422)["parameter"] == parameter
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [(method, path) for path, methods in CONTRACT["paths"].items() for method in methods]
+)
+def test_every_operation_is_there(client: Client, method: str, path: str) -> None:
+    answer = client.request(method, path.format(id=UNKNOWN))
+    assert answer.status_code == 200 or not error_of(answer, answer.status_code)["message"].startswith(
+        ("Not Found:", "Method Not Allowed:")
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/v2/runs", 404),
+        ("GET", "/v1/runs/", 404),
+        ("DELETE", "/v1/runs", 405),
+        ("PUT", f"/v1/runs/{UNKNOWN}", 405),
+    ],
+)
+def test_paths_and_methods_that_are_not_there(client: Client, method: str, path: str, status: int) -> None:
+    assert path in error_of(client.request(method, path), status)["message"]
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}])
+def test_a_token_is_needed(emulator: Emulator, header: dict[str, str]) -> None:
+    with Client(emulator, headers=header) as stranger:
+        error_of(stranger.get("/v1/agents"), 401)
+        error_of(stranger.get("/nowhere"), 401)
+
+
+def test_any_token_is_good(emulator: Emulator) -> None:
+    with Client(emulator, headers={"authorization": "bearer mk_live_whatever"}) as client:
+        assert client.get("/v1/agents").status_code == 200
+
+
+def test_only_one_token_is_good() -> None:
+    with Emulator(token="mk_test_one", feedback_enabled=False) as emulator:
+        with Client(emulator) as client:
+            run = client.start("instant")
+            body = {"rating": "POSITIVE", "artifact_id": run["output"]["artifacts"][0]["id"]}
+            error_of(client.post(f"/v1/runs/{run['id']}/feedback", json=body), 403)
+        with Client(emulator, headers={"Authorization": "Bearer mk_test_two"}) as stranger:
+            error_of(stranger.get("/v1/agents"), 401)
+
+
+def test_a_fault_of_the_service_is_answered_and_logged(
+    emulator: Emulator, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(emulator.service.agents, "all", lambda: 1 / 0)
+    error_of(client.get("/v1/agents"), 500)
+    # The web server logs it once it has answered.
+    deadline = time.monotonic() + 2
+    while not _faults(caplog) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _faults(caplog) == [ZeroDivisionError]
+
+
+def test_an_id_that_is_no_uuid_is_taken_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with Emulator() as emulator, Client(emulator) as client, caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            client.start("instant", business_id="biz_1")
+    assert [record.message for record in caplog.records if "biz_1" in record.message] == [
+        "The id 'biz_1' of a business is taken, but the real service takes UUIDs only"
+    ]
+
+
+def _faults(caplog: pytest.LogCaptureFixture) -> list[type[BaseException] | None]:
+    return [record.exc_info[0] for record in caplog.records if record.exc_info]

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each example DAG, run as it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_agentruns.emulator.server import Emulator
+from tests.support.dag_runs import DagResult, DagRunner
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "example_dags").glob("*.py"))
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+
+
+@pytest.fixture
+def run_example(run_dag: DagRunner, airflow_home: Path) -> Callable[..., DagResult]:
+    """Return what runs an example by its name, with the DAG run's ``conf``."""
+
+    def run(name: str, **conf: str) -> DagResult:
+        return run_dag.run_file((ROOT / "example_dags" / f"{name}.py").read_text(), **conf)
+
+    return run
+
+
+def test_a_run_is_started_and_awaited_and_its_output_read(
+    run_example: Callable[..., DagResult], agent_runs_emulator: Emulator
+) -> None:
+    result = run_example("example_agent_run")
+    assert result.state == "success"
+    [run] = agent_runs_emulator.service.runs.values()
+    assert result.xcom("review") == run.output
+    assert result.xcom("report") == [f"{a['title']}: {a['summary']}" for a in run.output["artifacts"]]
+
+
+@pytest.mark.parametrize(
+    ("agent", "way", "other"), [("slow", "output", "tell_people"), ("two_questions", "tell_people", "output")]
+)
+def test_a_run_that_somebody_else_started_decides_the_way(
+    run_example: Callable[..., DagResult], agent_runs_emulator: Emulator, agent: str, way: str, other: str
+) -> None:
+    run = agent_runs_emulator.service.create_run(agent, business_id=BUSINESS)
+    result = run_example("example_agent_run_sensor", run_id=run.id)
+    assert result.state == "success"
+    assert result.states == {"wait": "success", "decide": "success", way: "success", other: "skipped"}
+    shown = {"output": run.output, "tell_people": [question["value"]["label"] for question in run.interrupts]}
+    assert result.xcom(way) == shown[way]
+
+
+def test_many_runs_are_started_by_mapping(run_example: Callable[..., DagResult], agent_runs_emulator: Emulator) -> None:
+    result = run_example("example_agent_run_mapped")
+    assert result.state == "success"
+    runs = agent_runs_emulator.service.runs
+    assert len(runs) == len(result.xcom("businesses")) == 3
+    assert {result.xcom(f"review[{index}]", "run_id") for index in range(3)} == set(runs)
+    assert result.xcom("summaries") == [
+        artifact["summary"] for index in range(3) for artifact in result.xcom(f"review[{index}]")["artifacts"]
+    ]
+
+
+def test_every_example_has_a_test() -> None:
+    tested = set(re.findall(r'run_example\("(\w+)"', Path(__file__).read_text()))
+    assert {path.stem for path in EXAMPLES} == tested
+
+
+def test_the_first_dag_of_the_readme_runs(
+    run_dag: DagRunner, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [first_dag] = re.findall(r"## A first DAG\n\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    # The one change: an agent that asks nothing.
+    result = run_dag.run_file(first_dag.replace("cip_orchestrator", "slow"), business_id=BUSINESS)
+    assert result.states == {"review": "success", "report": "success"}

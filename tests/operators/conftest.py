@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operators' tests share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from airflow_provider_agentruns.emulator.server import Emulator
+
+
+@pytest.fixture
+def answer_elsewhere(agent_runs_emulator: Emulator) -> Iterator[Callable[..., None]]:
+    """Return what answers, from a thread, whatever any run asks, as somebody outside of Airflow would."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def answer(after: float = 0.0) -> None:
+        def work() -> None:
+            stop.wait(after)
+            while not stop.wait(0.05):
+                service = agent_runs_emulator.service
+                for run in list(service.runs.values()):
+                    for question in list(run.interrupts):
+                        service.answer(run.id, question["id"], {"decision": "approve"})
+
+        threads.append(threading.Thread(target=work, daemon=True))
+        threads[-1].start()
+
+    yield answer
+    stop.set()
+    for thread in threads:
+        thread.join(5)

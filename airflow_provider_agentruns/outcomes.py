@@ -115,5 +115,5 @@ def check_wait_for(wait_for: Collection[str], *, may_be_empty: bool = False) -> 
 
 
 def _name(step: Step) -> str:
-    label = step.label or step.name or step.id
+    label = step.label or step.name or step.id or "without a name"
     return f"{label!r} ({step.name})" if step.name and step.name != label else repr(label)

@@ -74,21 +74,25 @@ def answer_once(
             f"Interrupt {interrupt_id!r} of agent run {run_id} asks something else now than when an earlier try of "
             "this task answered it. Nothing was sent: the answer was not meant for this question",
         )
+    note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": about, "answer": _digest(answer)}
     if memory:
-        note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": about, "answer": _digest(answer)}
         memory.set(_KEY, note)
 
     for sending in range(1, _MOST_SENDINGS + 1):
         try:
             run = send(requests.resume_run, **request)
         except AgentRunConflictError:
-            # Of two sendings the first may have arrived late: then the second meets this.
-            if sending > 1 and not _still_asked(run := send(requests.get_run, run_id), interrupt_id, about):
+            # Of two sendings the first, which may be an earlier try's, can have arrived late: then the second
+            # meets this.
+            second = sending > 1 or sent == note
+            if second and not _still_asked(run := send(requests.get_run, run_id), interrupt_id, about):
                 log.info("Interrupt %s of agent run %s had taken the answer before", interrupt_id, run_id)
                 return run
+            _take_back(memory, sent, sending)
             raise
         except AgentRunsError as e:
             if not e.in_doubt:
+                _take_back(memory, sent, sending)
                 raise
             log.warning("It is unknown whether the answer was taken (%s): reading the run", e)
             for pause in _LOOKS:
@@ -111,6 +115,12 @@ def _earlier(memory: Memory | None, run_id: str, interrupt_id: str) -> dict[str,
     note = memory.get(_KEY) if memory else None
     ours = note and note["run_id"] == run_id and note["interrupt_id"] == interrupt_id
     return note if ours else None
+
+
+def _take_back(memory: Memory | None, earlier: dict[str, Any] | None, sending: int) -> None:
+    """Have the memory as before a first sending that was surely not taken: a later try has answered nothing then."""
+    if memory and sending == 1:
+        memory.set(_KEY, earlier or {})
 
 
 def _gone(run: AgentRun, interrupt_id: str, answer: Any, sent: dict[str, Any] | None, log: Log) -> AgentRun:
@@ -139,4 +149,6 @@ def _still_asked(run: AgentRun, interrupt_id: str, about: str) -> bool:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    # As JSON has it, in which all keys are text and can be sorted.
+    as_json = json.loads(json.dumps(value))
+    return hashlib.sha256(json.dumps(as_json, sort_keys=True).encode()).hexdigest()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pendulum
@@ -38,6 +39,11 @@ _MOST_PAGES = 10_000
 
 #: How far down the listing of all threads a thread of the last minutes is looked for.
 _PAGES_OF_NEWEST_THREADS = 10
+
+
+class _Order(Enum):
+    NEWEST_FIRST = "newest first"
+    OLDEST_FIRST = "oldest first"
 
 
 class _Verdict(Enum):
@@ -121,7 +127,8 @@ def _pages(first: RunPage, start: pendulum.DateTime, send: Send) -> Iterator[Run
     yield first
     if not first.has_more or not first.data:
         return
-    if _oldest_first(first) and first.total_count:
+    order = _order(first)
+    if order is _Order.OLDEST_FIRST and first.total_count:
         last = -(-first.total_count // len(first.data))
         for number in range(last, 1, -1):
             page = read(number)
@@ -129,10 +136,9 @@ def _pages(first: RunPage, start: pendulum.DateTime, send: Send) -> Iterator[Run
             if page.data and _all_older(page, start):
                 return
         return
-    newest_first = not _oldest_first(first)
     page = first
     for number in range(2, _MOST_PAGES):
-        if newest_first and _all_older(page, start):
+        if order is _Order.NEWEST_FIRST and _all_older(page, start):
             return
         page = read(number)
         yield page
@@ -140,9 +146,20 @@ def _pages(first: RunPage, start: pendulum.DateTime, send: Send) -> Iterator[Run
             return
 
 
-def _oldest_first(page: RunPage) -> bool:
-    moments = [run.created_at for run in page.data if run.created_at]
-    return len(moments) > 1 and moments[0] < moments[-1]
+def _order(page: RunPage) -> _Order | None:
+    """Tell the order of the listing from a page: by creation or by last change; None where it shows none."""
+    falling = rising = False
+    for moments in (
+        [run.created_at for run in page.data],
+        [run.updated_at or run.created_at for run in page.data],
+    ):
+        known = [moment for moment in moments if moment]
+        if known and known[0] != known[-1]:
+            falling |= all(earlier >= later for earlier, later in pairwise(known))
+            rising |= all(earlier <= later for earlier, later in pairwise(known))
+    if falling == rising:
+        return None
+    return _Order.NEWEST_FIRST if falling else _Order.OLDEST_FIRST
 
 
 def _all_older(page: RunPage, start: pendulum.DateTime) -> bool:
@@ -170,7 +187,7 @@ class _Context:
             return self._verdict(run.thread_id, self._start.thread_id)
         if (verdict := self._named(run.model_extra)) is not _Verdict.UNKNOWN:
             return verdict
-        return _Verdict.SAME if run.thread_id in self._threads_of_business else _Verdict.UNKNOWN
+        return _Verdict.SAME if run.thread_id in self._threads_of_business[0] else _Verdict.UNKNOWN
 
     def compare_thread(self, run: AgentRun) -> _Verdict:
         """Compare by what the run's thread shows, which costs a request."""
@@ -181,8 +198,9 @@ class _Context:
         except AgentRunNotFoundError:
             return _Verdict.UNKNOWN
         verdict = self._named({**(thread.model_extra or {}), **(thread.metadata or {})})
-        # Missing among the threads of the business says something only of a thread that is listed otherwise.
-        if verdict is _Verdict.UNKNOWN and self._business_id and thread.id in self._newest_threads:
+        # Missing among the threads of the business says something only where all of these could be read, and of
+        # a thread that is listed otherwise.
+        if verdict is _Verdict.UNKNOWN and self._threads_of_business[1] and thread.id in self._newest_threads:
             return _Verdict.DIFFERENT
         return verdict
 
@@ -200,14 +218,15 @@ class _Context:
         return _Verdict.SAME if there == wanted else _Verdict.DIFFERENT
 
     @cached_property
-    def _threads_of_business(self) -> set[str]:
-        return self._threads(_MOST_PAGES, business_id=self._business_id) if self._business_id else set()
+    def _threads_of_business(self) -> tuple[set[str], bool]:
+        """The threads of the business, and whether that is all of them."""
+        return self._threads(_MOST_PAGES, business_id=self._business_id) if self._business_id else (set(), False)
 
     @cached_property
     def _newest_threads(self) -> set[str]:
-        return self._threads(_PAGES_OF_NEWEST_THREADS)
+        return self._threads(_PAGES_OF_NEWEST_THREADS)[0]
 
-    def _threads(self, most_pages: int, **of: str) -> set[str]:
+    def _threads(self, most_pages: int, **of: str) -> tuple[set[str], bool]:
         threads: set[str] = set()
         for number in range(1, most_pages + 1):
             try:
@@ -220,5 +239,5 @@ class _Context:
                 break
             threads.update(thread.id for thread in page.data)
             if not page.has_more or not page.data:
-                break
-        return threads
+                return threads, True
+        return threads, False

@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pendulum
@@ -84,6 +85,9 @@ def start_once(
     :param sleep: Pauses for some seconds.
     :raises AgentRunStartInDoubtError: If several runs could be the one that an earlier request started.
     """
+    # What cannot be sent is refused before anything is read or written.
+    requests.create_run(**asdict(start))
+
     note = memory.get(_KEY) if memory else None
     in_doubt_since: pendulum.DateTime | None = None
     until: pendulum.DateTime | None = None
@@ -97,8 +101,8 @@ def start_once(
             log.info("Agent run %s was started by an earlier try of this task: no other one is started", run_id)
             return Started(run_id, None, fresh=False)
         log.info("Agent run %s of before the task was cleared has ended: a new one is started", run_id)
-    elif note:
-        in_doubt_since = pendulum.DateTime.fromisoformat(note["since"])
+    elif note and (since := note.get("since")):
+        in_doubt_since = pendulum.instance(datetime.fromisoformat(since))
         until = in_doubt_since + _LONGEST_ON_ITS_WAY
     elif memory is None and attempt.number > 1:
         in_doubt_since = attempt.first_possible
@@ -115,13 +119,16 @@ def _start(
     start: Start, send: Send, memory: Memory | None, attempt: Attempt, log: Log, sleep: Callable[[float], None]
 ) -> Started:
     since = pendulum.now("UTC")
+    note = {"start": start.fingerprint, "series": attempt.series}
     if memory:
-        note = {"start": start.fingerprint, "series": attempt.series, "since": since.isoformat()}
-        memory.set(_KEY, note)
+        memory.set(_KEY, {**note, "since": since.isoformat()})
     try:
         run = _post(start, send)
     except AgentRunsError as e:
         if not e.in_doubt:
+            if memory:
+                # Surely nothing was started: a later try need not look, and take somebody else's run for its own.
+                memory.set(_KEY, note)
             raise
         log.warning("It is unknown whether a run was started (%s): looking for it", e)
         sleep(_BETWEEN_LOOKS)

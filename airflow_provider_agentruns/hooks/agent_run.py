@@ -328,7 +328,10 @@ class AgentRunHook(BaseHook):
                     connection = await self.aget_connection(self.agentruns_conn_id)
                 except AirflowNotFoundException:
                     raise self._missing() from None
-                self._async = loop, AsyncTransport(self._read(connection))
+                settings = self._read(connection)
+                # Another task of this loop may have come here meanwhile.
+                if self._async is None or self._async[0] is not loop:
+                    self._async = loop, AsyncTransport(settings)
         return self._async[1]
 
     def close(self) -> None:

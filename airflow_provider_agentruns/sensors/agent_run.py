@@ -96,6 +96,8 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any], deadline: float | None = None) -> Any:
         """Look at the run that the trigger has seen change, and go on waiting should it have changed again."""
         self._event, self._deadline = event, deadline
+        # In another process than the one that began to wait.
+        self._waiting = True
         return self.execute(context)
 
 

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams of events: read as they come, to the end that the service makes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsAPIError, AgentRunsConnectionError
+from airflow_provider_agentruns.models import RunEvent
+from tests.client.calling import TOKEN, Caller, settings
+from tests.support.scripted_server import LOST, Reply, ScriptedServer, errors, events, html, redirect, unused_port
+
+STREAM = requests.stream_run("r/1")
+
+
+def event(kind: str, **data: Any) -> str:
+    """Return an event in AG-UI form."""
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}"
+
+
+STARTED = event("RUN_STARTED", run_id="r/1")
+SNAPSHOT = event("STATE_SNAPSHOT", run_id="r/1", snapshot={"steps": [{"id": "s"}]}, later="kept")
+FINISHED = event("RUN_FINISHED", run_id="r/1")
+
+
+def kinds(seen: list[RunEvent]) -> list[str]:
+    """Return the events' types."""
+    return [event.type for event in seen]
+
+
+def test_events_come_in_order_until_the_service_ends_the_stream(caller: Caller) -> None:
+    seen: list[RunEvent] = []
+    with ScriptedServer([events(STARTED, ": still there", SNAPSHOT, FINISHED)]) as server:
+        caller.stream(settings(server.url), STREAM, seen)
+    assert kinds(seen) == ["RUN_STARTED", "STATE_SNAPSHOT", "RUN_FINISHED"]
+    assert seen[1].run_id == "r/1"
+    assert seen[1].snapshot == {"steps": [{"id": "s"}]}
+    assert seen[1].model_dump()["later"] == "kept"
+    [asked] = server.requests
+    assert asked.target == "/v1/runs/r%2F1/stream"
+    assert asked.headers["accept"] == "text/event-stream"
+    assert asked.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_finished_runs_events_are_replayed_as_often_as_asked_for(caller: Caller) -> None:
+    with ScriptedServer(lambda _: events(STARTED, FINISHED)) as server:
+        for _ in range(2):
+            seen: list[RunEvent] = []
+            caller.stream(settings(server.url), STREAM, seen)
+            assert kinds(seen) == ["RUN_STARTED", "RUN_FINISHED"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "snapshot"),
+    [
+        ('data: {"type": "STATE_SNAPSHOT", "snapshot": 1}', "STATE_SNAPSHOT", 1),
+        ('event: STATE_SNAPSHOT\ndata: {"snapshot": 1}', "STATE_SNAPSHOT", 1),
+        ('event: STATE_SNAPSHOT\ndata: {"snapshot":\ndata: [1]}', "STATE_SNAPSHOT", [1]),
+        ("event: RUN_FINISHED\ndata:", "RUN_FINISHED", None),
+        ('event: NEW_KIND\ndata: {"snapshot": null}', "NEW_KIND", None),
+    ],
+)
+def test_an_event_is_read_in_each_form(caller: Caller, text: str, kind: str, snapshot: Any) -> None:
+    seen: list[RunEvent] = []
+    with ScriptedServer([events(text)]) as server:
+        caller.stream(settings(server.url), STREAM, seen)
+    assert [(event.type, event.snapshot) for event in seen] == [(kind, snapshot)]
+
+
+def test_a_cut_is_an_error_and_not_an_end(caller: Caller) -> None:
+    seen: list[RunEvent] = []
+    with ScriptedServer([events(STARTED, cut=True)]) as server, pytest.raises(AgentRunsConnectionError) as caught:
+        caller.stream(settings(server.url), STREAM, seen)
+    assert "gave no usable answer" in str(caught.value)
+    assert kinds(seen) == ["RUN_STARTED"]
+    assert not caught.value.in_doubt
+
+
+@pytest.mark.parametrize("malformed", ["data: {", 'data: ["list"]', "data: 5", 'data: {"type": 5}', "data: \ufffd"])
+def test_a_malformed_event_is_an_error_after_those_before_it(caller: Caller, malformed: str) -> None:
+    seen: list[RunEvent] = []
+    script = [events(STARTED, malformed, FINISHED)]
+    with ScriptedServer(script) as server, pytest.raises(AgentRunsAPIError, match="event of the stream cannot be read"):
+        caller.stream(settings(server.url), STREAM, seen)
+    assert kinds(seen) == ["RUN_STARTED"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "said"),
+    [
+        (html(), AgentRunsAPIError, "text/html instead of a stream of events"),
+        (Reply(headers={"Content-Length": "0"}), AgentRunsAPIError, "no content type instead of a stream"),
+        (errors(404, "no such run"), AgentRunNotFoundError, "404: no such run. Check the id"),
+        (redirect("http://127.0.0.1:1/"), AgentRunsAPIError, "a redirect to http://127.0.0.1:1/, not followed"),
+        (LOST, AgentRunsConnectionError, "gave no usable answer"),
+    ],
+)
+def test_what_is_no_stream_is_an_error(caller: Caller, reply: Reply, kind: type[Exception], said: str) -> None:
+    with ScriptedServer([reply]) as server, pytest.raises(kind) as caught:
+        caller.stream(settings(server.url), STREAM, [])
+    assert type(caught.value) is kind
+    assert said in str(caught.value)
+    assert len(server.requests) == 1
+
+
+def test_a_stream_of_nobody_is_an_error(caller: Caller) -> None:
+    with pytest.raises(AgentRunsConnectionError, match="could not be reached"):
+        caller.stream(settings(f"http://127.0.0.1:{unused_port()}"), STREAM, [])

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service, the clock and the task of each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pendulum
+import pytest
+
+from airflow_provider_agentruns.client import retrying
+from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.client.transport import Transport
+from tests.exactly_once.service import Clock, Service
+from tests.exactly_once.task import Task
+from tests.support.scripted_server import ScriptedServer
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """
+    Return the clock of this machine, which stands still but for what is slept.
+
+    Minutes of looking and waiting then take no time, and what is seen when is the same in each run. Sockets
+    and the pacing of requests keep the real clock.
+    """
+    clock = Clock()
+    monkeypatch.setattr(pendulum, "now", clock.now)
+    return clock
+
+
+@pytest.fixture
+def service(clock: Clock) -> Service:
+    """Return the service that the test's server answers by."""
+    return Service(clock)
+
+
+@pytest.fixture
+def new_task(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
+    """Return what makes a task that talks to the service, over HTTP."""
+    # How long an account is held back after a 429 goes by the real clock, and matters nothing here.
+    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.01)
+    with ScriptedServer(service) as server:
+        # A GET is sent again by the transport; here it is to be seen what is done when that does not help.
+        settings = Settings(base_url=server.url, token="mk_test_token", rate_limit=10_000, timeout=5, max_retries=0)
+        with Transport(settings) as transport:
+            yield lambda **options: Task(transport, clock, **options)
+
+
+@pytest.fixture
+def task(new_task: Callable[..., Task]) -> Task:
+    """Return a task with a memory."""
+    return new_task()

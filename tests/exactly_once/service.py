@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A service for the tests of exactly-once: as much of the real one as they need, with all that can go wrong.
+
+It holds runs and threads in memory, and goes by a clock of its own, which may be off.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+import pendulum
+
+from tests.support.scripted_server import LOST, Received, Reply, answer, errors
+
+Order = Literal["newest first", "oldest first", "by last change", "none"]
+
+#: What becomes of a POST: carried out with its answer lost, never carried out, or answered so instead.
+Mishap = Literal["answer lost", "request lost"] | Reply
+
+
+class Clock:
+    """Time that goes by only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.moment = pendulum.datetime(2026, 8, 1, 12, 0, 0, 400_000)
+        self.slept: list[float] = []
+
+    def now(self, tz: object = None) -> pendulum.DateTime:
+        """Tell the time, as ``pendulum.now``."""
+        return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        """Let time go by."""
+        self.slept.append(seconds)
+        self.moment = self.moment.add(seconds=seconds)
+
+
+class Service:
+    """
+    Answers requests out of its memory; the attributes say what is odd about it.
+
+    :ivar skew: Seconds by which its clock is ahead.
+    :ivar page_size: The most runs or threads that a page holds.
+    :ivar shows_after: Seconds until a new run shows in the listing.
+    :ivar takes_after: Seconds until a POST that was taken has an effect.
+    :ivar mishaps: What becomes of the next POSTs, in order.
+    :ivar threads_by_business: Whether threads can be listed by business, or what comes instead.
+    :ivar all_threads: Whether threads can be listed at all, or what comes instead.
+    :ivar threads_tell: Whether a thread says what it is about.
+    :ivar meanwhile: Called after each page of runs.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.runs: list[dict[str, Any]] = []
+        self.threads: dict[str, dict[str, Any]] = {}
+        self.seen: list[Received] = []
+        self.skew = 0.0
+        self.order: Order = "newest first"
+        self.page_size = 100
+        self.shows_after = 0.0
+        self.takes_after = 0.0
+        self.tells_time = True
+        self.tells_total = True
+        self.mishaps: list[Mishap] = []
+        self.threads_by_business: bool | Reply = True
+        self.all_threads: bool | Reply = True
+        self.threads_tell = False
+        self.meanwhile: Callable[[], object] = lambda: None
+        self._due: list[tuple[pendulum.DateTime, Callable[[], object]]] = []
+
+    @property
+    def posts(self) -> list[Received]:
+        """The POSTs that came, whatever became of them."""
+        return [request for request in self.seen if request.method == "POST"]
+
+    @property
+    def now(self) -> pendulum.DateTime:
+        """The time by this service's clock."""
+        return self.clock.moment.add(seconds=self.skew)
+
+    def add_run(
+        self,
+        agent: str = "instant",
+        *,
+        business_id: str | None = None,
+        thread_id: str | None = None,
+        age: float = 0.0,
+        **fields: Any,
+    ) -> dict[str, Any]:
+        """Hold another run, created some seconds ago, in a thread of its own or in one that is there."""
+        number = len(self.runs) + 1
+        created = self.now.subtract(seconds=age)
+        if thread_id is None:
+            thread_id = f"t-{number}"
+            self.threads[thread_id] = {"id": thread_id, "business_id": business_id, "created": created}
+        run: dict[str, Any] = {"object": "run", "id": f"r-{number}", "status": "running", "agent": agent}
+        run |= {"thread_id": thread_id, "interrupts": [], "shown": created.add(seconds=self.shows_after)}
+        run |= {"created_at": created.isoformat(), "updated_at": created.isoformat(), **fields}
+        self.runs.append(run)
+        return run
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Return a run as it is held."""
+        return next(run for run in self.runs if run["id"] == run_id)
+
+    def __call__(self, request: Received) -> Reply:
+        """Answer a request."""
+        self.seen.append(request)
+        for entry in [entry for entry in self._due if entry[0] <= self.now]:
+            self._due.remove(entry)
+            entry[1]()
+        reply = self._get(request) if request.method == "GET" else self._post(request)
+        if not self.tells_time:
+            return reply
+        date = self.now.format("ddd, DD MMM YYYY HH:mm:ss [GMT]")
+        return replace(reply, headers={**reply.headers, "Date": date})
+
+    def _get(self, request: Received) -> Reply:
+        match request.path.strip("/").split("/"):
+            case ["v1", "runs"]:
+                page = self._page([run for run in self._in_order() if run["shown"] <= self.now], request)
+                self.meanwhile()
+                return page
+            case ["v1", "runs", run_id]:
+                found = [run for run in self.runs if run["id"] == run_id]
+                return answer(_shown(found[0])) if found else errors(404, "no such run")
+            case ["v1", "threads"]:
+                return self._list_threads(request)
+            case ["v1", "threads", thread_id] if thread_id in self.threads:
+                return answer(self._shown_thread(self.threads[thread_id]))
+        return errors(404, "no such thing")
+
+    def _post(self, request: Received) -> Reply:
+        mishap = self.mishaps.pop(0) if self.mishaps else None
+        if isinstance(mishap, Reply):
+            return mishap
+        if mishap == "request lost":
+            return LOST
+        match request.path.strip("/").split("/"):
+            case ["v1", "runs"]:
+                reply = self._later(lambda: self._create(request.json))
+            case ["v1", "runs", run_id, "resume"]:
+                reply = self._later(lambda: self._resume(self.run(run_id), request.json))
+            case _:
+                reply = errors(404, "no such thing")
+        return LOST if mishap == "answer lost" else reply
+
+    def _later(self, effect: Callable[[], Reply]) -> Reply:
+        if not self.takes_after:
+            return effect()
+        self._due.append((self.now.add(seconds=self.takes_after), effect))
+        return LOST
+
+    def _create(self, body: dict[str, Any]) -> Reply:
+        business_id = body.get("business_id") or body.get("context_id")
+        run = self.add_run(body["type"], business_id=business_id, thread_id=body.get("thread_id"))
+        return answer(_shown(run), 201)
+
+    def _resume(self, run: dict[str, Any], body: dict[str, Any]) -> Reply:
+        pending = [interrupt for interrupt in run["interrupts"] if interrupt["id"] == body["interrupt_id"]]
+        if not pending:
+            return errors(409, "that interrupt is not pending")
+        run["interrupts"].remove(pending[0])
+        run.setdefault("answers", []).append(body["input"])
+        run["status"] = "interrupted" if run["interrupts"] else "running"
+        return answer(_shown(run))
+
+    def _in_order(self) -> list[dict[str, Any]]:
+        if self.order == "none":
+            return random.Random(7).sample(self.runs, len(self.runs))  # noqa: S311 -- not for secrets
+        key = "updated_at" if self.order == "by last change" else "created_at"
+        return sorted(self.runs, key=lambda run: str(run[key]), reverse=self.order != "oldest first")
+
+    def _list_threads(self, request: Received) -> Reply:
+        business_id = request.query.get("business_id")
+        works = self.threads_by_business if business_id else self.all_threads
+        if isinstance(works, Reply):
+            return works
+        listed = [t for t in self.threads.values() if works and business_id in (None, t["business_id"])]
+        newest_first = sorted(listed, key=lambda thread: str(thread["created"]), reverse=True)
+        return self._page([self._shown_thread(thread) for thread in newest_first], request)
+
+    def _shown_thread(self, thread: dict[str, Any]) -> dict[str, Any]:
+        metadata = {"business_id": thread["business_id"]} if self.threads_tell and thread["business_id"] else {}
+        return {"object": "thread", "id": thread["id"], "status": "running", "metadata": metadata}
+
+    def _page(self, entries: list[dict[str, Any]], request: Received) -> Reply:
+        size = min(self.page_size, int(request.query["per_page"]))
+        start = (int(request.query["page"]) - 1) * size
+        document: dict[str, Any] = {"object": "list", "has_more": len(entries) > start + size}
+        document["data"] = [_shown(entry) for entry in entries[start : start + size]]
+        return answer(document | ({"total_count": len(entries)} if self.tells_total else {}))
+
+
+def _shown(held: dict[str, Any]) -> dict[str, Any]:
+    return {name: copy.deepcopy(value) for name, value in held.items() if name not in ("shown", "answers")}

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A task as Airflow runs it: try after try, with a memory that outlives them, and workers that die."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
+from airflow_provider_agentruns.client.transport import Transport
+from airflow_provider_agentruns.exactly_once.answering import answer_once
+from airflow_provider_agentruns.exactly_once.memory import Attempt
+from airflow_provider_agentruns.exactly_once.starting import Start, Started, start_once
+from airflow_provider_agentruns.models import AgentRun
+from tests.exactly_once.service import Clock
+
+log = logging.getLogger(__name__)
+
+START = Start("instant", business_id="b-1")
+
+
+class Killed(BaseException):
+    """The worker is gone; nothing catches this."""
+
+
+class Memory:
+    """Keeps JSON, as Airflow's task state store does."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, key: str) -> Any:
+        """Return what was kept."""
+        return json.loads(self.kept.get(key, "null"))
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        """Keep a value."""
+        self.kept[key] = json.dumps(value)
+
+
+class Task:
+    """
+    One task instance.
+
+    :param remembers: Whether there is a memory, as there is since Airflow 3.3.
+    """
+
+    def __init__(self, transport: Transport, clock: Clock, *, remembers: bool = True) -> None:
+        self.memory = Memory() if remembers else None
+        self.number = 0
+        self.series = 1
+        self._transport = transport
+        self._clock = clock
+        self._first_possible = clock.moment
+        self._dies = ""
+
+    def start(self, start: Start = START, *, dies: str = "") -> Started:
+        """
+        Make another try of the task that starts a run.
+
+        :param dies: ``"before POST"`` or ``"after POST"``, where the worker dies in this try.
+        """
+        self.number += 1
+        self._dies = dies
+        return start_once(
+            start,
+            send=self.send,
+            memory=self.memory,
+            attempt=Attempt(self.number, self.series, self._first_possible),
+            log=log,
+            sleep=self._clock.sleep,
+        )
+
+    def answer(
+        self,
+        answer: Any = "yes",
+        *,
+        interrupt_id: str = "i-1",
+        resume_body: dict[str, Any] = DEFAULT_RESUME_BODY,
+        dies: str = "",
+    ) -> AgentRun:
+        """Make another try of the task that answers an interrupt of the run ``r-1``."""
+        self._dies = dies
+        return answer_once(
+            "r-1",
+            interrupt_id,
+            answer,
+            send=self.send,
+            memory=self.memory,
+            resume_body=resume_body,
+            log=log,
+            sleep=self._clock.sleep,
+        )
+
+    def clear(self) -> None:
+        """Clear the task, as a person does."""
+        self.series += 1
+
+    def send(self, build: Any, *args: Any, **kwargs: Any) -> Any:
+        """Send a request, as ``AgentRunHook.send``."""
+        request = build(*args, **kwargs)
+        if request.method == "POST" and self._dies == "before POST":
+            raise Killed
+        result = self._transport.send(request)
+        if request.method == "POST" and self._dies == "after POST":
+            raise Killed
+        return result

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An interrupt is answered once: only while it asks that very question, and never a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns.exceptions import (
+    AgentRunConflictError,
+    AgentRunInterruptGoneError,
+    AgentRunInvalidRequestError,
+    AgentRunNotFoundError,
+    AgentRunsAPIError,
+    AgentRunsValueError,
+)
+from tests.exactly_once.service import Clock, Service
+from tests.exactly_once.task import Killed, Task
+from tests.support.scripted_server import Received, Reply, errors
+
+QUESTION = {"label": "Approve?", "artifacts": [{"title": "T"}]}
+
+
+@pytest.fixture
+def run(service: Service) -> dict[str, Any]:
+    """Return the run ``r-1``, which asks two things."""
+    interrupts = [{"id": "i-1", "value": QUESTION}, {"id": "i-2", "value": {"label": "And?"}}]
+    return service.add_run("two_questions", status="interrupted", interrupts=interrupts)
+
+
+def test_a_pending_interrupt_is_answered(task: Task, service: Service, run: dict[str, Any]) -> None:
+    after = task.answer({"approved": True})
+    assert run["answers"] == [{"approved": True}]
+    assert [interrupt.id for interrupt in after.interrupts] == ["i-2"]
+    assert [(r.method, r.path) for r in service.seen] == [("GET", "/v1/runs/r-1"), ("POST", "/v1/runs/r-1/resume")]
+    assert service.posts[0].json == {"interrupt_id": "i-1", "input": {"approved": True}}
+
+
+def test_the_answer_is_sent_as_the_connection_says(task: Task, service: Service, run: dict[str, Any]) -> None:
+    template = {"interrupt_id": "{interrupt_id}", "input": "{input}", "by": "for {interrupt_id}: {input}"}
+    task.answer("yes", resume_body=template)
+    assert service.posts[0].json == {"interrupt_id": "i-1", "input": "yes", "by": "for i-1: yes"}
+
+
+@pytest.mark.usefixtures("run")
+def test_both_interrupts_of_a_run_are_answered_by_their_tasks(new_task: Callable[..., Task], service: Service) -> None:
+    new_task().answer("one", interrupt_id="i-1")
+    assert new_task().answer("two", interrupt_id="i-2").status == "running"
+    assert [(post.json["interrupt_id"], post.json["input"]) for post in service.posts] == [
+        ("i-1", "one"),
+        ("i-2", "two"),
+    ]
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_an_interrupt_that_is_not_pending_is_not_answered(
+    new_task: Callable[..., Task], service: Service, run: dict[str, Any], remembers: bool
+) -> None:
+    with pytest.raises(AgentRunInterruptGoneError) as caught:
+        new_task(remembers=remembers).answer(interrupt_id="i-9")
+    assert "Interrupt 'i-9' of agent run r-1 is not pending: somebody else may have answered it" in str(caught.value)
+    assert "Nothing was sent. The run is interrupted; pending interrupts: 'i-1', 'i-2'" in str(caught.value)
+    assert isinstance(caught.value, AgentRunConflictError)
+    assert (caught.value.status_code, caught.value.retryable) == (409, False)
+    assert service.posts == []
+
+
+@pytest.mark.parametrize("status", ["running", "completed", "error"])
+def test_a_run_that_asks_nothing_is_not_answered(task: Task, service: Service, status: str) -> None:
+    service.add_run(status=status)
+    with pytest.raises(AgentRunInterruptGoneError, match=f"The run is {status}; pending interrupts: none"):
+        task.answer()
+    assert service.posts == []
+
+
+def test_an_answer_to_no_run_is_an_error(task: Task, service: Service) -> None:
+    with pytest.raises(AgentRunNotFoundError):
+        task.answer()
+    assert service.posts == []
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(409, AgentRunConflictError), (422, AgentRunInvalidRequestError), (404, AgentRunNotFoundError)],
+)
+def test_a_refusal_is_raised_and_nothing_sent_again(
+    task: Task, service: Service, clock: Clock, status: int, kind: type[Exception]
+) -> None:
+    service.mishaps = [errors(status, "does not fit")]
+    with pytest.raises(kind, match="does not fit") as caught:
+        task.answer()
+    assert type(caught.value) is kind
+    assert len(service.posts) == 1
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_an_answer_of_somebody_else_in_that_very_moment_is_a_conflict(
+    new_task: Callable[..., Task], service: Service, run: dict[str, Any], remembers: bool
+) -> None:
+    task, post = new_task(remembers=remembers), service._post
+
+    def overtaken(request: Received) -> Reply:
+        if len(service.posts) == 1:
+            service._resume(run, {"interrupt_id": "i-1", "input": "no"})
+        return post(request)
+
+    service._post = overtaken  # type: ignore[method-assign]
+    with pytest.raises(AgentRunConflictError, match="answered with 409: that interrupt is not pending"):
+        task.answer("yes")
+    assert run["answers"] == ["no"]
+    assert len(service.posts) == 1
+
+
+@pytest.mark.parametrize("status", [409, 422, 429])
+def test_an_answer_that_was_refused_does_not_count_as_given_once_somebody_else_has_answered(
+    task: Task, service: Service, run: dict[str, Any], status: int
+) -> None:
+    service.mishaps = [errors(status, "no", Retry_After="0")]
+    with pytest.raises(AgentRunsAPIError, match=f"answered with {status}"):
+        task.answer("yes")
+    run["interrupts"].pop(0)
+    with pytest.raises(AgentRunInterruptGoneError, match="somebody else may have answered it"):
+        task.answer("yes")
+
+
+def test_a_changed_answer_that_met_the_first_one_does_not_count_as_given(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    with pytest.raises(Killed):
+        task.answer("yes", dies="before POST")
+    service.mishaps = [errors(409, "that interrupt is not pending")]
+    with pytest.raises(AgentRunConflictError):
+        task.answer("no")
+    run["interrupts"].pop(0)
+    with pytest.raises(AgentRunInterruptGoneError, match="an earlier try of this task gave it another answer"):
+        task.answer("no")
+    assert task.answer("yes").pending("i-1") is None
+
+
+def test_a_worker_that_died_after_the_answer_does_not_make_it_come_twice(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    with pytest.raises(Killed):
+        task.answer("yes", dies="after POST")
+    for _ in range(2):
+        after = task.answer("yes")
+        assert [interrupt.id for interrupt in after.interrupts] == ["i-2"]
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 1
+
+
+def test_a_worker_that_died_before_the_answer_leaves_it_to_the_next_try(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    with pytest.raises(Killed):
+        task.answer("yes", dies="before POST")
+    assert service.posts == []
+    task.answer("yes")
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 1
+
+
+def test_another_answer_than_the_one_that_was_given_is_refused(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    with pytest.raises(Killed):
+        task.answer("yes", dies="after POST")
+    with pytest.raises(AgentRunInterruptGoneError, match="an earlier try of this task gave it another answer"):
+        task.answer("no")
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 1
+
+
+def test_an_answer_may_change_while_none_has_been_taken(task: Task, service: Service, run: dict[str, Any]) -> None:
+    with pytest.raises(Killed):
+        task.answer("yes", dies="before POST")
+    task.answer("no")
+    assert run["answers"] == ["no"]
+
+
+@pytest.mark.parametrize("when", ["before POST", "after POST"])
+def test_an_id_that_asks_something_else_by_now_is_not_answered(
+    task: Task, service: Service, run: dict[str, Any], when: str
+) -> None:
+    with pytest.raises(Killed):
+        task.answer("yes", dies=when)
+    sent = len(service.posts)
+    run.update(status="interrupted", interrupts=[{"id": "i-1", "value": {"label": "Delete it all?"}}])
+    with pytest.raises(AgentRunInterruptGoneError, match="asks something else now than when an earlier try"):
+        task.answer("yes")
+    assert len(service.posts) == sent
+
+
+def test_the_same_question_told_in_another_order_is_the_same(task: Task, service: Service, run: dict[str, Any]) -> None:
+    with pytest.raises(Killed):
+        task.answer("yes", dies="before POST")
+    run["interrupts"][0]["value"] = dict(reversed(QUESTION.items()))
+    task.answer("yes")
+    assert run["answers"] == ["yes"]
+
+
+def test_what_was_noted_of_another_interrupt_says_nothing_about_this_one(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    task.answer("yes", interrupt_id="i-2")
+    task.answer("yes", interrupt_id="i-1")
+    assert len(run["answers"]) == 2
+    with pytest.raises(AgentRunInterruptGoneError, match="somebody else may have answered it"):
+        task.answer("yes", interrupt_id="i-2")
+
+
+def test_without_memory_an_interrupt_that_is_gone_counts_as_answered_by_somebody_else(
+    new_task: Callable[..., Task], service: Service, run: dict[str, Any]
+) -> None:
+    task = new_task(remembers=False)
+    with pytest.raises(Killed):
+        task.answer("yes", dies="after POST")
+    with pytest.raises(AgentRunInterruptGoneError, match="somebody else may have answered it"):
+        task.answer("yes")
+    assert run["answers"] == ["yes"]
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize(
+    "answer", [object(), float("nan"), {1, 2}, "half \ud83d"], ids=["object", "nan", "set", "half"]
+)
+def test_what_cannot_be_sent_is_refused_before_anything_is_read_or_noted(
+    task: Task, service: Service, answer: Any
+) -> None:
+    with pytest.raises(AgentRunsValueError, match="must be a JSON value"):
+        task.answer(answer)
+    assert service.seen == []
+    assert task.memory is not None
+    assert task.memory.kept == {}
+
+
+def test_any_answer_that_can_be_sent_can_be_noted(task: Task, service: Service, run: dict[str, Any]) -> None:
+    with pytest.raises(Killed):
+        task.answer({2: "b", "a": 1, None: 0}, dies="after POST")
+    assert run["answers"] == [{"2": "b", "a": 1, "null": 0}]
+    # From another process it comes as JSON has it.
+    task.answer({"2": "b", "a": 1, "null": 0})
+    assert len(service.posts) == 1
+
+
+@pytest.mark.usefixtures("run")
+def test_the_memory_holds_neither_question_nor_answer(task: Task) -> None:
+    task.answer("the answer of Jane Doe")
+    assert task.memory is not None
+    assert "Jane" not in str(task.memory.kept)
+    assert "Approve" not in str(task.memory.kept)

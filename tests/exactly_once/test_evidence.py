@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which run is the task's own is told by evidence; a run known to be about something else is never taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from airflow_provider_agentruns.exactly_once.starting import Start
+from airflow_provider_agentruns.exceptions import AgentRunStartInDoubtError
+from tests.exactly_once.service import Clock, Service
+from tests.exactly_once.task import START, Killed, Task
+from tests.support.scripted_server import Reply, errors
+
+COMPANY = Start("instant", context_type="company", context_id="c-1")
+NO_LISTING = {"404": errors(404, "no such path"), "400": errors(400, "unknown parameter"), "empty": False}
+
+
+def lose_own_run(task: Task, service: Service, clock: Clock, start: Start = START) -> str:
+    """Have the task start a run of which it does not learn, and return that run's id."""
+    with pytest.raises(Killed):
+        task.start(start, dies="after POST")
+    clock.sleep(1)
+    return str(service.runs[-1]["id"])
+
+
+def lose_no_run(task: Task, clock: Clock, start: Start = START) -> None:
+    """Have the task be about to start a run, and start none."""
+    with pytest.raises(Killed):
+        task.start(start, dies="before POST")
+    clock.sleep(1)
+
+
+def test_the_threads_of_the_business_tell(task: Task, service: Service, clock: Clock) -> None:
+    service.add_run(business_id="b-2")
+    own = lose_own_run(task, service, clock)
+    service.add_run(business_id="b-3")
+    assert task.start().run_id == own
+    assert not [r for r in service.seen if r.path.startswith("/v1/threads/")]
+
+
+def test_a_business_named_as_a_context_is_looked_for_like_any(task: Task, service: Service, clock: Clock) -> None:
+    start = Start("instant", context_type="business", context_id="b-1")
+    service.add_run(business_id="b-2")
+    own = lose_own_run(task, service, clock, start)
+    service.add_run(business_id="b-3")
+    assert task.start(start).run_id == own
+
+
+def test_the_threads_of_a_business_are_read_to_their_end(task: Task, service: Service, clock: Clock) -> None:
+    service.page_size = 2
+    own = lose_own_run(task, service, clock)
+    for _ in range(4):
+        service.add_run("slow", business_id="b-1")
+    service.add_run(business_id="b-2")
+    assert task.start().run_id == own
+
+
+@pytest.mark.parametrize("listing", NO_LISTING.values(), ids=NO_LISTING)
+def test_what_a_thread_says_of_itself_tells(task: Task, service: Service, clock: Clock, listing: bool | Reply) -> None:
+    service.threads_by_business = service.all_threads = listing
+    service.threads_tell = True
+    service.add_run(business_id="b-2")
+    own = lose_own_run(task, service, clock)
+    service.add_run(business_id="b-3")
+    assert task.start().run_id == own
+
+
+@pytest.mark.parametrize("field", ["business_id", "context_id"])
+def test_what_a_run_says_of_itself_tells(task: Task, service: Service, clock: Clock, field: str) -> None:
+    service.threads_by_business = service.all_threads = False
+    service.add_run()[field] = "b-2"
+    own = lose_own_run(task, service, clock)
+    service.run(own)[field] = "b-1"
+    service.add_run()[field] = "b-3"
+    assert task.start().run_id == own
+    assert not [r for r in service.seen if r.path.startswith("/v1/threads")]
+
+
+def test_the_thread_that_was_asked_for_tells(task: Task, service: Service, clock: Clock) -> None:
+    start = Start("instant", thread_id="t-1")
+    service.add_run(business_id="b-1", age=3600)
+    service.add_run(business_id="b-2")
+    own = lose_own_run(task, service, clock, start)
+    service.add_run(business_id="b-1")
+    assert task.start(start).run_id == own
+    assert not [r for r in service.seen if r.path.startswith("/v1/threads")]
+
+
+def test_a_context_of_another_kind_is_told_by_its_threads(task: Task, service: Service, clock: Clock) -> None:
+    service.threads_tell = True
+    service.add_run(business_id="c-2")
+    own = lose_own_run(task, service, clock, COMPANY)
+    assert task.start(COMPANY).run_id == own
+
+
+@pytest.mark.parametrize("telling", ["listing", "thread", "run"])
+def test_a_run_about_something_else_is_never_taken(task: Task, service: Service, clock: Clock, telling: str) -> None:
+    lose_no_run(task, clock)
+    other = service.add_run(business_id="b-2")
+    if telling != "listing":
+        service.threads_by_business = service.all_threads = errors(404, "no such path")
+    service.threads_tell = telling == "thread"
+    if telling == "run":
+        other["business_id"] = "b-2"
+    started = task.start()
+    assert (started.run_id, started.fresh) == ("r-2", True)
+    assert len(service.posts) == 1
+
+
+def test_a_run_in_another_thread_is_never_taken(task: Task, service: Service, clock: Clock) -> None:
+    start = Start("instant", thread_id="t-77")
+    lose_no_run(task, clock, start)
+    service.add_run(business_id="b-1")
+    assert task.start(start).fresh
+
+
+def test_a_run_of_another_agent_is_never_taken(task: Task, service: Service, clock: Clock) -> None:
+    lose_no_run(task, clock)
+    service.add_run("slow", business_id="b-1")
+    assert task.start().fresh
+
+
+@pytest.mark.parametrize("age", [3600, 30])
+def test_a_run_of_before_the_request_is_never_taken(task: Task, service: Service, clock: Clock, age: float) -> None:
+    service.add_run(business_id="b-1", age=age)
+    lose_no_run(task, clock)
+    assert task.start().fresh
+
+
+def test_a_run_of_long_after_the_request_is_never_taken(task: Task, service: Service, clock: Clock) -> None:
+    lose_no_run(task, clock)
+    clock.sleep(20 * 60)
+    service.add_run(business_id="b-1")
+    assert task.start().fresh
+
+
+def test_of_several_runs_of_the_same_work_the_first_after_the_request_is_taken(
+    task: Task, service: Service, clock: Clock
+) -> None:
+    own = lose_own_run(task, service, clock)
+    for _ in range(2):
+        clock.sleep(20)
+        service.add_run(business_id="b-1")
+    assert task.start().run_id == own
+
+
+@pytest.mark.parametrize("listing", NO_LISTING.values(), ids=NO_LISTING)
+def test_the_only_run_of_that_time_is_taken_with_a_warning_where_nothing_tells(
+    task: Task, service: Service, clock: Clock, listing: bool | Reply, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.threads_by_business = service.all_threads = listing
+    own = lose_own_run(task, service, clock)
+    assert task.start().run_id == own
+    assert f"The service does not tell what agent run {own} works on" in caplog.text
+    assert len(service.posts) == 1
+
+
+def test_a_listing_by_business_that_fails_says_nothing_about_a_thread(
+    task: Task, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    # All threads can be listed, and the run's own is among them: missing from a list that was not to be had,
+    # it must not count as being about something else.
+    service.threads_by_business = errors(404, "no such business")
+    own = lose_own_run(task, service, clock)
+    assert task.start().run_id == own
+    assert len(service.posts) == 1
+    assert "The threads cannot be listed" in caplog.text
+
+
+@pytest.mark.parametrize("listing", NO_LISTING.values(), ids=NO_LISTING)
+def test_of_several_runs_that_could_be_it_none_is_taken_and_none_started(
+    task: Task, service: Service, clock: Clock, listing: bool | Reply
+) -> None:
+    service.threads_by_business = service.all_threads = listing
+    service.add_run(business_id="b-2")
+    clock.sleep(1)
+    own = lose_own_run(task, service, clock)
+    with pytest.raises(AgentRunStartInDoubtError) as caught:
+        task.start()
+    assert f"which of these it is: {own}, r-1. No other one was started" in str(caught.value)
+    assert caught.value.retryable
+    assert len(service.posts) == 1
+
+
+def test_a_run_without_a_thread_counts_as_one_that_could_be_it(task: Task, service: Service, clock: Clock) -> None:
+    own = lose_own_run(task, service, clock)
+    service.run(own)["thread_id"] = None
+    assert task.start().run_id == own
+
+
+def test_a_run_whose_thread_is_gone_counts_as_one_that_could_be_it(task: Task, service: Service, clock: Clock) -> None:
+    own = lose_own_run(task, service, clock)
+    service.threads.clear()
+    assert task.start().run_id == own
+
+
+def test_a_run_that_shows_neither_agent_nor_time_counts_as_one_that_could_be_it(
+    task: Task, service: Service, clock: Clock
+) -> None:
+    own = lose_own_run(task, service, clock)
+    service.run(own).update(agent=None, created_at=None, updated_at=None)
+    assert task.start().run_id == own
+
+
+def test_a_retry_of_other_work_does_not_take_the_run_of_the_first(task: Task, service: Service, clock: Clock) -> None:
+    lose_own_run(task, service, clock)
+    assert task.start(replace(START, business_id="b-9")).run_id == "r-2"
+    assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-9"]

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An answer of which nobody knows whether it was taken: the run tells, and it is never taken twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns.exceptions import (
+    AgentRunConflictError,
+    AgentRunInvalidRequestError,
+    AgentRunsConnectionError,
+    AgentRunsServerError,
+)
+from tests.exactly_once.service import Clock, Mishap, Service
+from tests.exactly_once.task import Killed, Task
+from tests.support.scripted_server import Received, Reply, errors, html
+
+
+@pytest.fixture(autouse=True)
+def run(service: Service) -> dict[str, Any]:
+    """Return the run ``r-1``, which asks one thing."""
+    return service.add_run(status="interrupted", interrupts=[{"id": "i-1", "value": {"label": "Approve?"}}])
+
+
+def test_an_answer_that_was_taken_is_not_sent_again(task: Task, service: Service, run: dict[str, Any]) -> None:
+    service.mishaps = ["answer lost"]
+    after = task.answer("yes")
+    assert (after.status, after.interrupts) == ("running", [])
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 1
+
+
+@pytest.mark.parametrize(
+    "mishap",
+    ["request lost", errors(500, "oops"), errors(504, "gateway"), html()],
+    ids=["lost", "500", "504", "unreadable"],
+)
+def test_an_answer_that_was_not_taken_is_sent_again(
+    task: Task, service: Service, clock: Clock, run: dict[str, Any], mishap: Mishap
+) -> None:
+    service.mishaps = [mishap]
+    assert task.answer("yes").status == "running"
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 2
+    # Not before it has been given the time to show.
+    assert sum(clock.slept) >= 5.0
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.9, 4.9])
+def test_an_answer_that_is_taken_late_is_not_sent_again(
+    task: Task, service: Service, run: dict[str, Any], seconds: float
+) -> None:
+    service.takes_after = seconds
+    assert task.answer("yes").status == "running"
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 1
+
+
+def test_an_answer_that_shows_only_at_the_third_look_is_seen_once(
+    task: Task, service: Service, clock: Clock, run: dict[str, Any]
+) -> None:
+    service.takes_after = 4.9
+    task.answer("yes")
+    assert len(clock.slept) == 3
+    assert [r.method for r in service.seen] == ["GET", "POST", "GET", "GET", "GET"]
+
+
+def test_an_answer_that_is_taken_between_the_last_look_and_the_next_sending_counts(
+    task: Task, service: Service, clock: Clock, run: dict[str, Any]
+) -> None:
+    service.takes_after = 5.5
+    post = service._post
+
+    def slow_way(request: Received) -> Reply:
+        if len(service.posts) == 2:
+            # The first arrives while the second is on its way.
+            service.takes_after = 0.0
+            service._resume(run, service.posts[0].json)
+            service._due.clear()
+        return post(request)
+
+    service._post = slow_way  # type: ignore[method-assign]
+    after = task.answer("yes")
+    assert (after.status, after.interrupts) == ("running", [])
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 2
+
+
+def test_an_answer_of_an_earlier_try_that_arrives_meanwhile_counts(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    # The earlier try died while its answer was on its way; this one has just read that the question is open.
+    service.mishaps = ["request lost"]
+    send = task.send
+
+    def die_instead_of_looking(build: Any, *args: Any, **kwargs: Any) -> Any:
+        if service.posts:
+            raise Killed
+        return send(build, *args, **kwargs)
+
+    task.send = die_instead_of_looking  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        task.answer("yes")
+    task.send = send  # type: ignore[method-assign]
+    post = service._post
+
+    def overtaken(request: Received) -> Reply:
+        service._resume(run, service.posts[0].json)
+        return post(request)
+
+    service._post = overtaken  # type: ignore[method-assign]
+    assert task.answer("yes").interrupts == []
+    assert run["answers"] == ["yes"]
+
+
+def test_a_conflict_on_the_second_sending_while_the_question_is_open_is_raised(task: Task, service: Service) -> None:
+    service.mishaps = ["request lost", errors(409, "locked")]
+    with pytest.raises(AgentRunConflictError, match="locked"):
+        task.answer()
+    assert len(service.posts) == 2
+
+
+def test_a_refusal_of_the_second_sending_is_raised(task: Task, service: Service) -> None:
+    service.mishaps = ["request lost", errors(422, "does not fit")]
+    with pytest.raises(AgentRunInvalidRequestError, match="does not fit"):
+        task.answer()
+    assert len(service.posts) == 2
+
+
+def test_an_answer_that_arrives_after_all_tries_to_send_it_counts_in_the_next_try(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    service.mishaps = ["request lost", errors(422, "does not fit")]
+    with pytest.raises(AgentRunInvalidRequestError):
+        task.answer("yes")
+    service._resume(run, service.posts[0].json)
+    assert task.answer("yes").interrupts == []
+    assert len(service.posts) == 2
+
+
+def test_an_id_that_is_used_again_right_away_does_not_get_the_answer_twice(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    service.mishaps = ["answer lost"]
+    resume = service._resume
+
+    def asks_again(run: dict[str, Any], body: dict[str, Any]) -> Reply:
+        reply = resume(run, body)
+        run.update(status="interrupted", interrupts=[{"id": "i-1", "value": {"label": "Delete it all?"}}])
+        return reply
+
+    service._resume = asks_again  # type: ignore[method-assign]
+    after = task.answer("yes")
+    assert after.interrupts[0].label == "Delete it all?"
+    assert run["answers"] == ["yes"]
+
+
+def test_an_answer_that_is_lost_again_and_again_is_given_up_and_left_to_the_next_try(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    service.mishaps = ["request lost"] * 3
+    with pytest.raises(AgentRunsConnectionError) as caught:
+        task.answer("yes")
+    assert caught.value.in_doubt
+    assert len(service.posts) == 3
+    task.answer("yes")
+    assert run["answers"] == ["yes"]
+
+
+def test_where_the_run_cannot_be_read_nothing_is_sent_again_and_the_next_try_sees(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    service.mishaps = ["answer lost"]
+    get = service._get
+    service._get = lambda request: errors(503, "later") if service.posts else get(request)  # type: ignore[method-assign]
+    with pytest.raises(AgentRunsServerError):
+        task.answer("yes")
+    assert len(service.posts) == 1
+    service._get = get  # type: ignore[method-assign]
+    assert task.answer("yes").interrupts == []
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 1

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A POST of which no answer came may have started a run: it is looked for before another is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_agentruns.exceptions import (
+    AgentRunInvalidRequestError,
+    AgentRunsConnectionError,
+    AgentRunsServerError,
+    AgentRunStartInDoubtError,
+)
+from tests.exactly_once.service import Clock, Mishap, Service
+from tests.exactly_once.task import Task
+from tests.support.scripted_server import errors, html
+
+#: How long a run may need to show before it counts as not started, as the code has it.
+SETTLES_IN = 8.0
+
+
+def test_a_run_whose_answer_was_lost_is_found_in_the_same_try(task: Task, service: Service, clock: Clock) -> None:
+    service.mishaps = ["answer lost"]
+    found = task.start()
+    assert (found.run_id, found.fresh) == ("r-1", False)
+    assert found.run is not None
+    assert len(service.posts) == 1
+    assert sum(clock.slept) <= SETTLES_IN
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 1
+
+
+@pytest.mark.parametrize("mishap", ["request lost", errors(503, "later"), html(201)], ids=["lost", "503", "unreadable"])
+def test_a_request_that_did_not_arrive_is_sent_again_once_that_is_sure(
+    task: Task, service: Service, clock: Clock, mishap: Mishap
+) -> None:
+    service.mishaps = [mishap]
+    started = task.start()
+    assert (started.run_id, started.fresh) == ("r-1", True)
+    assert len(service.posts) == 2
+    assert service.posts[0].json == service.posts[1].json
+    assert sum(clock.slept) > SETTLES_IN
+
+
+@pytest.mark.parametrize("seconds", [1.0, 5.0, 7.9])
+def test_a_run_that_shows_late_is_waited_for(task: Task, service: Service, seconds: float) -> None:
+    service.mishaps = ["answer lost"]
+    service.shows_after = seconds
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 1
+
+
+def test_a_request_that_is_taken_late_is_waited_for(task: Task, service: Service) -> None:
+    service.takes_after = 4.0
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 1
+
+
+def test_a_request_that_is_lost_twice_is_left_to_the_next_try(task: Task, service: Service, clock: Clock) -> None:
+    service.mishaps = ["request lost", "answer lost"]
+    with pytest.raises(AgentRunsConnectionError) as caught:
+        task.start()
+    assert caught.value.in_doubt
+    assert len(service.posts) == 2
+    clock.sleep(300)
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 2
+
+
+def test_a_request_that_is_lost_again_and_again_is_sent_twice_in_a_try(task: Task, service: Service) -> None:
+    service.mishaps = ["request lost"] * 4
+    for sent in (2, 4):
+        with pytest.raises(AgentRunsConnectionError):
+            task.start()
+        assert len(service.posts) == sent
+    assert task.start().fresh
+
+
+def test_a_refusal_of_the_second_request_is_raised(task: Task, service: Service) -> None:
+    service.mishaps = ["request lost", errors(422, "the business is in audit")]
+    with pytest.raises(AgentRunInvalidRequestError, match="in audit"):
+        task.start()
+    assert len(service.posts) == 2
+
+
+def test_a_run_of_another_business_of_that_moment_is_not_taken(task: Task, service: Service) -> None:
+    service.add_run(business_id="b-2")
+    service.mishaps = ["request lost"]
+    assert task.start().run_id == "r-2"
+    assert len(service.posts) == 2
+
+
+def test_where_it_cannot_be_told_nothing_is_sent_again(task: Task, service: Service) -> None:
+    service.threads_by_business = service.all_threads = False
+    service.add_run(business_id="b-2")
+    service.mishaps = ["answer lost"]
+    with pytest.raises(AgentRunStartInDoubtError):
+        task.start()
+    assert len(service.posts) == 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_where_looking_fails_nothing_is_sent_again(task: Task, service: Service, status: int) -> None:
+    service.add_run(business_id="b-2")
+    service.threads_by_business = errors(status, "later", Retry_After="0")
+    service.mishaps = ["answer lost"]
+    with pytest.raises(Exception, match=f"answered with {status}"):
+        task.start()
+    assert len(service.posts) == 1
+    service.threads_by_business = True
+    assert task.start().run_id == "r-2"
+    assert len(service.posts) == 1
+
+
+def test_a_server_error_that_stays_is_raised_in_doubt(task: Task, service: Service) -> None:
+    service.mishaps = [errors(502, "gateway"), errors(502, "gateway")]
+    with pytest.raises(AgentRunsServerError) as caught:
+        task.start()
+    assert caught.value.in_doubt

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run is started once, whatever happens to the worker between the tries of its task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from airflow_provider_agentruns.exactly_once.starting import Start
+from airflow_provider_agentruns.exceptions import (
+    AgentRunInvalidRequestError,
+    AgentRunsAPIError,
+    AgentRunsRateLimitError,
+    AgentRunsServerError,
+    AgentRunStartInDoubtError,
+    AgentRunsValueError,
+)
+from tests.exactly_once.service import Clock, Service
+from tests.exactly_once.task import START, Killed, Task
+from tests.support.scripted_server import errors
+
+STARTS = {
+    "business": START,
+    "context": Start("instant", context_type="company", context_id="c-1"),
+    "thread": Start("instant", thread_id="t-77"),
+}
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_the_first_try_starts_a_run_and_looks_for_none(task: Task, service: Service, start: Start) -> None:
+    started = task.start(start)
+    assert (started.run_id, started.fresh) == ("r-1", True)
+    assert started.run is not None
+    assert started.run.id == "r-1"
+    assert [(r.method, r.path) for r in service.seen] == [("POST", "/v1/runs")]
+    given = {name: getattr(start, name) for name in ("business_id", "context_type", "context_id", "thread_id")}
+    assert service.posts[0].json == {"type": "instant"} | {name: value for name, value in given.items() if value}
+
+
+def test_a_later_try_goes_on_with_the_run_of_the_first_without_asking(task: Task, service: Service) -> None:
+    task.start()
+    service.seen.clear()
+    for _ in range(3):
+        again = task.start()
+        assert (again.run_id, again.run, again.fresh) == ("r-1", None, False)
+    assert service.seen == []
+
+
+def test_a_run_that_has_ended_is_still_the_tasks_own_in_a_retry(task: Task, service: Service) -> None:
+    task.start()
+    service.run("r-1")["status"] = "error"
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 1
+
+
+@pytest.mark.parametrize("start", [STARTS["business"], STARTS["thread"]], ids=["business", "thread"])
+def test_the_run_of_a_worker_that_died_before_it_noted_the_id_is_found(
+    task: Task, service: Service, clock: Clock, start: Start
+) -> None:
+    service.add_run(business_id="b-2")
+    with pytest.raises(Killed):
+        task.start(start, dies="after POST")
+    service.add_run(business_id="b-2")
+    clock.sleep(300)
+    found = task.start(start)
+    assert (found.run_id, found.fresh) == ("r-2", False)
+    assert found.run is not None
+    assert len(service.posts) == 1
+    # It is noted by now.
+    service.seen.clear()
+    assert task.start(start).run_id == "r-2"
+    assert service.seen == []
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_a_worker_that_died_before_the_post_started_nothing_and_one_run_is_started(
+    task: Task, service: Service, clock: Clock, start: Start
+) -> None:
+    with pytest.raises(Killed):
+        task.start(start, dies="before POST")
+    assert service.seen == []
+    clock.sleep(300)
+    assert task.start(start).fresh
+    assert task.start(start).run_id == "r-1"
+    assert len(service.posts) == 1
+
+
+def test_a_retry_right_after_the_death_gives_the_run_time_to_show(task: Task, service: Service) -> None:
+    service.shows_after = 5.0
+    with pytest.raises(Killed):
+        task.start(dies="after POST")
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 1
+
+
+def test_two_workers_that_died_one_after_the_other_started_one_run(task: Task, service: Service, clock: Clock) -> None:
+    for when in ("before POST", "after POST"):
+        with pytest.raises(Killed):
+            task.start(dies=when)
+        clock.sleep(60)
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 1
+
+
+def test_other_arguments_start_another_run_and_leave_the_first_alone(
+    task: Task, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    task.start()
+    other = task.start(replace(START, business_id="b-2"))
+    assert (other.run_id, other.fresh) == ("r-2", True)
+    assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-2"]
+    assert "a run with other arguments (run r-1): it is left alone" in caplog.text
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted", "status_of_tomorrow"])
+def test_a_cleared_task_goes_on_with_its_run_while_that_is_at_work(task: Task, service: Service, status: str) -> None:
+    task.start()
+    service.run("r-1")["status"] = status
+    task.clear()
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 1
+
+
+@pytest.mark.parametrize("status", ["completed", "error"])
+def test_a_cleared_task_whose_run_has_ended_starts_a_new_one(task: Task, service: Service, status: str) -> None:
+    task.start()
+    service.run("r-1")["status"] = status
+    task.clear()
+    again = task.start()
+    assert (again.run_id, again.fresh) == ("r-2", True)
+    # A retry of the cleared task goes on with the new one.
+    assert task.start().run_id == "r-2"
+    assert len(service.posts) == 2
+
+
+def test_a_cleared_task_whose_run_the_service_does_not_know_starts_a_new_one(
+    task: Task, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    task.start()
+    service.runs.clear()
+    task.clear()
+    assert task.start().fresh
+    assert "is unknown to the service" in caplog.text
+
+
+def test_a_cleared_task_that_cannot_read_its_run_starts_nothing(task: Task, service: Service) -> None:
+    task.start()
+    task.clear()
+    service._get = lambda request: errors(503, "later")  # type: ignore[method-assign]
+    with pytest.raises(AgentRunsServerError):
+        task.start()
+    assert len(service.posts) == 1
+
+
+def test_without_memory_the_first_try_starts_without_looking(new_task: Callable[..., Task], service: Service) -> None:
+    task = new_task(remembers=False)
+    assert task.start().fresh
+    assert [r.method for r in service.seen] == ["POST"]
+
+
+def test_without_memory_a_later_try_finds_the_run_of_the_first(
+    new_task: Callable[..., Task], service: Service, clock: Clock
+) -> None:
+    service.add_run(business_id="b-1", age=3600)
+    task = new_task(remembers=False)
+    task.start()
+    clock.sleep(300)
+    assert [task.start().run_id for _ in range(2)] == ["r-2", "r-2"]
+    assert len(service.posts) == 1
+
+
+def test_without_memory_a_later_try_that_finds_none_starts_one(
+    new_task: Callable[..., Task], service: Service, clock: Clock
+) -> None:
+    service.add_run(business_id="b-1", age=3600)
+    service.mishaps = [errors(422, "the business is in audit")]
+    task = new_task(remembers=False)
+    with pytest.raises(AgentRunInvalidRequestError):
+        task.start()
+    clock.sleep(300)
+    assert task.start().run_id == "r-2"
+    assert len(service.posts) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, AgentRunInvalidRequestError), (404, AgentRunsAPIError), (422, AgentRunInvalidRequestError)],
+)
+def test_a_refusal_is_raised_and_nothing_else_sent(
+    task: Task, service: Service, clock: Clock, status: int, kind: type[AgentRunsAPIError]
+) -> None:
+    service.mishaps = [errors(status, "no")]
+    with pytest.raises(kind, match="no"):
+        task.start()
+    assert [r.method for r in service.seen] == ["POST"]
+    assert clock.slept == []
+
+
+def test_a_try_after_one_that_surely_started_nothing_takes_nobody_elses_run(
+    task: Task, service: Service, clock: Clock
+) -> None:
+    # Without any evidence, the only run of that time would be taken for the task's own.
+    service.threads_by_business = service.all_threads = False
+    service.mishaps = [errors(429, "slow down")]
+    with pytest.raises(AgentRunsRateLimitError):
+        task.start()
+    service.add_run(business_id="b-2")
+    clock.sleep(60)
+    assert task.start().run_id == "r-2"
+    assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-1"]
+
+
+def test_what_cannot_be_sent_is_refused_before_anything_is_noted(task: Task, service: Service) -> None:
+    for start in (Start("instant"), Start("None", business_id="b-1"), replace(START, business_id="{{ x }}")):
+        with pytest.raises(AgentRunsValueError):
+            task.start(start)
+    assert service.seen == []
+    assert task.memory is not None
+    assert task.memory.kept == {}
+
+
+def test_nothing_is_started_that_could_not_be_noted_first(task: Task, service: Service) -> None:
+    def full(key: str, value: object) -> None:
+        raise OSError("no space")
+
+    assert task.memory is not None
+    task.memory.set = full  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="no space"):
+        task.start()
+    assert service.seen == []
+
+
+def test_the_memory_holds_no_arguments(task: Task) -> None:
+    secret = replace(START, business_id="business-of-jane-doe")
+    with pytest.raises(Killed):
+        task.start(secret, dies="after POST")
+    assert task.memory is not None
+    assert "jane" not in str(task.memory.kept)
+    task.start(secret)
+    assert "jane" not in str(task.memory.kept)
+
+
+def test_doubt_that_cannot_be_settled_starts_nothing_and_a_later_try_settles_it(
+    task: Task, service: Service, clock: Clock
+) -> None:
+    service.threads_by_business = service.all_threads = False
+    with pytest.raises(Killed):
+        task.start(dies="after POST")
+    clock.sleep(1)
+    service.add_run(business_id="b-2")
+    for _ in range(2):
+        clock.sleep(60)
+        with pytest.raises(AgentRunStartInDoubtError, match=r"it cannot be told which of these it is: r-2, r-1\."):
+            task.start()
+    service.threads_by_business = True
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 1

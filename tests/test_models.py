@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the service sends is read leniently, kept whole, and not shown in logs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pendulum
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from airflow_provider_agentruns import models
+from airflow_provider_agentruns.models import (
+    Agent,
+    AgentRun,
+    Artifact,
+    Feedback,
+    Interrupt,
+    Output,
+    RunEvent,
+    RunPage,
+    RunState,
+    RunStatus,
+    Step,
+    Thread,
+    ThreadPage,
+)
+
+SECRET = "Jane Doe, born 1980-01-01"
+
+WHOLE_RUN: dict[str, Any] = {
+    "object": "run",
+    "id": "r-1",
+    "created_at": "2026-08-01T12:00:00Z",
+    "updated_at": "2026-08-01T12:00:01.000Z",
+    "status": "completed",
+    "thread_id": "t-1",
+    "agent": "cip_orchestrator",
+    "requester": {"id": "u-1", "name": "Ann", "email": None},
+    "started_at": "2026-08-01T12:00:00Z",
+    "ended_at": None,
+    "output": {
+        "artifacts": [
+            {
+                "type": "cip_summary",
+                "title": "Summary",
+                "confidence": "high",
+                "summary": None,
+                "sources": None,
+                "new": 1,
+            }
+        ],
+        "later": {"kept": True},
+    },
+    "interrupts": [{"id": "i-1", "agent": None, "value": {"label": "Well?"}, "asked_by": "a"}],
+    "steps": [{"id": "s-1", "type": "activity", "steps": [{"id": "s-2", "duration_ms": 5}], "result": None}],
+    "cost": {"cents": 12},
+}
+
+
+@pytest.fixture
+def unknown_status() -> Iterator[str]:
+    """Return a status that no test has used before, and forget it after that."""
+    yield "paused_for_audit"
+    RunStatus._value2member_map_.pop("paused_for_audit", None)
+
+
+def test_a_run_needs_no_more_than_id_and_status() -> None:
+    run = AgentRun.model_validate({"id": "r-1", "status": "running"})
+    assert (run.interrupts, run.steps, run.output, run.raw_output, run.agent) == ([], None, None, None, None)
+
+
+def test_a_run_of_which_all_else_is_null_is_read() -> None:
+    everything = {name: None for name in AgentRun.model_fields if name not in ("id", "status")}
+    run = AgentRun.model_validate({"id": "r-1", "status": "running", **everything})
+    assert (run.interrupts, run.output, run.created_at) == ([], None, None)
+
+
+@pytest.mark.parametrize("kind", [Step, models.Source, models.Requester, Artifact, Output, RunPage, ThreadPage])
+def test_whatever_is_inside_a_run_may_be_null_or_missing(kind: type[BaseModel]) -> None:
+    kind.model_validate({})
+    kind.model_validate(dict.fromkeys(kind.model_fields))
+
+
+@pytest.mark.parametrize(
+    ("kind", "needed"),
+    [
+        (Interrupt, {"id": "i"}),
+        (Thread, {"id": "t"}),
+        (Agent, {"id": "a", "type": "t"}),
+        (Feedback, {"id": "f", "rating": "POSITIVE"}),
+        (RunEvent, {"type": "RUN_STARTED"}),
+        (AgentRun, {"id": "r", "status": "running"}),
+    ],
+)
+def test_all_but_what_identifies_a_thing_may_be_null(kind: type[BaseModel], needed: dict[str, Any]) -> None:
+    nulls = dict.fromkeys(kind.model_fields)
+    kind.model_validate({**nulls, **needed})
+    for name in needed:
+        with pytest.raises(ValidationError):
+            kind.model_validate({**needed, name: None})
+
+
+def test_fields_that_the_service_adds_later_are_kept_at_every_depth() -> None:
+    dumped = AgentRun.model_validate(WHOLE_RUN).model_dump()
+    assert dumped["cost"] == {"cents": 12}
+    assert dumped["object"] == "run"
+    assert dumped["output"]["later"] == {"kept": True}
+    assert dumped["output"]["artifacts"][0]["new"] == 1
+    assert dumped["interrupts"][0]["asked_by"] == "a"
+    assert dumped["steps"][0]["steps"][0]["duration_ms"] == 5
+
+
+def test_a_run_goes_through_json_and_back() -> None:
+    run = AgentRun.model_validate(WHOLE_RUN)
+    as_json = json.loads(run.model_dump_json())
+    assert as_json["created_at"] == "2026-08-01T12:00:00Z"
+    assert as_json["status"] == "completed"
+    assert AgentRun.model_validate(as_json).model_dump() == run.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("status", "finished"), [("running", False), ("interrupted", False), ("completed", True), ("error", True)]
+)
+def test_each_status_is_known_and_tells_whether_it_is_the_last(status: str, finished: bool) -> None:
+    known = AgentRun.model_validate({"id": "r", "status": status}).status
+    assert known is RunStatus(status)
+    assert (known == status, known.finished, f"{known}") == (True, finished, status)
+
+
+def test_an_unknown_status_is_read_as_not_finished_and_warned_about_once(
+    unknown_status: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = {"id": "r", "status": unknown_status}
+    with caplog.at_level(logging.WARNING):
+        run, again = AgentRun.model_validate(document), AgentRun.model_validate(document)
+        state = RunState.model_validate_json(json.dumps(document))
+    assert run.status is again.status is state.status
+    assert (run.status == unknown_status, str(run.status), run.status.finished) == (True, unknown_status, False)
+    assert run.model_dump(mode="json")["status"] == unknown_status
+    assert caplog.messages == [
+        "The service sent the run status 'paused_for_audit', which is new to us: taken as not finished"
+    ]
+
+
+def test_an_unknown_status_leaves_the_known_ones_alone(unknown_status: str) -> None:
+    RunStatus(unknown_status)
+    assert list(RunStatus) == ["running", "completed", "error", "interrupted"]
+
+
+@pytest.mark.parametrize("status", [None, 5, ["running"], {"is": "running"}, True])
+def test_what_is_no_text_is_no_status(status: Any) -> None:
+    with pytest.raises(ValidationError):
+        AgentRun.model_validate({"id": "r", "status": status})
+
+
+def test_the_raw_output_is_the_services_own_to_the_last_field_and_its_order() -> None:
+    run = AgentRun.model_validate(WHOLE_RUN)
+    assert run.raw_output is WHOLE_RUN["output"]
+    assert list(run.raw_output["artifacts"][0]) == ["type", "title", "confidence", "summary", "sources", "new"]
+    assert "raw_output" not in run.model_dump()
+    page = RunPage.model_validate({"data": [WHOLE_RUN, {"id": "r", "status": "running"}]})
+    assert [run.raw_output for run in page.data] == [WHOLE_RUN["output"], None]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-08-01T12:00:00Z", pendulum.datetime(2026, 8, 1, 12)),
+        ("2026-08-01T14:00:00.123456+02:00", pendulum.datetime(2026, 8, 1, 12, 0, 0, 123456)),
+        ("2026-08-01T05:30:00.5-06:30", pendulum.datetime(2026, 8, 1, 12, 0, 0, 500000)),
+        ("2026-08-01T12:00:00", pendulum.datetime(2026, 8, 1, 12)),
+        ("2026-08-01", pendulum.datetime(2026, 8, 1)),
+    ],
+)
+def test_times_are_instants_with_a_time_zone(text: str, moment: pendulum.DateTime) -> None:
+    created = AgentRun.model_validate({"id": "r", "status": "running", "created_at": text}).created_at
+    assert isinstance(created, pendulum.DateTime)
+    assert created == moment
+    assert created.utcoffset() is not None
+
+
+def test_a_time_keeps_its_offset_and_microseconds_in_json() -> None:
+    text = "2026-08-01T14:00:00.123456+02:00"
+    assert json.loads(Step.model_validate({"started_at": text}).model_dump_json())["started_at"] == text
+
+
+@pytest.mark.parametrize("value", ["", "yesterday", "P1D", "2026-13-01T00:00:00Z", 1754049600, True, ["2026"]])
+def test_what_is_no_instant_is_refused(value: Any) -> None:
+    with pytest.raises(ValidationError, match="ISO 8601"):
+        AgentRun.model_validate({"id": "r", "status": "running", "created_at": value})
+
+
+@pytest.mark.parametrize(
+    ("thing", "shown"),
+    [
+        (
+            AgentRun.model_validate({**WHOLE_RUN, "requester": {"id": "u", "name": SECRET}, "note": SECRET}),
+            "AgentRun(id='r-1', status='completed', agent='cip_orchestrator')",
+        ),
+        (
+            Artifact.model_validate({"type": "cip_summary", "title": SECRET, "summary": SECRET}),
+            "Artifact(type='cip_summary')",
+        ),
+        (Interrupt.model_validate({"id": "i-1", "value": {"label": SECRET}}), "Interrupt(id='i-1')"),
+        (Step.model_validate({"id": "s-1", "status": "error", "label": SECRET}), "Step(id='s-1', status='error')"),
+        (models.Requester.model_validate({"id": "u-1", "name": SECRET, "email": SECRET}), "Requester(id='u-1')"),
+        (RunEvent.model_validate({"type": "STATE_SNAPSHOT", "snapshot": SECRET}), "RunEvent(type='STATE_SNAPSHOT')"),
+        (Output.model_validate({"artifacts": [{"title": SECRET}], "note": SECRET}), "Output()"),
+    ],
+)
+def test_a_repr_shows_what_identifies_a_thing_and_no_content(thing: BaseModel, shown: str) -> None:
+    assert repr(thing) == shown
+    assert str(thing) == shown
+    assert f"{thing}" == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        ({"label": "Approve?"}, "Approve?"),
+        ({"label": 5}, "5"),
+        ({"type": "combined_proposal", "label": "All?", "proposals": [{"label": "One?"}]}, "All?"),
+        ({"type": "combined_proposal", "proposals": [{"label": "One?"}, {}, "x", {"label": "Two?"}]}, "One?; Two?"),
+        ({"proposals": [{"proposals": [{"label": "Deep?"}]}]}, "Deep?"),
+        ({"proposals": []}, "interrupt i-1"),
+        ({"proposals": "none"}, "interrupt i-1"),
+        ({"label": None}, "interrupt i-1"),
+        ({"label": ""}, "interrupt i-1"),
+        ({}, "interrupt i-1"),
+        (None, "interrupt i-1"),
+        ("text", "interrupt i-1"),
+        (["list"], "interrupt i-1"),
+    ],
+)
+def test_an_interrupt_is_called_by_its_question_or_else_by_its_id(value: Any, label: str) -> None:
+    assert Interrupt.model_validate({"id": "i-1", "value": value}).label == label
+
+
+def test_a_pending_interrupt_is_found_by_its_id_alone() -> None:
+    run = AgentRun.model_validate(WHOLE_RUN)
+    assert run.pending("i-1") is run.interrupts[0]
+    assert run.pending("i-2") is None
+
+
+def test_steps_are_walked_outermost_first_and_in_order() -> None:
+    tree = {"id": "a", "steps": [{"id": "b", "steps": [{"id": "c"}]}, {"id": "d", "steps": None}]}
+    assert [step.id for step in Step.model_validate(tree).walk()] == ["a", "b", "c", "d"]

@@ -78,6 +78,7 @@ AgentRunOutputOperator(task_id="output", run_id=start.output["run_id"], deferrab
     assert result.xcom("output") == raw_output(agent_runs_emulator, result.xcom("start", "run_id"))
 
 
+@pytest.mark.agent_runs(speed=0.01)
 def test_a_run_that_is_not_completed_fails_the_task_at_once_when_it_is_not_to_wait(
     run_dag: DagRunner, agent_runs_emulator: Emulator
 ) -> None:
@@ -88,11 +89,9 @@ def test_a_run_that_is_not_completed_fails_the_task_at_once_when_it_is_not_to_wa
     assert "told not to wait" in result.log
 
 
-def test_a_question_fails_the_task_at_once_when_it_is_not_to_wait(
-    run_dag: DagRunner, agent_runs_emulator: Emulator
-) -> None:
+def test_a_question_fails_the_task_where_an_output_is_wanted(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
     run = agent_runs_emulator.service.create_run("needs_approval", business_id=BUSINESS)
-    result = run_dag(f'AgentRunOutputOperator(task_id="output", run_id="{run.id}", poll_interval=0.05, wait=True)')
+    result = run_dag(f'AgentRunOutputOperator(task_id="output", run_id="{run.id}", poll_interval=0.05)')
     assert result.states == {"output": "failed"}
     assert "AgentRunInterruptedError" in result.log
 

@@ -101,7 +101,7 @@ class Standalone:
 
     def start_dag(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a DAG run, once the DAG has been parsed, and return its id."""
-        self.wait_for(lambda: self._http.get(f"/api/v2/dags/{dag_id}").status_code == 200, f"the DAG {dag_id}", 120)
+        self.wait_for(lambda: self._knows(dag_id), f"the DAG {dag_id}", 120)
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
         run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
         return str(run["dag_run_id"])
@@ -162,6 +162,12 @@ class Standalone:
             time.sleep(0.3)
         tail = self.log_file.read_text(errors="replace")[-4000:]
         raise TimeoutError(f"Airflow did not come to {what} within {seconds:g} s. Its log ends with:\n{tail}")
+
+    def _knows(self, dag_id: str) -> bool:
+        errors = self.call("GET", "/importErrors")["import_errors"]
+        if errors:
+            raise ImportError(errors[0]["stack_trace"])
+        return self._http.get(f"/api/v2/dags/{dag_id}").status_code == 200
 
     def _wait_until_ready(self) -> None:
         self.wait_for(self._healthy, "be ready", _READY_IN)

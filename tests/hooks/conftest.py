@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One way to use the hook, with its sync methods and with their async twins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns.client.transport import AsyncTransport, Transport
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+
+
+class HookUser:
+    """
+    Calls a hook's methods by the name of the sync one; the async twins run in one loop of their own.
+
+    :param kind: ``sync`` or ``async``.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.hook = AgentRunHook()
+        self._runner = asyncio.Runner()
+
+    def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method and return its result."""
+        if self.kind == "sync":
+            return getattr(self.hook, method)(*args, **kwargs)
+        return self._runner.run(getattr(self.hook, f"a{method}")(*args, **kwargs))
+
+    def iterate(self, method: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Call a method that iterates, and ask it for no more than is asked for here."""
+        if self.kind == "sync":
+            yield from getattr(self.hook, method)(*args, **kwargs)
+            return
+        several: AsyncIterator[Any] = getattr(self.hook, f"a{method}")(*args, **kwargs)
+
+        async def one() -> Any:
+            return await anext(several)
+
+        while True:
+            try:
+                yield self._runner.run(one())
+            except StopAsyncIteration:
+                return
+
+    def transport(self) -> Transport | AsyncTransport:
+        """Return what the hook sends with."""
+        transport: Transport | AsyncTransport = self.call("get_conn")
+        return transport
+
+    def close(self) -> None:
+        """Close the hook's connections on this side."""
+        if self.kind == "sync":
+            self.hook.close()
+        else:
+            self._runner.run(self.hook.aclose())
+
+    def end(self) -> None:
+        """Close all."""
+        self.close()
+        self._runner.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Return which of the twins to use: the same test runs with both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def new_user(kind: str) -> Iterator[Callable[[], HookUser]]:
+    """Return what makes a user of a hook of its own."""
+    users: list[HookUser] = []
+
+    def make() -> HookUser:
+        users.append(HookUser(kind))
+        return users[-1]
+
+    yield make
+    for user in users:
+        user.end()
+
+
+@pytest.fixture
+def user(new_user: Callable[[], HookUser]) -> HookUser:
+    """Return a user of the hook over the connection ``agentruns_default``."""
+    return new_user()

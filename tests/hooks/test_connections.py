@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Airflow connection: the forms that it comes in, what is wrong with it, and when it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+from tests.hooks.conftest import HookUser
+from tests.hooks.connections import TOKEN, connection_json
+from tests.support.scripted_server import unused_port
+
+ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
+
+FORMS: dict[str, Callable[[Emulator], str]] = {
+    "uri": lambda emulator: f"agentruns://:{TOKEN}@127.0.0.1:{emulator.port}/http?timeout=3",
+    "uri of the emulator": lambda emulator: emulator.connection_uri,
+    "json": lambda emulator: connection_json(emulator.url),
+    "json of the emulator": lambda emulator: emulator.connection_json,
+    "json with the version in the url": lambda emulator: connection_json(f"{emulator.url}/v1/"),
+    "host and port": lambda emulator: json.dumps(
+        {
+            "conn_type": "agentruns",
+            "host": "127.0.0.1",
+            "port": emulator.port,
+            "schema": "http",
+            "password": TOKEN,
+        }
+    ),
+}
+
+
+@pytest.mark.agent_runs(token=TOKEN)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_connection_works_in_each_form(
+    agent_runs_emulator: Emulator, user: HookUser, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setenv(ENV, FORMS[form](agent_runs_emulator))
+    assert user.call("list_agents")
+    assert user.transport().settings.base_url == agent_runs_emulator.url
+
+
+def test_the_shortest_uri_means_production(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENV, f"agentruns://:{TOKEN}@")
+    settings = user.transport().settings
+    assert (settings.base_url, settings.token.get_secret_value()) == ("https://api.middesk.com", TOKEN)
+
+
+def test_a_bare_host_means_https(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENV, f"agentruns://:{TOKEN}@api-sandbox.middesk.com")
+    assert user.transport().settings.base_url == "https://api-sandbox.middesk.com"
+
+
+def test_the_extra_is_read(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"timeout": 7, "max_retries": 1, "verify": False, "run_url": "https://app.example.com/{run_id}"}
+    monkeypatch.setenv(ENV, connection_json("https://api.middesk.com", **extra))
+    assert user.transport().settings.model_dump(include=set(extra)) == extra
+
+
+@pytest.mark.parametrize(
+    ("connection", "message"),
+    [
+        (
+            "agentruns://@api.middesk.com",
+            r"API token \(password\) is missing: put the API token into the connection's password field",
+        ),
+        (
+            f"agentruns://:{TOKEN}@api.middesk.com/http",
+            r"Base URL \(host\) is plain http to api.middesk.com: the token would travel in clear. Use https, or set "
+            "allow_http to true",
+        ),
+        (
+            connection_json("ftp://api.middesk.com"),
+            r"Base URL \(host\) should be a URL such as https://api.middesk.com",
+        ),
+        (connection_json("https://api.middesk.com", timeout="soon"), r"timeout \(extra\) .*valid number"),
+        (
+            connection_json("https://api.middesk.com", resume_body={"answer": "{input}"}),
+            r"resume_body \(extra\) should be a JSON object in which",
+        ),
+    ],
+    ids=["no token", "plain http", "no http", "timeout", "resume_body"],
+)
+def test_a_connection_that_cannot_work(
+    user: HookUser, monkeypatch: pytest.MonkeyPatch, connection: str, message: str
+) -> None:
+    monkeypatch.setenv(ENV, connection)
+    with pytest.raises(
+        AgentRunsConfigError, match=f"Airflow connection 'agentruns_default' cannot be used: {message}"
+    ) as caught:
+        user.call("list_agents")
+    assert isinstance(caught.value, AirflowFailException)
+    assert TOKEN not in str(caught.value)
+
+
+def test_plain_http_elsewhere_where_the_connection_allows_it(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENV, connection_json("http://runs.internal.example", allow_http=True))
+    assert user.transport().settings.base_url == "http://runs.internal.example"
+
+
+def test_a_missing_connection_says_what_to_do(user: HookUser, airflow_home: Path) -> None:
+    with pytest.raises(AgentRunsConfigError) as caught:
+        user.call("get_run", "r-1")
+    assert str(caught.value) == (
+        "Airflow has no connection 'agentruns_default'. Add one of type Agent runs under Admin, Connections, or set "
+        "AIRFLOW_CONN_AGENTRUNS_DEFAULT, e.g. to agentruns://:TOKEN@HOST"
+    )
+    # A secrets backend that is down for a moment looks the same, and another try may help.
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+@pytest.mark.agent_runs(token="mk_test_new")
+def test_a_changed_connection_is_read_after_closing(
+    agent_runs_emulator: Emulator, user: HookUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENV, connection_json(agent_runs_emulator.url, token="mk_test_old"))
+    with pytest.raises(AgentRunsAuthError):
+        user.call("list_agents")
+    monkeypatch.setenv(ENV, connection_json(agent_runs_emulator.url, token="mk_test_new"))
+    with pytest.raises(AgentRunsAuthError):
+        user.call("list_agents")
+    user.close()
+    assert user.call("list_agents")
+
+
+def test_the_connection_is_named_where_the_hook_is_made(
+    agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", agent_runs_emulator.connection_uri)
+    monkeypatch.delenv(ENV)
+    hook = AgentRunHook(agentruns_conn_id="elsewhere")
+    assert hook.list_agents()
+    hook.close()
+
+
+class TestTestButton:
+    """``test_connection``, and Airflow's own way to it."""
+
+    def test_good(self, agent_runs_emulator: Emulator) -> None:
+        hook = AgentRunHook()
+        good, message = hook.test_connection()
+        hook.close()
+        assert good
+        assert message.startswith(f"{agent_runs_emulator.url} accepts the token. Agents of the account: instant, slow")
+
+    @pytest.mark.agent_runs(token="mk_test_right")
+    def test_wrong_token(self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(ENV, connection_json(agent_runs_emulator.url))
+        good, message = AgentRunHook().test_connection()
+        assert not good
+        assert "GET /v1/agents was answered with 401" in message
+        assert TOKEN not in message
+
+    def test_nobody_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(ENV, connection_json(f"http://127.0.0.1:{unused_port()}"))
+        good, message = AgentRunHook().test_connection()
+        assert (good, "could not be reached" in message) == (False, True)
+
+    def test_no_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(ENV, "agentruns://@127.0.0.1:1/http")
+        good, message = AgentRunHook().test_connection()
+        assert (good, "API token (password) is missing" in message) == (False, True)
+
+    def test_airflow_finds_the_hook_by_the_connections_type(self, agent_runs_emulator: Emulator) -> None:
+        connection = Connection(conn_id="form", uri=agent_runs_emulator.connection_uri)
+        good, message = connection.test_connection()
+        assert good, message
+        assert agent_runs_emulator.count("GET", "/v1/agents") == 1

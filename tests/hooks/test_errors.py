@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong comes out of the hook as an error that says it, and that tells Airflow whether to try again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_agentruns.emulator.checks import AUDITED_BUSINESS_ID
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.exceptions import (
+    AgentRunConflictError,
+    AgentRunInvalidRequestError,
+    AgentRunNotFoundError,
+    AgentRunsAPIError,
+    AgentRunsAuthError,
+    AgentRunsConnectionError,
+    AgentRunsError,
+    AgentRunsRateLimitError,
+    AgentRunsServerError,
+    AgentRunsValueError,
+)
+from tests.hooks.conftest import HookUser
+from tests.hooks.connections import TOKEN, connection_json
+from tests.support.scripted_server import ScriptedServer, errors, html, unused_port
+from tests.support.wire import Wire
+
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+NO_RUN = "00000000-0000-4000-8000-000000000000"
+
+
+def is_final(error: AgentRunsError) -> bool:
+    """Whether Airflow fails the task without further tries, as the error itself says it should."""
+    final = isinstance(error, AirflowFailException)
+    assert final is not error.retryable
+    return final
+
+
+@pytest.mark.agent_runs(token="mk_test_right")
+def test_a_wrong_token(agent_runs_emulator: Emulator, user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(agent_runs_emulator.url))
+    with pytest.raises(AgentRunsAuthError) as caught:
+        user.call("get_run", NO_RUN)
+    assert is_final(caught.value)
+    assert (caught.value.status_code, caught.value.method, caught.value.path) == (401, "GET", f"/v1/runs/{NO_RUN}")
+    assert caught.value.messages == ("A valid token is needed: Authorization: Bearer ...",)
+    assert "Check the API token of the Airflow connection" in str(caught.value)
+    assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.agent_runs(feedback_enabled=False)
+def test_what_the_account_may_not_do(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    with pytest.raises(AgentRunsAuthError, match="403: Feedback is not enabled on this account") as caught:
+        user.call("rate_artifact", NO_RUN, NO_RUN, "POSITIVE")
+    assert is_final(caught.value)
+
+
+def test_an_id_that_the_service_does_not_know(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    calls = {
+        "get_run": [NO_RUN],
+        "resume_run": [NO_RUN, "int_1", "yes"],
+        "rate_artifact": [NO_RUN, NO_RUN, "POSITIVE"],
+        "get_thread": [NO_RUN],
+        "stream_run": [NO_RUN],
+    }
+    for method, arguments in calls.items():
+        use = (lambda *call: list(user.iterate(*call))) if method == "stream_run" else user.call
+        said = rf"404: There is no (run|thread) {NO_RUN}.*\. Check the id"
+        with pytest.raises(AgentRunNotFoundError, match=said) as caught:
+            use(method, *arguments)
+        assert is_final(caught.value)
+        assert caught.value.status_code == 404
+
+
+def test_an_agent_that_is_not_there(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    with pytest.raises(AgentRunNotFoundError, match=r"There is no agent of type nobody; there are .*\(type\)"):
+        user.call("create_run", "nobody", business_id=BUSINESS)
+
+
+def test_an_interrupt_that_is_not_pending(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    run_id = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS).id
+    with pytest.raises(AgentRunConflictError, match=r"409: .* interrupt int_1 is not pending") as caught:
+        user.call("resume_run", run_id, "int_1", "yes")
+    assert is_final(caught.value)
+    assert caught.value.status_code == 409
+    assert not caught.value.in_doubt
+
+
+def test_a_business_in_audit(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    with pytest.raises(AgentRunInvalidRequestError, match="422: The business is in audit") as caught:
+        user.call("create_run", "instant", business_id=AUDITED_BUSINESS_ID)
+    assert is_final(caught.value)
+    assert caught.value.status_code == 422
+    assert "(business_id)" in caught.value.messages[0]
+
+
+def test_nothing_is_sent_where_an_argument_makes_no_sense(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    refused: list[tuple[str, Callable[[], object]]] = [
+        ("run_id is a template that was not rendered", lambda: user.call("get_run", "{{ params.run_id }}")),
+        ("give business_id, context_type with context_id, or thread_id", lambda: user.call("create_run", "instant")),
+        ("input must be a JSON value", lambda: user.call("resume_run", "r-1", "int_1", object())),
+        ("rating must be POSITIVE or NEGATIVE, not 'GOOD'", lambda: user.call("rate_artifact", "r-1", "a-1", "GOOD")),
+        ("page_size must be at least 1, not 0", lambda: list(user.iterate("list_runs", page_size=0))),
+        ("run_id is empty", lambda: list(user.iterate("stream_run", ""))),
+    ]
+    for said, use in refused:
+        with pytest.raises(AgentRunsValueError, match=said) as caught:
+            use()
+        assert is_final(caught.value)
+    assert agent_runs_emulator.requests == []
+
+
+@pytest.mark.agent_runs(rate_limit=1, extra={"rate_limit": 1000, "max_retries": 0})
+def test_over_the_limit(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    user.call("list_agents")
+    with pytest.raises(AgentRunsRateLimitError, match="429: More than 1 requests within a second") as caught:
+        user.call("list_agents")
+    assert not is_final(caught.value)
+    assert caught.value.retry_after == 1.0
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_service_that_fails(user: HookUser, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    with ScriptedServer([errors(status, "Try later")]) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(server.url))
+        with pytest.raises(AgentRunsServerError, match=f"{status}: Try later") as caught:
+            user.call("list_agents")
+    assert not is_final(caught.value)
+
+
+def test_a_page_of_something_else(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer([html()]) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(server.url))
+        with pytest.raises(
+            AgentRunsAPIError, match=r"is not JSON \(text/html\). Is the connection's base URL"
+        ) as caught:
+            user.call("list_agents")
+    assert not is_final(caught.value)
+
+
+def test_nobody_there(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"http://127.0.0.1:{unused_port()}"
+    monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(url))
+    with pytest.raises(AgentRunsConnectionError, match=f"GET /v1/agents: {url} could not be reached") as caught:
+        user.call("list_agents")
+    assert not is_final(caught.value)
+    assert not caught.value.in_doubt
+
+
+def test_a_lost_answer_leaves_a_new_run_in_doubt(
+    agent_runs_emulator: Emulator, user: HookUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Wire(agent_runs_emulator.url) as wire:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(wire.url, max_retries=5))
+        wire.once("POST", "/v1/runs", "lose the answer")
+        with pytest.raises(AgentRunsConnectionError, match=r"POST /v1/runs: .* gave no usable answer") as caught:
+            user.call("create_run", "instant", business_id=BUSINESS)
+        assert wire.count("POST", "/v1/runs") == 1
+    assert not is_final(caught.value)
+    assert caught.value.in_doubt
+    assert len(agent_runs_emulator.service.runs) == 1
+
+
+def test_an_error_keeps_its_class_name_and_where_it_came_from(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    seen = []
+    for _ in range(2):
+        with pytest.raises(AgentRunNotFoundError) as caught:
+            user.call("get_run", NO_RUN)
+        seen.append(type(caught.value))
+        assert caught.value.__cause__ is None
+        assert any(entry.path.name == "answers.py" for entry in caught.traceback)
+    assert seen[0] is seen[1]
+    assert (seen[0].__name__, seen[0].__module__) == ("AgentRunNotFoundError", AgentRunNotFoundError.__module__)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The async side in event loops: one client for each loop, and none left open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+from tests.hooks.connections import open_sockets
+
+pytestmark = pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
+
+
+def test_two_loops_do_not_share_a_client(agent_runs_emulator: Emulator) -> None:
+    hook = AgentRunHook()
+
+    async def use() -> object:
+        assert await hook.alist_agents()
+        transport = await hook.aget_conn()
+        assert await hook.aget_conn() is transport
+        await transport.close()
+        return transport
+
+    assert asyncio.run(use()) is not asyncio.run(use())
+
+
+def test_the_sync_side_has_a_client_of_its_own(agent_runs_emulator: Emulator) -> None:
+    hook = AgentRunHook()
+
+    async def use() -> None:
+        await hook.alist_agents()
+        assert hook.list_agents()
+        await hook.aclose()
+        assert hook.list_agents()
+
+    asyncio.run(use())
+    hook.close()
+    assert open_sockets(agent_runs_emulator.port) == 0
+
+
+async def test_a_hook_used_at_once_by_several_tasks_leaves_nothing_open(agent_runs_emulator: Emulator) -> None:
+    hook = AgentRunHook()
+    await asyncio.gather(*(hook.alist_agents() for _ in range(5)))
+    assert open_sockets(agent_runs_emulator.port) > 0
+    await hook.aclose()
+    assert open_sockets(agent_runs_emulator.port) == 0
+    gc.collect()
+
+
+async def test_a_stream_that_is_left_early_leaves_nothing_open(agent_runs_emulator: Emulator) -> None:
+    run = agent_runs_emulator.service.create_run("needs_approval", business_id="b-1")
+    hook = AgentRunHook()
+    before = asyncio.all_tasks()
+    async for event in hook.astream_run(run.id):
+        assert event.type == "RUN_STARTED"
+        break
+    await hook.aclose()
+    await asyncio.sleep(0.05)
+    assert open_sockets(agent_runs_emulator.port) == 0
+    assert asyncio.all_tasks() == before
+    gc.collect()

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs, through the hook: reading, listing, starting, answering, following, rating."""
+
+from __future__ import annotations
+
+import itertools
+
+import pendulum
+import pytest
+
+from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.models import AgentRun, Rating, RunStatus
+from tests.hooks.conftest import HookUser
+
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+QUESTION = "Shall it be done?"
+
+
+def asks(case: Case) -> ScriptBody:
+    """Asks a question at once."""
+    yield Ask([{"agent": "asks", "label": QUESTION}])
+    return [{"title": "Done", "type": "report"}]
+
+
+def test_a_run_is_read_with_its_times_and_output(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    stored = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
+    run = user.call("get_run", stored.id)
+    assert isinstance(run, AgentRun)
+    assert (run.id, run.status, run.agent, run.thread_id) == (stored.id, "completed", "instant", stored.thread_id)
+    assert run.status is RunStatus.COMPLETED
+    assert isinstance(run.created_at, pendulum.DateTime)
+    assert run.created_at == stored.created_at
+    assert run.raw_output == stored.as_json()["output"]
+    assert run.output is not None
+    assert [artifact.type for artifact in run.output.artifacts] == ["report"]
+
+
+def test_steps_come_only_when_they_are_asked_for(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    run_id = agent_runs_emulator.service.create_run("fails", business_id=BUSINESS).id
+    assert user.call("get_run", run_id).steps is None
+    with_steps = user.call("get_run", run_id, include_steps=True)
+    assert next(step.name for root in with_steps.steps for step in root.walk()) == "plan"
+    assert [request.query for request in agent_runs_emulator.requests] == ["", "include=steps"]
+
+
+def test_pages_of_the_listing_are_fetched_as_they_are_needed(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    ids = agent_runs_emulator.service.add_finished_runs(7)
+    runs = user.iterate("list_runs", page_size=3)
+    assert agent_runs_emulator.requests == []
+    seen = [run.id for run in itertools.islice(runs, 3)]
+    assert [request.query for request in agent_runs_emulator.requests] == ["page=1&per_page=3"]
+    seen += [run.id for run in runs]
+    assert seen == ids[::-1]
+    assert [request.query for request in agent_runs_emulator.requests] == [
+        f"page={page}&per_page=3" for page in (1, 2, 3)
+    ]
+
+
+def test_a_listing_asks_for_a_hundred_at_once_and_ends_without_an_empty_page(
+    agent_runs_emulator: Emulator, user: HookUser
+) -> None:
+    agent_runs_emulator.service.add_finished_runs(200)
+    assert len({run.id for run in user.iterate("list_runs")}) == 200
+    assert [request.query for request in agent_runs_emulator.requests] == [
+        "page=1&per_page=100",
+        "page=2&per_page=100",
+    ]
+
+
+def test_a_run_is_started(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    thread = agent_runs_emulator.service.create_thread("slow", business_id=BUSINESS)
+    contexts: list[dict[str, str]] = [
+        {"business_id": BUSINESS},
+        {"context_type": "business", "context_id": BUSINESS},
+        {"thread_id": thread.id},
+    ]
+    runs = [user.call("create_run", "slow", **context) for context in contexts]
+    assert [run.status for run in runs] == ["running"] * 3
+    for run in runs:
+        stored = agent_runs_emulator.service.runs[run.id]
+        assert (stored.agent, stored.context.type, stored.context.id) == ("slow", "business", BUSINESS)
+    assert [run.thread_id == thread.id for run in runs] == [False, False, True]
+    assert agent_runs_emulator.count("POST", "/v1/runs") == 3
+
+
+@pytest.mark.agent_runs(agents={"asks": asks})
+def test_an_interrupt_is_answered_with_any_json(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    for answer in ("approve", {"decision": "reject", "note": "ü"}, ["a", 1, None], False):
+        run = user.call("create_run", "asks", business_id=BUSINESS)
+        assert (run.status, [interrupt.label for interrupt in run.interrupts]) == ("interrupted", [QUESTION])
+        done = user.call("resume_run", run.id, run.interrupts[0].id, answer)
+        assert (done.id, done.status, done.steps) == (run.id, "completed", None)
+        taken = agent_runs_emulator.service.answers[-1]
+        assert (taken.run_id, taken.interrupt_id, taken.input) == (run.id, run.interrupts[0].id, answer)
+    run = user.call("create_run", "asks", business_id=BUSINESS)
+    assert user.call("resume_run", run.id, run.interrupts[0].id, "yes", include_steps=True).steps
+
+
+@pytest.mark.agent_runs(
+    agents={"asks": asks},
+    extra={"resume_body": {"interrupt_id": "{interrupt_id}", "input": {"decision": "{input}", "by": "airflow"}}},
+)
+def test_an_answer_has_the_body_that_the_connection_describes(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    run = user.call("create_run", "asks", business_id=BUSINESS)
+    user.call("resume_run", run.id, run.interrupts[0].id, ["approve", 1])
+    assert [taken.input for taken in agent_runs_emulator.service.answers] == [
+        {"decision": ["approve", 1], "by": "airflow"}
+    ]
+
+
+def test_a_runs_events_are_followed_to_its_end(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    run_id = agent_runs_emulator.service.create_run("slow", business_id=BUSINESS).id
+    events = list(user.iterate("stream_run", run_id))
+    assert [events[0].type, events[1].type, events[-1].type] == ["RUN_STARTED", "STATE_SNAPSHOT", "RUN_FINISHED"]
+    assert {event.run_id for event in events} == {run_id}
+    assert [events[0].snapshot["status"], events[-1].snapshot["status"]] == ["running", "completed"]
+    assert agent_runs_emulator.count("GET", f"/v1/runs/{run_id}/stream") == 1
+
+
+def test_a_rating_is_recorded(agent_runs_emulator: Emulator, user: HookUser) -> None:
+    run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
+    artifact_id = run.artifacts[0]["id"]
+    first = user.call("rate_artifact", run.id, artifact_id, "POSITIVE")
+    second = user.call("rate_artifact", run.id, artifact_id, Rating.NEGATIVE, "Not what I wanted")
+    assert (first.rating, first.comment, first.superseded_prior) == ("POSITIVE", None, False)
+    assert (second.rating, second.comment, second.superseded_prior) == ("NEGATIVE", "Not what I wanted", True)
+    assert (second.run_id, second.artifact_id) == (run.id, artifact_id)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Importing costs what it has to: Airflow imports operators and sensors whenever it parses a DAG file.
+
+These tests say which modules come along and not how long it takes, since that varies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import airflow_provider_agentruns
+
+PACKAGE = airflow_provider_agentruns.__name__
+ROOT = Path(airflow_provider_agentruns.__path__[0]).parent
+
+#: What every DAG file does anyway.
+DAG_FILE = """
+from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, task
+with DAG("d", schedule=None) as dag:
+    BaseSensorOperator(task_id="other")
+"""
+
+
+@cache
+def modules(*steps: str) -> list[frozenset[str]]:
+    """Return the modules that each of some steps adds, one after the other in a fresh Python."""
+    code = f"""
+import json, sys
+known, added = set(), []
+for step in {steps!r}:
+    exec(step)
+    added.append(sorted(set(sys.modules) - known))
+    known = set(sys.modules)
+print(json.dumps(added))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True, timeout=120
+    )
+    return [frozenset(names) for names in json.loads(done.stdout.splitlines()[-1])]
+
+
+def below(packages: tuple[str, ...], names: frozenset[str]) -> set[str]:
+    """Return those that are one of some packages, or are inside one."""
+    return {name for name in names if any(name == package or name.startswith(f"{package}.") for package in packages)}
+
+
+#: And what one with this package's operators and sensors goes on to do.
+USE = f"""
+import {PACKAGE}.operators.agent_run
+from {PACKAGE}.sensors.agent_run import AgentRunSensor
+with dag:
+    AgentRunSensor(task_id="wait", run_id="r-1", deferrable=True)
+"""
+
+
+#: What the triggerer does before the first trigger runs.
+TRIGGERS = f"import {PACKAGE}.triggers.agent_run"
+
+
+def test_a_dag_file_gets_neither_the_client_nor_triggers() -> None:
+    heavy = (
+        "httpx_sse",
+        "starlette",
+        "uvicorn",
+        "airflow.triggers",
+        f"{PACKAGE}.client",
+        f"{PACKAGE}.models",
+        f"{PACKAGE}.hooks",
+        f"{PACKAGE}.triggers",
+        f"{PACKAGE}.exactly_once",
+        f"{PACKAGE}.emulator",
+    )
+    before, added, _ = modules(DAG_FILE, USE, TRIGGERS)
+    assert {f"{PACKAGE}.operators.agent_run", f"{PACKAGE}.sensors.agent_run"} <= added
+    # Were they there before, it would be no wonder that they are not added. Airflow itself brings no more than this.
+    assert below(heavy, before) == set()
+    assert below((PACKAGE,), before) <= {PACKAGE, f"{PACKAGE}.get_provider_info"}
+    assert below(heavy, added) == set()
+
+
+def test_a_dag_file_gets_nothing_from_elsewhere() -> None:
+    _, added, _ = modules(DAG_FILE, USE, TRIGGERS)
+    assert {name.partition(".")[0] for name in added} - sys.stdlib_module_names == {PACKAGE, "airflow"}
+
+
+def test_the_package_alone_brings_nothing() -> None:
+    _, added = modules("", f"import {PACKAGE}")
+    assert added == {PACKAGE}
+
+
+def test_the_pytest_plugin_brings_nothing() -> None:
+    before, added = modules("import pytest", f"import {PACKAGE}.emulator.pytest_plugin")
+    assert added == {PACKAGE, f"{PACKAGE}.emulator", f"{PACKAGE}.emulator.pytest_plugin"}
+    assert below(("starlette", "uvicorn", "airflow", "httpx"), before) == set()
+
+
+@pytest.mark.parametrize("module", ["exceptions", "models", "client.transport", "outcomes"])
+def test_the_client_does_without_airflow(module: str) -> None:
+    _, added = modules("", f"import {PACKAGE}.{module}")
+    assert f"{PACKAGE}.{module}" in added
+    assert below(("airflow",), added) == set()
+
+
+@pytest.mark.parametrize("module", ["server", "app"])
+def test_the_emulator_does_without_airflow_and_the_client(module: str) -> None:
+    _, added = modules("", f"import {PACKAGE}.emulator.{module}")
+    assert "starlette" in added
+    others = below((PACKAGE,), added) - below((f"{PACKAGE}.emulator",), added)
+    assert others == {PACKAGE}
+    assert below(("airflow", "httpx"), added) == set()
+
+
+def test_the_triggerer_gets_no_client_before_a_trigger_runs() -> None:
+    _, _, added = modules(DAG_FILE, USE, TRIGGERS)
+    assert {f"{PACKAGE}.triggers.agent_run", "airflow.triggers.base"} <= added
+    assert below((f"{PACKAGE}.client", f"{PACKAGE}.hooks", f"{PACKAGE}.models", "httpx_sse"), added) == set()

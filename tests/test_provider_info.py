@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow is told about this provider is well-formed and true, and arrives."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+from airflow.providers_manager import ProvidersManager
+from airflow.sdk import BaseHook, BaseOperatorLink
+from airflow.sdk.module_loading import import_string
+
+from airflow_provider_agentruns import __version__
+from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.get_provider_info import get_provider_info
+
+AIRFLOW = Path(airflow.__path__[0])
+CONCEPTS = ("hooks", "operators", "sensors", "triggers")
+
+
+@cache
+def info() -> dict[str, Any]:
+    """Return the metadata as Airflow gets it: through the entry point."""
+    [entry] = [
+        entry
+        for entry in entry_points(group="apache_airflow_provider")
+        if entry.value.startswith("airflow_provider_ag")
+    ]
+    found: dict[str, Any] = entry.load()()
+    return found
+
+
+def connection_type() -> dict[str, Any]:
+    """Return what is said about the connection type."""
+    [found] = info()["connection-types"]
+    assert isinstance(found, dict)
+    return found
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return one of the JSON schemas that Airflow brings."""
+    found: dict[str, Any] = json.loads((AIRFLOW / name).read_text())
+    return found
+
+
+def test_it_is_what_the_package_says_about_itself() -> None:
+    assert info() == get_provider_info()
+    assert (info()["package-name"], info()["versions"]) == ("airflow-provider-agentruns", [__version__])
+
+
+def test_it_fits_airflows_schema() -> None:
+    jsonschema.validate(info(), schema("provider_info.schema.json"))
+
+
+def test_the_connection_form_fits_airflows_schema() -> None:
+    of_all = schema("provider.yaml.schema.json")
+    of_forms = {"definitions": of_all.get("definitions", {}), **of_all["properties"]["connection-types"]}
+    jsonschema.validate(info()["connection-types"], of_forms)
+
+
+@pytest.mark.parametrize("concept", CONCEPTS)
+def test_every_module_that_it_names_exists(concept: str) -> None:
+    [group] = info()[concept]
+    assert group["integration-name"] in {integration["integration-name"] for integration in info()["integrations"]}
+    for module in group["python-modules"]:
+        assert vars(importlib.import_module(module))
+
+
+def test_it_leaves_out_no_module_of_airflows_concepts() -> None:
+    import airflow_provider_agentruns
+
+    package = Path(airflow_provider_agentruns.__path__[0])
+    for concept in CONCEPTS:
+        named = {module for group in info()[concept] for module in group["python-modules"]}
+        there = {f"{package.name}.{concept}.{path.stem}" for path in (package / concept).glob("agent_run*.py")}
+        assert named == there
+
+
+def test_every_class_that_it_names_exists() -> None:
+    hook = import_string(connection_type()["hook-class-name"])
+    assert issubclass(hook, BaseHook)
+    assert (hook.conn_type, hook.hook_name) == (connection_type()["connection-type"], connection_type()["hook-name"])
+    for link in info()["extra-links"]:
+        assert issubclass(import_string(link), BaseOperatorLink)
+
+
+def test_the_form_has_a_field_for_each_setting() -> None:
+    assert set(connection_type()["conn-fields"]) == set(Settings.model_fields) - {"base_url", "token"}
+
+
+def test_what_the_form_shows_as_default_is_the_default() -> None:
+    fields = connection_type()["conn-fields"]
+    shown = {name: field["schema"]["default"] for name, field in fields.items() if "default" in field["schema"]}
+    assert set(shown) >= {"timeout", "rate_limit", "max_retries", "verify", "allow_http"}
+    for name, default in shown.items():
+        jsonschema.validate(default, fields[name]["schema"])
+        # A form that is saved as it is means what a connection without any of it does.
+        one = Settings.from_parts(password="mk_test_1", extra={name: default})
+        assert one == Settings.from_parts(password="mk_test_1"), name
+    assert {name: default for name, default in shown.items() if name != "verify"} == {
+        "timeout": 30,
+        "rate_limit": 20,
+        "max_retries": 5,
+        "allow_http": False,
+    }
+
+
+def test_the_form_hides_no_field_that_means_something() -> None:
+    behaviour = connection_type()["ui-field-behaviour"]
+    assert set(behaviour["hidden-fields"]).isdisjoint({"host", "port", "password", "description"})
+    assert behaviour["relabeling"] == {"host": "Base URL", "password": "API token"}
+
+
+def test_airflows_command_line_knows_it(tmp_path: Path) -> None:
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
+    commands = {"get": ["airflow-provider-agentruns", "--full"], "hooks": []}
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "airflow", "providers", name, *arguments, "--output", "json"],
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name, arguments in commands.items()
+    }
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for name, process in running.items():
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert "agentruns" not in err
+        rows[name] = json.loads(out)
+    [provider] = rows["get"]
+    assert (provider["package-name"], provider["versions"]) == ("airflow-provider-agentruns", [__version__])
+    hooks = [row for row in rows["hooks"] if row["connection_type"] == "agentruns"]
+    assert hooks == [
+        {
+            "connection_type": "agentruns",
+            "class": connection_type()["hook-class-name"],
+            "conn_id_attribute_name": "agentruns_conn_id",
+            "package_name": "airflow-provider-agentruns",
+            "hook_name": "Agent runs",
+        }
+    ]
+
+
+def test_airflow_makes_the_form_of_it() -> None:
+    manager = ProvidersManager()
+    widgets = {
+        name: widget
+        for name, widget in manager.connection_form_widgets.items()
+        if widget.package_name == "airflow-provider-agentruns"
+    }
+    assert set(widgets) == {f"extra__agentruns__{name}" for name in connection_type()["conn-fields"]}
+    assert manager.field_behaviours["agentruns"]["relabeling"]["password"] == "API token"

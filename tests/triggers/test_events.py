@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one event that the trigger fires, and what a trigger is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.sdk.module_loading import import_string
+from airflow.sdk.serde import deserialize, serialize
+
+from airflow_provider_agentruns.emulator.scripts import Ask, Case, Fails, ScriptBody, Work
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.models import RunStatus
+from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
+from tests.hooks.connections import connection_json
+from tests.support.scripted_server import ScriptedServer, answer
+from tests.triggers.waiting import BUSINESS, ENV, event_of, until
+
+
+def completes(case: Case) -> ScriptBody:
+    """Works for 0.4 s at the speed of the fixture, and reports."""
+    yield Work(8, "work", "Works")
+    return [{"title": "Done", "type": "report"}]
+
+
+def asks(case: Case) -> ScriptBody:
+    """Works for 0.4 s, and asks."""
+    yield Work(8, "work", "Works")
+    yield Ask([{"agent": "asks", "label": "Shall it?"}])
+    return []
+
+
+def breaks(case: Case) -> ScriptBody:
+    """Works for 0.4 s, and fails."""
+    yield Work(8, "work", "Works")
+    raise Fails("Broken", "It broke")
+
+
+@pytest.mark.agent_runs(agents={"completes": completes, "asks": asks, "breaks": breaks})
+async def test_a_run_is_waited_for_until_it_has_come_to_something(agent_runs_emulator: Emulator) -> None:
+    create = agent_runs_emulator.service.create_run
+    ids = {agent: create(agent, business_id=BUSINESS).id for agent in ("completes", "asks", "breaks")}
+    events = await asyncio.gather(*(event_of(AgentRunTrigger(run_id, poll_interval=0.1)) for run_id in ids.values()))
+    # Nothing else: no output and no questions, which the database would have to hold.
+    assert list(events) == [
+        {"run_id": ids["completes"], "status": "completed"},
+        {"run_id": ids["asks"], "status": "interrupted"},
+        {"run_id": ids["breaks"], "status": "error"},
+    ]
+    assert all(type(event["status"]) is str for event in events)
+    for run_id in ids.values():
+        assert agent_runs_emulator.count("GET", f"/v1/runs/{run_id}") > 1
+
+
+async def test_an_interrupt_that_is_not_awaited_does_not_end_the_wait(agent_runs_emulator: Emulator) -> None:
+    service = agent_runs_emulator.service
+    run = service.create_run("needs_approval", business_id=BUSINESS)
+    waiting = asyncio.create_task(event_of(AgentRunTrigger(run.id, wait_for=["completed"], poll_interval=0.1)))
+    await until(lambda: agent_runs_emulator.count("GET", f"/v1/runs/{run.id}") >= 3)
+    assert (service.runs[run.id].status, waiting.done()) == ("interrupted", False)
+    service.answer(run.id, run.interrupts[0]["id"], "approve")
+    assert await waiting == {"run_id": run.id, "status": "completed"}
+
+
+async def test_the_end_of_the_run_ends_the_wait_whatever_was_awaited(agent_runs_emulator: Emulator) -> None:
+    run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
+    event = await event_of(AgentRunTrigger(run.id, wait_for=["interrupted"]))
+    assert event == {"run_id": run.id, "status": "completed"}
+
+
+async def test_a_status_that_is_new_is_waited_through(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delitem(RunStatus._value2member_map_, "pondering", raising=False)
+    runs = [answer({"id": "r-1", "status": status}) for status in ("pondering", "pondering", "completed")]
+    with ScriptedServer(runs) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        assert await event_of(AgentRunTrigger("r-1", poll_interval=0)) == {"run_id": "r-1", "status": "completed"}
+        assert len(server.requests) == 3
+    assert caplog.text.count("'pondering', which is new to us") == 1
+
+
+class TestEndTime:
+    """``end_time`` is a moment, so that it outlives a restart of the triggerer."""
+
+    @pytest.mark.parametrize(
+        "as_given",
+        [
+            lambda moment: moment,
+            lambda moment: datetime.fromtimestamp(moment, UTC),
+            lambda moment: pendulum.from_timestamp(moment, tz="Europe/Berlin"),
+        ],
+        ids=["seconds", "datetime", "pendulum"],
+    )
+    async def test_it_ends_the_wait(self, agent_runs_emulator: Emulator, as_given: Any) -> None:
+        run = agent_runs_emulator.service.create_run("needs_approval", business_id=BUSINESS)
+        moment = time.time() + 0.4
+        event = await event_of(
+            AgentRunTrigger(run.id, wait_for=["completed"], poll_interval=30, end_time=as_given(moment))
+        )
+        assert 0 <= time.time() - moment < 2
+        said = f"agent run {run.id} is interrupted at the end of the wait"
+        assert event == {"run_id": run.id, "error": "AgentRunTimeoutError", "message": said}
+
+    @pytest.mark.parametrize(("agent", "ends_as"), [("instant", "status"), ("slow", "error")])
+    async def test_a_last_look_is_taken_when_it_has_passed(
+        self, agent_runs_emulator: Emulator, agent: str, ends_as: str
+    ) -> None:
+        run = agent_runs_emulator.service.create_run(agent, business_id=BUSINESS)
+        event = await event_of(AgentRunTrigger(run.id, end_time=time.time() - 60))
+        assert event[ends_as] == {"status": "completed", "error": "AgentRunTimeoutError"}[ends_as]
+        assert agent_runs_emulator.count("GET", f"/v1/runs/{run.id}") == 1
+
+
+class TestSerialized:
+    """Airflow keeps a trigger as JSON, and makes it again in another process."""
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {},
+            {"agentruns_conn_id": "mine", "wait_for": ("completed",), "poll_interval": 7, "end_time": 1.5},
+            {"wait_for": [RunStatus.ERROR], "end_time": datetime(2030, 1, 1, tzinfo=UTC), "missing_until": 2.5},
+            {"end_time": pendulum.datetime(2030, 1, 1), "poll_interval": timedelta(seconds=2).total_seconds()},
+        ],
+        ids=["defaults", "plain", "datetime", "pendulum"],
+    )
+    def test_it_comes_back_the_same(self, arguments: dict[str, Any]) -> None:
+        trigger = AgentRunTrigger("r-1", **arguments)
+        path, kwargs = trigger.serialize()
+        assert json.loads(json.dumps(kwargs)) == kwargs
+        assert all(type(status) is str for status in kwargs["wait_for"])
+        again = import_string(path)(**deserialize(serialize(kwargs)))
+        assert type(again) is AgentRunTrigger
+        assert again.serialize() == (path, kwargs)
+        mine = {name: vars(trigger)[name] for name in kwargs}
+        assert {name: vars(again)[name] for name in kwargs} == mine
+
+    def test_it_has_what_it_was_given(self) -> None:
+        end = datetime(2030, 1, 1, tzinfo=UTC)
+        _, kwargs = AgentRunTrigger("r-1", "mine", ["error"], 7.5, end, 3.0).serialize()
+        assert kwargs == {
+            "run_id": "r-1",
+            "agentruns_conn_id": "mine",
+            "wait_for": ["error"],
+            "poll_interval": 7.5,
+            "end_time": end.timestamp(),
+            "missing_until": 3.0,
+        }

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running a trigger as the triggerer does: to its end, in the event loop that is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
+
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
+
+
+async def event_of(trigger: AgentRunTrigger, *, within: float = 20.0) -> dict[str, Any]:
+    """
+    Return what a trigger's one event holds.
+
+    :param within: Seconds after which the test has failed.
+    """
+    async with asyncio.timeout(within):
+        [event] = [event async for event in trigger.run()]
+    payload: dict[str, Any] = event.payload
+    return payload
+
+
+async def until(condition: Callable[[], bool], *, within: float = 20.0) -> None:
+    """
+    Wait for what nothing tells of.
+
+    :param within: Seconds after which the test has failed.
+    """
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

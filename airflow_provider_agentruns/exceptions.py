@@ -10,7 +10,10 @@ whether a retry of the task makes sense; ``except`` clauses on the classes here 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.models import AgentRun
 
 _MESSAGES_SHOWN = 10
 _MESSAGE_LENGTH = 500
@@ -50,6 +53,12 @@ class AgentRunInterruptedError(AgentRunsError):
 
 class AgentRunTimeoutError(AgentRunsError):
     """The run did not reach the awaited status in time. The run itself goes on."""
+
+
+class AgentRunReviewError(AgentRunsError):
+    """A form, or what was answered to it, does not fit the question that the run waits with. Nothing was sent."""
+
+    retryable = False
 
 
 class AgentRunStartInDoubtError(AgentRunsError):
@@ -153,6 +162,16 @@ class AgentRunInterruptGoneError(AgentRunConflictError):
     def __init__(self, run_id: str, message: str) -> None:
         super().__init__(409, [message], "POST", f"/v1/runs/{run_id}/resume")
         self.args = (message,)
+
+    @classmethod
+    def of(cls, run_id: str, interrupt_id: str, run: AgentRun | None, why: str) -> AgentRunInterruptGoneError:
+        """Return the error for a run as it was just read."""
+        pending = ", ".join(repr(interrupt.id) for interrupt in (run.interrupts if run else ())) or "none"
+        return cls(
+            run_id,
+            f"Interrupt {interrupt_id!r} of agent run {run_id} is not pending: {why}. Nothing was sent. The run is "
+            f"{run.status if run else 'out of sight'}; pending interrupts: {pending}",
+        )
 
 
 class AgentRunsRateLimitError(AgentRunsAPIError):

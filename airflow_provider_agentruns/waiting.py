@@ -21,6 +21,9 @@ from airflow_provider_agentruns.exceptions import (
 from airflow_provider_agentruns.links.agent_run import AgentRunLink
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_agentruns.exactly_once.memory import Attempt, Memory
     from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
     from airflow_provider_agentruns.models import AgentRun
 
@@ -173,6 +176,25 @@ def check_seconds(name: str, value: timedelta | float | None) -> float | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
         raise AgentRunsValueError(f"{name} should be a number of seconds or a timedelta, not {value!r}")
     return float(seconds)
+
+
+def memory_of(context: Context) -> Memory | None:
+    """Return what outlives a try: Airflow's task state store, which there is since 3.3."""
+    return context.get("task_state_store")
+
+
+def attempt_of(context: Context) -> Attempt:
+    """Return which try of its task this is."""
+    import pendulum
+
+    from airflow_provider_agentruns.exactly_once.memory import Attempt
+
+    ti, dag_run = context["ti"], context["dag_run"]
+    return Attempt(
+        number=ti.try_number,
+        series=ti.max_tries,
+        first_possible=pendulum.instance(dag_run.start_date or dag_run.run_after),
+    )
 
 
 def _default_deferrable() -> bool:

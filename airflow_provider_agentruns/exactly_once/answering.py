@@ -45,12 +45,14 @@ def answer_once(
     memory: Memory | None,
     resume_body: dict[str, Any],
     log: Log,
+    question: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> AgentRun:
     """
     Answer one pending interrupt, and return the run as it is after that.
 
     :param answer: Any JSON value.
+    :param question: The :func:`digest` of what was asked when the answer was given, where that is known.
     :param memory: What outlives a try; None on Airflow before 3.3. Then an interrupt that is gone when a
         later try begins counts as answered by somebody else.
     :param resume_body: The connection's template of what is sent.
@@ -63,18 +65,22 @@ def answer_once(
     requests.resume_run(**request)
 
     run: AgentRun = send(requests.get_run, run_id)
-    question = run.pending(interrupt_id)
+    interrupt = run.pending(interrupt_id)
     sent = _earlier(memory, run_id, interrupt_id)
-    if question is None:
+    if interrupt is None:
         return _gone(run, interrupt_id, answer, sent, log)
-    about = _digest(question.value)
-    if sent and sent["question"] != about:
-        raise AgentRunInterruptGoneError(
-            run_id,
-            f"Interrupt {interrupt_id!r} of agent run {run_id} asks something else now than when an earlier try of "
-            "this task answered it. Nothing was sent: the answer was not meant for this question",
-        )
-    note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": about, "answer": _digest(answer)}
+    about = digest(interrupt.value)
+    for answered, when in (
+        (sent and sent["question"], "an earlier try of this task answered it"),
+        (question, "it was answered"),
+    ):
+        if answered and answered != about:
+            raise AgentRunInterruptGoneError(
+                run_id,
+                f"Interrupt {interrupt_id!r} of agent run {run_id} asks something else now than when {when}. Nothing "
+                "was sent: the answer was not meant for this question",
+            )
+    note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": about, "answer": digest(answer)}
     if memory:
         memory.set(_KEY, note)
 
@@ -125,7 +131,7 @@ def _take_back(memory: Memory | None, earlier: dict[str, Any] | None, sending: i
 
 def _gone(run: AgentRun, interrupt_id: str, answer: Any, sent: dict[str, Any] | None, log: Log) -> AgentRun:
     """Decide about an interrupt that is not pending: answered by this task before, or not ours to answer."""
-    if sent and sent["answer"] == _digest(answer):
+    if sent and sent["answer"] == digest(answer):
         log.info(
             "An earlier try of this task sent this answer to interrupt %s of agent run %s, which is no longer pending: "
             "it is not sent again",
@@ -133,22 +139,18 @@ def _gone(run: AgentRun, interrupt_id: str, answer: Any, sent: dict[str, Any] | 
             run.id,
         )
         return run
-    pending = ", ".join(repr(interrupt.id) for interrupt in run.interrupts) or "none"
     why = "an earlier try of this task gave it another answer" if sent else "somebody else may have answered it"
-    raise AgentRunInterruptGoneError(
-        run.id,
-        f"Interrupt {interrupt_id!r} of agent run {run.id} is not pending: {why}. Nothing was sent. The run is "
-        f"{run.status}; pending interrupts: {pending}",
-    )
+    raise AgentRunInterruptGoneError.of(run.id, interrupt_id, run, why)
 
 
 def _still_asked(run: AgentRun, interrupt_id: str, about: str) -> bool:
     """Whether the same question is pending; an agent may use an id again for its next one."""
     interrupt: Interrupt | None = run.pending(interrupt_id)
-    return interrupt is not None and _digest(interrupt.value) == about
+    return interrupt is not None and digest(interrupt.value) == about
 
 
-def _digest(value: Any) -> str:
+def digest(value: Any) -> str:
+    """Tell one JSON value from another, whatever the order of its keys, without keeping the value itself."""
     # As JSON has it, in which all keys are text and can be sorted.
     as_json = json.loads(json.dumps(value))
     return hashlib.sha256(json.dumps(as_json, sort_keys=True).encode()).hexdigest()

@@ -316,7 +316,7 @@ class AgentRunHook(BaseHook):
                     connection = self.get_connection(self.agentruns_conn_id)
                 except AirflowNotFoundException:
                     raise self._missing() from None
-                self._transport = Transport(self._read(connection))
+                self._transport = Transport(self._read(connection, connection.extra_dejson))
         return self._transport
 
     async def aget_conn(self) -> AsyncTransport:
@@ -328,7 +328,9 @@ class AgentRunHook(BaseHook):
                     connection = await self.aget_connection(self.agentruns_conn_id)
                 except AirflowNotFoundException:
                     raise self._missing() from None
-                settings = self._read(connection)
+                # Where Airflow has it: masking the extra's secrets must not block the loop either.
+                aextra = getattr(connection, "aextra_dejson", None)
+                settings = self._read(connection, await aextra() if aextra else connection.extra_dejson)
                 # Another task of this loop may have come here meanwhile.
                 if self._async is None or self._async[0] is not loop:
                     self._async = loop, AsyncTransport(settings)
@@ -361,13 +363,13 @@ class AgentRunHook(BaseHook):
             request = build(*args, **kwargs)
             return await (await self.aget_conn()).send(request)
 
-    def _read(self, connection: Connection) -> Settings:
+    def _read(self, connection: Connection, extra: dict[str, Any]) -> Settings:
         return Settings.from_parts(
             host=connection.host,
             port=connection.port,
             schema=connection.schema,
             password=connection.password,
-            extra=connection.extra_dejson,
+            extra=extra,
             name=f"Airflow connection {self.agentruns_conn_id!r}",
         )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError, AgentRunTimeoutError
@@ -13,18 +14,41 @@ from airflow_provider_agentruns.outcomes import check_wait_for, has_reached, out
 from airflow_provider_agentruns.waiting import (
     MAY_BE_MISSING,
     AgentRunTask,
+    attempt_of,
     check_run_id,
     check_seconds,
+    memory_of,
     trigger_error,
 )
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
-    from airflow_provider_agentruns.exactly_once.memory import Attempt, Memory
     from airflow_provider_agentruns.models import AgentRun
+    from airflow_provider_agentruns.operators.review import AgentRunReviewOperator
+    from airflow_provider_agentruns.operators.review_rounds import review_rounds
+
+__all__ = [
+    "AgentRunOperator",
+    "AgentRunOutputOperator",
+    "AgentRunResumeOperator",
+    "AgentRunReviewOperator",
+    "review_rounds",
+]
 
 _RUN_ID_KEY = "run_id"
+
+#: Imported when they are asked for: Airflow's human-in-the-loop operator costs more than all else here.
+_REVIEWS = {
+    "AgentRunReviewOperator": "airflow_provider_agentruns.operators.review",
+    "review_rounds": "airflow_provider_agentruns.operators.review_rounds",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _REVIEWS:
+        return getattr(import_module(_REVIEWS[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class _WaitingOperator(AgentRunTask):
@@ -247,8 +271,8 @@ class AgentRunOperator(_WaitingOperator):
                     thread_id=_text(self.thread_id),
                 ),
                 send=self.hook.send,
-                memory=_memory(context),
-                attempt=_attempt(context),
+                memory=memory_of(context),
+                attempt=attempt_of(context),
                 log=self.log,
             )
             context["ti"].xcom_push(key=_RUN_ID_KEY, value=started.run_id)
@@ -321,7 +345,7 @@ class AgentRunResumeOperator(_WaitingOperator):
                 str(self.interrupt_id),
                 self.input,
                 send=self.hook.send,
-                memory=_memory(context),
+                memory=memory_of(context),
                 resume_body=settings.resume_body,
                 log=self.log,
             )
@@ -341,21 +365,3 @@ class AgentRunResumeOperator(_WaitingOperator):
 def _text(value: object) -> str | None:
     """Return what a template gave, as text; an empty one stands for none."""
     return None if value is None or value == "" else str(value)
-
-
-def _memory(context: Context) -> Memory | None:
-    """Return what outlives a try: Airflow's task state store, which there is since 3.3."""
-    return context.get("task_state_store")
-
-
-def _attempt(context: Context) -> Attempt:
-    import pendulum
-
-    from airflow_provider_agentruns.exactly_once.memory import Attempt
-
-    ti, dag_run = context["ti"], context["dag_run"]
-    return Attempt(
-        number=ti.try_number,
-        series=ti.max_tries,
-        first_possible=pendulum.instance(dag_run.start_date or dag_run.run_after),
-    )

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator that brings a person in: one pending interrupt as one of Airflow's Required Actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+
+from airflow_provider_agentruns.exceptions import (
+    AgentRunInterruptGoneError,
+    AgentRunReviewError,
+    AgentRunsError,
+    AgentRunsValueError,
+)
+from airflow_provider_agentruns.waiting import AgentRunTask, attempt_of, check_run_id, memory_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context, XComArg
+
+    from airflow_provider_agentruns.models import Interrupt
+    from airflow_provider_agentruns.reviews.decision import Decision
+    from airflow_provider_agentruns.reviews.note import Note
+
+
+class AgentRunReviewOperator(AgentRunTask, HITLOperator):
+    """
+    Shows one pending interrupt to a person as an Airflow Required Action, waits, and answers it, exactly once.
+
+    Builds on Airflow's ``HITLOperator``: ``options``, ``defaults``, ``multiple``, ``params``, ``notifiers``,
+    ``assigned_users`` and ``response_timeout`` mean what they mean there. On Airflow 3.3 a waiting review holds
+    neither a worker nor the triggerer; on 3.1 and 3.2 it is deferred.
+
+    Its XCom value is ``{"run_id", "interrupt_id", "chosen_options", "params_input", "responded_by",
+    "responded_at", "status"}``. XCom key ``trail`` has all that an auditor asks for: also what was asked, what
+    was shown and what was sent.
+
+    One task instance has one form for ever, so that each interrupt takes a task instance of its own: map over
+    them, or use :func:`~airflow_provider_agentruns.operators.agent_run.review_rounds`.
+
+    :param run_id: The run's id; a template, or another task's output. (templated)
+    :param interrupt: The interrupt's id, or the interrupt as ``AgentRunSensor`` gives it. (templated)
+    :param options: What the person chooses from.
+    :param params: More fields of the form, as Airflow ``Param``. Where the interrupt's value carries a JSON
+        schema for its answer (``input_schema``), the fields come from that; those given here win.
+    :param build_input: Makes the answer that is sent: a callable that takes a dict, or a template in which that
+        dict is ``answer``. It has ``interrupt`` (``id``, ``agent``, ``value``), ``decision`` (in the agent's
+        words), ``fields``, ``chosen_options``, ``responded_by``, ``responded_at`` and ``by`` (``person``,
+        ``policy`` or ``timeout``). By default ``{"decision", "fields", "responded_by", "responded_at"}``, or
+        what the interrupt's schema describes.
+    :param decide: A policy for the easy cases: a callable that takes the :class:`~...models.Interrupt` and returns
+        one of ``options``, or the answer to send as it is, or None to ask a person.
+    :param feedback: Whether the form has a rating for the artifact that is proposed, where it has an id.
+    :param agentruns_conn_id: The Airflow connection. (templated)
+    :raises AgentRunConflictError: If the interrupt is not pending, or somebody else answered it. Nothing is sent.
+    :raises AgentRunReviewError: If the answer was given to another question, or does not fit. Nothing is sent.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "interrupt", "agentruns_conn_id")
+    template_fields_renderers = {"interrupt": "json"}  # noqa: RUF012 -- as Airflow declares it
+
+    def __init__(
+        self,
+        *,
+        run_id: str | XComArg,
+        interrupt: str | Mapping[str, Any] | XComArg,
+        options: Sequence[str] = ("Approve", "Reject"),
+        build_input: Callable[[dict[str, Any]], Any] | str | dict[str, Any] | list[Any] | None = None,
+        decide: Callable[[Interrupt], Any] | None = None,
+        feedback: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        check_run_id(run_id)
+        if given := kwargs.keys() & {"subject", "body"}:
+            raise AgentRunsValueError(f"{' and '.join(sorted(given))} cannot be given: made from what the agent asks")
+        super().__init__(subject="A question of an agent run", options=list(options), **kwargs)
+        self.run_id = run_id
+        self.interrupt = interrupt
+        self.build_input = build_input
+        self.decide = decide
+        self.feedback = feedback
+
+    def execute(self, context: Context) -> Any:
+        """Decide by policy, or show the form and wait; a retry first makes use of an answer that is there."""
+        with self.at_work():
+            note = self._kept(context)
+            if note and note.series == attempt_of(context).series:
+                if note.decision:
+                    return self._settle(context, note)
+                self._look_up_answer(context)
+            elif memory_of(context) is None and _is_retry(context, self.retries):
+                self._look_up_answer(context)
+            return self._ask(context)
+
+    def answer_looked_up(self, context: Context, event: dict[str, Any]) -> Any:
+        """Go on with the answer that was given while no worker lived, or ask."""
+        from airflow_provider_agentruns.reviews.form import ID_FIELD
+
+        # Without a memory, only its own word tells which interrupt an answer is to.
+        if event["answered"] and (memory_of(context) is not None or ID_FIELD in event["params_input"]):
+            return self.execute_complete(context, event)
+        with self.at_work():
+            return self._ask(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Answer the interrupt with what the person chose."""
+        from airflow_provider_agentruns.reviews.decision import Decision
+
+        if "error" in event:
+            self.process_trigger_event_error(event)
+        with self.at_work():
+            note = self._kept(context) or self._note_on(context, self._pending())
+            # Kept before anything else happens, so that no later try asks again.
+            note.decision = Decision.from_event(event).as_json()
+            note.keep(memory_of(context))
+            return self._settle(context, note)
+
+    def _look_up_answer(self, context: Context) -> None:
+        """Defer for a moment: to show a form again would take away the answer that a worker died with."""
+        from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
+
+        self.defer(trigger=FormAnswerTrigger(str(context["ti"].id)), method_name="answer_looked_up")
+
+    def _ask(self, context: Context) -> Any:
+        from airflow_provider_agentruns.reviews import required_action
+        from airflow_provider_agentruns.reviews.body import body, subject
+        from airflow_provider_agentruns.reviews.policy import decide_by_policy
+
+        interrupt = self._pending()
+        earlier, note = self._kept(context), self._note_on(context, interrupt)
+        if earlier and earlier.shown:
+            earlier.check_still_asked(interrupt)
+        if self.decide and (decided := decide_by_policy(self.decide, interrupt, self.options)):
+            note.decision, note.sent = decided[0].as_json(), decided[1]
+            note.keep(memory_of(context))
+            return self._settle(context, note)
+        self.subject = subject(interrupt)
+        self.body = body(interrupt, run_id=str(self.run_id), run_page=self.run_page)
+        rated = self._set_fields(interrupt)
+        note.shown = {
+            "subject": self.subject,
+            "body": self.body,
+            "options": self.options,
+            "fields": list(self.params),
+            "rated_artifact": rated,
+        }
+        note.keep(memory_of(context))
+        required_action.show(self, context)
+        return HITLOperator.execute(self, context)
+
+    def _settle(self, context: Context, note: Note) -> dict[str, Any]:
+        """Send the answer to what was decided, and hand on what came of it."""
+        from airflow_provider_agentruns.exactly_once.answering import answer_once
+        from airflow_provider_agentruns.reviews import trail
+        from airflow_provider_agentruns.reviews.decision import Decision
+
+        decision = Decision.from_json(note.decision or {})
+        if note.sent is None:
+            decision.check_echo(note.run_id, note.interrupt_id)
+            interrupt = self._pending()
+            note.check_still_asked(interrupt)
+            decision = self._checked(interrupt, decision)
+            note.decision, note.sent = decision.as_json(), [self._answer(context, interrupt, decision)]
+            note.keep(memory_of(context))
+        settings = self.hook.settings
+        self.run_page = settings.run_page(note.run_id)
+        run = answer_once(
+            note.run_id,
+            note.interrupt_id,
+            note.sent[0],
+            send=self.hook.send,
+            memory=memory_of(context),
+            resume_body=settings.resume_body,
+            log=self.log,
+            question=note.question,
+        )
+        rating = self._rate(note, decision)
+        context["ti"].xcom_push(key=trail.TRAIL, value=trail.whole(note, decision, run, rating))
+        self.log.info("Agent run interrupt reviewed", **trail.for_log(note, decision, run))
+        return trail.outcome(note, decision, run)
+
+    def _set_fields(self, interrupt: Interrupt) -> str | None:
+        """Give the form its fields, and return the id of the artifact that can be rated."""
+        from airflow_provider_agentruns.reviews import required_action
+        from airflow_provider_agentruns.reviews.form import rated_artifact
+
+        rated = rated_artifact(interrupt) if self.feedback else None
+        self.params = required_action.form_params(interrupt, self.options, self.params, rated)
+        return rated["id"] if rated else None
+
+    def _checked(self, interrupt: Interrupt, decision: Decision) -> Decision:
+        """Return the decision with all fields of the form, as Airflow checks them."""
+        from airflow.sdk.exceptions import ParamValidationError
+
+        if decision.by == "policy":
+            return decision
+        self._set_fields(interrupt)
+        given = {name: self.params.get_param(name).value for name in self.params} | decision.params_input
+        # In time-out, nobody has filled in what has to be: the DAG author's defaults decide without it.
+        if decision.by == "person":
+            try:
+                self.validate_chosen_options(decision.chosen_options)
+                self.validate_params_input(given)
+            except (ValueError, ParamValidationError) as e:
+                reason = str(e).partition("\n")[0]
+                raise AgentRunReviewError(
+                    f"The answer to interrupt {interrupt.id!r} of agent run {self.run_id} does not fit the form: "
+                    f"{reason}. Nothing was sent. Clear the task to ask again"
+                ) from None
+        return replace(decision, params_input=given)
+
+    def _answer(self, context: Context, interrupt: Interrupt, decision: Decision) -> Any:
+        from airflow_provider_agentruns.reviews.decision import default_answer, material_for_answer
+
+        if self.build_input is None:
+            return default_answer(interrupt, decision)
+        material = material_for_answer(interrupt, decision)
+        if callable(self.build_input):
+            return self.build_input(material)
+        return self.render_template(self.build_input, cast("Context", {**context, "answer": material}))
+
+    def _rate(self, note: Note, decision: Decision) -> dict[str, Any] | None:
+        """Rate the artifact, where the person did; the answer stands whatever becomes of that."""
+        from airflow_provider_agentruns.reviews.form import RATING, RATING_COMMENT
+
+        rated, rating = (note.shown or {}).get("rated_artifact"), decision.params_input.get(RATING)
+        if not (rated and rating):
+            return None
+        comment = decision.params_input.get(RATING_COMMENT)
+        given = {"artifact_id": rated, "rating": rating, "comment": comment}
+        try:
+            self.hook.rate_artifact(note.run_id, rated, rating, comment)
+        except AgentRunsError as e:
+            self.log.warning("The answer is given, but the rating could not be: %s", e)
+            return {**given, "error": str(e)}
+        return given
+
+    @property
+    def _interrupt_id(self) -> str:
+        found = self.interrupt.get("id") if isinstance(self.interrupt, Mapping) else self.interrupt
+        if not isinstance(found, str) or not found.strip():
+            raise AgentRunsValueError(
+                "interrupt should be an interrupt's id, or an interrupt with its id as AgentRunSensor gives it; not "
+                f"{type(self.interrupt).__name__} with the id {found!r}"
+            )
+        return found
+
+    def _pending(self) -> Interrupt:
+        """Return the interrupt as the run shows it now."""
+        run_id, interrupt_id = str(self.run_id), self._interrupt_id
+        run = self.look(run_id)
+        if run and (interrupt := run.pending(interrupt_id)):
+            return interrupt
+        raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "somebody else may have answered it")
+
+    def _note_on(self, context: Context, interrupt: Interrupt) -> Note:
+        from airflow_provider_agentruns.reviews.note import Note
+
+        return Note.on(str(self.run_id), interrupt, attempt_of(context).series)
+
+    def _kept(self, context: Context) -> Note | None:
+        from airflow_provider_agentruns.reviews.note import Note
+
+        return Note.kept(memory_of(context), str(self.run_id), self._interrupt_id)
+
+
+def _is_retry(context: Context, retries: int | None) -> bool:
+    """Whether an earlier try failed, and nobody has cleared the task since it first ran."""
+    attempt = attempt_of(context)
+    return attempt.number > 1 and attempt.series == (retries or 0)

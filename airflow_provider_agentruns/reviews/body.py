@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Lays out in Markdown what an agent asks and proposes, for Airflow's page of required actions.
+
+Airflow shows the subject as plain text above the body. In the body it leaves no gap between paragraphs, so that
+headings, a quote and lists set apart what belongs apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_agentruns.reviews.artifacts import HEADING_LENGTH, anything, artifact, text
+from airflow_provider_agentruns.reviews.fields import NAME_LENGTH, Excerpt, fields, is_text, size
+from airflow_provider_agentruns.reviews.form import SCHEMA_KEYS, answer_schema
+from airflow_provider_agentruns.reviews.text import LABEL_LENGTH, inert, link, linkable, plain
+
+if TYPE_CHECKING:
+    # Building the models takes long, and Airflow imports what an operator imports whenever it parses a DAG file.
+    from airflow_provider_agentruns.models import Interrupt
+
+#: The longest subject and the longest body, in characters.
+SUBJECT_LENGTH = 160
+BODY_LENGTH = 16_000
+
+# What the note at the end takes besides the run.
+_NOTE_LENGTH = 250
+
+# Types that only say what is to be seen anyway.
+_PLAIN_TYPES = ("proposal", "combined_proposal")
+
+
+def subject(interrupt: Interrupt) -> str:
+    """
+    Return the question as one line of plain text.
+
+    :param interrupt: What the agent asks.
+    """
+    by_id = f"interrupt {interrupt.id}"
+    try:
+        question = interrupt.label
+    except (RecursionError, ValueError):  # It is no text, and nothing that Python can write as one.
+        question = by_id
+    return plain(question, SUBJECT_LENGTH) or plain(by_id, SUBJECT_LENGTH)
+
+
+def body(interrupt: Interrupt, *, run_id: str, run_page: str = "") -> str:
+    """
+    Return Markdown that shows what the agent asks and proposes; it says so at its end where it leaves something out.
+
+    :param interrupt: What the agent asks.
+    :param run_id: Id of the run that asks.
+    :param run_page: Address of the run's page, where there is one.
+    """
+    run = f"run {link(run_id, run_page) if linkable(run_page) else inert(run_id, LABEL_LENGTH)}"
+    excerpt = Excerpt()
+    lines: list[str] = []
+    room = BODY_LENGTH - len(run) - _NOTE_LENGTH
+    for line in _question(interrupt, run, excerpt):
+        room -= len(line) + 1
+        if room < 0:
+            excerpt.cut = True
+            break
+        lines.append(line)
+    if excerpt.cut:
+        lines += ["", "---", "", _note(interrupt, run, excerpt)]
+    return "\n".join(lines).strip("\n")
+
+
+def _note(interrupt: Interrupt, run: str, excerpt: Excerpt) -> str:
+    total, exact = size(interrupt.value)
+    left_out = max(total - excerpt.shown, 1)
+    how_much = f"about {left_out:,} of {total:,}" if exact else f"more than {left_out:,}"
+    return (
+        f"**Not everything is shown here.** Left out: {how_much} characters that the agent sent. The whole is in {run}"
+    )
+
+
+def _question(interrupt: Interrupt, run: str, excerpt: Excerpt) -> Iterator[str]:
+    value = interrupt.value
+    fields_of_it = value if isinstance(value, dict) else {}
+    agent = interrupt.agent or fields_of_it.get("agent")
+    yield from (" · ".join(["Asked by " + _agent(agent, excerpt), *_type(fields_of_it, excerpt), run]), "")
+    if not isinstance(value, dict):
+        yield from anything(value, excerpt)
+        return
+    if is_text(value.get("label")):
+        yield from text(value["label"], excerpt, quoted=True)
+    # The schema of the answer becomes the form.
+    schema = answer_schema(interrupt)
+    shown = {name for name in SCHEMA_KEYS if schema is not None and value.get(name) is schema}
+    if isinstance(proposals := value.get("proposals"), list):
+        shown.add("proposals")
+        yield from chain.from_iterable(
+            _proposal(proposal, f"Proposal {number:,} of {len(proposals):,}", excerpt)
+            for number, proposal in enumerate(proposals, 1)
+        )
+    yield from _proposed(value, shown, excerpt, agent)
+
+
+def _proposal(proposal: Any, name: str, excerpt: Excerpt) -> Iterator[str]:
+    if not isinstance(proposal, dict):
+        yield from (f"## {name}", "")
+        yield from anything(proposal, excerpt)
+        return
+    label, agent = proposal.get("label"), proposal.get("agent")
+    title = excerpt.inline(label, HEADING_LENGTH) if is_text(label) else ""
+    yield from (f"## {name}: {title}" if title else f"## {name}", "")
+    if facts := [*(["By " + _agent(agent, excerpt)] if is_text(agent) else []), *_type(proposal, excerpt)]:
+        yield from (" · ".join(facts), "")
+    yield from _proposed(proposal, set(), excerpt, agent)
+
+
+def _proposed(value: dict[Any, Any], shown: set[str], excerpt: Excerpt, agent: Any) -> Iterator[str]:
+    """Show the artifacts of a question or a proposal, and then what else it holds."""
+    shown = shown | {name for name in ("label", "type") if is_text(value.get(name))}
+    if value.get("agent") is None or (is_text(agent) and value["agent"] == agent):
+        shown.add("agent")
+    if isinstance(artifacts := value.get("artifacts"), list):
+        shown.add("artifacts")
+        yield from chain.from_iterable(
+            artifact(one, f"Artifact {number:,}", excerpt, agent=agent) for number, one in enumerate(artifacts, 1)
+        )
+    if any(name not in shown for name in value):
+        if any(name in shown and value[name] for name in ("proposals", "artifacts")):
+            yield from ("### Further details", "")
+        yield from fields(value, excerpt, leave_out=shown)
+        yield ""
+
+
+def _agent(agent: Any, excerpt: Excerpt) -> str:
+    name = excerpt.inline(agent, NAME_LENGTH) if is_text(agent) else ""
+    return f"**{name}**" if name else "an agent without a name"
+
+
+def _type(value: dict[Any, Any], excerpt: Excerpt) -> list[str]:
+    kind = value.get("type")
+    return [excerpt.name(kind)] if is_text(kind) and kind not in _PLAIN_TYPES else []

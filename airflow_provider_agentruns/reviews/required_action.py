@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The form as Airflow has it: its fields as ``Param``, and whether Airflow really shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Param
+from airflow.sdk.definitions.param import ParamsDict
+
+from airflow_provider_agentruns.exceptions import AgentRunReviewError
+from airflow_provider_agentruns.reviews.form import ID_FIELD, RATING, RATING_COMMENT, answer_schema, form_fields
+from airflow_provider_agentruns.reviews.note import START_ANEW
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_agentruns.models import Interrupt
+    from airflow_provider_agentruns.operators.review import AgentRunReviewOperator
+
+
+def form_params(
+    interrupt: Interrupt, options: Sequence[str], given: ParamsDict, rated: dict[str, Any] | None
+) -> ParamsDict:
+    """
+    Return the fields of an interrupt's form.
+
+    :param given: The DAG author's, which win over the agent's.
+    :param rated: The artifact that can be rated.
+    """
+    fields = {name: Param(**field) for name, field in form_fields(answer_schema(interrupt), options).items()}
+    fields |= {name: given.get_param(name) for name in given}
+    if rated:
+        fields[RATING] = Param(
+            None,
+            f"How good is {str(rated.get('title') or 'the artifact')[:200]}?",
+            type=["string", "null"],
+            enum=["POSITIVE", "NEGATIVE", None],
+            title="Rating",
+        )
+        fields[RATING_COMMENT] = Param(None, type=["string", "null"], maxLength=5000, title="Why this rating")
+    # Last, and nobody's to change: it tells an answer to this form from one to another.
+    fields[ID_FIELD] = Param(
+        interrupt.id,
+        "Which question this form answers. Leave it as it is.",
+        type="string",
+        const=interrupt.id,
+        title="Question",
+    )
+    return ParamsDict(fields)
+
+
+def show(review: AgentRunReviewOperator, context: Context) -> None:
+    """
+    Show a review's form, and see that it is this one that Airflow holds.
+
+    A task instance that had a form before keeps the old one, whatever is sent; only what Airflow answers tells.
+    ``HITLOperator`` sends the same once more, and does not look.
+
+    :raises AgentRunReviewError: If Airflow holds another form.
+    """
+    from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    held = SUPERVISOR_COMMS.send(
+        CreateHITLDetailPayload(
+            ti_id=context["ti"].id,
+            options=review.options,
+            subject=review.subject,
+            body=review.body,
+            defaults=review.defaults,
+            multiple=review.multiple,
+            params=review.serialized_params,
+            assigned_users=review.assigned_users or [],
+        )
+    )
+    params = getattr(held, "params", None) or {}
+    shown = (getattr(held, "subject", None), getattr(held, "body", None), (params.get(ID_FIELD) or {}).get("value"))
+    if shown != (review.subject, review.body, review.params[ID_FIELD]):
+        raise AgentRunReviewError(
+            "Airflow keeps a task instance's form for ever, and this one has the form of another question than "
+            f"interrupt {review.params[ID_FIELD]!r} of agent run {review.run_id}. {START_ANEW}"
+        )

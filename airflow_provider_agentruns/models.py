@@ -171,12 +171,17 @@ class Interrupt(ServiceModel):
 
 
 def _label(value: Any) -> str:
-    if not isinstance(value, dict):
-        return ""
-    if label := value.get("label"):
-        return str(label)
-    proposals = value.get("proposals")
-    return "; ".join(filter(None, map(_label, proposals))) if isinstance(proposals, list) else ""
+    """Return a value's label, or the labels of what it proposes; as deep as they lie, which the service decides."""
+    labels, pending = [], [value]
+    while pending:
+        part = pending.pop()
+        if not isinstance(part, dict):
+            continue
+        if (label := part.get("label")) and isinstance(label, str | int | float):
+            labels.append(str(label))
+        elif isinstance(proposals := part.get("proposals"), list):
+            pending.extend(reversed(proposals))
+    return "; ".join(labels)
 
 
 class Step(ServiceModel):

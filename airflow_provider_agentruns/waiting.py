@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
     from airflow_provider_agentruns.models import AgentRun
 
+#: The XCom key under which tasks hand on a run's id.
+RUN_ID_KEY = "run_id"
+
 #: How long a run that was started just now may be unknown to the service, in seconds.
 MAY_BE_MISSING = 60.0
 

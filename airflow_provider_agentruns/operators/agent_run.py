@@ -13,6 +13,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsValueError, AgentRunT
 from airflow_provider_agentruns.outcomes import check_wait_for, has_reached, output_envelope, summary
 from airflow_provider_agentruns.waiting import (
     MAY_BE_MISSING,
+    RUN_ID_KEY,
     AgentRunTask,
     attempt_of,
     check_run_id,
@@ -35,8 +36,6 @@ __all__ = [
     "AgentRunReviewOperator",
     "review_rounds",
 ]
-
-_RUN_ID_KEY = "run_id"
 
 #: Imported when they are asked for: Airflow's human-in-the-loop operator costs more than all else here.
 _REVIEWS = {
@@ -275,7 +274,7 @@ class AgentRunOperator(_WaitingOperator):
                 attempt=attempt_of(context),
                 log=self.log,
             )
-            context["ti"].xcom_push(key=_RUN_ID_KEY, value=started.run_id)
+            context["ti"].xcom_push(key=RUN_ID_KEY, value=started.run_id)
             return self._result(self.wait(started.run_id, started.run, fresh=started.fresh))
 
     def execute_complete(

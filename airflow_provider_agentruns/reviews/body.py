@@ -63,10 +63,10 @@ def body(interrupt: Interrupt, *, run_id: str, run_page: str = "") -> str:
         if room < 0:
             excerpt.cut = True
             break
-        lines.append(line)
-    if excerpt.cut:
-        lines += ["", "---", "", _note(interrupt, run, excerpt)]
-    return "\n".join(lines).strip("\n")
+        if line or lines[-1:] != [""]:
+            lines.append(line)
+    markdown = "\n".join(lines).rstrip()
+    return f"{markdown}\n\n---\n\n{_note(interrupt, run, excerpt)}" if excerpt.cut else markdown
 
 
 def _note(interrupt: Interrupt, run: str, excerpt: Excerpt) -> str:
@@ -118,13 +118,20 @@ def _proposed(value: dict[Any, Any], shown: set[str], excerpt: Excerpt, agent: A
     shown = shown | {name for name in ("label", "type") if is_text(value.get(name))}
     if value.get("agent") is None or (is_text(agent) and value["agent"] == agent):
         shown.add("agent")
-    if isinstance(artifacts := value.get("artifacts"), list):
+    artifacts = value.get("artifacts")
+    if isinstance(artifacts, list):
         shown.add("artifacts")
-        yield from chain.from_iterable(
-            artifact(one, f"Artifact {number:,}", excerpt, agent=agent) for number, one in enumerate(artifacts, 1)
-        )
-    if any(name not in shown for name in value):
-        if any(name in shown and value[name] for name in ("proposals", "artifacts")):
+    else:
+        artifacts = []
+    rest = any(name not in shown for name in value)
+    if "proposals" in shown and value["proposals"] and (artifacts or rest):
+        # What stands below the last proposal would seem to be part of it.
+        yield from ("## Besides the proposals", "")
+    yield from chain.from_iterable(
+        artifact(one, f"Artifact {number:,}", excerpt, agent=agent) for number, one in enumerate(artifacts, 1)
+    )
+    if rest:
+        if artifacts:
             yield from ("### Further details", "")
         yield from fields(value, excerpt, leave_out=shown)
         yield ""

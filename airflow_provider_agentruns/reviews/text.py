@@ -39,7 +39,7 @@ _BRAILLE_BLANK = "\u2800"
 # Every construct inside a line begins or ends with one of these; "!", "(" and "^" mean something only beside them.
 _MARKUP = re.compile(r"[\\`*_\[\]<>&~|#]")
 # And these begin a list, an underlined heading, a break, or a table's second line, at the start of a line only.
-_LINE_START = re.compile(r"^(\d{1,9}(?=[.)])|(?=[-+=:]))")
+_LINE_START = re.compile(r"^(\d{1,9}(?=[.)](?: |$))|(?=[-+=:]))")
 # GFM makes links of addresses in the finished text, where escapes are gone: something unseen has to come between.
 _ADDRESS = re.compile(r"(?<=:)(?=/)|(?=@)|(?<=www)(?=\.)", re.IGNORECASE)
 

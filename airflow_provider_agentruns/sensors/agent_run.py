@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from airflow_provider_agentruns.exceptions import AgentRunTimeoutError
 from airflow_provider_agentruns.outcomes import check_wait_for, has_reached, summary
-from airflow_provider_agentruns.waiting import AgentRunTask, check_run_id, trigger_error
+from airflow_provider_agentruns.waiting import RUN_ID_KEY, AgentRunTask, check_run_id, trigger_error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -25,6 +25,7 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     Waits until a run has reached one of the awaited statuses.
 
     Its XCom value is ``{"run_id", "status", "agent", "thread_id", "interrupts": [{"id", "agent", "value"}, ...]}``.
+    The run's id is also under the XCom key ``run_id``.
 
     A run that ends as ``error`` fails the task, unless that is awaited. An interrupt that is not awaited does
     not end the wait: somebody may answer it elsewhere. ``timeout``, ``soft_fail`` and the other parameters of
@@ -85,6 +86,8 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
         with self.at_work():
             run = self.look(run_id, patient=patient)
             if run and has_reached(run, self.wait_for):
+                # So that output["run_id"], which means an XCom key to Airflow, is what it looks like.
+                context["ti"].xcom_push(key=RUN_ID_KEY, value=run.id)
                 return PokeReturnValue(True, summary(run))
             if error := trigger_error(self._event):
                 raise _sensor_timeout(str(error)) if isinstance(error, AgentRunTimeoutError) else error

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -10,10 +11,12 @@ from uuid import UUID
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+_PAUSE = 2.0
+
 
 class FormAnswerTrigger(BaseTrigger):
     """
-    Fires at once: what was answered to the form of a task instance, or that nothing was.
+    Looks once, and fires: what was answered to the form of a task instance, or that nothing was.
 
     A retry of a review asks with it before it shows the form again, since showing it again would take away an
     answer that the worker before it died with.
@@ -37,6 +40,8 @@ class FormAnswerTrigger(BaseTrigger):
         from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail
         from asgiref.sync import sync_to_async
 
+        # Airflow fails a task that wakes before the scheduler has heard of the end of the worker that deferred it.
+        await asyncio.sleep(_PAUSE)
         try:
             # As Airflow's own HITLTrigger does: the call goes to the triggerer's supervisor, from a thread.
             form = await sync_to_async(get_hitl_detail_content_detail)(ti_id=UUID(self.ti_id))

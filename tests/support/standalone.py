@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -51,19 +52,12 @@ class Standalone:
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._restarted: list[subprocess.Popen[bytes]] = []
         self._http = httpx.Client(base_url=self.url, timeout=30.0, trust_env=False)
 
     def __enter__(self) -> Standalone:
         self.home.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "standalone"],
-                env=self._environment,
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self._process = self._start("standalone")
         try:
             self._wait_until_ready()
         except BaseException:
@@ -80,8 +74,7 @@ class Standalone:
         """End all processes of this Airflow."""
         if self._process is None:
             return
-        parent = psutil.Process(self._process.pid)
-        family = [*parent.children(recursive=True), parent]
+        family = [member for process in (self._process, *self._restarted) for member in _family(process.pid)]
         for process in family:
             _signal(process.terminate)
         _, alive = psutil.wait_procs(family, timeout=10)
@@ -90,6 +83,19 @@ class Standalone:
         self._process.wait()
         self._process = None
         self._http.close()
+
+    def kill_and_restart(self, component: str) -> None:
+        """Kill a component with all its processes, as a machine that goes down does, and start it anew."""
+        assert self._process is not None
+        parents = [self._process.pid, *(process.pid for process in self._restarted)]
+        candidates = [member for pid in parents for member in _family(pid)]
+        killed = next(process for process in candidates if f"airflow {component}" in _command(process))
+        family = _family(killed.pid)
+        for process in family:
+            _signal(process.kill)
+        psutil.wait_procs(family, timeout=10)
+        self._restarted.append(self._start(component))
+        self.wait_for(lambda: self._restarted_is_healthy(component), f"a healthy {component} again", 90)
 
     # The REST API
 
@@ -110,14 +116,24 @@ class Standalone:
         """Return the state of a DAG run."""
         return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
-    def wait_for_dag(self, dag_id: str, run_id: str, *, seconds: float = 180) -> str:
-        """Wait for the end of a DAG run, and return its state."""
+    def wait_for_dag(self, dag_id: str, run_id: str, expected: str = "success", *, seconds: float = 180) -> None:
+        """
+        Wait for the end of a DAG run.
+
+        :raises AssertionError: With the logs of its failed tasks, if it does not end as expected.
+        """
         self.wait_for(
             lambda: self.dag_run_state(dag_id, run_id) in ("success", "failed"),
             f"the end of {dag_id} {run_id}",
             seconds,
         )
-        return self.dag_run_state(dag_id, run_id)
+        if self.dag_run_state(dag_id, run_id) != expected:
+            logs = [
+                self.task_log(dag_id, run_id, ti["task_id"], ti["try_number"], ti["map_index"])
+                for ti in self.task_instances(dag_id, run_id)
+                if ti["state"] == "failed"
+            ]
+            raise AssertionError(f"{dag_id} {run_id} did not end as {expected}\n" + "\n\n".join(logs))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return all task instances of a DAG run."""
@@ -142,14 +158,14 @@ class Standalone:
         return entry["value"]
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
-        """Return the log of one try of a task, a line for each event."""
+        """Return the log of one try of a task: a line for each event, with its fields and its errors."""
         answer = self.call(
             "GET",
             f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}",
             params={"map_index": map_index, "full_content": True},
             headers={"Accept": "application/json"},
         )
-        return "\n".join(str(line.get("event", line)) if isinstance(line, dict) else line for line in answer["content"])
+        return "\n".join(map(_log_line, answer["content"]))
 
     def wait_for(self, condition: Callable[[], T], what: str, seconds: float = 60) -> T:
         """Return what the condition gives as soon as that is something."""
@@ -169,6 +185,22 @@ class Standalone:
             raise ImportError(errors[0]["stack_trace"])
         return self._http.get(f"/api/v2/dags/{dag_id}").status_code == 200
 
+    def _start(self, component: str) -> subprocess.Popen[bytes]:
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "airflow", component],
+                env=self._environment,
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _restarted_is_healthy(self, component: str) -> bool:
+        jobs = self.call("GET", "/jobs", params={"is_alive": True, "job_type": f"{component.title()}Job"})["jobs"]
+        started = psutil.Process(self._restarted[-1].pid).create_time()
+        return any(job["start_date"] and _timestamp(job["start_date"]) >= started - 1 for job in jobs)
+
     def _wait_until_ready(self) -> None:
         self.wait_for(self._healthy, "be ready", _READY_IN)
         token = self._http.get("/auth/token").json()["access_token"]
@@ -187,6 +219,34 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """Return a process and all below it, the lowest first."""
+    try:
+        parent = psutil.Process(pid)
+        return [*reversed(parent.children(recursive=True)), parent]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def _timestamp(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def _log_line(line: Any) -> str:
+    if not isinstance(line, dict):
+        return str(line)
+    errors = (f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or ())
+    more = (f"{key}={value}" for key, value in line.items() if key not in ("event", "error_detail", "timestamp"))
+    return " ".join([str(line.get("event")), *more, *errors])
 
 
 def _signal(send: Callable[[], None]) -> None:

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param, task
+from airflow.sdk.exceptions import TaskAwaitingInput
 
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator, review_rounds
 
 RUN = "{{ dag_run.conf['run_id'] }}"
@@ -17,6 +22,39 @@ RETRY = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 def dag(name: str) -> DAG:
     """Return a DAG that only a test starts."""
     return DAG(name, schedule=None, start_date=datetime(2026, 1, 1))
+
+
+def by_size(interrupt: object) -> str | None:
+    """Approve what is about an address, and leave the rest to people."""
+    return "Approve" if "address" in interrupt.label else None
+
+
+class DiesOnWaking(AgentRunReviewOperator):
+    """Its first worker dies when it is woken with the answer, before anything is done with it."""
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Die, unless this is a retry."""
+        if context["ti"].try_number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().execute_complete(context, event)
+
+
+class DiesAfterAsking(AgentRunReviewOperator):
+    """Its first worker dies when it has shown the form, before Airflow knows that the task waits."""
+
+    def execute(self, context: Any) -> Any:
+        """Ask; then die, unless this is a retry."""
+        try:
+            return super().execute(context)
+        except TaskAwaitingInput:
+            if context["ti"].try_number == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise
+
+
+def broken(interrupt: object) -> None:
+    """Fail, as a policy may."""
+    raise RuntimeError(f"no rule for {interrupt!r}")
 
 
 with dag("review"):
@@ -32,17 +70,36 @@ with dag("rounds"):
 
     report(reviewed.output)
 
+with dag("one_round"):
+    review_rounds("reviewed", run_id=RUN, rounds=1, deferrable=True, poke_interval=0.5)
+
+with dag("chosen"):
+    # A group that a branch leaves out is left out as a whole, also its last task.
+    @task.branch
+    def choose() -> str:
+        """Leave the group out."""
+        return "instead"
+
+    @task
+    def run_id() -> str:
+        """Return the run's id, as a task that does run."""
+        return "some-run"
+
+    @task
+    def instead() -> None:
+        """Be what is chosen."""
+
+    known = run_id()
+    group = review_rounds("reviewed", run_id=known, rounds=1)
+    known >> choose() >> [group, instead()]
+
 with dag("defaults"):
     AgentRunReviewOperator(
-        task_id="review",
-        run_id=RUN,
-        interrupt=INTERRUPT,
-        defaults="Reject",
-        response_timeout=timedelta(seconds=5),
+        task_id="review", run_id=RUN, interrupt=INTERRUPT, defaults="Reject", response_timeout=timedelta(seconds=3)
     )
 
 with dag("no_defaults"):
-    AgentRunReviewOperator(task_id="review", run_id=RUN, interrupt=INTERRUPT, response_timeout=timedelta(seconds=5))
+    AgentRunReviewOperator(task_id="review", run_id=RUN, interrupt=INTERRUPT, response_timeout=timedelta(seconds=3))
 
 with dag("fields"):
     AgentRunReviewOperator(
@@ -52,4 +109,26 @@ with dag("fields"):
         options=["Yes", "No", "Later"],
         params={"reason": Param("", type="string", title="Why")},
         build_input={"decision": "{{ answer.decision }}", "why": "{{ answer.fields.reason }}"},
+        feedback=True,
     )
+
+with dag("policy"):
+    review_rounds("reviewed", run_id=RUN, rounds=1, deferrable=True, poke_interval=0.5, decide=by_size)
+
+with dag("broken_policy"):
+    AgentRunReviewOperator(task_id="review", run_id=RUN, interrupt=INTERRUPT, decide=broken)
+
+with dag("dies_on_waking"):
+    DiesOnWaking(task_id="review", run_id=RUN, interrupt=INTERRUPT, **RETRY)
+
+with dag("dies_after_asking"):
+    DiesAfterAsking(task_id="review", run_id=RUN, interrupt=INTERRUPT, **RETRY)
+
+with dag("newest_question"):
+
+    @task
+    def newest(agent_run_id: str) -> str:
+        """Return what the run asks right now."""
+        return AgentRunHook().get_run(agent_run_id).interrupts[0].id
+
+    AgentRunReviewOperator(task_id="review", run_id=RUN, interrupt=newest(RUN))

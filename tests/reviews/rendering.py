@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Renders Markdown as Airflow's page does, as far as it matters: CommonMark, tables, strikethrough, bare addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+_PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+# What mdast-util-gfm-autolink-literal 2.0 and 2.1 look for in the text that is left after parsing, loosened.
+_ADDRESSES = re.compile(r"https?://|www\.|[\w+.-]@[\w-]", re.IGNORECASE)
+
+# What the reviewed module itself puts in, and no reader sees.
+_OURS = re.compile("[\u2060\u2068\u2069]")
+
+
+def tokens(markdown: str) -> list[Token]:
+    """Return all tokens, those inside of lines too."""
+    return [inner for token in _PARSER.parse(markdown) for inner in (token, *(token.children or ()))]
+
+
+def kinds(markdown: str) -> list[str]:
+    """Return what the Markdown is made of, in its order, but for text and its line breaks."""
+    plain = ("text", "text_special", "softbreak", "hardbreak", "inline")
+    return [token.type for token in tokens(markdown) if token.type not in plain]
+
+
+def shown(markdown: str) -> str:
+    """Return the text that a reader sees, with runs of blanks folded."""
+    breaks = ("softbreak", "hardbreak", "paragraph_close", "heading_close", "list_item_close")
+    text = "".join(" " if token.type in breaks else _content(token) for token in tokens(markdown))
+    return " ".join(_OURS.sub("", text).split())
+
+
+def links(markdown: str) -> list[str]:
+    """Return where one can get by a click: addresses of links and images, and bare ones in the text."""
+    return [*_linked(markdown), *(match.group() for match in _ADDRESSES.finditer(_unlinked(markdown)))]
+
+
+def _content(token: Token) -> str:
+    return token.content if token.type in ("text", "code_inline", "code_block", "fence", "html_inline") else ""
+
+
+def _linked(markdown: str) -> Iterator[str]:
+    for token in tokens(markdown):
+        if token.type in ("link_open", "image"):
+            yield str(token.attrs.get("href") or token.attrs.get("src"))
+
+
+def _unlinked(markdown: str) -> str:
+    text, depth = [], 0
+    for token in tokens(markdown):
+        depth += {"link_open": 1, "link_close": -1}.get(token.type, 0)
+        if depth == 0:
+            text.append(_content(token) or " ")
+    return "".join(text)

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An agent's text does nothing in Markdown, hides nothing, and reads as it was written."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from airflow_provider_agentruns.reviews.text import (
+    block,
+    broken,
+    clean,
+    inert,
+    inert_lines,
+    left_over,
+    link,
+    linkable,
+    plain,
+)
+from tests.reviews.rendering import kinds, links, shown
+
+ALL = 10_000
+PARAGRAPH = ["paragraph_open", "paragraph_close"]
+
+HOSTILE = [
+    *("# h", "###### h ##", "a\n===", "a\n---", "***", "- - -", "_ _ _", "* i", "+ i", "- i", "- [ ] t", "[x] t"),
+    *("1. one", "1) one", "999999999. x", "> quote", "    code", "\tcode", "```js\nx\n```", "~~~\nx\n~~~"),
+    *("`c`", "``a`b``"),
+    *("*em* **strong** ***both***", "_em_ __strong__", "~del~ ~~del~~", "<b>x</b>", "<script>alert(1)</script>"),
+    *("<!-- c -->", "<?php ?>", "<!DOCTYPE x>", "<![CDATA[x]]>", "<https://evil.example>", "<a@b.co>"),
+    *("&lt;b&gt; &amp; &#35; &#x41; &copy;", "\\# \\* \\\\ \\", "a\\\nb", "a  \nb", "[a](http://evil.example)"),
+    *("[a]: //evil.co\n\n[a] [a][] [x][a]", "![i](http://evil.example/x.png)", "![i][a]", "[^1]"),
+    *("[^1]: note\n\n[^1]", "| a | b |\n| - | - |\n| 1 | 2 |", "a | b\n- | -\n1 | 2", "a\n:-", "a\n:-:", "|a|\n|-|"),
+    *("https://evil.example/x?y=1", "HTTPS://EVIL.EXAMPLE", "(www.evil.example)", "WWW.evil.example/path"),
+    *("www.", "www", "-5", "+5", "=5", "1", "1."),
+    *("foo@evil.example", "mailto:foo@evil.example", "xmpp:foo@evil.example/x", "_a_@evil.example", "a@b@c.de"),
+    *("https:\\/\\/evil.example", "https&colon;//evil.example", "https:\u200b//evil.example"),
+    *("htt\u2060ps://evil.example", "www\u200b.evil.example"),
+    *("~~www.a.b~~", "**https://a.b**", "http://a.b/*c*_d_`e`", "a\u2028# h", "a\x85# h", "a\x0b# h"),
+    *("a\r# h", "a\r\n- x", "\ufeff# h", "\u200b- x", "\u200d# h", "\u0301# h", "a\n\n    b"),
+    "* * *\n\n# x\n\n\n\n> y",
+]  # fmt: skip
+
+PIECES = [
+    *"\\`*_{}[]()<>#+-.!|~=&^:@$%\"',;/?ab1wWx",
+    *("\n", "\n\n", " ", "  ", "\t", "2.", "www.", "https://", "a.b", "x@y.zz", "//", "&amp;", "&#42;"),
+    *("![", "](", "]:", "[^", "```", "~~", "---", "===", "- ", "1) ", "<a>", "</a>", "<!--", "-->"),
+    *("\r", "\u2028", "mailto:", "xmpp:"),
+    *("\u200d", "\u0301", "\u05d0", "\u202e", "\u2060", "é", "漢", "😀"),
+]  # fmt: skip
+
+
+def random_texts(count: int) -> list[str]:
+    """Return texts out of what means something in Markdown: the same in each test run."""
+    chance = random.Random(20417)  # noqa: S311
+    return ["".join(chance.choice(PIECES) for _ in range(chance.randint(1, 24))) for _ in range(count)]
+
+
+TEXTS = [*HOSTILE, *random_texts(600)]
+
+
+def one_line(text: str) -> str:
+    """Return the cleaned text as one line."""
+    return " ".join(clean(text).split())
+
+
+def test_in_a_line_a_text_is_only_text() -> None:
+    for text in TEXTS:
+        markdown = inert(text, ALL)
+        assert kinds(markdown) == (PARAGRAPH if one_line(text) else []), text
+        assert shown(markdown) == one_line(text), text
+        assert links(markdown) == [], text
+
+
+def test_in_a_block_a_text_is_only_paragraphs_and_its_lines() -> None:
+    for text in TEXTS:
+        markdown = block(text, ALL)
+        assert kinds(markdown) == PARAGRAPH * len(list(filter(None, clean(text).split("\n\n")))), text
+        assert shown(markdown) == one_line(text), text
+        assert links(markdown) == [], text
+
+
+@pytest.mark.parametrize(
+    ("template", "reference"),
+    [
+        ("- **{}:** {}", "- **k:** v"),
+        ("## {}\n\n1. - **k:** {}", "## k\n\n1. - **k:** v"),
+        ("By **{}** · {}", "By **k** · v"),
+        ("[{}](<https://ok.example/>) ({})", "[k](<https://ok.example/>) (v)"),
+    ],
+)
+def test_beside_our_own_markup_a_text_changes_nothing(template: str, reference: str) -> None:
+    for text in filter(one_line, TEXTS):
+        markdown = template.format(inert(text, ALL), inert(text, ALL))
+        assert kinds(markdown) == kinds(reference), text
+
+
+def test_a_quotation_cannot_be_left() -> None:
+    for text in filter(one_line, TEXTS):
+        markdown = "\n".join(f"> {line}" for line in broken(inert_lines(text, ALL)))
+        assert kinds(markdown)[0] == "blockquote_open", text
+        assert kinds(markdown)[-1] == "blockquote_close", text
+        assert set(kinds(markdown)[1:-1]) == set(PARAGRAPH), text
+
+
+def test_what_means_nothing_is_not_escaped() -> None:
+    for text in (
+        "Moved to 17 Harbor Street, Suite 4",
+        "R. Alvarez, treasurer (since 2019)!",
+        "it's 3-4% + 2 = ok; {x}",
+    ):
+        assert inert(text, ALL) == text
+
+
+def test_lines_and_paragraphs_stay() -> None:
+    assert block("one\ntwo\n \n\n\nthree", ALL) == "one  \ntwo\n\nthree"
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        *("\u200e", "\u200f", "\u061c", "\u202a", "\u202e", "\u2066", "\u2069", "\u200b", "\u2060", "\ufeff", "\xad"),
+        *("\U000e0041", "\u3164", "\u115f", "\x00", "\x1b", "\x7f", "\x9f"),
+    ],
+)
+def test_what_is_not_seen_is_taken_out(unseen: str) -> None:
+    assert clean(f"{unseen}pass{unseen}ed{unseen}") == "passed"
+
+
+def test_a_text_of_nothing_to_see_is_empty() -> None:
+    for text in ("", " \n\t", "\u200b\u200d\ufe0f", "\u3164\u2800\u00a0", "\u0301\u0301"):
+        assert clean(text) == ""
+        assert inert(text, ALL) == ""
+
+
+def test_lone_surrogates_are_replaced() -> None:
+    assert clean("a\ud800b\udfff") == "a\ufffdb\ufffd"
+    assert inert("\ud800", 10).encode() == "\ufffd".encode()
+
+
+@pytest.mark.parametrize("text", ["می‌خواهم", "क्‍ष", "👨‍👩‍👧", "❤️", "שָׁלוֹם", "مرحبا ١٢", "e\u0301", "Ủy ban", "漢字"])
+def test_scripts_and_emoji_stay(text: str) -> None:
+    assert clean(text) == text
+    assert shown(inert(text, ALL)) == text
+
+
+def test_text_from_right_to_left_does_not_reorder_what_stands_beside_it() -> None:
+    assert inert("\u05e9\u05dc", ALL) == "\u2068\u05e9\u05dc\u2069"
+    assert block("\u05e9\u05dc\nabc", ALL) == "\u2068\u05e9\u05dc\u2069  \nabc"
+
+
+def test_floods_of_combining_characters_are_cut() -> None:
+    assert clean("a" + "\u0301" * 500 + "b") == "a" + "\u0301" * 8 + "b"
+    assert len(clean("a" + "\u0301\u200d\u200b" * 500)) == 9
+
+
+def test_a_long_text_is_cut_and_says_how_much_is_missing() -> None:
+    assert inert("a" * 1_500, 100) == "a" * 100 + "… (1,400 more characters)"
+    assert inert("*" * 15, 10) == "\\*" * 10 + "… (5 more characters)"
+    assert inert("a" * 100, 100) == "a" * 100
+    assert block("a\n" * 30, 10).endswith("… (49 more characters)")
+    assert left_over("a" * 1_500, 100) == 1_400
+    assert left_over("a" + " " * 150, 100) == 0
+
+
+def test_plain_text_is_not_escaped_and_has_a_longest_length() -> None:
+    assert plain("Is *this*\n<ok>_?\u202e", 160) == "Is *this* <ok>_?"
+    assert plain("a" * 161, 160) == "a" * 159 + "…"
+    assert plain("a" * 160, 160) == "a" * 160
+    assert plain("a" + " " * 1_000 + "b", 160) == "a…"
+
+
+def test_a_huge_text_costs_no_time() -> None:
+    huge = "*\u200b \n" * 2_500_000
+    started = time.perf_counter()
+    for cut in (inert, block, plain):
+        cut(huge, 1_000)
+    assert time.perf_counter() - started < 0.5
+
+
+def test_a_link_names_where_it_leads() -> None:
+    url = "https://registry.example.com/filings/20417"
+    assert link("State registry", url) == f"[State registry](<{url}>) (registry.example.com)"
+    assert link("https://bank.example", url).endswith(" (registry.example.com)")
+    assert link("registry.example.com.evil.example", url).endswith(" (registry.example.com)")
+    assert link("evil.example/registry.example.com", url).endswith(" (registry.example.com)")
+
+
+@pytest.mark.parametrize(
+    "label", ["registry.example.com", "Registry.Example.com/x", "https://registry.example.com", "", " "]
+)
+def test_a_label_that_names_the_host_is_enough(label: str) -> None:
+    markdown = link(label, "https://registry.example.com/")
+    assert markdown.endswith("](<https://registry.example.com/>)")
+    assert shown(markdown) == (label.strip() or "registry.example.com")
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://ok.example", "https://ok.example/"),
+        (" HTTP://OK.example:8080/a b?c=d e#f g ", "http://ok.example:8080/a%20b?c=d%20e#f%20g"),
+        ("https://ok.example/\"'<>`\\|[]{}^", "https://ok.example/%22%27%3C%3E%60%5C%7C%5B%5D%7B%7D%5E"),
+        ("https://ok.example/a%20b%2Fc%zz%", "https://ok.example/a%20b%2Fc%25zz%25"),
+        ("https://ok.example/a\n\n# h", "https://ok.example/a#%20h"),
+        ("https://ok.example/ü\u202e", "https://ok.example/%C3%BC%E2%80%AE"),
+        ("https://münchen.example/", "https://xn--mnchen-3ya.example/"),
+        ("https://\u0430pple.example/", "https://xn--pple-43d.example/"),
+        ("https://ok.example?@evil.example", "https://ok.example/?@evil.example"),
+        ("http://127.0.0.1:8400/x", "http://127.0.0.1:8400/x"),
+    ],
+)
+def test_an_address_is_encoded(url: str, address: str) -> None:
+    assert linkable(url) == address
+    assert links(link("x", url)) == [address]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "",
+            "x",
+            "javascript:alert(1)",
+            "JavaScript:alert(1)//https://ok.example",
+            "data:text/html,x",
+            "ftp://ok.example",
+        ),
+        *("//ok.example/x", "https:///x", "https://", "https:/ok.example", "https:\\\\ok.example", "mailto:a@b.co"),
+        *("https://user:pw@ok.example/", "https://@ok.example/", "https://ok.example\\@evil.example/"),
+        *("https://evil.example\\.ok.example/", "https://ok.example%2eevil.example/", "https://ok .example/"),
+        *("https://ok.example:99999/", "https://a..b/", "https://[::1]/", "https://[::1%25eth0]/", "https://[x"),
+        *("http://2130706433/", "http://127.1/", "http://0x7f.1/", "http://0177.0.0.1/", "https://℀.example"),
+        *("https://" + "a" * 300 + ".example", "https://ok.example/" + "a" * 3_000, "https://\ud800.example"),
+        "https://ok.example/\ud800",
+    ],
+)
+def test_what_is_not_safe_to_follow_is_shown_as_text(url: str) -> None:
+    assert linkable(url) == ""
+    assert links(link("State registry", url)) == []
+    assert shown(link("State registry", url)).startswith(one_line(url)[:100])
+
+
+def test_no_address_and_no_label_breaks_out_of_a_link() -> None:
+    reference = kinds("- [x](<https://ok.example/>) (ok.example)")
+    for text in TEXTS:
+        url = f"https://ok.example/{text}"
+        for label in ("State registry", text):
+            markdown = f"- {link(label, url)}"
+            assert kinds(markdown) == reference, text
+            [address] = links(markdown)
+            assert address == linkable(url), text
+            assert address.isascii(), text

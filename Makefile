@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast-test lint format constraints build clean
+.PHONY: help demo test fast-test test-browser lint format constraints build clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -18,10 +18,16 @@ demo: $(READY)  ## Run an example DAG through a real Airflow, offline, and show 
 	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
 
 test: $(READY) lint  ## Run the linters and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 fast-test: $(READY)  ## Run the tests that need no whole Airflow
-	$(BIN)/python -m pytest -m "not standalone"
+	$(BIN)/python -m pytest -m "not standalone and not browser" --numprocesses 2
+
+test-browser: $(READY)  ## Try the review forms in a real browser (SCREENSHOTS=DIR: keep what it saw there)
+	@test -x /usr/bin/chromium -a -x /usr/bin/chromedriver || { echo "This takes a browser and its driver:" \
+		"apt-get update && apt-get install chromium chromium-driver" >&2; exit 1; }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group browser
+	$(if $(SCREENSHOTS),AGENTRUNS_SCREENSHOTS="$(SCREENSHOTS)") $(BIN)/python -m pytest -m browser tests/browser
 
 lint: $(READY)  ## Check style and types
 	$(BIN)/ruff check
@@ -34,7 +40,7 @@ format: $(READY)  ## Put style in order
 
 constraints: $(READY)  ## Write .ci/constraints.txt anew, with the newest versions that fit
 	echo "apache-airflow==$(AIRFLOW_VERSION)" | $(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
-		--constraints /dev/stdin --all-extras --group dev --output-file .ci/constraints.txt pyproject.toml
+		--constraints /dev/stdin --all-extras --group dev --group browser --output-file .ci/constraints.txt pyproject.toml
 
 build: $(READY)  ## Build the wheel and the source distribution into dist/
 	$(BIN)/uv build

@@ -10,6 +10,14 @@ from airflow_provider_agentruns import __version__
 _INTEGRATION = "Agent runs"
 _PACKAGE = "airflow_provider_agentruns"
 
+#: Airflow's concepts, each a folder, and the modules in it.
+_MODULES = {
+    "hooks": ("agent_run",),
+    "operators": ("agent_run", "review", "review_rounds"),
+    "sensors": ("agent_run",),
+    "triggers": ("agent_run", "form"),
+}
+
 
 def _field(label: str, kind: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"label": label, "schema": {"type": [kind, "null"], **schema}, "description": description}
@@ -30,8 +38,13 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         **{
-            concept: [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.{concept}.agent_run"]}]
-            for concept in ("hooks", "operators", "sensors", "triggers")
+            concept: [
+                {
+                    "integration-name": _INTEGRATION,
+                    "python-modules": [f"{_PACKAGE}.{concept}.{module}" for module in modules],
+                }
+            ]
+            for concept, modules in _MODULES.items()
         },
         "extra-links": [f"{_PACKAGE}.links.agent_run.AgentRunLink"],
         "connection-types": [

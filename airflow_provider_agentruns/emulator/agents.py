@@ -66,8 +66,13 @@ def needs_approval(case: Case) -> ScriptBody:
 def two_questions(case: Case) -> ScriptBody:
     """Asks two questions at once, and completes when both are answered."""
     yield Work(0.2, "compare_names", "Compares the names on file")
-    name = {"title": "New name", "type": "name_change", "summary": case.rng.choice(_COMPANIES)}
-    officer = {"title": "New officer", "type": "officer_change", "summary": "R. Alvarez, treasurer"}
+    name = {"title": "New name", "type": "name_change", "confidence": "high", "summary": case.rng.choice(_COMPANIES)}
+    officer = {
+        "title": "New officer",
+        "type": "officer_change",
+        "confidence": "medium",
+        "summary": "R. Alvarez, treasurer",
+    }
     answers = yield Ask(
         [
             _question(case, "Shall the company's name be changed?", name),

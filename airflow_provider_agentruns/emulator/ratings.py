@@ -31,7 +31,7 @@ class Ratings:
         :raises Unprocessable: If the run has no such artifact.
         """
         artifact_id = artifact_id.lower()
-        if not any(str(artifact["id"]).lower() == artifact_id for artifact in run.artifacts):
+        if artifact_id not in run.known_artifacts:
             raise Unprocessable(f"Run {run.id} has no artifact {artifact_id}", "artifact_id")
         recorded: Json = {
             "object": "feedback",

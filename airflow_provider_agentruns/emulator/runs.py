@@ -75,6 +75,12 @@ class Run:
         """The envelope of its artifacts, once it is completed."""
         return {"artifacts": self.artifacts} if self.status == "completed" else None
 
+    @property
+    def known_artifacts(self) -> set[str]:
+        """The ids of its results, and of what it has proposed in its questions, in lower case."""
+        proposed = [artifact for question in self.questions for artifact in _proposed(question.value)]
+        return {str(artifact["id"]).lower() for artifact in (*self.artifacts, *proposed) if "id" in artifact}
+
     def change(self, moment: datetime) -> datetime:
         """Note that something changes, and return the moment under which to keep it."""
         self.changes.append(max(moment, self.updated_at + _APART))
@@ -129,3 +135,11 @@ class Run:
                 {"type": kind, "run_id": self.id, "snapshot": self.as_json(steps=True, at=moment)}
                 for kind, moment in zip(types[first:], moments[first:], strict=True)
             ]
+
+
+def _proposed(value: Json) -> list[Json]:
+    """Return the artifacts of an interrupt's value and of its proposals."""
+    proposals = value.get("proposals")
+    parts = [value, *(proposals if isinstance(proposals, list) else ())]
+    lists = [part.get("artifacts") for part in parts if isinstance(part, dict)]
+    return [artifact for found in lists if isinstance(found, list) for artifact in found if isinstance(artifact, dict)]

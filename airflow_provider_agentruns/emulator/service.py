@@ -162,6 +162,11 @@ class Service:
                 listener()
             return self._up_to_now(run)
 
+    @property
+    def ratings(self) -> list[Json]:
+        """Every rating that was given, oldest first."""
+        return list(self._ratings.all)
+
     def rate(self, run_id: str, artifact_id: str, rating: str, comment: str | None = None) -> Json:
         """
         Rate an artifact.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import psutil
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.support.standalone import Standalone
@@ -57,6 +58,8 @@ class Review:
         self.wait_for("awaiting_input")
         # As a person reads first. Airflow 3.3.2 fails a task that is answered before the scheduler has heard of the
         # end of the worker that showed the form ("finished with state success, but ... is queued").
+        pid = self.ti["pid"]
+        self.airflow.wait_for(lambda: not pid or not psutil.pid_exists(pid), "see the worker leave", 30)
         time.sleep(1.5)
         return self.form
 

@@ -7,6 +7,7 @@ import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exactly_once.answering import digest
+from tests.standalone.conftest import RATED_ARTIFACT
 from tests.standalone.people import Review, answers, interrupted, review
 from tests.support.standalone import Standalone
 
@@ -172,3 +173,16 @@ def test_the_dag_authors_fields_and_options_make_the_answer(airflow: Standalone,
     asked.wait_for("success")
     airflow.wait_for_dag("fields", asked.dag_run)
     assert answers(emulator, run_id) == [(interrupt_id, {"decision": "later", "why": "No papers yet"})]
+
+
+def test_a_reviewer_rates_what_was_proposed(airflow: Standalone, emulator: Emulator) -> None:
+    asked, run_id, interrupt_id = review(airflow, emulator, "rated", "fields")
+    assert list(asked.shown()["params"]) == ["reason", "rating", "rating_comment", "interrupt_id"]
+    asked.answer("Yes", reason="It fits", rating="POSITIVE", rating_comment="Well sourced")
+    airflow.wait_for_dag("fields", asked.dag_run)
+    # The rating is the service's, and no part of the answer.
+    assert answers(emulator, run_id) == [(interrupt_id, {"decision": "yes", "why": "It fits"})]
+    given = {"artifact_id": RATED_ARTIFACT, "rating": "POSITIVE", "comment": "Well sourced"}
+    assert asked.xcom("trail")["rating"] == given
+    [recorded] = [rating for rating in emulator.service.ratings if rating["run_id"] == run_id]
+    assert {key: recorded[key] for key in given} == given

@@ -177,7 +177,9 @@ def _label(value: Any) -> str:
         part = pending.pop()
         if not isinstance(part, dict):
             continue
-        if (label := part.get("label")) and isinstance(label, str | int | float):
+        label = part.get("label")
+        # In Python, a number may be too long to be written.
+        if label and (isinstance(label, str) or (isinstance(label, int | float) and abs(label) < 10**15)):
             labels.append(str(label))
         elif isinstance(proposals := part.get("proposals"), list):
             pending.extend(reversed(proposals))

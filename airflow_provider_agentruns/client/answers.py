@@ -9,6 +9,7 @@ sent again without harm, and ``in_doubt``, whether the service may have carried 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -22,7 +23,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsConnectionError,
     api_error_class,
 )
-from airflow_provider_agentruns.models import RunPage
+from airflow_provider_agentruns.models import RunPage, RunState, RunStatus
 
 if TYPE_CHECKING:
     import httpx
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+
+_SURROGATE = re.compile(rb"\\u[dD]")
 
 #: Answers that a moment's patience may mend.
 _PASSING = frozenset({429, 502, 503, 504})
@@ -59,9 +62,17 @@ class Answer:
         return max(0.0, (moment - pendulum.now("UTC")).total_seconds()) if moment else None
 
     def json(self) -> Any:
-        """Return the body's JSON value; ValueError where it is none."""
+        """
+        Return the body's JSON value; ValueError where it is none.
+
+        Half a surrogate pair is no character, and what is to carry it on (XCom, a database) fails: it becomes U+FFFD.
+        """
         try:
-            return json.loads(self.body)
+            value = json.loads(self.body)
+            if _SURROGATE.search(self.body):
+                text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
+                value = json.loads(text.decode("utf-16-le", "replace"))
+            return value
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
@@ -131,6 +142,15 @@ def items(kind: type[M]) -> Callable[[Answer], list[M]]:
         return several.validate_python(data or [])
 
     return parse
+
+
+def run_status(answer: Answer) -> RunStatus:
+    """Read a run's status, and skip all else that is there."""
+    try:
+        return RunState.model_validate_json(answer.body).status
+    except ValidationError:
+        # It is stricter about what it skips than the reading of the whole run is.
+        return RunState.model_validate(answer.json()).status
 
 
 def run_page(answer: Answer) -> RunPage:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_agentruns.client.answers import Answer, items, model, run_page
+from airflow_provider_agentruns.client.answers import Answer, items, model, run_page, run_status
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import (
     Agent,
@@ -23,7 +23,6 @@ from airflow_provider_agentruns.models import (
     Feedback,
     Rating,
     RunPage,
-    RunState,
     RunStatus,
     Thread,
     ThreadPage,
@@ -73,9 +72,7 @@ def get_run(run_id: str, *, include_steps: bool = False) -> Request[AgentRun]:
 
 def get_run_status(run_id: str) -> Request[RunStatus]:
     """Read a run's status alone: the same request, without the cost of reading a large output."""
-    return Request(
-        "GET", f"/v1/runs/{_id('run_id', run_id)}", lambda answer: RunState.model_validate_json(answer.body).status
-    )
+    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", run_status)
 
 
 def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:

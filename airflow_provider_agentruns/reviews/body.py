@@ -13,9 +13,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.reviews.artifacts import HEADING_LENGTH, anything, artifact, text
-from airflow_provider_agentruns.reviews.fields import NAME_LENGTH, Excerpt, fields, is_text, size
+from airflow_provider_agentruns.reviews.fields import NAME_LENGTH, Excerpt, as_text, fields, is_text, size
 from airflow_provider_agentruns.reviews.form import SCHEMA_KEYS, answer_schema
-from airflow_provider_agentruns.reviews.text import LABEL_LENGTH, inert, link, linkable, plain
+from airflow_provider_agentruns.reviews.text import LABEL_LENGTH, clean, inert, link, linkable, plain
 
 if TYPE_CHECKING:
     # Building the models takes long, and Airflow imports what an operator imports whenever it parses a DAG file.
@@ -86,8 +86,14 @@ def _question(interrupt: Interrupt, run: str, excerpt: Excerpt) -> Iterator[str]
     if not isinstance(value, dict):
         yield from anything(value, excerpt)
         return
-    if is_text(value.get("label")):
-        yield from text(value["label"], excerpt, quoted=True)
+    label = value.get("label")
+    if is_text(label):
+        words = clean(as_text(label)[: 2 * SUBJECT_LENGTH])
+        if not words or len(words) > SUBJECT_LENGTH or "\n" in words:
+            yield from text(label, excerpt, quoted=True)
+        else:
+            # The subject, right above, is the same; said twice, it only takes room.
+            excerpt.inline(label, SUBJECT_LENGTH)
     # The schema of the answer becomes the form.
     schema = answer_schema(interrupt)
     shown = {name for name in SCHEMA_KEYS if schema is not None and value.get(name) is schema}

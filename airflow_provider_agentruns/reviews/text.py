@@ -47,6 +47,10 @@ _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _LONE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
+# A word that is wider than a phone's column, and the pieces that it may break into; an escaped character is one.
+_LONG_WORD = re.compile(r"(?:\\.|[^\s\\]){31,}")
+_PIECE = re.compile(r"(?:\\.|[^\s\\]){16}(?=\S)")
+
 
 def clean(text: str) -> str:
     """
@@ -142,7 +146,7 @@ def link(label: str, url: str) -> str:
     named = re.split(r"[/?#]", re.sub(r"^https?://", "", plain(label, _LONGEST_URL).lower()))[0] == host
     shown_host = inert(host, _LONGEST_URL)
     # Character references count in a link's address, the only markup that is left in one.
-    markdown = f"[{inert(label, LABEL_LENGTH) or shown_host}](<{address.replace('&', '&amp;')}>)"
+    markdown = f"[{_breakable(inert(label, LABEL_LENGTH)) or shown_host}](<{address.replace('&', '&amp;')}>)"
     return markdown if named or not clean(label) else f"{markdown} ({shown_host})"
 
 
@@ -187,6 +191,11 @@ def _visible(text: str) -> str:
             kept.append("\ufffd" if kind == "Cs" else character)
         marks = 0
     return "".join(kept)
+
+
+def _breakable(markdown: str) -> str:
+    """Let a long word of a link's label break: Airflow breaks links at blanks only, and cuts off what is longer."""
+    return _LONG_WORD.sub(lambda word: _PIECE.sub("\\g<0>\u200b", word[0]), markdown)
 
 
 def _one_line(text: str) -> str:

@@ -138,7 +138,7 @@ def test_a_redirect_is_named_and_not_followed(caller: Caller, status: int, reque
         (answer({"id": "r-1"}), GET, "cannot be read: status: Field required"),
         (answer({"id": "r-1", "status": None}), GET, "cannot be read: status"),
         (answer({"id": "r-1", "status": 5}), requests.get_run_status("r-1"), "cannot be read: status"),
-        (html(), requests.get_run_status("r-1"), "cannot be read"),
+        (html(), requests.get_run_status("r-1"), "is not JSON"),
         (answer({"data": [{"id": "r-1"}]}), requests.list_runs(), "cannot be read: data.0.status"),
         (answer({"data": 5}), requests.list_agents(), "cannot be read"),
         (answer(5), requests.list_agents(), "cannot be read"),
@@ -225,3 +225,23 @@ def test_the_services_clock_is_read_where_it_is_shown() -> None:
     assert shown == pendulum.datetime(2026, 8, 1, 12)
     assert Answer(200, {"date": "lately"}, b"").date is None
     assert Answer(200, {}, b"").date is None
+
+
+@pytest.mark.parametrize(
+    ("sent_as", "read_as"),
+    [
+        (rb'"a \ud83d\ude00 b"', "a \U0001f600 b"),
+        (rb'"a \ud83d b"', "a \ufffd b"),
+        (rb'"\uDE00\ud83d"', "\ufffd\ufffd"),
+        (rb'"\\ud83d"', "\\ud83d"),
+    ],
+)
+def test_half_a_surrogate_pair_becomes_a_character_that_can_be_carried_on(
+    caller: Caller, sent_as: bytes, read_as: str
+) -> None:
+    body = b'{"id": "r-1", "status": "completed", "output": {"artifacts": [{"title": ' + sent_as + b"}]}}"
+    with ScriptedServer([sent(body, "application/json")] * 2) as server:
+        run, status = caller.send(settings(server.url), GET, requests.get_run_status("r-1"))
+    assert run.raw_output == {"artifacts": [{"title": read_as}]}
+    run.raw_output["artifacts"][0]["title"].encode()
+    assert status is RunStatus.COMPLETED

@@ -15,7 +15,7 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, CONTRACT, Client, error_of
 
-UNKNOWN = str(uuid4())
+UNKNOWN = "91d9b30b-2098-46ba-8187-323f55f16035"
 BUSINESS = {"business_id": BUSINESS_ID}
 
 

@@ -64,8 +64,6 @@ def test_a_combined_proposal_is_laid_out_one_by_one() -> None:
     assert body(asks(COMBINED), run_id="r-1", run_page=PAGE).split("\n") == [
         f"Asked by **cip\\_orchestrator** · run [r-1](<{PAGE}>) (app.example)",
         "",
-        "> Shall these changes be made?",
-        "",
         "## Proposal 1 of 2: Take it over?",
         "",
         "By **registry\\_agent**",
@@ -113,7 +111,7 @@ def test_a_plain_question_shows_its_artifacts_and_then_the_rest() -> None:
         "due_date": "2026-01-31",
     }
     markdown = body_of(value)
-    assert markdown.startswith("Asked by **a** · document upload · run r-1\n\n> Right?\n\n### Owners\n")
+    assert markdown.startswith("Asked by **a** · document upload · run r-1\n\n### Owners\n")
     assert markdown.endswith("\n\n### Further details\n\n- **due date:** 2026-01-31")
 
 
@@ -125,7 +123,7 @@ def test_what_stands_beside_the_proposals_does_not_seem_part_of_the_last_one() -
 
 
 def test_without_artifacts_the_fields_stand_below_the_question() -> None:
-    assert body_of({"label": "Right?", "due": 3}, agent="b") == "Asked by **b** · run r-1\n\n> Right?\n\n- **due:** 3"
+    assert body_of({"label": "Right?", "due": 3}, agent="b") == "Asked by **b** · run r-1\n\n- **due:** 3"
 
 
 def test_the_schema_of_the_answer_is_left_to_the_form_and_another_is_not_lost() -> None:
@@ -245,10 +243,16 @@ def test_no_text_of_an_agent_changes_the_layout() -> None:
             return f"{text} {value} {text}"
         return value
 
-    reference = [kind for kind in kinds(body_of(harmless)) if not kind.startswith("paragraph")]
+    def layout(markdown: str) -> list[str]:
+        # A question of several lines is quoted once, since the subject cannot show it whole.
+        found = kinds(markdown)
+        assert found.count("blockquote_open") <= 1
+        return [kind for kind in found if not kind.startswith(("paragraph", "blockquote"))]
+
+    reference = layout(body_of(harmless))
     for text in HOSTILE:
         markdown = body_of(with_each(harmless, text))
-        assert [kind for kind in kinds(markdown) if not kind.startswith("paragraph")] == reference, text
+        assert layout(markdown) == reference, text
         assert links(markdown) == ["https://registry.example.com/filings/20417"], text
 
 

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents that say what a page wants them to say, or what is hard to show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
+
+#: Stands for half a surrogate pair, which the service may send and the emulator cannot write.
+HALF_PAIR = "!D800!"
+
+#: What a reader has to see as it is, line by line.
+MARKUP = (
+    "# Approved by compliance",
+    "Approved by the board\n=====================",
+    "<script>window.hacked = 1; alert(1)</script>",
+    "<img src=x onerror='window.hacked = 2; alert(2)'>",
+    "<h1>Approved</h1><a href='https://evil.example/raw'>the registry</a>",
+    "<svg onload=alert(3)><style>* { display: none }</style></svg>",
+    "[Approve here](javascript:alert(4))",
+    "[Approve there](https://evil.example/inline)",
+    "![seal of approval](https://evil.example/seal.png)",
+    "[reference]: https://evil.example/reference\n[reference]",
+    "<javascript:alert(5)> <https://evil.example/angle>",
+    "https://evil.example/auto www.evil.example/www evil@evil.example",
+    "| Check | Result |\n| --- | --- |\n| Sanctions | passed |",
+    "```\nwindow.hacked = 3\n```",
+    "> Compliance: approved",
+    "- [x] sanctions\n- [x] owners\n1. one\n2) two",
+    "Trust me[^1]\n\n[^1]: approved",
+    "~~not~~ **approved** _today_ `code`",
+    "{{ 7*7 }} {% raw %}${7*7}{% endraw %} {{ window.hacked }}",
+    "&lt;script&gt;alert(6)&lt;/script&gt; &#106;avascript",
+    "---",
+)
+
+#: What an agent says that a reader has to see otherwise: nothing turned around, hidden, broken or set apart.
+MADE_VISIBLE = {
+    "not \u202edevorppa\u202c \u2067yet\u2069": "not devorppa yet",
+    "not\u200b yet\u00ad approved\U000e0041": "not yet approved",
+    "    an indented block": "an indented block",
+}
+
+#: What has no place to break a line at.
+UNBROKEN = "0123456789abcdef" * 5
+
+#: What the form's field is called.
+TITLE = "Why <script>window.hacked = 4</script> [x](https://evil.example/title)"
+
+
+def hostile(case: Case) -> ScriptBody:
+    """Asks a question that is full of markup."""
+    yield Work(0.1, "read_page", "Reads the business's page")
+    everything = "\n\n".join((*MARKUP, *MADE_VISIBLE))
+    page: dict[str, Any] = {
+        "title": f"# Page </h3> {MARKUP[2]}",
+        "type": "<b>page</b>",
+        "confidence": "high** [x](javascript:alert(7))",
+        "summary": everything,
+        "sources": [
+            {"url": "javascript:alert(8)", "source_name": "The page"},
+            {"url": "data:text/html,<script>alert(9)</script>", "source_name": MARKUP[3]},
+            {"url": "https://user@evil.example/", "source_name": "registry.example.com"},
+            "javascript:alert(10)",
+            f"javascript:{UNBROKEN}",
+        ],
+        "# heading </li>": everything,
+        "digest": UNBROKEN,
+        UNBROKEN: [{UNBROKEN: [UNBROKEN]}],
+        "rows": [{"a|b": "c|d", "<td>": "\n# forged\n"}],
+        "long": "approve " * 12_500,
+    }
+    note = {"type": "string", "title": TITLE, "description": f"{MARKUP[3]} {MARKUP[6]}", "default": "{{ 7*7 }}"}
+    [answer] = yield Ask(
+        [
+            {
+                "agent": "agent\n# forged",
+                "label": everything,
+                "artifacts": [page],
+                "<hr>": list(MARKUP),
+                "input_schema": {"type": "object", "properties": {"note": note}},
+            }
+        ]
+    )
+    return [{"title": "What a person said", "type": "report", "answer": answer}]
+
+
+def half_a_pair(case: Case) -> ScriptBody:
+    """Asks a question that is JSON, and that no UTF-8 can hold."""
+    yield Work(0.1, "read_page", "Reads the business's page")
+    page = {"title": f"Page {HALF_PAIR} one", "type": "page", "summary": f"Says {HALF_PAIR} so"}
+    yield Ask([{"agent": case.agent, "label": f"Is {HALF_PAIR} right?", "artifacts": [page]}])
+    return [{**page, "type": "report"}]
+
+
+def long_address(case: Case) -> ScriptBody:
+    """Asks a question with a source that has no name, and whose address is longer than a phone is wide."""
+    yield Work(0.1, "read_page", "Reads the business's page")
+    page = {"title": "Page", "type": "page", "sources": [f"https://registry.example.com/filings/{UNBROKEN}"]}
+    yield Ask([{"agent": case.agent, "label": "Is this the page?", "artifacts": [page]}])
+    return []
+
+
+class HalfPairs:
+    """Writes half a surrogate pair as JSON does, in each answer of the service."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+
+        async def with_half_pairs(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                # As many bytes as before: the length that was announced stays right.
+                message = {**message, "body": message.get("body", b"").replace(HALF_PAIR.encode(), rb"\ud800")}
+            await send(message)
+
+        await self._app(scope, receive, with_half_pairs)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An agent's text does nothing on the page on which a person judges it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from airflow_provider_agentruns.emulator.server import Emulator
+from tests.browser.hostile import MADE_VISIBLE, MARKUP, TITLE
+from tests.standalone.people import Review, answers, interrupted
+from tests.support.standalone import Standalone
+
+if TYPE_CHECKING:
+    from tests.browser.pages import Browser
+
+# Of what our layout makes; all else would be the agent's.
+_COUNTED = {"blockquote": 1, "ol": 2, "label": 1}
+_HEADINGS = [f"# Page </h3> {MARKUP[2]}", "Further details"]
+_ANY_NUMBER = {"p", "br", "ul", "li", "strong"}
+_OF_THE_FORM = {"div", "span", "input", "textarea"}
+
+_FORGED = """
+    [href*='evil.example'], [src*='evil.example'], [href^='javascript'], img[src='x'], [onerror], [onload],
+    a[href^='data:'], a[href^='mailto:'], iframe, object, embed"""
+
+
+def test_a_hostile_agents_text_is_inert_on_the_page(airflow: Standalone, emulator: Emulator, browser: Browser) -> None:
+    run_id, [question] = interrupted(airflow, emulator, "hostile")
+    dag_run = airflow.start_dag("browsed", {"run_id": run_id})
+    asked = Review(airflow, "browsed", dag_run, "reviewed.review_1", 0)
+    asked.wait_for("awaiting_input")
+    form = browser.open_review(asked)
+    browser.take_screenshot("hostile-light-1280", of=form)
+
+    tags = Counter(form.tags)
+    assert form.texts("h3") == _HEADINGS
+    assert {tag: tags[tag] for tag in _COUNTED} == _COUNTED
+    assert set(tags) == {"a", "h3", *_COUNTED, *_ANY_NUMBER, *(_OF_THE_FORM & set(tags))}
+    assert set(form.links) == {(run_id, f"https://runs.example.com/{run_id}")}
+    assert browser.all(_FORGED) == []
+    # A dialog would have failed all that came before, too: nobody closes it here.
+    assert browser.script("return typeof window.hacked") == "undefined"
+
+    lines = form.text.splitlines()
+    for line in "\n".join((*MARKUP, *MADE_VISIBLE.values())).splitlines():
+        assert not line or line in lines
+    last = " ".join(form.texts("p")[-1].split())
+    assert last.startswith("Not everything is shown here. Left out: about ")
+    assert f"The whole is in run {run_id}" in last
+
+    assert form.texts("label") == [TITLE]
+    assert form.field("note").get_property("value") == "{{ 7*7 }}"
+    # Airflow renders templates in what an operator is given, but none in what the agent said.
+    assert "{{ 7*7 }} {% raw %}${7*7}" in json.dumps(asked.ti["rendered_fields"])
+
+    browser.be(390, "dark")
+    form = browser.open_drawer("# Approved by compliance")
+    assert form.overflowing == []
+    browser.take_screenshot("hostile-dark-390", of=form)
+    form.submit("Reject")
+    airflow.wait_for_dag("browsed", dag_run)
+    [(interrupt_id, sent)] = answers(emulator, run_id)
+    assert (interrupt_id, sent["decision"], sent["note"]) == (question["id"], "reject", "{{ 7*7 }}")
+    browser.wait(lambda: not browser.all("button[data-testid='hitl-option-Reject']"))
+    assert browser.script("return typeof window.hacked") == "undefined"
+
+
+def test_half_a_surrogate_pair_is_shown_as_what_it_is(
+    airflow: Standalone, emulator: Emulator, browser: Browser
+) -> None:
+    run_id, _ = interrupted(airflow, emulator, "half_a_pair")
+    dag_run = airflow.start_dag("browsed", {"run_id": run_id})
+    waits = Review(airflow, "browsed", dag_run, "reviewed.wait_1")
+    assert waits.wait_for("success", "failed")["state"] == "success"
+    asked = Review(airflow, "browsed", dag_run, "reviewed.review_1", 0)
+    asked.wait_for("awaiting_input")
+    form = browser.open_review(asked)
+    assert form.subject == "Is \ufffd right?"
+    assert form.texts("h3") == ["Page \ufffd one"]
+    assert "Says \ufffd so" in form.text
+    form.submit("Approve")
+    airflow.wait_for_dag("browsed", dag_run)
+    assert [sent["decision"] for _, sent in answers(emulator, run_id)] == ["approve"]
+
+
+def test_a_long_address_fits_on_a_phone(airflow: Standalone, emulator: Emulator, browser: Browser) -> None:
+    run_id, [question] = interrupted(airflow, emulator, "long_address")
+    dag_run = airflow.start_dag("browsed", {"run_id": run_id})
+    asked = Review(airflow, "browsed", dag_run, "reviewed.review_1", 0)
+    asked.wait_for("awaiting_input")
+    browser.be(390, "light")
+    form = browser.open_drawer(question["value"]["label"])
+    browser.take_screenshot("long-address-light-390", of=form)
+    assert form.overflowing == []

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A person reads in a browser what agents ask, and answers there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_agentruns.emulator.server import Emulator
+from tests.standalone.people import Review, answers, interrupted
+from tests.support.standalone import Standalone
+
+if TYPE_CHECKING:
+    from tests.browser.pages import Browser, Form
+
+_RUNS = "https://runs.example.com/"
+
+
+def test_all_proposals_are_read_and_approved_on_the_page_of_required_actions(
+    airflow: Standalone, emulator: Emulator, browser: Browser
+) -> None:
+    run_id, [question] = interrupted(airflow, emulator, "cip_orchestrator")
+    dag_run = airflow.start_dag("browsed", {"run_id": run_id})
+    asked = Review(airflow, "browsed", dag_run, "reviewed.review_1", 0)
+    asked.wait_for("awaiting_input")
+    subject = question["value"]["label"]
+
+    for scheme in ("light", "dark"):
+        browser.be(1280, scheme)
+        browser.open_list()
+        browser.take_screenshot(f"list-{scheme}-1280")
+        form = browser.open_from_list(subject)
+        _check_proposals(form, question["value"])
+        browser.take_screenshot(f"proposals-{scheme}-1280")
+        browser.take_screenshot(f"proposals-{scheme}-1280-whole", of=form)
+        browser.be(390, scheme)
+        form = browser.open_drawer(subject)
+        _check_proposals(form, question["value"])
+        assert form.overflowing == []
+        browser.take_screenshot(f"proposals-{scheme}-390")
+        browser.take_screenshot(f"proposals-{scheme}-390-whole", of=form)
+
+    browser.be(1280, "light")
+    form = browser.open_review(asked)
+    assert (run_id, f"{_RUNS}{run_id}") in form.links
+    assert form.buttons == ["Approve", "Reject"]
+    form.submit("Approve")
+    airflow.wait_for_dag("browsed", dag_run)
+    browser.take_screenshot("approved-light-1280")
+
+    [(interrupt_id, sent)] = answers(emulator, run_id)
+    assert (interrupt_id, sent["decision"], sent["fields"]) == (question["id"], "approve", {})
+    assert emulator.count("POST", f"/v1/runs/{run_id}/resume") == 1
+    assert (asked.xcom()["run_id"], asked.xcom()["chosen_options"]) == (run_id, ["Approve"])
+    assert emulator.service.get_run(run_id).status == "completed"
+    output = airflow.xcom("browsed", dag_run, "reviewed.output")
+    assert output == emulator.service.get_run(run_id).output
+    assert "cip_summary" in {artifact["type"] for artifact in output["artifacts"]}
+
+
+def test_the_second_rounds_form_asks_the_second_question_with_the_field_that_the_agent_wants(
+    airflow: Standalone, emulator: Emulator, browser: Browser
+) -> None:
+    run_id, [first] = interrupted(airflow, emulator, "two_rounds")
+    dag_run = airflow.start_dag("browsed", {"run_id": run_id})
+    one, two = (Review(airflow, "browsed", dag_run, f"reviewed.review_{number}", 0) for number in (1, 2))
+    one.wait_for("awaiting_input")
+    form = browser.open_review(one)
+    assert form.subject == first["value"]["label"]
+    assert form.texts("label") == []
+    form.submit("Approve")
+
+    two.wait_for("awaiting_input")
+    [second] = emulator.service.get_run(run_id).interrupts
+    # On a phone, from the list of what waits for an answer.
+    browser.be(390, "light")
+    form = browser.open_drawer(second["value"]["label"])
+    assert form.subject == second["value"]["label"] != first["value"]["label"]
+    assert form.texts("h3") == ["Risk"]
+    assert form.texts("label") == ["Why"]
+    assert form.overflowing == []
+    form.field("note").send_keys("One open point, and a small one")
+    browser.take_screenshot("field-light-390", of=form)
+    form.submit("Approve")
+    airflow.wait_for_dag("browsed", dag_run)
+
+    (_, told_first), (interrupt_id, told) = answers(emulator, run_id)
+    assert told_first["decision"] == "approve"
+    assert interrupt_id == second["id"]
+    assert (told["decision"], told["note"]) == ("approve", "One open point, and a small one")
+    assert two.xcom()["params_input"] == {"note": told["note"], "interrupt_id": second["id"]}
+    assert emulator.service.get_run(run_id).status == "completed"
+
+
+def _check_proposals(form: Form, question: dict[str, Any]) -> None:
+    """Check that all that an agent proposes is there to be read."""
+    assert form.subject == question["label"]
+    artifacts = [artifact for proposal in question["proposals"] for artifact in proposal["artifacts"]]
+    headings = form.texts("h2")
+    assert len(headings) == len(question["proposals"])
+    for number, (heading, proposal) in enumerate(zip(headings, question["proposals"], strict=True), 1):
+        assert re.match(rf"Proposal {number} of {len(headings)}\b", heading)
+        assert proposal["label"] in heading
+    assert form.texts("h3") == [artifact["title"] for artifact in artifacts]
+    text = form.text
+    for artifact in artifacts:
+        assert f"Confidence: {artifact['confidence']}" in text
+        assert artifact["summary"] in text
+    sources = [source for artifact in artifacts for source in artifact["sources"]]
+    of_sources = [(label, address.rstrip("/")) for label, address in form.links if _RUNS not in address]
+    assert of_sources == [(source["source_name"], source["url"]) for source in sources]
+    assert all(address.startswith("https://") for _, address in of_sources)

@@ -201,6 +201,6 @@ def attempt_of(context: Context) -> Attempt:
 
 
 def _default_deferrable() -> bool:
-    from airflow.configuration import conf
+    from airflow.providers.common.compat.sdk import conf
 
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))

@@ -192,7 +192,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def _checked(self, interrupt: Interrupt, decision: Decision) -> Decision:
         """Return the decision with all fields of the form, as Airflow checks them."""
-        from airflow.sdk.exceptions import ParamValidationError
+        from airflow.providers.common.compat.sdk import ParamValidationError
 
         if decision.by == "policy":
             return decision

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk.definitions.template import literal
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
@@ -41,7 +42,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
     them, or use :func:`~airflow_provider_agentruns.operators.agent_run.review_rounds`.
 
     :param run_id: The run's id; a template, or another task's output. (templated)
-    :param interrupt: The interrupt's id, or the interrupt as ``AgentRunSensor`` gives it. (templated)
+    :param interrupt: The interrupt's id (templated), or the interrupt as ``AgentRunSensor`` gives it.
     :param options: What the person chooses from.
     :param params: More fields of the form, as Airflow ``Param``. Where the interrupt's value carries a JSON
         schema for its answer (``input_schema``), the fields come from that; those given here win.
@@ -77,7 +78,8 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             raise AgentRunsValueError(f"{' and '.join(sorted(given))} cannot be given: made from what the agent asks")
         super().__init__(subject="A question of an agent run", options=list(options), **kwargs)
         self.run_id = run_id
-        self.interrupt = interrupt
+        # What the agent says is no template, though Airflow would render it where it comes by expand_kwargs.
+        self.interrupt = literal(dict(interrupt)) if isinstance(interrupt, Mapping) else interrupt
         self.build_input = build_input
         self.decide = decide
         self.feedback = feedback
@@ -239,11 +241,13 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     @property
     def _interrupt_id(self) -> str:
-        found = self.interrupt.get("id") if isinstance(self.interrupt, Mapping) else self.interrupt
+        # Before Airflow has rendered it, a literal holds it.
+        given = getattr(self.interrupt, "value", self.interrupt)
+        found = given.get("id") if isinstance(given, Mapping) else given
         if not isinstance(found, str) or not found.strip():
             raise AgentRunsValueError(
                 "interrupt should be an interrupt's id, or an interrupt with its id as AgentRunSensor gives it; not "
-                f"{type(self.interrupt).__name__} with the id {found!r}"
+                f"{type(given).__name__} with the id {found!r}"
             )
         return found
 

@@ -34,7 +34,7 @@ def review_rounds(
     run_id: str | XComArg,
     rounds: int = 3,
     *,
-    agentruns_conn_id: str = "agentruns_default",
+    agentruns_conn_id: str | None = None,
     artifact_type: str | None = None,
     deferrable: bool | None = None,
     poke_interval: timedelta | float | None = None,
@@ -53,7 +53,7 @@ def review_rounds(
     :param group_id: The group's id.
     :param run_id: The run's id; a template, or another task's output.
     :param rounds: How often the run may ask, at least 1.
-    :param agentruns_conn_id: The Airflow connection.
+    :param agentruns_conn_id: The Airflow connection; by default that of ``default_args``, or ``agentruns_default``.
     :param artifact_type: Only the artifacts of this type.
     :param deferrable: Whether to wait for the run in the triggerer.
     :param poke_interval: Seconds between two looks at the run, or a ``timedelta``.
@@ -64,12 +64,9 @@ def review_rounds(
     """
     if rounds < 1:
         raise AgentRunsValueError(f"rounds should be at least 1, not {rounds}")
-    connected: dict[str, Any] = {"agentruns_conn_id": agentruns_conn_id}
-    waiting: dict[str, Any] = {
-        "deferrable": deferrable,
-        "poke_interval": poke_interval,
-        "timeout": timeout,
-    }
+    # What is not given is for the DAG's default_args.
+    common = _given(agentruns_conn_id=agentruns_conn_id, deferrable=deferrable)
+    waiting = _given(poke_interval=poke_interval, timeout=timeout)
     known_run: Any = run_id
 
     @task
@@ -83,7 +80,7 @@ def review_rounds(
     with group:
         before: Any = None
         for number in range(1, rounds + 1):
-            wait = AgentRunSensor(task_id=f"wait_{number}", run_id=known_run, **waiting, **connected)
+            wait = AgentRunSensor(task_id=f"wait_{number}", run_id=known_run, **waiting, **common)
             if before is None:
                 first = wait
                 # From here on by way of the first wait: a group that is skipped is skipped as a whole.
@@ -93,15 +90,18 @@ def review_rounds(
                 before >> wait
             asked = interrupts.override(task_id=f"interrupts_{number}")(cast("Any", wait.output))
             before = AgentRunReviewOperator.partial(
-                task_id=f"review_{number}", run_id=known_run, deferrable=deferrable, **connected, **review
+                task_id=f"review_{number}", run_id=known_run, **common, **review
             ).expand(interrupt=asked)
         output = AgentRunOutputOperator(
             task_id=_OUTPUT,
             run_id=known_run,
             artifact_type=artifact_type,
-            deferrable=deferrable,
             trigger_rule="none_failed_min_one_success",
-            **connected,
+            **common,
         )
         [first, before] >> output
     return group
+
+
+def _given(**arguments: Any) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not None}

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.exactly_once.answering import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
+from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.exactly_once.memory import Memory
     from airflow_provider_agentruns.models import Interrupt
 
 _KEY = "agent_run_review"
+_LABEL_LENGTH = 300
 
 #: What there is to do about a form that cannot be shown.
 START_ANEW = "Nothing is shown or sent. Start a new DAG run to review it"
@@ -49,8 +51,9 @@ class Note:
             interrupt_id=interrupt.id,
             series=series,
             question=digest(interrupt.value),
-            label=interrupt.label[:300],
-            agent=interrupt.agent,
+            # Airflow keeps no half of a surrogate pair.
+            label=plain(interrupt.label, _LABEL_LENGTH),
+            agent=interrupt.agent and plain(interrupt.agent, _LABEL_LENGTH),
         )
 
     @classmethod

@@ -12,6 +12,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.reviews.form import ID_FIELD, RATING, RATING_COMMENT, answer_schema, form_fields
 from airflow_provider_agentruns.reviews.note import START_ANEW
+from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,12 +35,15 @@ def form_params(
     if rated:
         fields[RATING] = Param(
             None,
-            f"How good is {str(rated.get('title') or 'the artifact')[:200]}?",
+            f"How good is {plain(str(rated.get('title') or 'the artifact'), 200)}?",
             type=["string", "null"],
             enum=["POSITIVE", "NEGATIVE", None],
+            values_display={"POSITIVE": "Good", "NEGATIVE": "Bad", "null": "No rating"},
             title="Rating",
         )
-        fields[RATING_COMMENT] = Param(None, type=["string", "null"], maxLength=5000, title="Why this rating")
+        fields[RATING_COMMENT] = Param(
+            None, type=["string", "null"], maxLength=5000, format="multiline", title="Why this rating"
+        )
     # Last, and nobody's to change: it tells an answer to this form from one to another.
     fields[ID_FIELD] = Param(
         interrupt.id,

@@ -177,8 +177,8 @@ def test_the_dag_authors_fields_and_options_make_the_answer(airflow: Standalone,
 
 def test_a_reviewer_rates_what_was_proposed(airflow: Standalone, emulator: Emulator) -> None:
     asked, run_id, interrupt_id = review(airflow, emulator, "rated", "fields")
-    assert list(asked.shown()["params"]) == ["reason", "rating", "rating_comment", "interrupt_id"]
-    asked.answer("Yes", reason="It fits", rating="POSITIVE", rating_comment="Well sourced")
+    assert list(asked.shown()["params"]) == ["reason", "_rating", "_rating_comment", "interrupt_id"]
+    asked.answer("Yes", reason="It fits", _rating="POSITIVE", _rating_comment="Well sourced")
     airflow.wait_for_dag("fields", asked.dag_run)
     # The rating is the service's, and no part of the answer.
     assert answers(emulator, run_id) == [(interrupt_id, {"decision": "yes", "why": "It fits"})]

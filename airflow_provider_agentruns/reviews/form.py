@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_provider_agentruns.reviews.schema import flat
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _properties(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found = properties.items() if isinstance(properties, dict) else ()
     # True allows anything, as the empty schema does.
     parts = ((str(name), {} if part is True else part) for name, part in found)
-    return {name: part for name, part in parts if isinstance(part, dict)}
+    return {name: flat(part, schema) for name, part in parts if isinstance(part, dict)}
 
 
 def _words(part: dict[str, Any]) -> dict[str, str]:

@@ -183,7 +183,23 @@ def check_seconds(name: str, value: timedelta | float | None) -> float | None:
 
 def memory_of(context: Context) -> Memory | None:
     """Return what outlives a try: Airflow's task state store, which there is since 3.3."""
-    return context.get("task_state_store")
+    store = context.get("task_state_store")
+    return None if store is None else _Store(store)
+
+
+class _Store:
+    """The task state store, in which what is kept stays as long as the DAG run does, however long a run takes."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def get(self, key: str) -> Any:
+        return self._store.get(key)
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        self._store.set(key, value, retention=NEVER_EXPIRE)
 
 
 def attempt_of(context: Context) -> Attempt:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.client import requests
@@ -36,6 +37,20 @@ _LOOKS = (0.5, 1.5, 3.0)
 _MOST_SENDINGS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """
+    An interrupt that is answered.
+
+    :param run: The run after that.
+    :param confirmed: Whether the service has said that it took the answer. Else the interrupt was no longer
+        pending after the answer had, or may have, gone out; in theory it may be somebody else who answered it.
+    """
+
+    run: AgentRun
+    confirmed: bool
+
+
 def answer_once(
     run_id: str,
     interrupt_id: str,
@@ -47,7 +62,7 @@ def answer_once(
     log: Log,
     question: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
-) -> AgentRun:
+) -> Answered:
     """
     Answer one pending interrupt, and return the run as it is after that.
 
@@ -93,7 +108,7 @@ def answer_once(
             second = sending > 1 or sent == note
             if second and not _still_asked(run := send(requests.get_run, run_id), interrupt_id, about):
                 log.info("Interrupt %s of agent run %s had taken the answer before", interrupt_id, run_id)
-                return run
+                return Answered(run, confirmed=False)
             _take_back(memory, sent, sending)
             raise
         except AgentRunsError as e:
@@ -106,14 +121,14 @@ def answer_once(
                 run = send(requests.get_run, run_id)
                 if not _still_asked(run, interrupt_id, about):
                     log.info("Interrupt %s of agent run %s is not pending any more: answer taken", interrupt_id, run_id)
-                    return run
+                    return Answered(run, confirmed=False)
             if sending == _MOST_SENDINGS:
                 raise
             log.info("Interrupt %s of agent run %s is still pending: sending again", interrupt_id, run_id)
         else:
             break
     log.info("Interrupt %s of agent run %s is answered; the run is %s", interrupt_id, run_id, run.status)
-    return run
+    return Answered(run, confirmed=True)
 
 
 def _earlier(memory: Memory | None, run_id: str, interrupt_id: str) -> dict[str, Any] | None:
@@ -129,16 +144,16 @@ def _take_back(memory: Memory | None, earlier: dict[str, Any] | None, sending: i
         memory.set(_KEY, earlier or {})
 
 
-def _gone(run: AgentRun, interrupt_id: str, answer: Any, sent: dict[str, Any] | None, log: Log) -> AgentRun:
+def _gone(run: AgentRun, interrupt_id: str, answer: Any, sent: dict[str, Any] | None, log: Log) -> Answered:
     """Decide about an interrupt that is not pending: answered by this task before, or not ours to answer."""
     if sent and sent["answer"] == digest(answer):
-        log.info(
-            "An earlier try of this task sent this answer to interrupt %s of agent run %s, which is no longer pending: "
-            "it is not sent again",
+        log.warning(
+            "An earlier try of this task was sending this answer to interrupt %s of agent run %s, which is no longer "
+            "pending: it counts as taken, and it is not sent again",
             interrupt_id,
             run.id,
         )
-        return run
+        return Answered(run, confirmed=False)
     why = "an earlier try of this task gave it another answer" if sent else "somebody else may have answered it"
     raise AgentRunInterruptGoneError.of(run.id, interrupt_id, run, why)
 

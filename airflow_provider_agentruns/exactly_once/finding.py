@@ -18,11 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.exceptions import (
-    AgentRunNotFoundError,
-    AgentRunsAPIError,
-    AgentRunStartInDoubtError,
-)
+from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunStartInDoubtError
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.exactly_once.memory import Log, Send
@@ -31,6 +27,8 @@ if TYPE_CHECKING:
 
 #: By how much two clocks may differ after they have been compared: the HTTP Date header has whole seconds.
 _CLOCK_MARGIN = pendulum.duration(seconds=5)
+
+_NO_TIME = pendulum.duration()
 
 _PAGE_SIZE = 100
 
@@ -53,7 +51,13 @@ class _Verdict(Enum):
 
 
 def find_started(
-    start: Start, *, since: pendulum.DateTime, until: pendulum.DateTime | None, send: Send, log: Log
+    start: Start,
+    *,
+    since: pendulum.DateTime,
+    until: pendulum.DateTime | None,
+    send: Send,
+    log: Log,
+    margin: pendulum.Duration = _NO_TIME,
 ) -> AgentRun | None:
     """
     Return the run that a request sent in a span of time has started, or None where it has started none.
@@ -61,17 +65,21 @@ def find_started(
     :param start: What the request asked for.
     :param since: When the request may have been sent, by this machine's clock; the service's is compared.
     :param until: By when it must have arrived; None for now.
-    :raises AgentRunStartInDoubtError: If several runs could be the one.
+    :param margin: By how much ``since`` may be off, where another machine has written it down.
+    :raises AgentRunStartInDoubtError: If it cannot be told whether a run is the one.
     """
     context = _Context(start, send, log)
-    candidates = [run for run in _created_between(since, until, send) if run.agent in (None, start.agent)]
+    window = _Window(since, until, margin)
+    candidates = [run for run in _created_in(window, send) if run.agent in (None, start.agent)]
     same, unknown = _sort(candidates, context.compare)
     if not same and unknown:
         same, unknown = _sort(unknown, context.compare_thread)
     if same:
-        # The one right after the request, should the same work have been asked for again later.
-        return min(same, key=lambda run: run.created_at or pendulum.now("UTC"))
-    if len(unknown) > 1:
+        # The one right after the request, should the same work have been asked for before or again later.
+        return min(same, key=lambda run: window.distance(run.created_at))
+    # Of a business's runs the service can tell them apart, and one alone will be it. Of other contexts it often
+    # cannot, and a sibling task's run is just as likely: its output would be about something else.
+    if len(unknown) > 1 or (unknown and not context.is_business):
         raise AgentRunStartInDoubtError(
             f"A run of {start.agent} may have been started, and it cannot be told which of these it is: "
             f"{', '.join(run.id for run in unknown[:20])}. No other one was started. Look at them: wait for the right "
@@ -97,17 +105,46 @@ def _sort(runs: list[AgentRun], compare: Callable[[AgentRun], _Verdict]) -> tupl
     )
 
 
-def _created_between(since: pendulum.DateTime, until: pendulum.DateTime | None, send: Send) -> Iterator[AgentRun]:
+class _Window:
+    """A span of time, by the service's clock once that is known."""
+
+    def __init__(self, since: pendulum.DateTime, until: pendulum.DateTime | None, margin: pendulum.Duration) -> None:
+        self._since = since
+        self._until = until
+        self._margin = margin
+
+    def set_clock(self, served_at: pendulum.DateTime | None) -> None:
+        """Compare the clocks, by when the service sent what has just come."""
+        if served_at:
+            skew = served_at - pendulum.now("UTC")
+            self._since += skew
+            self._until = self._until + skew if self._until else None
+
+    @property
+    def start(self) -> pendulum.DateTime:
+        """Before this, nothing was created that is looked for."""
+        return self._since - _CLOCK_MARGIN - self._margin
+
+    def holds(self, created: pendulum.DateTime | None) -> bool:
+        """Whether what was created then may be what is looked for."""
+        if created is None:
+            return True
+        return self.start <= created and (not self._until or created <= self._until + _CLOCK_MARGIN + self._margin)
+
+    def distance(self, created: pendulum.DateTime | None) -> tuple[bool, float]:
+        """Order what was created: first what came after the beginning, the next after it first."""
+        seconds = (created - self._since).total_seconds() if created else 0.0
+        return seconds < -_CLOCK_MARGIN.total_seconds(), abs(seconds)
+
+
+def _created_in(window: _Window, send: Send) -> Iterator[AgentRun]:
     """Yield the runs created in a span of time, each once."""
     first: RunPage = send(requests.list_runs, page=1, page_size=_PAGE_SIZE)
-    skew = first.served_at - pendulum.now("UTC") if first.served_at else pendulum.duration()
-    start = since + skew - _CLOCK_MARGIN
-    end = until + skew + _CLOCK_MARGIN if until else None
+    window.set_clock(first.served_at)
     seen: set[str] = set()
-    for page in _pages(first, start, send):
+    for page in _pages(first, window.start, send):
         for run in page.data:
-            created = run.created_at
-            if run.id not in seen and (created is None or (created >= start and (end is None or created <= end))):
+            if run.id not in seen and window.holds(run.created_at):
                 seen.add(run.id)
                 yield run
 
@@ -181,6 +218,11 @@ class _Context:
         self._business_id = start.business_id or (start.context_id if start.context_type == "business" else None)
         self._context_id = start.business_id or start.context_id
 
+    @property
+    def is_business(self) -> bool:
+        """Whether the service can list the threads of what is worked on."""
+        return bool(self._business_id)
+
     def compare(self, run: AgentRun) -> _Verdict:
         """Compare by what the run itself and the listing of the business's threads show."""
         if self._start.thread_id:
@@ -195,7 +237,9 @@ class _Context:
             return _Verdict.UNKNOWN
         try:
             thread: Thread = self._send(requests.get_thread, run.thread_id)
-        except AgentRunNotFoundError:
+        except AgentRunsAPIError as e:
+            if _passes(e):
+                raise
             return _Verdict.UNKNOWN
         verdict = self._named({**(thread.model_extra or {}), **(thread.metadata or {})})
         # Missing among the threads of the business says something only where all of these could be read, and of
@@ -232,7 +276,7 @@ class _Context:
             try:
                 page: ThreadPage = self._send(requests.list_threads, page=number, page_size=_PAGE_SIZE, **of)
             except AgentRunsAPIError as e:
-                if e.status_code >= 500 or e.status_code == 429:
+                if _passes(e):
                     raise
                 # Evidence that is not to be had is none; the run is not lost for it.
                 self._log.warning("The threads cannot be listed, to tell which run works on what: %s", e)
@@ -241,3 +285,8 @@ class _Context:
             if not page.has_more or not page.data:
                 return threads, True
         return threads, False
+
+
+def _passes(error: AgentRunsAPIError) -> bool:
+    """Whether it may be gone in a moment; else the evidence is not to be had, for lack of a right, say."""
+    return error.status_code >= 500 or error.status_code == 429

@@ -36,7 +36,13 @@ _SETTLES_IN = 8.0
 _BETWEEN_LOOKS = 2.0
 
 #: How long after the intent a request can still arrive: pacing, retries before it was sent, its own timeout.
-_LONGEST_ON_ITS_WAY = pendulum.duration(minutes=15)
+_LONGEST_ON_ITS_WAY = pendulum.duration(hours=2)
+
+#: By how much the clock of the worker that wrote the intent down may differ from this one's.
+_BETWEEN_WORKERS = pendulum.duration(seconds=10)
+
+#: For how long, in seconds, the service may be at work on a request whose sender has died.
+_STILL_AT_WORK = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,9 @@ def start_once(
 
     if in_doubt_since is not None:
         log.info("An earlier try may have started a run of %s: looking for it before starting one", start.agent)
-        if run := _find(start, in_doubt_since, until, send, log, sleep):
+        recent = (pendulum.now("UTC") - in_doubt_since).total_seconds() < _STILL_AT_WORK
+        window = (in_doubt_since, until, _BETWEEN_WORKERS)
+        if run := _find(start, window, _SETTLES_IN if recent else 0.0, send, log, sleep):
             return _remember(run, start, memory, attempt, log, "was started by an earlier try of this task")
         log.info("No such run is there: one is started")
     return _start(start, send, memory, attempt, log, sleep)
@@ -132,7 +140,7 @@ def _start(
             raise
         log.warning("It is unknown whether a run was started (%s): looking for it", e)
         sleep(_BETWEEN_LOOKS)
-        if found := _find(start, since, None, send, log, sleep):
+        if found := _find(start, (since, None, pendulum.duration()), _SETTLES_IN, send, log, sleep):
             return _remember(found, start, memory, attempt, log, "was started although its answer was lost")
         log.info("No run of %s has come up: the request did not arrive, and is sent again", start.agent)
         # Once. Should its fate be unknown as well, it is for the next try to look again.
@@ -147,16 +155,23 @@ def _post(start: Start, send: Send) -> AgentRun:
 
 def _find(
     start: Start,
-    since: pendulum.DateTime,
-    until: pendulum.DateTime | None,
+    window: tuple[pendulum.DateTime, pendulum.DateTime | None, pendulum.Duration],
+    patience: float,
     send: Send,
     log: Log,
     sleep: Callable[[float], None],
 ) -> AgentRun | None:
-    """Look for the run until one that was started at ``since`` would have shown."""
+    """
+    Look for the run, again and again for a while: the service may only now take up a request that seemed lost.
+
+    :param window: Since when, until when, and by how much the first may be off.
+    :param patience: For how many seconds to look.
+    """
+    begun = pendulum.now("UTC")
+    since, until, margin = window
     while True:
-        run = find_started(start, since=since, until=until, send=send, log=log)
-        if run or (pendulum.now("UTC") - since).total_seconds() > _SETTLES_IN:
+        run = find_started(start, since=since, until=until, margin=margin, send=send, log=log)
+        if run or (pendulum.now("UTC") - begun).total_seconds() >= patience:
             return run
         sleep(_BETWEEN_LOOKS)
 

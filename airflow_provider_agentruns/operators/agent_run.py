@@ -251,7 +251,7 @@ class AgentRunResumeOperator(WaitingOperator):
         with self.at_work():
             settings = self.hook.settings
             self.run_page = settings.run_page(run_id)
-            run = answer_once(
+            answered = answer_once(
                 run_id,
                 str(self.interrupt_id),
                 self.input,
@@ -260,7 +260,7 @@ class AgentRunResumeOperator(WaitingOperator):
                 resume_body=settings.resume_body,
                 log=self.log,
             )
-            return self._result(self.wait(run_id, run))
+            return self._result(self.wait(run_id, answered.run))
 
     def execute_complete(
         self, context: Context, event: dict[str, Any], deadline: float | None = None

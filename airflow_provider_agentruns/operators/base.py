@@ -68,7 +68,8 @@ class WaitingOperator(AgentRunTask):
             deadline = time.time() + self.timeout
         missing_until = time.time() + MAY_BE_MISSING if fresh else None
         error = trigger_error(event)
-        looked = False
+        # Who is woken has been waiting.
+        looked = event is not None
         while True:
             run = run or self.look(run_id, patient=looked, missing_until=missing_until)
             if run and self.reached(run):

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.definitions.template import literal
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
     from airflow_provider_agentruns.reviews.decision import Decision
     from airflow_provider_agentruns.reviews.note import Note
+
+#: How long a retry waits for the triggerer to look up an answer.
+_LOOK_UP_WITHIN = timedelta(hours=1)
 
 
 class AgentRunReviewOperator(AgentRunTask, HITLOperator):
@@ -100,10 +104,15 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         """Go on with the answer that was given while no worker lived, or ask."""
         from airflow_provider_agentruns.reviews.form import ID_FIELD
 
+        # Whoever answers right now wakes this task as well, with Airflow's own event.
+        answered = event.get("answered", "chosen_options" in event)
         # Without a memory, only its own word tells which interrupt an answer is to.
-        if event["answered"] and (memory_of(context) is not None or ID_FIELD in event["params_input"]):
+        if answered and (memory_of(context) is not None or ID_FIELD in (event.get("params_input") or {})):
             return self.execute_complete(context, event)
         with self.at_work():
+            note = self._kept(context)
+            if event.get("form") and note and note.shown:
+                self._wait_on(note)
             return self._ask(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -123,15 +132,33 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         """Defer for a moment: to show a form again would take away the answer that a worker died with."""
         from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
 
-        self.defer(trigger=FormAnswerTrigger(str(context["ti"].id)), method_name="answer_looked_up")
+        self.defer(
+            trigger=FormAnswerTrigger(str(context["ti"].id)), method_name="answer_looked_up", timeout=_LOOK_UP_WITHIN
+        )
+
+    def _wait_on(self, note: Note) -> NoReturn:
+        """Wait with the form that is shown already: to show it again would take away what is answered just now."""
+        # Only who has a memory comes here, and that came with the same Airflow.
+        from airflow.sdk.exceptions import TaskAwaitingInput
+
+        note.check_still_asked(self._pending())
+        self.log.info("The form is shown already: waiting on")
+        raise TaskAwaitingInput(method_name="execute_complete", timeout=self.response_timeout)
 
     def _ask(self, context: Context) -> Any:
         from airflow_provider_agentruns.reviews import required_action
         from airflow_provider_agentruns.reviews.body import body, subject
         from airflow_provider_agentruns.reviews.policy import decide_by_policy
 
-        interrupt = self._pending()
-        earlier, note = self._kept(context), self._note_on(context, interrupt)
+        earlier = self._kept(context)
+        try:
+            interrupt = self._pending()
+        except AgentRunInterruptGoneError:
+            if earlier and earlier.sent is not None:
+                # This task has answered it, before somebody cleared the task.
+                return self._settle(context, earlier)
+            raise
+        note = self._note_on(context, interrupt)
         if earlier and earlier.shown:
             earlier.check_still_asked(interrupt)
         if self.decide and (decided := decide_by_policy(self.decide, interrupt, self.options)):
@@ -168,7 +195,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             note.keep(memory_of(context))
         settings = self.hook.settings
         self.run_page = settings.run_page(note.run_id)
-        run = answer_once(
+        answered = answer_once(
             note.run_id,
             note.interrupt_id,
             note.sent[0],
@@ -179,9 +206,9 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             question=note.question,
         )
         rating = self._rate(note, decision)
-        context["ti"].xcom_push(key=trail.TRAIL, value=trail.whole(note, decision, run, rating))
-        self.log.info("Agent run interrupt reviewed", **trail.for_log(note, decision, run))
-        return trail.outcome(note, decision, run)
+        context["ti"].xcom_push(key=trail.TRAIL, value=trail.whole(note, decision, answered, rating))
+        self.log.info("Agent run interrupt reviewed", **trail.for_log(note, decision, answered))
+        return trail.outcome(note, decision, answered.run)
 
     def _set_fields(self, interrupt: Interrupt) -> str | None:
         """Give the form its fields, and return the id of the artifact that can be rated."""
@@ -194,23 +221,20 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def _checked(self, interrupt: Interrupt, decision: Decision) -> Decision:
         """Return the decision with all fields of the form, as Airflow checks them."""
-        from airflow.providers.common.compat.sdk import ParamValidationError
+        from airflow_provider_agentruns.reviews import required_action
 
         if decision.by == "policy":
             return decision
         self._set_fields(interrupt)
         given = {name: self.params.get_param(name).value for name in self.params} | decision.params_input
         # In time-out, nobody has filled in what has to be: the DAG author's defaults decide without it.
-        if decision.by == "person":
-            try:
-                self.validate_chosen_options(decision.chosen_options)
-                self.validate_params_input(given)
-            except (ValueError, ParamValidationError) as e:
-                reason = str(e).partition("\n")[0]
-                raise AgentRunReviewError(
-                    f"The answer to interrupt {interrupt.id!r} of agent run {self.run_id} does not fit the form: "
-                    f"{reason}. Nothing was sent. Clear the task to ask again"
-                ) from None
+        if decision.by == "person" and (
+            wrong := required_action.misfits(self.params, self.options, decision.chosen_options, given)
+        ):
+            raise AgentRunReviewError(
+                f"The answer to interrupt {interrupt.id!r} of agent run {self.run_id} does not fit the form: "
+                f"{'; '.join(wrong)}. Nothing was sent. Clear the task to ask again"
+            )
         return replace(decision, params_input=given)
 
     def _answer(self, context: Context, interrupt: Interrupt, decision: Decision) -> Any:

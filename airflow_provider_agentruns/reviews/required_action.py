@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
@@ -53,6 +54,25 @@ def form_params(
         title="Question",
     )
     return ParamsDict(fields)
+
+
+def misfits(params: ParamsDict, options: Sequence[str], chosen: Sequence[str], given: Mapping[str, Any]) -> list[str]:
+    """
+    Return what does not fit a form, as Airflow checks it; without what was filled in, which may be personal data.
+
+    :param chosen: The chosen options.
+    :param given: All fields.
+    """
+    wrong = [] if set(chosen) <= set(options) else ["an option that is not on the form"]
+    wrong += [f"a field {name!r} that is not on the form" for name in sorted(given.keys() - params.keys())]
+    for name in params:
+        try:
+            params.get_param(name).resolve(given[name])
+        except ParamValidationError as e:
+            cause: Any = e.args[0] if e.args else None
+            rule = f"{cause.validator} {cause.validator_value!r}" if hasattr(cause, "validator") else "it is missing"
+            wrong.append(f"field {name!r}: {rule}")
+    return wrong
 
 
 def show(review: AgentRunReviewOperator, context: Context) -> None:

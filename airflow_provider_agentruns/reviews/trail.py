@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_agentruns.exactly_once.answering import digest
 
 if TYPE_CHECKING:
+    from airflow_provider_agentruns.exactly_once.answering import Answered
     from airflow_provider_agentruns.models import AgentRun
     from airflow_provider_agentruns.reviews.decision import Decision
     from airflow_provider_agentruns.reviews.note import Note
@@ -29,21 +30,26 @@ def outcome(note: Note, decision: Decision, run: AgentRun) -> dict[str, Any]:
     }
 
 
-def whole(note: Note, decision: Decision, run: AgentRun, rating: dict[str, Any] | None) -> dict[str, Any]:
-    """Return all that an auditor asks for."""
+def whole(note: Note, decision: Decision, answered: Answered, rating: dict[str, Any] | None) -> dict[str, Any]:
+    """
+    Return all that an auditor asks for.
+
+    ``delivery`` is ``confirmed`` where the service said that it took the answer, else ``presumed``.
+    """
     return {
-        **outcome(note, decision, run),
+        **outcome(note, decision, answered.run),
         "agent": note.agent,
         "label": note.label,
         "question": note.question,
         "by": decision.by,
         "shown": note.shown,
         "sent": note.sent[0] if note.sent else None,
+        "delivery": _delivery(answered),
         "rating": rating,
     }
 
 
-def for_log(note: Note, decision: Decision, run: AgentRun) -> dict[str, Any]:
+def for_log(note: Note, decision: Decision, answered: Answered) -> dict[str, Any]:
     """Return the same for a log: digests in place of what was shown, filled in and sent, which may be personal data."""
     return {
         "run_id": note.run_id,
@@ -55,5 +61,10 @@ def for_log(note: Note, decision: Decision, run: AgentRun) -> dict[str, Any]:
         "responded_at": decision.responded_at,
         "chosen_options": decision.chosen_options,
         "sent": digest(note.sent[0]) if note.sent else None,
-        "status": str(run.status),
+        "delivery": _delivery(answered),
+        "status": str(answered.run.status),
     }
+
+
+def _delivery(answered: Answered) -> str:
+    return "confirmed" if answered.confirmed else "presumed"

@@ -28,6 +28,9 @@ SHORTEST_POLL_INTERVAL = 0.1
 
 _LONGEST_PAUSE = 60.0
 
+#: How long the last look may take, in seconds.
+_LAST_LOOK = 10.0
+
 #: How often in a row Airflow may know no such connection before the wait ends. A secrets backend that is down for
 #: some minutes should end none.
 _LOOKS_WITHOUT_CONNECTION = 10
@@ -101,7 +104,11 @@ class AgentRunTrigger(BaseTrigger):
         refused = False
         while True:
             try:
-                status = await hook.aget_run_status(self.run_id)
+                # A service that hangs must not hold up the end of the wait, after which the scheduler would fail it.
+                async with asyncio.timeout(deadline and max(_LAST_LOOK, deadline - time.monotonic())):
+                    status = await hook.aget_run_status(self.run_id)
+            except TimeoutError:
+                failures += 1
             except AgentRunsError as e:
                 if isinstance(e, AgentRunsAuthError) and not refused:
                     # The token may have been changed since this wait began: read the connection once more.

@@ -11,7 +11,7 @@ from uuid import UUID
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-_PAUSE = 2.0
+_PAUSE = 5.0
 
 
 class FormAnswerTrigger(BaseTrigger):
@@ -21,8 +21,9 @@ class FormAnswerTrigger(BaseTrigger):
     A retry of a review asks with it before it shows the form again, since showing it again would take away an
     answer that the worker before it died with.
 
-    The event is ``{"answered": False}``, or ``{"answered": True}`` with ``chosen_options``, ``params_input``,
-    ``responded_at`` and ``responded_by_user`` as Airflow resumes a task with.
+    The event is ``{"answered": False, "form"}``, which says whether there is a form at all, or
+    ``{"answered": True}`` with ``chosen_options``, ``params_input``, ``responded_at`` and ``responded_by_user`` as
+    Airflow resumes a task with.
 
     :param ti_id: The task instance's id.
     """
@@ -50,7 +51,7 @@ class FormAnswerTrigger(BaseTrigger):
                 raise
             form = None
         if form is None or not form.response_received or not form.chosen_options:
-            yield TriggerEvent({"answered": False})  # type: ignore[no-untyped-call]
+            yield TriggerEvent({"answered": False, "form": form is not None})  # type: ignore[no-untyped-call]
             return
         user = form.responded_by_user
         yield TriggerEvent(  # type: ignore[no-untyped-call]

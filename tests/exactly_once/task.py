@@ -82,7 +82,7 @@ class Task:
     ) -> AgentRun:
         """Make another try of the task that answers an interrupt of the run ``r-1``."""
         self._dies = dies
-        return answer_once(
+        answered = answer_once(
             "r-1",
             interrupt_id,
             answer,
@@ -92,6 +92,8 @@ class Task:
             log=log,
             sleep=self._clock.sleep,
         )
+        self.confirmed = answered.confirmed
+        return answered.run
 
     def clear(self) -> None:
         """Clear the task, as a person does."""

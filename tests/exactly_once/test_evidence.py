@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pendulum
 import pytest
 
 from airflow_provider_agentruns.exactly_once.starting import Start
@@ -131,9 +132,31 @@ def test_a_run_of_before_the_request_is_never_taken(task: Task, service: Service
 
 def test_a_run_of_long_after_the_request_is_never_taken(task: Task, service: Service, clock: Clock) -> None:
     lose_no_run(task, clock)
-    clock.sleep(20 * 60)
+    clock.sleep(3 * 60 * 60)
     service.add_run(business_id="b-1")
     assert task.start().fresh
+
+
+def test_the_only_run_that_may_be_about_another_context_is_left_in_doubt(
+    task: Task, service: Service, clock: Clock
+) -> None:
+    # A sibling's: for a context that is no business, the service does not tell what a run works on.
+    lose_no_run(task, clock, COMPANY)
+    service.add_run(business_id=None)
+    with pytest.raises(AgentRunStartInDoubtError):
+        task.start(COMPANY)
+    assert len(service.posts) == 0
+
+
+@pytest.mark.parametrize("ahead", [-9.0, 9.0])
+def test_the_clocks_of_two_workers_may_differ_by_seconds(
+    task: Task, service: Service, clock: Clock, ahead: float
+) -> None:
+    own = lose_own_run(task, service, clock)
+    note = task.memory.get("agent_run_start")
+    since = pendulum.parse(note["since"]).add(seconds=ahead)
+    task.memory.set("agent_run_start", {**note, "since": since.isoformat()})
+    assert task.start().run_id == own
 
 
 def test_of_several_runs_of_the_same_work_the_first_after_the_request_is_taken(

@@ -126,7 +126,7 @@ def test_no_run_is_made_up_where_there_is_none(task: Task, service: Service, clo
 def test_an_empty_listing_holds_no_run(task: Task, service: Service, clock: Clock) -> None:
     with pytest.raises(Killed):
         task.start(dies="before POST")
-    clock.sleep(60)
+    clock.sleep(600)
     assert task.start().run_id == "r-1"
     assert pages_read(service) == [1]
 

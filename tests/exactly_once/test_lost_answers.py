@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
+    AgentRunInterruptGoneError,
     AgentRunInvalidRequestError,
     AgentRunsConnectionError,
     AgentRunsServerError,
@@ -182,3 +183,12 @@ def test_where_the_run_cannot_be_read_nothing_is_sent_again_and_the_next_try_see
     assert task.answer("yes").interrupts == []
     assert run["answers"] == ["yes"]
     assert len(service.posts) == 1
+
+
+def test_only_what_the_service_has_said_counts_as_confirmed(task: Task, service: Service, run: dict[str, Any]) -> None:
+    task.answer("yes")
+    assert task.confirmed is True
+    with pytest.raises(AgentRunInterruptGoneError):
+        task.answer("no")
+    task.answer("yes")
+    assert task.confirmed is False

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import (
     AgentRunInvalidRequestError,
     AgentRunsConnectionError,
@@ -117,3 +120,25 @@ def test_a_server_error_that_stays_is_raised_in_doubt(task: Task, service: Servi
     with pytest.raises(AgentRunsServerError) as caught:
         task.start()
     assert caught.value.in_doubt
+
+
+def test_a_run_that_a_slow_service_takes_up_after_the_failure_is_found(
+    task: Task, service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, posts, late = task.send, [], []
+
+    def slow(build: Any, *args: Any, **kwargs: Any) -> Any:
+        if build is requests.create_run:
+            # A gateway gives up after a minute, and the service behind it takes the request up four seconds later.
+            clock.sleep(60)
+            posts.append(kwargs)
+            late.append(clock.now().add(seconds=4))
+            raise AgentRunsServerError(504, ["gave up"], "POST", "/v1/runs", in_doubt=True)
+        if late and clock.now() >= late[0]:
+            late.clear()
+            service.add_run(business_id="b-1")
+        return send(build, *args, **kwargs)
+
+    monkeypatch.setattr(task, "send", slow)
+    assert task.start().run_id == "r-1"
+    assert len(posts) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.exactly_once.answering import digest
+from airflow_provider_agentruns.exactly_once.answering import Answered, digest
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.reviews.decision import Decision
 from airflow_provider_agentruns.reviews.note import Note
@@ -46,7 +46,7 @@ def test_the_outcome_is_what_the_interface_says() -> None:
 
 def test_the_whole_trail_says_what_was_asked_shown_sent_and_rated() -> None:
     rating = {"artifact_id": "a-1", "rating": "POSITIVE"}
-    assert whole(note(sent=[SENT]), BY_ANN, RUN, rating) == {
+    assert whole(note(sent=[SENT]), BY_ANN, Answered(RUN, confirmed=True), rating) == {
         **outcome(note(), BY_ANN, RUN),
         "agent": "some_agent",
         "label": VALUE["label"],
@@ -54,6 +54,7 @@ def test_the_whole_trail_says_what_was_asked_shown_sent_and_rated() -> None:
         "by": "person",
         "shown": SHOWN,
         "sent": SENT,
+        "delivery": "confirmed",
         "rating": rating,
     }
 
@@ -61,12 +62,12 @@ def test_the_whole_trail_says_what_was_asked_shown_sent_and_rated() -> None:
 @pytest.mark.parametrize("answer", [None, False, 0, "", [], {}])
 def test_an_answer_that_is_nothing_much_is_in_it_all_the_same(answer: Any) -> None:
     sent = note(sent=[answer])
-    assert whole(sent, BY_ANN, RUN, None)["sent"] == answer
-    assert for_log(sent, BY_ANN, RUN)["sent"] == digest(answer)
+    assert whole(sent, BY_ANN, Answered(RUN, confirmed=True), None)["sent"] == answer
+    assert for_log(sent, BY_ANN, Answered(RUN, confirmed=True))["sent"] == digest(answer)
 
 
 def test_the_log_has_digests_in_place_of_what_may_be_personal() -> None:
-    logged = for_log(note(sent=[SENT]), BY_ANN, RUN)
+    logged = for_log(note(sent=[SENT]), BY_ANN, Answered(RUN, confirmed=True))
     assert logged == {
         "run_id": "r-1",
         "interrupt_id": "int-1",
@@ -77,6 +78,7 @@ def test_the_log_has_digests_in_place_of_what_may_be_personal() -> None:
         "responded_at": AT,
         "chosen_options": ["Approve"],
         "sent": digest(SENT),
+        "delivery": "confirmed",
         "status": "running",
     }
     assert SECRET not in json.dumps(logged)
@@ -85,9 +87,9 @@ def test_the_log_has_digests_in_place_of_what_may_be_personal() -> None:
 def test_where_nobody_answered_and_nothing_was_shown_the_trail_says_so() -> None:
     unseen = note(shown=None)
     assert outcome(unseen, NOBODY, RUN)["responded_by"] is None
-    trail = whole(unseen, NOBODY, RUN, None)
+    trail = whole(unseen, NOBODY, Answered(RUN, confirmed=True), None)
     assert [trail[key] for key in ("by", "shown", "sent", "rating")] == ["timeout", None, None, None]
-    logged = for_log(unseen, NOBODY, RUN)
+    logged = for_log(unseen, NOBODY, Answered(RUN, confirmed=True))
     assert [logged[key] for key in ("by", "responded_by", "shown", "sent")] == ["timeout", None, None, None]
 
 
@@ -96,9 +98,14 @@ def test_all_of_it_is_json_whatever_the_status(status: str) -> None:
     run = AgentRun.model_validate({"id": "r-1", "agent": "some_agent", "status": status})
     for trail in (
         outcome(note(), BY_ANN, run),
-        whole(note(sent=[SENT]), BY_ANN, run, None),
-        for_log(note(), BY_ANN, run),
+        whole(note(sent=[SENT]), BY_ANN, Answered(run, confirmed=True), None),
+        for_log(note(), BY_ANN, Answered(run, confirmed=True)),
     ):
         assert json.loads(json.dumps(trail)) == trail
         assert type(trail["status"]) is str
         assert trail["status"] == status
+
+
+def test_an_answer_that_the_service_has_not_confirmed_is_presumed_to_be_taken() -> None:
+    assert whole(note(sent=[SENT]), BY_ANN, Answered(RUN, confirmed=False), None)["delivery"] == "presumed"
+    assert for_log(note(sent=[SENT]), BY_ANN, Answered(RUN, confirmed=False))["delivery"] == "presumed"

@@ -95,7 +95,7 @@ with dag("chosen"):
 
 with dag("defaults"):
     AgentRunReviewOperator(
-        task_id="review", run_id=RUN, interrupt=INTERRUPT, defaults="Reject", response_timeout=timedelta(seconds=3)
+        task_id="review", run_id=RUN, interrupt=INTERRUPT, defaults="Reject", response_timeout=timedelta(seconds=10)
     )
 
 with dag("no_defaults"):

@@ -27,7 +27,7 @@ def test_a_worker_killed_right_after_the_start_leaves_one_run(
     airflow.wait_for_dag("start", dag_run)
     [run_id] = set(emulator.service.runs) - before
     assert wire.count("POST", "/v1/runs") == posted + 1
-    assert airflow.task_instance("start", dag_run, "review")["try_number"] == 2
+    assert airflow.task_instance("start", dag_run, "review")["try_number"] >= 2
     assert airflow.xcom("start", dag_run, "review", "run_id") == run_id
     assert airflow.xcom("start", dag_run, "review") == emulator.service.runs[run_id].output
     assert f"Agent run {run_id} (slow) was started by an earlier try" in airflow.task_log("start", dag_run, "review", 2)
@@ -42,7 +42,7 @@ def test_a_worker_killed_right_after_the_answer_leaves_one_answer(
     airflow.wait_for_dag("answer", dag_run)
     assert wire.count("POST", f"/v1/runs/{run_id}/resume") == 1
     assert [answer.interrupt_id for answer in emulator.service.answers if answer.run_id == run_id] == [interrupt_id]
-    assert airflow.task_instance("answer", dag_run, "answer")["try_number"] == 2
+    assert airflow.task_instance("answer", dag_run, "answer")["try_number"] >= 2
     assert airflow.xcom("answer", dag_run, "answer") == {
         "run_id": run_id,
         "status": "completed",

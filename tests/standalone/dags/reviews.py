@@ -19,9 +19,9 @@ INTERRUPT = "{{ dag_run.conf['interrupt_id'] }}"
 RETRY = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 
 
-def dag(name: str) -> DAG:
+def dag(name: str, **default_args: Any) -> DAG:
     """Return a DAG that only a test starts."""
-    return DAG(name, schedule=None, start_date=datetime(2026, 1, 1))
+    return DAG(name, schedule=None, start_date=datetime(2026, 1, 1), default_args=default_args)
 
 
 def by_size(interrupt: object) -> str | None:
@@ -60,7 +60,7 @@ def broken(interrupt: object) -> None:
 with dag("review"):
     AgentRunReviewOperator(task_id="review", run_id=RUN, interrupt=INTERRUPT, **RETRY)
 
-with dag("rounds"):
+with dag("rounds", **RETRY):
     reviewed = review_rounds("reviewed", run_id=RUN, rounds=2, deferrable=True, poke_interval=0.5)
 
     @task
@@ -70,7 +70,7 @@ with dag("rounds"):
 
     report(reviewed.output)
 
-with dag("one_round"):
+with dag("one_round", **RETRY):
     review_rounds("reviewed", run_id=RUN, rounds=1, deferrable=True, poke_interval=0.5)
 
 with dag("chosen"):
@@ -93,15 +93,15 @@ with dag("chosen"):
     group = review_rounds("reviewed", run_id=known, rounds=1)
     known >> choose() >> [group, instead()]
 
-with dag("defaults"):
+with dag("defaults", **RETRY):
     AgentRunReviewOperator(
         task_id="review", run_id=RUN, interrupt=INTERRUPT, defaults="Reject", response_timeout=timedelta(seconds=10)
     )
 
 with dag("no_defaults"):
-    AgentRunReviewOperator(task_id="review", run_id=RUN, interrupt=INTERRUPT, response_timeout=timedelta(seconds=3))
+    AgentRunReviewOperator(task_id="review", run_id=RUN, interrupt=INTERRUPT, response_timeout=timedelta(seconds=10))
 
-with dag("fields"):
+with dag("fields", **RETRY):
     AgentRunReviewOperator(
         task_id="review",
         run_id=RUN,
@@ -112,7 +112,7 @@ with dag("fields"):
         feedback=True,
     )
 
-with dag("policy"):
+with dag("policy", **RETRY):
     review_rounds("reviewed", run_id=RUN, rounds=1, deferrable=True, poke_interval=0.5, decide=by_size)
 
 with dag("broken_policy"):
@@ -124,7 +124,7 @@ with dag("dies_on_waking"):
 with dag("dies_after_asking"):
     DiesAfterAsking(task_id="review", run_id=RUN, interrupt=INTERRUPT, **RETRY)
 
-with dag("newest_question"):
+with dag("newest_question", **RETRY):
 
     @task
     def newest(agent_run_id: str) -> str:

@@ -16,8 +16,8 @@ class AgentRunLink(BaseOperatorLink):
     """
     Leads to the run's page, where the connection's extra ``run_url`` says where that is.
 
-    Airflow shows what lies in XCom under :attr:`xcom_key`. The operators push it as soon as they know the
-    run, so that the link is there while the task is deferred; Airflow asks again when the task ends.
+    Airflow asks for it, and puts it into XCom under :attr:`xcom_key`, whenever a worker lets go of the task: so
+    it is there while the task is deferred, and again when the task ends.
     """
 
     name = "Agent run"

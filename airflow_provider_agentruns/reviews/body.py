@@ -38,12 +38,7 @@ def subject(interrupt: Interrupt) -> str:
 
     :param interrupt: What the agent asks.
     """
-    by_id = f"interrupt {interrupt.id}"
-    try:
-        question = interrupt.label
-    except (RecursionError, ValueError):  # It is no text, and nothing that Python can write as one.
-        question = by_id
-    return plain(question, SUBJECT_LENGTH) or plain(by_id, SUBJECT_LENGTH)
+    return plain(interrupt.label, SUBJECT_LENGTH) or plain(f"interrupt {interrupt.id}", SUBJECT_LENGTH)
 
 
 def body(interrupt: Interrupt, *, run_id: str, run_page: str = "") -> str:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Required
 
 import pendulum
 from pydantic import (
@@ -28,6 +28,9 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+
+# pydantic cannot read the standard library's before Python 3.12.
+from typing_extensions import TypedDict
 
 log = logging.getLogger(__name__)
 
@@ -270,6 +273,38 @@ class RunPage(ServiceModel):
     total_count: int | None = None
     data: Annotated[list[AgentRun], _NullIsEmptyList] = []
     served_at: Instant | None = None
+
+
+class _Skipped(TypedDict):
+    """Says that there is an object, and nothing of what is in it."""
+
+
+class _Asked(TypedDict):
+    id: str
+
+
+class ListedRun(TypedDict, total=False):
+    """
+    As much of a run in the listing as a watch over many needs: what may be large is skipped while the JSON is read.
+
+    ``output`` says only whether there is one.
+    """
+
+    id: Required[str]
+    status: Required[str]
+    agent: str | None
+    created_at: str | None
+    output: _Skipped | None
+    interrupts: list[_Asked] | None
+
+
+class ListedPage(BaseModel):
+    """One page of the listing, for a watch over many runs. ``size`` is that of the answer in bytes."""
+
+    has_more: Annotated[bool, _NullIsFalse] = False
+    total_count: int | None = None
+    data: Annotated[list[ListedRun], _NullIsEmptyList] = []
+    size: int = 0
 
 
 class RunEvent(ServiceModel):

@@ -23,7 +23,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsConnectionError,
     api_error_class,
 )
-from airflow_provider_agentruns.models import RunPage, RunState, RunStatus
+from airflow_provider_agentruns.models import ListedPage, ListedRun, RunPage, RunState, RunStatus
 
 if TYPE_CHECKING:
     import httpx
@@ -158,6 +158,28 @@ def run_page(answer: Answer) -> RunPage:
     page = RunPage.model_validate(answer.json())
     page.served_at = answer.date
     return page
+
+
+def listed_page(answer: Answer) -> ListedPage:
+    """Read one page of runs for a watch; an entry that cannot be read is left out, and its run looked at singly."""
+    try:
+        page = ListedPage.model_validate_json(answer.body)
+    except ValidationError:
+        document = answer.json()
+        page = ListedPage.model_validate({**document, "data": []} if isinstance(document, dict) else document)
+        page.data = [listed for entry in document.get("data") or () if (listed := _listed_run(entry))]
+    page.size = len(answer.body)
+    return page
+
+
+def _listed_run(entry: Any) -> ListedRun | None:
+    try:
+        return _LISTED_RUN.validate_python(entry)
+    except ValidationError:
+        return None
+
+
+_LISTED_RUN = TypeAdapter(ListedRun)
 
 
 def _error(request: Request[Any], answer: Answer, redact: Callable[[str], str]) -> AgentRunsAPIError:

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_agentruns.client.answers import Answer, items, model, run_page, run_status
+from airflow_provider_agentruns.client.answers import Answer, items, listed_page, model, run_page, run_status
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import (
     Agent,
     AgentRun,
     Feedback,
+    ListedPage,
     Rating,
     RunPage,
     RunStatus,
@@ -83,6 +84,11 @@ def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:
     :param page_size: How many runs to ask for; the service may give fewer.
     """
     return Request("GET", "/v1/runs", run_page, _page(page, page_size))
+
+
+def list_run_states(*, page: int = 1, page_size: int = 100) -> Request[ListedPage]:
+    """Read one page of the listing for a watch: the same request, without the cost of reading large outputs."""
+    return Request("GET", "/v1/runs", listed_page, _page(page, page_size))
 
 
 def create_run(

@@ -143,7 +143,7 @@ class AsyncTransport(_Transport):
 
     async def send(self, request: Request[T]) -> T:
         """Do as :meth:`Transport.send` does, without blocking."""
-        result: T = await AsyncRetrying(**self._policy)(self._send_once, request)
+        result: T = await AsyncRetrying(**self._policy)(self.send_once, request)
         return result
 
     async def stream(self, request: Request[None]) -> AsyncIterator[RunEvent]:
@@ -162,7 +162,8 @@ class AsyncTransport(_Transport):
         """Close all connections."""
         await self._http.aclose()
 
-    async def _send_once(self, request: Request[T]) -> T:
+    async def send_once(self, request: Request[T]) -> T:
+        """Send a request once; for who decides himself whether, and when, to send it again."""
         await _sleep(self._pacer.reserve())
         try:
             async with self._http.stream(

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run that is waited for, and who waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.models import RunStatus
+
+#: How what became of a wait is told: ``{"status"}``, or ``{"error", "message"}``.
+Verdict = dict[str, str]
+
+#: Logs a message: its level, the message, and its arguments.
+Tell = Callable[..., Any]
+
+
+class Waiter:
+    """
+    One who waits for a run. All moments are those of ``time.monotonic()``.
+
+    :param wait_for: The awaited statuses. The end of the run is awaited always.
+    :param interval: The longest time that a change may go unnoticed, in seconds.
+    :param settle: Is told what became of the wait; called once at the most.
+    :param joined: When the wait began. What was asked for earlier may be older than what the waiter knows.
+    :param end: When the wait ends; None for never.
+    :param missing_until: Until when a run that the service does not know counts as not there yet.
+    :param tell: Logs where the waiter's other messages are.
+    """
+
+    __slots__ = ("end", "interval", "joined", "missing_until", "refused", "settle", "tell", "wait_for")
+
+    def __init__(
+        self,
+        wait_for: frozenset[str],
+        interval: float,
+        settle: Callable[[Verdict], None],
+        *,
+        joined: float,
+        end: float | None = None,
+        missing_until: float | None = None,
+        tell: Tell,
+    ) -> None:
+        self.wait_for = wait_for
+        self.interval = interval
+        self.settle = settle
+        self.joined = joined
+        self.end = end
+        self.missing_until = missing_until
+        self.tell = tell
+        #: Whether the service has refused the token since this waiter's last good look.
+        self.refused = False
+
+
+class Followed:
+    """
+    A run that one or more wait for, and when and where to look at it next.
+
+    ``due`` is when it has to be looked at, ``wish`` when it would be good to, if that costs little.
+    """
+
+    __slots__ = (
+        "asked",
+        "busy",
+        "due",
+        "failures",
+        "interval",
+        "misses",
+        "place",
+        "run_id",
+        "since",
+        "status",
+        "unlisted",
+        "waiters",
+        "wish",
+    )
+
+    def __init__(self, run_id: str, now: float) -> None:
+        self.run_id = run_id
+        self.waiters: list[Waiter] = []
+        self.interval = 0.0
+        self.status: RunStatus | None = None
+        #: When it began to be followed, or was last seen to change.
+        self.since = now
+        #: When the last good look at it was asked for.
+        self.asked = now
+        self.due = now
+        self.wish = now
+        #: Where in the listing it was last seen; see :class:`~.places.Places`.
+        self.place: int | None = None
+        #: Whether the listing does not show it in reasonable time.
+        self.unlisted = False
+        #: How often in a row it was not where it was expected.
+        self.misses = 0
+        #: How many looks at it have failed in a row.
+        self.failures = 0
+        #: Whether it is being looked at, so that nobody else need.
+        self.busy = False
+
+    def add(self, waiter: Waiter) -> None:
+        """Let one more wait for it."""
+        self.waiters.append(waiter)
+        self._settle_interval()
+        self.since = waiter.joined
+
+    def remove(self, waiter: Waiter) -> None:
+        """Let one no longer wait for it."""
+        self.waiters.remove(waiter)
+        self._settle_interval()
+
+    @property
+    def next_end(self) -> float | None:
+        """When the first of its waits ends; never, where it is None."""
+        return min((waiter.end for waiter in self.waiters if waiter.end is not None), default=None)
+
+    def _settle_interval(self) -> None:
+        self.interval = min((waiter.interval for waiter in self.waiters), default=self.interval)

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a watch does next, and what it makes of what has come. Free of I/O: whoever drives it tells the time.
+
+Each run has to be looked at before its waiters' interval is over. Whose turn is first decides: where that run is
+known to be on a page of the listing with others, the page is read, which serves all of them. Otherwise it is
+asked for singly. Runs that have not been seen in the listing yet are looked for there together.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from airflow_provider_agentruns.models import ListedPage, ListedRun, RunStatus
+from airflow_provider_agentruns.watching.agenda import Agenda
+from airflow_provider_agentruns.watching.followed import Followed, Waiter
+from airflow_provider_agentruns.watching.pace import Pace, quick_interval
+from airflow_provider_agentruns.watching.places import Places
+from airflow_provider_agentruns.watching.scan import Scan, order_of
+
+#: So many runs are asked for singly, wherever they are.
+_FEW = 3
+
+#: So many on a page are worth reading it.
+_WORTH_A_PAGE = 2
+
+#: How often in a row a run may be somewhere else than expected.
+_MOST_MISSES = 3
+
+#: How long runs that the listing did not show are asked for singly before they are looked for again, in seconds.
+_UNLISTED_FOR = 600.0
+
+_LONGEST_PAUSE = 60.0
+_LONGEST_WITHOUT_LISTING = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRun:
+    """Read one run."""
+
+    run: Followed
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """
+    Read one page of the listing.
+
+    :param size: How many runs to ask for.
+    :param expected: The runs that should be on it.
+    :param scan: Whose next page it is, if any's.
+    """
+
+    number: int
+    size: int
+    expected: list[Followed] = field(repr=False)
+    scan: Scan | None = None
+
+
+Step = ReadRun | ReadPage
+
+
+class Plan:
+    """
+    The runs that are followed, and which step is next.
+
+    :param limit: The connection's requests per second.
+    """
+
+    def __init__(self, limit: float, now: float) -> None:
+        self.pace = Pace(limit, now)
+        self.runs: dict[str, Followed] = {}
+        self._places = Places()
+        self._due = Agenda(lambda run: run.due)
+        self._wishes = Agenda(lambda run: run.wish)
+        self._unplaced: dict[str, Followed] = {}
+        self._scan: Scan | None = None
+        self._scanning = False
+        self._unlisted_since = now
+        self._paused_until = now
+        self._troubles = 0
+        self._no_listing_until = now
+        self._listing_failures = 0
+        #: Whether some looks come later than wanted, although all is done that the limit allows.
+        self.overdue = False
+
+    def join(self, run_id: str, waiter: Waiter) -> Followed:
+        """Follow a run for one more waiter."""
+        run = self.runs.get(run_id)
+        if run is None:
+            run = self.runs[run_id] = self._unplaced[run_id] = Followed(run_id, waiter.joined)
+            run.due = math.inf
+        run.add(waiter)
+        due = (
+            waiter.joined + waiter.interval if waiter.end is None else min(waiter.joined + waiter.interval, waiter.end)
+        )
+        self._schedule(run, due=min(run.due, max(due, waiter.joined)), wish=waiter.joined)
+        return run
+
+    def leave(self, run: Followed, waiter: Waiter) -> None:
+        """Follow a run for one waiter less."""
+        if waiter in run.waiters:
+            run.remove(waiter)
+        if not run.waiters and self.runs.get(run.run_id) is run:
+            del self.runs[run.run_id]
+            self._unplaced.pop(run.run_id, None)
+            self._places.forget(run)
+
+    # What is next
+
+    def next(self, now: float) -> Step | float:
+        """Return what is to be done now, or until when nothing is."""
+        if (moment := max(self.pace.free_at, self._paused_until)) > now:
+            return moment
+        while (run := self._due.first()) is not None and run.due <= now:
+            if self._scan_comes_first(run.due):
+                break
+            self._due.pop()
+            if (step := self._step_for(run, now, due=True)) is not None:
+                if not run.failures and now > self._paused_until + run.interval:
+                    self.overdue = self.pace.looked(now - run.due, run.interval)
+                return self._take(step, now)
+        if self._scan is not None and not self._scanning:
+            return self._take(self._scan_step(self._scan), now)
+        if self.pace.quick_at(now) <= now:
+            while (run := self._wishes.first()) is not None and run.wish <= now:
+                self._wishes.pop()
+                if (step := self._step_for(run, now, due=False)) is not None:
+                    return self._take(step, now)
+        return min(self._due.next_moment(), max(self._wishes.next_moment(), self.pace.quick_at(now)))
+
+    def _scan_comes_first(self, due: float) -> bool:
+        return self._scan is not None and not self._scanning and self._scan.due <= due
+
+    def _step_for(self, run: Followed, now: float, *, due: bool) -> Step | None:
+        if len(self.runs) <= _FEW or run.unlisted or now < self._no_listing_until:
+            return ReadRun(run)
+        page = self._places.page_of(run)
+        if page is not None:
+            expected = [other for other in self._places.on_page(page) if not other.busy]
+            if len(expected) < _WORTH_A_PAGE:
+                return ReadRun(run)
+            return ReadPage(page, self._places.asking, expected)
+        if len(self._unplaced) <= _FEW:
+            return ReadRun(run)
+        if not due:
+            # Many have just come. They are looked for together when they have to be.
+            return None
+        if self._scan is None:
+            self._scan = Scan(run.due, now)
+        # It is found by the scan, or put in again when that is over.
+        return None
+
+    def _scan_step(self, scan: Scan) -> ReadPage:
+        expected = [run for run in self._places.on_page(scan.page) if not run.busy]
+        return ReadPage(scan.page, self._places.asking, expected, scan)
+
+    def _take(self, step: Step, now: float) -> Step:
+        self.pace.send(now)
+        for run in (step.run,) if isinstance(step, ReadRun) else step.expected:
+            run.busy = True
+        if isinstance(step, ReadPage) and step.scan:
+            self._scanning = True
+        return step
+
+    # What has come
+
+    def page_came(self, step: ReadPage, page: ListedPage, asked: float, now: float) -> list[tuple[Followed, ListedRun]]:
+        """
+        Take note of a page.
+
+        :param asked: When it was asked for.
+        :return: What it shows of the runs that are followed.
+        """
+        self._answered()
+        self._listing_failures = 0
+        size = self._places.size or 0
+        self._places.learn_size(step.size, len(page.data), page.has_more, page.size)
+        first = (step.number - 1) * size
+        shown = [
+            (first + index, run, listed)
+            for index, listed in enumerate(page.data)
+            if (run := self.runs.get(listed["id"])) is not None
+        ]
+        found = sum(run.place is None for _, run, _ in shown)
+        self._places.saw([(index, run) for index, run, _ in shown])
+        for _, run, _ in shown:
+            run.misses = 0
+            run.unlisted = False
+            self._unplaced.pop(run.run_id, None)
+        seen = {run.run_id for _, run, _ in shown}
+        for run in step.expected:
+            run.busy = False
+            if run.run_id not in seen:
+                self._missed(run, step.number, now)
+        if step.scan is not None and step.scan is self._scan:
+            self._go_on_scanning(step, step.scan, page, found, now)
+        return [(run, listed) for _, run, listed in shown]
+
+    def seen(self, run: Followed, status: RunStatus, asked: float, now: float) -> bool:
+        """
+        Take note of a run's status, and plan the next look.
+
+        :param asked: When the look was asked for.
+        :return: Whether that is news, and not older than what was known.
+        """
+        news = asked >= run.asked
+        if news:
+            if run.status is not None and status != run.status:
+                run.since = now
+            run.asked, run.status, run.failures = asked, status, 0
+        self.look_again(run, now)
+        return news
+
+    def look_again(self, run: Followed, now: float, *, at_once: bool = False, after: float | None = None) -> None:
+        """
+        Plan the next look at a run.
+
+        :param at_once: Whether it should come now.
+        :param after: After how many seconds, where not when its waiters want it.
+        """
+        run.busy = False
+        due = now if at_once else run.asked + run.interval if after is None else now + after
+        if (end := run.next_end) is not None:
+            due = min(due, max(end, now))
+        wish = math.inf if at_once or after is not None else run.asked + quick_interval(now - run.since, run.interval)
+        self._schedule(run, due=due, wish=wish)
+
+    def run_came(self) -> None:
+        """Take note that the service has answered for a run."""
+        self._answered()
+
+    # What has not come
+
+    def trouble(self, interval: float, now: float) -> None:
+        """Take note that the service could not be asked: after three times in a row, all wait, ever longer."""
+        self._troubles += 1
+        if self._troubles >= _FEW:
+            pause = min(interval * 2 ** min(self._troubles - _FEW, 10), max(_LONGEST_PAUSE, interval))
+            self._paused_until = max(self._paused_until, now + pause)
+
+    def page_failed(self, step: ReadPage, now: float, *, listing_refused: bool, too_large: bool) -> None:
+        """
+        Take note that a page did not come, and plan what it was read for.
+
+        :param listing_refused: Whether the listing itself is not to be had, so that runs are asked for singly.
+        :param too_large: Whether that may be for the number of runs that were asked for.
+        """
+        if listing_refused and not (too_large and self._places.refused_size()):
+            self._listing_failures += 1
+            pause = min(30.0 * 2 ** min(self._listing_failures - 1, 10), _LONGEST_WITHOUT_LISTING)
+            self._no_listing_until = now + pause
+        for run in step.expected:
+            self.look_again(run, now, at_once=True)
+        if step.scan is not None and step.scan is self._scan:
+            self._end_scan(step.scan, now, unlisted=False)
+
+    def run_failed(self, run: Followed, now: float) -> None:
+        """Take note that a look at a run has failed, and plan a later one."""
+        run.failures += 1
+        self.look_again(
+            run, now, after=min(run.interval * 2 ** min(run.failures, 10), max(_LONGEST_PAUSE, run.interval))
+        )
+
+    def _answered(self) -> None:
+        self._troubles = 0
+
+    def _missed(self, run: Followed, page: int, now: float) -> None:
+        """Look for a run again that was not on the page where it should have been."""
+        run.misses += 1
+        if self._places.page_of(run) == page or run.misses >= _MOST_MISSES:
+            self._places.forget(run)
+            self._mark_unlisted(run, now)
+        self.look_again(run, now, at_once=True)
+
+    def _mark_unlisted(self, run: Followed, now: float) -> None:
+        run.unlisted = True
+        self._unplaced.pop(run.run_id, None)
+        if now - self._unlisted_since > _UNLISTED_FOR:
+            # It has been a while: look for all of them once more.
+            self._unlisted_since = now
+            for other in self.runs.values():
+                if other.unlisted:
+                    other.unlisted = False
+                    self._unplaced[other.run_id] = other
+
+    def _go_on_scanning(self, step: ReadPage, scan: Scan, page: ListedPage, found: int, now: float) -> None:
+        self._scanning = False
+        size = self._places.size
+        if size is None and page.has_more and step.number == 1:
+            # The same page once more, with as many as the service grants.
+            return
+        scan.has_read(
+            found=found,
+            missing=len(self._unplaced),
+            order=order_of([_moment(listed.get("created_at")) for listed in page.data]),
+            entries=len(page.data),
+            has_more=page.has_more,
+            pages=-(-page.total_count // size) if page.total_count is not None and size else None,
+        )
+        if scan.over or not self._unplaced:
+            self._end_scan(scan, now, unlisted=True)
+
+    def _end_scan(self, scan: Scan, now: float, *, unlisted: bool) -> None:
+        self._scan = None
+        self._scanning = False
+        for run in list(self._unplaced.values()):
+            # Who came while it ran may be on a page that had been read before.
+            if unlisted and run.waiters and run.since <= scan.begun:
+                self._mark_unlisted(run, now)
+            if not run.busy:
+                self._schedule(run, due=run.due, wish=run.wish)
+
+    def _schedule(self, run: Followed, *, due: float, wish: float) -> None:
+        run.due = due
+        run.wish = min(wish, due)
+        self._due.put(run)
+        if run.wish < run.due:
+            self._wishes.put(run)
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who waits for a run joins the one watch of its connection and event loop; the first opens it, the last closes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import time
+from collections.abc import Iterable
+from contextlib import asynccontextmanager
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from airflow_provider_agentruns.watching.followed import Tell, Verdict, Waiter
+from airflow_provider_agentruns.watching.watch import Watch, timed_out
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = logging.getLogger(__name__)
+
+#: How long the last look may take, in seconds: a service that hangs must not hold up the end of the wait, after
+#: which the scheduler would fail the task.
+_LAST_LOOK = 10.0
+
+_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Watch]] = WeakKeyDictionary()
+
+
+async def wait_for_run(
+    run_id: str,
+    agentruns_conn_id: str,
+    wait_for: Iterable[str],
+    *,
+    interval: float,
+    end: float | None = None,
+    missing_until: float | None = None,
+) -> Verdict:
+    """
+    Wait until a run has reached an awaited status, or has ended, or cannot be waited for.
+
+    :param run_id: The run's id.
+    :param agentruns_conn_id: The Airflow connection.
+    :param wait_for: The statuses to wait for. The end of the run always ends the wait.
+    :param interval: The longest time that a change goes unnoticed where the rate limit allows it, in seconds.
+    :param end: When to give up, in seconds since 1970; None for never.
+    :param missing_until: Until when a run that the service does not know counts as not there yet, likewise.
+    :return: ``{"status"}``, or ``{"error", "message"}`` with the name of a class of
+        :mod:`airflow_provider_agentruns.exceptions`.
+    """
+    now = time.monotonic()
+    to_monotonic = now - time.time()
+    found: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+    waiter = Waiter(
+        _shared_set(tuple(wait_for)),
+        interval,
+        partial(_set, found),
+        joined=now,
+        end=None if end is None else end + to_monotonic,
+        missing_until=None if missing_until is None else missing_until + to_monotonic,
+        # Messages about this run belong to the log of the task that waits for it.
+        tell=_teller(contextvars.copy_context()),
+    )
+    async with _watch(agentruns_conn_id) as watch:
+        run = watch.join(run_id, waiter)
+        try:
+            async with asyncio.timeout_at(None if waiter.end is None else max(now, waiter.end) + _LAST_LOOK):
+                return await found
+        except TimeoutError:
+            return timed_out(run)
+        finally:
+            watch.leave(run, waiter)
+
+
+@asynccontextmanager
+async def _watch(agentruns_conn_id: str) -> AsyncIterator[Watch]:
+    """Lend the watch of a connection in this event loop."""
+    watches = _watches.setdefault(asyncio.get_running_loop(), {})
+    watch = watches.get(agentruns_conn_id)
+    if watch is None:
+        watch = watches[agentruns_conn_id] = Watch(agentruns_conn_id)
+    try:
+        yield watch
+    finally:
+        if watch.idle:
+            # At once, so that who comes while it closes opens another one.
+            if watches.get(agentruns_conn_id) is watch:
+                del watches[agentruns_conn_id]
+            await watch.close()
+
+
+def _teller(context: contextvars.Context) -> Tell:
+    def tell(level: int, message: str, *args: object) -> None:
+        context.run(log.log, level, message, *args)
+
+    return tell
+
+
+def _set(found: asyncio.Future[Verdict], verdict: Verdict) -> None:
+    if not found.done():
+        found.set_result(verdict)
+
+
+@lru_cache(maxsize=64)
+def _shared_set(statuses: tuple[str, ...]) -> frozenset[str]:
+    """Return one and the same set for all who wait for the same."""
+    return frozenset(statuses)

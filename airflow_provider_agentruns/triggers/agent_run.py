@@ -79,5 +79,9 @@ class AgentRunTrigger(BaseTrigger):
             interval=self.poll_interval,
             end=self.end_time,
             missing_until=self.missing_until,
+            tell=self._tell,
         )
         yield TriggerEvent({"run_id": self.run_id, **verdict})  # type: ignore[no-untyped-call]
+
+    def _tell(self, level: int, message: str, *args: Any) -> None:
+        self.log.log(level, message, *args)

@@ -36,6 +36,7 @@ async def wait_for_run(
     interval: float,
     end: float | None = None,
     missing_until: float | None = None,
+    tell: Tell = log.log,
 ) -> Verdict:
     """
     Wait until a run has reached an awaited status, or has ended, or cannot be waited for.
@@ -46,6 +47,7 @@ async def wait_for_run(
     :param interval: The longest time that a change goes unnoticed where the rate limit allows it, in seconds.
     :param end: When to give up, in seconds since 1970; None for never.
     :param missing_until: Until when a run that the service does not know counts as not there yet, likewise.
+    :param tell: Logs what is to be said of this wait, with the context variables of who waits.
     :return: ``{"status"}``, or ``{"error", "message"}`` with the name of a class of
         :mod:`airflow_provider_agentruns.exceptions`.
     """
@@ -60,7 +62,7 @@ async def wait_for_run(
         end=None if end is None else end + to_monotonic,
         missing_until=None if missing_until is None else missing_until + to_monotonic,
         # Messages about this run belong to the log of the task that waits for it.
-        tell=_teller(contextvars.copy_context()),
+        tell=partial(contextvars.copy_context().run, tell),
     )
     async with _watch(agentruns_conn_id) as watch:
         run = watch.join(run_id, waiter)
@@ -88,13 +90,6 @@ async def _watch(agentruns_conn_id: str) -> AsyncIterator[Watch]:
             if watches.get(agentruns_conn_id) is watch:
                 del watches[agentruns_conn_id]
             await watch.close()
-
-
-def _teller(context: contextvars.Context) -> Tell:
-    def tell(level: int, message: str, *args: object) -> None:
-        context.run(log.log, level, message, *args)
-
-    return tell
 
 
 def _set(found: asyncio.Future[Verdict], verdict: Verdict) -> None:

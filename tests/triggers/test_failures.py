@@ -164,13 +164,13 @@ async def test_a_connection_that_cannot_work_ends_the_wait_at_once(monkeypatch: 
 async def test_a_connection_that_airflow_does_not_give_for_a_moment_is_awaited(
     agent_runs_emulator: Emulator,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
     airflow_home: Path,
 ) -> None:
     run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
     monkeypatch.delenv(ENV)
     waiting = asyncio.create_task(event_of(AgentRunTrigger(run.id, poll_interval=0)))
     said = f"Cannot look at agent run {run.id}, and go on trying: Airflow has no connection 'agentruns_default'"
-    await until(lambda: said in caplog.text)
+    await until(lambda: said in capfd.readouterr().out)
     monkeypatch.setenv(ENV, agent_runs_emulator.connection_uri)
     assert await waiting == {"run_id": run.id, "status": "completed"}

@@ -64,12 +64,19 @@ def get_provider_info() -> dict[str, Any]:
                     "rate_limit": _field(
                         "Requests per second",
                         "number",
-                        "The most that one Airflow process sends. The account's limit is shared by all processes.",
+                        "The most that the Airflow processes of one machine send. The account's limit is shared by all.",
                         default=20,
                         exclusiveMinimum=0,
                     ),
                     "max_retries": _field(
                         "Retries", "integer", "How often one request is sent again.", default=5, minimum=0
+                    ),
+                    "max_streams": _field(
+                        "Open streams",
+                        "integer",
+                        'How many runs one triggerer follows by their stream of events, for tasks with watch="stream".',
+                        default=250,
+                        minimum=0,
                     ),
                     "verify": _field(
                         "TLS verification", "string", "true, false, or the path of a CA bundle.", default="true"

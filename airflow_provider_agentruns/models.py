@@ -315,6 +315,24 @@ class RunEvent(ServiceModel):
     snapshot: Any = None
 
 
+class _StreamedState(TypedDict, total=False):
+    status: str
+
+
+class RunHint(BaseModel):
+    """As much of an event of a run's stream as a watch needs: whether it is worth looking at the run."""
+
+    type: str
+    snapshot: _StreamedState | None = None
+
+    @property
+    def worth_a_look(self) -> bool:
+        """Whether the run may be anything else than at work. The start and what is said at work are no news."""
+        if self.type == "RUN_STARTED":
+            return False
+        return not (self.snapshot and self.snapshot.get("status") == RunStatus.RUNNING) or self.type.startswith("RUN_")
+
+
 class Feedback(ServiceModel):
     """A rating as the service recorded it."""
 

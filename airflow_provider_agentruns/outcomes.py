@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunFailedError,
@@ -112,6 +112,18 @@ def check_wait_for(wait_for: Collection[str], *, may_be_empty: bool = False) -> 
     if not statuses and not may_be_empty:
         raise AgentRunsValueError(f"wait_for is empty; it takes {', '.join(AWAITABLE)}")
     return tuple(map(str, statuses))
+
+
+def check_watch(watch: Any) -> Literal["poll", "stream"]:
+    """
+    Return how a run is watched.
+
+    :raises AgentRunsValueError: If it is neither ``poll`` nor ``stream``.
+    """
+    if watch not in ("poll", "stream"):
+        raise AgentRunsValueError(f'watch should be "poll" or "stream", not {watch!r}')
+    checked: Literal["poll", "stream"] = watch
+    return checked
 
 
 def _name(step: Step) -> str:

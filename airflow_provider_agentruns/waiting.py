@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow.sdk import BaseOperator
 
@@ -19,6 +19,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.links.agent_run import AgentRunLink
+from airflow_provider_agentruns.outcomes import check_watch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,6 +45,8 @@ class AgentRunTask(BaseOperator):
     :param agentruns_conn_id: The Airflow connection.
     :param deferrable: Whether to wait in the triggerer, so that no worker is held. By default what Airflow's
         configuration says in ``[operators] default_deferrable``.
+    :param watch: ``poll``, or ``stream`` to have the triggerer follow the run's events as well, where it counts
+        that a change is noticed within a second. Each stream is a connection that stays open.
     """
 
     ui_color = "#e8e4f3"
@@ -53,11 +56,17 @@ class AgentRunTask(BaseOperator):
     run_page: str = ""
 
     def __init__(
-        self, *, agentruns_conn_id: str = "agentruns_default", deferrable: bool | None = None, **kwargs: Any
+        self,
+        *,
+        agentruns_conn_id: str = "agentruns_default",
+        deferrable: bool | None = None,
+        watch: Literal["poll", "stream"] = "poll",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.agentruns_conn_id = agentruns_conn_id
         self.deferrable = _default_deferrable() if deferrable is None else deferrable
+        self.watch = check_watch(watch)
 
     @cached_property
     def hook(self) -> AgentRunHook:
@@ -130,6 +139,7 @@ class AgentRunTask(BaseOperator):
                 poll_interval=poll_interval,
                 end_time=deadline,
                 missing_until=missing_until,
+                watch=self.watch,
             ),
             method_name="execute_complete",
             kwargs={"deadline": deadline},

@@ -132,6 +132,16 @@ def model(kind: type[M]) -> Callable[[Answer], M]:
     return lambda answer: kind.model_validate(answer.json())
 
 
+def event(kind: type[M]) -> Callable[[Answer], M]:
+    """Read one event of a stream: its data is the body, and its type is in the data or, failing that, beside it."""
+
+    def parse(answer: Answer) -> M:
+        data = json.loads(answer.body) if answer.body else {}
+        return kind.model_validate({"type": answer.headers.get("event"), **data})
+
+    return parse
+
+
 def items(kind: type[M]) -> Callable[[Answer], list[M]]:
     """Read the answer's ``data`` array as models."""
     several = TypeAdapter(list[kind])  # type: ignore[valid-type]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_agentruns.client.answers import Answer, items, listed_page, model, run_page, run_status
+from airflow_provider_agentruns.client.answers import Answer, event, items, listed_page, model, run_page, run_status
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import (
     Agent,
@@ -23,6 +23,8 @@ from airflow_provider_agentruns.models import (
     Feedback,
     ListedPage,
     Rating,
+    RunEvent,
+    RunHint,
     RunPage,
     RunStatus,
     Thread,
@@ -138,9 +140,14 @@ def resume_run(
     )
 
 
-def stream_run(run_id: str) -> Request[None]:
-    """Follow a run's events; only a transport's ``stream`` can send this."""
-    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", lambda answer: None)
+def stream_run(run_id: str) -> Request[RunEvent]:
+    """Follow a run's events; only a transport's ``stream`` can send this, and gives each event to ``parse``."""
+    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", event(RunEvent))
+
+
+def stream_run_hints(run_id: str) -> Request[RunHint]:
+    """Follow a run's events for a watch: the same request, without the cost of reading what an event holds."""
+    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", event(RunHint))
 
 
 def rate_artifact(run_id: str, artifact_id: str, rating: Rating | str, comment: str | None = None) -> Request[Feedback]:

@@ -48,6 +48,7 @@ class Settings(BaseModel):
     :param timeout: Seconds for one request.
     :param rate_limit: Requests per second that this process may send for the account.
     :param max_retries: How often one request is sent again.
+    :param max_streams: How many streams of events one event loop holds open.
     :param verify: Whether to check the service's certificate, or the path of the CA bundle to check it with.
     :param proxy: URL of a proxy.
     :param run_url: Template of a run's page, with ``{run_id}``.
@@ -64,6 +65,7 @@ class Settings(BaseModel):
     timeout: float = Field(default=30.0, gt=0, le=3600)
     rate_limit: float = Field(default=20.0, gt=0, le=10_000)
     max_retries: int = Field(default=5, ge=0, le=50)
+    max_streams: int = Field(default=250, ge=0, le=10_000)
     verify: _FlagOrPath = True
     proxy: str | None = Field(default=None, repr=False)
     run_url: str | None = None

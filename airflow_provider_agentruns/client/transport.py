@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent, SSEError
+from httpx_sse import EventSource, ServerSentEvent
 from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_agentruns import __version__
@@ -26,7 +26,6 @@ from airflow_provider_agentruns.client.pacing import pacer_for
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConfigError, AgentRunsRateLimitError
-from airflow_provider_agentruns.models import RunEvent
 
 T = TypeVar("T")
 
@@ -69,7 +68,7 @@ class _Transport:
             self._pacer.hold(min(e.retry_after or 1.0, retrying.LONGEST_PAUSE))
             raise
 
-    def _source(self, request: Request[None], response: httpx.Response) -> EventSource:
+    def _source(self, request: Request[Any], response: httpx.Response) -> EventSource:
         kind = self.settings.redact(response.headers.get("content-type", "no content type"))
         if "text/event-stream" not in kind:
             raise AgentRunsAPIError(
@@ -98,7 +97,7 @@ class Transport(_Transport):
         result: T = Retrying(**self._policy)(self._send_once, request)
         return result
 
-    def stream(self, request: Request[None]) -> Iterator[RunEvent]:
+    def stream(self, request: Request[T]) -> Iterator[T]:
         """Follow a stream of events until the service closes it. A cut is an error, not an end."""
         time.sleep(self._pacer.reserve())
         try:
@@ -140,17 +139,18 @@ class AsyncTransport(_Transport):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._http = httpx.AsyncClient(**self._client_arguments())
+        self._streams: httpx.AsyncClient | None = None
 
     async def send(self, request: Request[T]) -> T:
         """Do as :meth:`Transport.send` does, without blocking."""
         result: T = await AsyncRetrying(**self._policy)(self.send_once, request)
         return result
 
-    async def stream(self, request: Request[None]) -> AsyncIterator[RunEvent]:
+    async def stream(self, request: Request[T]) -> AsyncGenerator[T, None]:
         """Do as :meth:`Transport.stream` does, without blocking."""
         await _sleep(self._pacer.reserve())
         try:
-            async with self._http.stream(request.method, request.path, **_STREAM) as response:
+            async with self._for_streams.stream(request.method, request.path, **_STREAM) as response:
                 if response.status_code != 200:
                     self._finish(request, response, await response.aread())
                 async for event in self._source(request, response).aiter_sse():
@@ -161,10 +161,23 @@ class AsyncTransport(_Transport):
     async def close(self) -> None:
         """Close all connections."""
         await self._http.aclose()
+        if self._streams:
+            await self._streams.aclose()
 
-    async def send_once(self, request: Request[T]) -> T:
-        """Send a request once; for who decides himself whether, and when, to send it again."""
-        await _sleep(self._pacer.reserve())
+    @property
+    def _for_streams(self) -> httpx.AsyncClient:
+        """A client of their own: each holds a connection for as long as it is open, however many there are."""
+        if self._streams is None:
+            self._streams = httpx.AsyncClient(**self._client_arguments(), limits=httpx.Limits(max_connections=None))
+        return self._streams
+
+    async def send_once(self, request: Request[T], *, urgent: bool = False) -> T:
+        """
+        Send a request once; for who decides himself whether, and when, to send it again.
+
+        :param urgent: Whether to send it at once where the limit allows that, and not at an even distance.
+        """
+        await _sleep(self._pacer.reserve(urgent=urgent))
         try:
             async with self._http.stream(
                 request.method, request.path, params=request.params, json=request.body
@@ -212,11 +225,10 @@ _STREAM: dict[str, Any] = {
 }
 
 
-def _event(request: Request[None], event: ServerSentEvent) -> RunEvent:
+def _event(request: Request[T], event: ServerSentEvent) -> T:
     try:
-        data = event.json() if event.data else {}
-        return RunEvent.model_validate({"type": event.event, **data})
-    except (ValueError, TypeError, SSEError):
+        return request.parse(Answer(200, {"event": event.event}, event.data.encode()))
+    except (ValueError, TypeError):
         raise AgentRunsAPIError(200, ["an event of the stream cannot be read"], request.method, request.path) from None
 
 

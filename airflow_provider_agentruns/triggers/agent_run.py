@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_agentruns.outcomes import check_watch
 
 #: The shortest time between two looks at a run, in seconds.
 SHORTEST_POLL_INTERVAL = 0.1
@@ -32,6 +34,7 @@ class AgentRunTrigger(BaseTrigger):
         it, in seconds; at least 0.1.
     :param end_time: When to give up: seconds since 1970 or a ``datetime``; None for never. A moment and not a
         duration, since it has to outlive a restart of the triggerer.
+    :param watch: ``poll``, or ``stream`` to follow the run's events as well, for runs whose latency counts.
     :param missing_until: Until when a run that the service does not know counts as not there yet, in seconds
         since 1970; for a run that was started just now.
     """
@@ -44,6 +47,7 @@ class AgentRunTrigger(BaseTrigger):
         poll_interval: float = 5.0,
         end_time: float | datetime | None = None,
         missing_until: float | None = None,
+        watch: Literal["poll", "stream"] = "poll",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.run_id = run_id
@@ -52,6 +56,7 @@ class AgentRunTrigger(BaseTrigger):
         self.poll_interval = max(SHORTEST_POLL_INTERVAL, poll_interval)
         self.end_time = end_time.timestamp() if isinstance(end_time, datetime) else end_time
         self.missing_until = missing_until
+        self.watch = check_watch(watch)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes this trigger again in another process; JSON values only."""
@@ -64,6 +69,7 @@ class AgentRunTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "end_time": self.end_time,
                 "missing_until": self.missing_until,
+                "watch": self.watch,
             },
         )
 
@@ -79,6 +85,7 @@ class AgentRunTrigger(BaseTrigger):
             interval=self.poll_interval,
             end=self.end_time,
             missing_until=self.missing_until,
+            stream=self.watch == "stream",
             tell=self._tell,
         )
         yield TriggerEvent({"run_id": self.run_id, **verdict})  # type: ignore[no-untyped-call]

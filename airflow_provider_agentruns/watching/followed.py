@@ -26,10 +26,11 @@ class Waiter:
     :param joined: When the wait began. What was asked for earlier may be older than what the waiter knows.
     :param end: When the wait ends; None for never.
     :param missing_until: Until when a run that the service does not know counts as not there yet.
+    :param stream: Whether to follow the run's events, too, since latency counts.
     :param tell: Logs where the waiter's other messages are.
     """
 
-    __slots__ = ("end", "interval", "joined", "missing_until", "refused", "settle", "tell", "wait_for")
+    __slots__ = ("end", "interval", "joined", "missing_until", "refused", "settle", "stream", "tell", "wait_for")
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Waiter:
         joined: float,
         end: float | None = None,
         missing_until: float | None = None,
+        stream: bool = False,
         tell: Tell,
     ) -> None:
         self.wait_for = wait_for
@@ -48,6 +50,7 @@ class Waiter:
         self.joined = joined
         self.end = end
         self.missing_until = missing_until
+        self.stream = stream
         self.tell = tell
         #: Whether the service has refused the token since this waiter's last good look.
         self.refused = False
@@ -65,6 +68,7 @@ class Followed:
         "busy",
         "due",
         "failures",
+        "hinted",
         "interval",
         "misses",
         "place",
@@ -95,6 +99,8 @@ class Followed:
         self.misses = 0
         #: How many looks at it have failed in a row.
         self.failures = 0
+        #: Whether a stream says that it is to be looked at now.
+        self.hinted = False
         #: Whether it is being looked at, so that nobody else need.
         self.busy = False
 

@@ -50,15 +50,12 @@ class Pace:
     """
 
     def __init__(self, limit: float, now: float) -> None:
-        self._limit = limit
+        #: The connection's requests per second; it may be edited while the watch runs.
+        self.limit = limit
         self._share = _USUAL_SHARE
         self._free_at = now
         self._quick = _QUICK_BURST
         self._quick_at = now
-
-    def set_limit(self, limit: float) -> None:
-        """Go by another limit from now on."""
-        self._limit = limit
 
     @property
     def free_at(self) -> float:
@@ -73,7 +70,7 @@ class Pace:
 
     def send(self, now: float) -> None:
         """Count a request that is sent now."""
-        self._free_at = max(self._free_at, now) + 1.0 / (self._limit * self._share)
+        self._free_at = max(self._free_at, now) + 1.0 / (self.limit * self._share)
         self._refill(now)
         self._quick = max(-_QUICK_DEBT, self._quick - 1.0)
 
@@ -94,7 +91,7 @@ class Pace:
 
     @property
     def _quick_rate(self) -> float:
-        return min(_QUICK_MOST, self._limit * _QUICK_SHARE)
+        return min(_QUICK_MOST, self.limit * _QUICK_SHARE)
 
     def _refill(self, now: float) -> None:
         self._quick = min(_QUICK_BURST, self._quick + max(0.0, now - self._quick_at) * self._quick_rate)

@@ -10,6 +10,7 @@ asked for singly. Runs that have not been seen in the listing yet are looked for
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -38,9 +39,14 @@ _LONGEST_WITHOUT_LISTING = 600.0
 
 @dataclass(frozen=True, slots=True)
 class ReadRun:
-    """Read one run."""
+    """
+    Read one run.
+
+    :param urgent: Whether latency counts.
+    """
 
     run: Followed
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Plan:
         self._places = Places()
         self._due = Agenda(lambda run: run.due)
         self._wishes = Agenda(lambda run: run.wish)
+        self._hints: deque[Followed] = deque()
         self._unplaced: dict[str, Followed] = {}
         self._scan: Scan | None = None
         self._scanning = False
@@ -108,10 +115,20 @@ class Plan:
             self._unplaced.pop(run.run_id, None)
             self._places.forget(run)
 
+    def hint(self, run: Followed, now: float) -> None:
+        """Have a run looked at now, since something says that it has changed."""
+        if not run.hinted:
+            run.hinted = True
+            # Should it show only a moment later, it is looked at soon again.
+            run.since = now
+            self._hints.append(run)
+
     # What is next
 
     def next(self, now: float) -> Step | float:
         """Return what is to be done now, or until when nothing is."""
+        if self._paused_until <= now and (hinted := self._next_hint()) is not None:
+            return self._take(ReadRun(hinted, urgent=True), now)
         if (moment := max(self.pace.free_at, self._paused_until)) > now:
             return moment
         while (run := self._due.first()) is not None and run.due <= now:
@@ -130,6 +147,18 @@ class Plan:
                 if (step := self._step_for(run, now, due=False)) is not None:
                     return self._take(step, now)
         return min(self._due.next_moment(), max(self._wishes.next_moment(), self.pace.quick_at(now)))
+
+    def _next_hint(self) -> Followed | None:
+        for _ in range(len(self._hints)):
+            run = self._hints.popleft()
+            if run.busy:
+                # That look may have been asked for before it changed.
+                self._hints.append(run)
+                continue
+            run.hinted = False
+            if run.waiters:
+                return run
+        return None
 
     def _scan_comes_first(self, due: float) -> bool:
         return self._scan is not None and not self._scanning and self._scan.due <= due

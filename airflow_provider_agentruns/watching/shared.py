@@ -36,6 +36,7 @@ async def wait_for_run(
     interval: float,
     end: float | None = None,
     missing_until: float | None = None,
+    stream: bool = False,
     tell: Tell = log.log,
 ) -> Verdict:
     """
@@ -47,6 +48,7 @@ async def wait_for_run(
     :param interval: The longest time that a change goes unnoticed where the rate limit allows it, in seconds.
     :param end: When to give up, in seconds since 1970; None for never.
     :param missing_until: Until when a run that the service does not know counts as not there yet, likewise.
+    :param stream: Whether to follow the run's events, too, since latency counts.
     :param tell: Logs what is to be said of this wait, with the context variables of who waits.
     :return: ``{"status"}``, or ``{"error", "message"}`` with the name of a class of
         :mod:`airflow_provider_agentruns.exceptions`.
@@ -62,6 +64,7 @@ async def wait_for_run(
         end=None if end is None else end + to_monotonic,
         missing_until=None if missing_until is None else missing_until + to_monotonic,
         # Messages about this run belong to the log of the task that waits for it.
+        stream=stream,
         tell=partial(contextvars.copy_context().run, tell),
     )
     async with _watch(agentruns_conn_id) as watch:

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import (
@@ -21,15 +20,11 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsError,
     AgentRunTimeoutError,
 )
-from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.models import ListedRun, RunStatus
 from airflow_provider_agentruns.watching.followed import Followed, Verdict, Waiter
+from airflow_provider_agentruns.watching.line import Line
 from airflow_provider_agentruns.watching.plan import Plan, ReadPage, ReadRun, Step
-
-if TYPE_CHECKING:
-    from airflow_provider_agentruns.client.requests import Request
-
-T = TypeVar("T")
+from airflow_provider_agentruns.watching.streams import Streams
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +39,6 @@ _LOOKS_WITHOUT_CONNECTION = 10
 
 _LONGEST_PAUSE = 60.0
 
-#: How many seconds more than the connection's timeout a request may take in all.
-_GRACE = 5.0
-
 #: So many refusals of the token in a row, each by another run, and no good answer: it is refused for all.
 _REFUSED_FOR_ALL = 3
 
@@ -59,14 +51,11 @@ class Watch:
     """
 
     def __init__(self, agentruns_conn_id: str) -> None:
-        self._conn_id = agentruns_conn_id
-        self._hook = AgentRunHook(agentruns_conn_id)
-        # Of what the connection said before, while requests may still be under way over it.
-        self._retired: list[AgentRunHook] = []
+        self._line = Line(agentruns_conn_id)
+        self._streams = Streams(self._line, self._hinted)
         self._plan = Plan(20.0, time.monotonic())
         self._changed = asyncio.Event()
         self._steps: set[asyncio.Task[None]] = set()
-        self._opened_at = -math.inf
         self._refusals = 0
         self._told_overdue = False
         # With no context of its own: what it logs belongs to none of the tasks that wait.
@@ -76,12 +65,16 @@ class Watch:
     def join(self, run_id: str, waiter: Waiter) -> Followed:
         """Wait for a run."""
         run = self._plan.join(run_id, waiter)
+        if waiter.stream:
+            self._streams.follow(run)
         self._changed.set()
         return run
 
     def leave(self, run: Followed, waiter: Waiter) -> None:
         """Wait for it no longer."""
         self._plan.leave(run, waiter)
+        if waiter.stream and not run.waiters:
+            self._streams.leave(run)
 
     @property
     def idle(self) -> bool:
@@ -95,20 +88,21 @@ class Watch:
             task.cancel()
         try:
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._streams.close()
         finally:
-            for hook in (*self._retired, self._hook):
-                await hook.aclose()
+            await self._line.close()
 
     # Doing what the plan says
 
     async def _run(self) -> None:
         await self._open()
         while True:
+            self._plan.pace.limit = await self._rate_limit()
             now = time.monotonic()
             step = self._plan.next(now) if len(self._steps) < _MOST_AT_ONCE else math.inf
             if isinstance(step, float):
-                while self._retired and not self._steps:
-                    await self._retired.pop().aclose()
+                if not self._steps:
+                    await self._line.close_retired()
                 await self._rest(step - now)
                 continue
             if self._plan.overdue and not self._told_overdue:
@@ -139,7 +133,7 @@ class Watch:
     async def _read_page(self, step: ReadPage) -> None:
         asked = time.monotonic()
         try:
-            page = await self._ask(requests.list_run_states(page=step.number, page_size=step.size))
+            page = await self._line.ask(requests.list_run_states(page=step.number, page_size=step.size))
         except AgentRunsError as e:
             self._page_failed(step, e, asked)
             await self._tell_all(e)
@@ -153,7 +147,7 @@ class Watch:
     async def _read_run(self, step: ReadRun) -> None:
         run, asked = step.run, time.monotonic()
         try:
-            status = await self._ask(requests.get_run_status(run.run_id))
+            status = await self._line.ask(requests.get_run_status(run.run_id), urgent=step.urgent)
         except AgentRunsError as e:
             self._run_failed(run, e, asked)
             return
@@ -161,16 +155,9 @@ class Watch:
         self._plan.run_came()
         self._saw(run, status, asked, time.monotonic(), whole=True)
 
-    async def _ask(self, request: Request[T]) -> T:
-        transport = await self._hook.aget_conn()
-        try:
-            # Once: when to look again is the plan's to decide, and others may wait for their turn.
-            async with asyncio.timeout(transport.settings.timeout + _GRACE):
-                return await transport.send_once(request)
-        except TimeoutError:
-            raise AgentRunsConnectionError(
-                f"{request.method} {request.path}: no answer within {transport.settings.timeout:g} s", resend=True
-            ) from None
+    def _hinted(self, run: Followed) -> None:
+        self._plan.hint(run, time.monotonic())
+        self._changed.set()
 
     # What came of it
 
@@ -185,7 +172,7 @@ class Watch:
             waiter.refused = False
             if status.finished or status in waiter.wait_for:
                 if not whole:
-                    self._plan.look_again(run, now, at_once=True)
+                    self._plan.hint(run, now)
                     return
                 self._tell(run, waiter, {"status": str(status)})
             elif waiter.end is not None and waiter.end <= asked:
@@ -200,9 +187,8 @@ class Watch:
     def _page_failed(self, step: ReadPage, error: AgentRunsError, asked: float) -> None:
         now = time.monotonic()
         refused = isinstance(error, AgentRunsAPIError) and error.status_code != 429
-        if refused and isinstance(error, AgentRunsAuthError) and self._opened_at < asked:
-            # The token may have been changed: once more with what the connection says now.
-            self._reopen(asked)
+        if isinstance(error, AgentRunsAuthError) and self._line.reopen(asked):
+            # Once more, with what the connection says now.
             refused = False
         elif not refused:
             self._plan.trouble(_interval(step.expected), now)
@@ -239,7 +225,7 @@ class Watch:
             self._refusals += 1
             if error.status_code == 401 and self._refusals >= _REFUSED_FOR_ALL:
                 self._fail_all(error)
-        self._reopen(asked)
+        self._line.reopen(asked)
         self._plan.look_again(run, time.monotonic(), at_once=True)
 
     def _end_those_in_time(self, run: Followed, asked: float, error: AgentRunsError) -> None:
@@ -249,7 +235,7 @@ class Watch:
 
     def _fail_all(self, error: BaseException) -> None:
         if not isinstance(error, AgentRunsError):
-            log.error("The watch over agent runs of connection %r failed", self._conn_id, exc_info=error)
+            log.error("The watch over agent runs of connection %r failed", self._line.conn_id, exc_info=error)
         for run in list(self._plan.runs.values()):
             for waiter in list(run.waiters):
                 self._tell(run, waiter, _failed(error))
@@ -266,12 +252,20 @@ class Watch:
 
     # The connection
 
+    async def _rate_limit(self) -> float:
+        try:
+            return (await self._line.settings()).rate_limit
+        except AgentRunsError as e:
+            # It was given up because the token was refused, and cannot be read anew for the moment.
+            await self._tell_all(e)
+            return self._plan.pace.limit
+
     async def _open(self) -> None:
         """Read the connection; Airflow may not be able to give it for a moment."""
         failures = 0
         while True:
             try:
-                transport = await self._hook.aget_conn()
+                await self._line.settings()
             except AgentRunsError as e:
                 failures += 1
                 if not e.retryable or failures > _LOOKS_WITHOUT_CONNECTION:
@@ -281,16 +275,7 @@ class Watch:
                 interval = _interval(self._plan.runs.values())
                 await asyncio.sleep(min(interval * 2 ** min(failures, 10), max(_LONGEST_PAUSE, interval)))
             else:
-                self._opened_at = time.monotonic()
-                self._plan.pace.set_limit(transport.settings.rate_limit)
                 return
-
-    def _reopen(self, asked: float) -> None:
-        """Read the connection anew, unless that was done since a request was sent."""
-        if self._opened_at < asked:
-            self._opened_at = time.monotonic()
-            self._retired.append(self._hook)
-            self._hook = AgentRunHook(self._conn_id)
 
     def _tell_overdue(self) -> None:
         self._told_overdue = True
@@ -299,7 +284,7 @@ class Watch:
             "its rate_limit allows, or the service too long: some changes are noticed later. Raise rate_limit where "
             "the account's limit allows it, or poll_interval",
             len(self._plan.runs),
-            self._conn_id,
+            self._line.conn_id,
             _interval(self._plan.runs.values()),
         )
 

@@ -144,7 +144,7 @@ class TestSerialized:
 
     def test_it_has_what_it_was_given(self) -> None:
         end = datetime(2030, 1, 1, tzinfo=UTC)
-        _, kwargs = AgentRunTrigger("r-1", "mine", ["error"], 7.5, end, 3.0).serialize()
+        _, kwargs = AgentRunTrigger("r-1", "mine", ["error"], 7.5, end, 3.0, "stream").serialize()
         assert kwargs == {
             "run_id": "r-1",
             "agentruns_conn_id": "mine",
@@ -152,4 +152,5 @@ class TestSerialized:
             "poll_interval": 7.5,
             "end_time": end.timestamp(),
             "missing_until": 3.0,
+            "watch": "stream",
         }

@@ -64,7 +64,7 @@ def get_provider_info() -> dict[str, Any]:
                     "rate_limit": _field(
                         "Requests per second",
                         "number",
-                        "The most that the Airflow processes of one machine send. The account's limit is shared by all.",
+                        "The most that all processes on one machine send. Machines share the account's limit.",
                         default=20,
                         exclusiveMinimum=0,
                     ),

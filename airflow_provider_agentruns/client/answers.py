@@ -171,22 +171,22 @@ def run_page(answer: Answer) -> RunPage:
 
 
 def listed_page(answer: Answer) -> ListedPage:
-    """Read one page of runs for a watch; an entry that cannot be read is left out, and its run looked at singly."""
+    """Read one page of runs for a watch; in place of an entry that cannot be read, there is one of no run."""
     try:
         page = ListedPage.model_validate_json(answer.body)
     except ValidationError:
         document = answer.json()
         page = ListedPage.model_validate({**document, "data": []} if isinstance(document, dict) else document)
-        page.data = [listed for entry in document.get("data") or () if (listed := _listed_run(entry))]
+        page.data = [_listed_run(entry) for entry in document.get("data") or ()]
     page.size = len(answer.body)
     return page
 
 
-def _listed_run(entry: Any) -> ListedRun | None:
+def _listed_run(entry: Any) -> ListedRun:
     try:
         return _LISTED_RUN.validate_python(entry)
     except ValidationError:
-        return None
+        return ListedRun(id="", status="")
 
 
 _LISTED_RUN = TypeAdapter(ListedRun)

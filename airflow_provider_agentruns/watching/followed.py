@@ -64,6 +64,7 @@ class Followed:
     """
 
     __slots__ = (
+        "alone",
         "asked",
         "busy",
         "due",
@@ -95,6 +96,8 @@ class Followed:
         self.place: int | None = None
         #: Whether the listing does not show it in reasonable time.
         self.unlisted = False
+        #: Whether it has to be asked for itself, since the listing does not show enough of it.
+        self.alone = False
         #: How often in a row it was not where it was expected.
         self.misses = 0
         #: How many looks at it have failed in a row.

@@ -25,6 +25,9 @@ _QUICK_BURST = 3.0
 #: What all waiters need comes in waves. Between two of them it is not forgotten that they have used up that part.
 _QUICK_DEBT = 20.0
 
+#: The part of the limit, in seconds of it at once and per second, within which hints are followed at once.
+_HINT_SHARE = 0.5
+
 #: The shortest time between two looks at a run, in seconds, unless its waiters want it shorter.
 _QUICKEST = 0.5
 
@@ -54,6 +57,8 @@ class Pace:
         self.limit = limit
         self._share = _USUAL_SHARE
         self._free_at = now
+        self._hints = limit * _HINT_SHARE
+        self._hints_at = now
         self._quick = _QUICK_BURST
         self._quick_at = now
 
@@ -65,8 +70,20 @@ class Pace:
     def quick_at(self, now: float) -> float:
         """When a request may be sent for a look that could wait."""
         self._refill(now)
-        missing = max(0.0, 1.0 - self._quick)
+        missing = max(0.0, 1.0 - 1e-9 - self._quick)
         return max(self._free_at, now + missing / self._quick_rate)
+
+    def hint_at(self, now: float) -> float:
+        """When a request may be sent to follow a hint: it does not wait for the turn of others, nor hold them up."""
+        most = max(1.0, self.limit * _HINT_SHARE)
+        self._hints = min(most, self._hints + max(0.0, now - self._hints_at) * self.limit * _HINT_SHARE)
+        self._hints_at = max(now, self._hints_at)
+        # A trifle less than one whole, lest rounding keep it from ever being reached.
+        return now + max(0.0, 1.0 - 1e-9 - self._hints) / (self.limit * _HINT_SHARE)
+
+    def hint(self, now: float) -> None:
+        """Count a request that follows a hint."""
+        self._hints -= 1.0
 
     def send(self, now: float) -> None:
         """Count a request that is sent now."""

@@ -23,6 +23,8 @@ _LARGEST_PAGE = 2_000_000
 
 _SMALLEST_SIZE = 10
 
+_ODD_PAGES = 3
+
 
 class Places:
     """Learns the size of a page, and finds the page on which a run is to be expected."""
@@ -32,6 +34,7 @@ class Places:
         self.asking = _SIZES_TO_TRY[0]
         #: How many runs a page holds; None until a page has shown that it holds no more.
         self.size: int | None = None
+        self._odd = 0
         self._shift = 0
         # Sorted by place; the number keeps two runs of the same place apart.
         self._placed: list[tuple[int, int, Followed]] = []
@@ -94,8 +97,14 @@ class Places:
         if size_in_bytes > _LARGEST_PAGE and got > _SMALLEST_SIZE:
             self.size = self.asking = max(_SMALLEST_SIZE, got * _LARGEST_PAGE // (2 * size_in_bytes))
             return
+        if self.size is not None:
+            # One page may be short for any reason; it takes several to say that the service grants fewer now.
+            self._odd = 0 if got == self.size else self._odd + 1
+            if self._odd >= _ODD_PAGES:
+                self.size = self.asking = got
+            return
         smaller = next((size for size in _SIZES_TO_TRY if got < size < asked_for), None)
-        if self.size is None and smaller is not None:
+        if smaller is not None:
             # Perhaps it gave its default to who wanted too much.
             self.asking = smaller
         else:

@@ -34,6 +34,7 @@ _MOST_MISSES = 3
 _UNLISTED_FOR = 600.0
 
 _LONGEST_PAUSE = 60.0
+_FIRST_WITHOUT_LISTING = 15.0
 _LONGEST_WITHOUT_LISTING = 600.0
 
 
@@ -88,8 +89,9 @@ class Plan:
         self._unlisted_since = now
         self._paused_until = now
         self._troubles = 0
+        self._trouble_at = now
         self._no_listing_until = now
-        self._listing_failures = 0
+        self._page_failures = 0
         #: Whether some looks come later than wanted, although all is done that the limit allows.
         self.overdue = False
 
@@ -127,10 +129,15 @@ class Plan:
 
     def next(self, now: float) -> Step | float:
         """Return what is to be done now, or until when nothing is."""
-        if self._paused_until <= now and (hinted := self._next_hint()) is not None:
-            return self._take(ReadRun(hinted, urgent=True), now)
+        hint_at = max(self._paused_until, self.pace.hint_at(now)) if self._hints else math.inf
+        if hint_at <= now and (hinted := self._next_hint()) is not None:
+            self.pace.hint(now)
+            hinted.busy = True
+            return ReadRun(hinted, urgent=True)
+        # One that is being looked at will be called for when that is over.
+        hint_at = hint_at if hint_at > now else math.inf
         if (moment := max(self.pace.free_at, self._paused_until)) > now:
-            return moment
+            return min(moment, hint_at)
         while (run := self._due.first()) is not None and run.due <= now:
             if self._scan_comes_first(run.due):
                 break
@@ -146,7 +153,7 @@ class Plan:
                 self._wishes.pop()
                 if (step := self._step_for(run, now, due=False)) is not None:
                     return self._take(step, now)
-        return min(self._due.next_moment(), max(self._wishes.next_moment(), self.pace.quick_at(now)))
+        return min(hint_at, self._due.next_moment(), max(self._wishes.next_moment(), self.pace.quick_at(now)))
 
     def _next_hint(self) -> Followed | None:
         for _ in range(len(self._hints)):
@@ -164,7 +171,7 @@ class Plan:
         return self._scan is not None and not self._scanning and self._scan.due <= due
 
     def _step_for(self, run: Followed, now: float, *, due: bool) -> Step | None:
-        if len(self.runs) <= _FEW or run.unlisted or now < self._no_listing_until:
+        if len(self.runs) <= _FEW or run.alone or run.unlisted or now < self._no_listing_until:
             return ReadRun(run)
         page = self._places.page_of(run)
         if page is not None:
@@ -204,7 +211,7 @@ class Plan:
         :return: What it shows of the runs that are followed.
         """
         self._answered()
-        self._listing_failures = 0
+        self._page_failures = 0
         size = self._places.size or 0
         self._places.learn_size(step.size, len(page.data), page.has_more, page.size)
         first = (step.number - 1) * size
@@ -257,30 +264,45 @@ class Plan:
         wish = math.inf if at_once or after is not None else run.asked + quick_interval(now - run.since, run.interval)
         self._schedule(run, due=due, wish=wish)
 
-    def run_came(self) -> None:
+    def look_alone(self, run: Followed, now: float) -> None:
+        """Have a run itself looked at, since what the listing shows of it is not enough."""
+        run.alone = True
+        self.look_again(run, now, at_once=True)
+
+    def run_came(self, run: Followed) -> None:
         """Take note that the service has answered for a run."""
+        run.alone = False
         self._answered()
 
     # What has not come
 
-    def trouble(self, interval: float, now: float) -> None:
-        """Take note that the service could not be asked: after three times in a row, all wait, ever longer."""
+    def trouble(self, interval: float, asked: float, now: float) -> None:
+        """
+        Take note that the service could not be asked: after three times in a row, all wait, ever longer.
+
+        :param asked: When it was asked. Requests that were under way together fail together, which counts once.
+        """
+        if asked < self._trouble_at:
+            return
+        self._trouble_at = now
         self._troubles += 1
         if self._troubles >= _FEW:
             pause = min(interval * 2 ** min(self._troubles - _FEW, 10), max(_LONGEST_PAUSE, interval))
             self._paused_until = max(self._paused_until, now + pause)
 
-    def page_failed(self, step: ReadPage, now: float, *, listing_refused: bool, too_large: bool) -> None:
+    def page_failed(self, step: ReadPage, now: float, *, refused: bool, too_large: bool) -> None:
         """
         Take note that a page did not come, and plan what it was read for.
 
-        :param listing_refused: Whether the listing itself is not to be had, so that runs are asked for singly.
-        :param too_large: Whether that may be for the number of runs that were asked for.
+        :param refused: Whether the listing itself is not to be had. Two failures in a row come to the same: then
+            runs are asked for singly for a while.
+        :param too_large: Whether it may be for the number of runs that were asked for.
         """
-        if listing_refused and not (too_large and self._places.refused_size()):
-            self._listing_failures += 1
-            pause = min(30.0 * 2 ** min(self._listing_failures - 1, 10), _LONGEST_WITHOUT_LISTING)
-            self._no_listing_until = now + pause
+        self._page_failures += 1
+        fewer = too_large and (refused or self._page_failures > 1) and self._places.refused_size()
+        if (refused and not fewer) or self._page_failures > 1:
+            pause = _FIRST_WITHOUT_LISTING * 2 ** min(self._page_failures - 1, 10)
+            self._no_listing_until = now + (0.0 if fewer and refused else min(pause, _LONGEST_WITHOUT_LISTING))
         for run in step.expected:
             self.look_again(run, now, at_once=True)
         if step.scan is not None and step.scan is self._scan:
@@ -318,7 +340,7 @@ class Plan:
     def _go_on_scanning(self, step: ReadPage, scan: Scan, page: ListedPage, found: int, now: float) -> None:
         self._scanning = False
         size = self._places.size
-        if size is None and page.has_more and step.number == 1:
+        if size is None and page.has_more and step.number == 1 and self._places.asking != step.size:
             # The same page once more, with as many as the service grants.
             return
         scan.has_read(

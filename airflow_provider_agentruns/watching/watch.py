@@ -57,6 +57,7 @@ class Watch:
         self._changed = asyncio.Event()
         self._steps: set[asyncio.Task[None]] = set()
         self._refusals = 0
+        self._page_refused = False
         self._told_overdue = False
         # With no context of its own: what it logs belongs to none of the tasks that wait.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
@@ -140,6 +141,7 @@ class Watch:
             return
         now = time.monotonic()
         self._refusals = 0
+        self._page_refused = False
         for run, listed in self._plan.page_came(step, page, asked, now):
             status = RunStatus(listed["status"])
             self._saw(run, status, asked, now, whole=_is_whole(status, listed))
@@ -152,7 +154,7 @@ class Watch:
             self._run_failed(run, e, asked)
             return
         self._refusals = 0
-        self._plan.run_came()
+        self._plan.run_came(run)
         self._saw(run, status, asked, time.monotonic(), whole=True)
 
     def _hinted(self, run: Followed) -> None:
@@ -172,7 +174,7 @@ class Watch:
             waiter.refused = False
             if status.finished or status in waiter.wait_for:
                 if not whole:
-                    self._plan.hint(run, now)
+                    self._plan.look_alone(run, now)
                     return
                 self._tell(run, waiter, {"status": str(status)})
             elif waiter.end is not None and waiter.end <= asked:
@@ -186,15 +188,19 @@ class Watch:
 
     def _page_failed(self, step: ReadPage, error: AgentRunsError, asked: float) -> None:
         now = time.monotonic()
-        refused = isinstance(error, AgentRunsAPIError) and error.status_code != 429
-        if isinstance(error, AgentRunsAuthError) and self._line.reopen(asked):
+        status = error.status_code if isinstance(error, AgentRunsAPIError) else None
+        refused = status not in (None, 429)
+        if isinstance(error, AgentRunsAuthError) and not self._page_refused:
             # Once more, with what the connection says now.
+            self._page_refused = True
+            self._line.reopen(asked)
             refused = False
         elif not refused:
-            self._plan.trouble(_interval(step.expected), now)
-        too_large = isinstance(error, AgentRunsAPIError) and error.status_code in (400, 413, 422)
+            self._plan.trouble(_interval(step.expected), asked, now)
+        # An answer that breaks off or takes too long may be too much, too.
+        too_large = status in (None, 400, 413, 422)
         log.warning("Cannot read page %d of the agent runs, and go on trying: %s", step.number, error)
-        self._plan.page_failed(step, now, listing_refused=refused, too_large=too_large)
+        self._plan.page_failed(step, now, refused=refused, too_large=too_large)
         for run in step.expected:
             self._end_those_in_time(run, asked, error)
 
@@ -204,7 +210,7 @@ class Watch:
             self._run_refused(run, error, asked)
             return
         if isinstance(error, AgentRunsConnectionError) or error.retryable:
-            self._plan.trouble(run.interval, now)
+            self._plan.trouble(run.interval, asked, now)
         for waiter in list(run.waiters):
             may_appear = isinstance(error, AgentRunNotFoundError) and now < (waiter.missing_until or 0.0)
             if not (error.retryable or may_appear):

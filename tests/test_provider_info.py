@@ -112,6 +112,7 @@ def test_what_the_form_shows_as_default_is_the_default() -> None:
         "timeout": 30,
         "rate_limit": 20,
         "max_retries": 5,
+        "max_streams": 250,
         "allow_http": False,
     }
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
@@ -44,46 +43,59 @@ class Streams:
     def __init__(self, line: Line, hint: Callable[[Followed], None]) -> None:
         self._line = line
         self._hint = hint
-        self._queue: deque[Followed] = deque()
+        # In the order in which they came.
+        self._queue: dict[str, Followed] = {}
         self._streams: dict[str, asyncio.Task[None]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._opener: asyncio.Task[None] | None = None
 
     def follow(self, run: Followed) -> None:
         """Follow a run's events from now on, as soon as a stream is free."""
-        if run.run_id in self._streams or run in self._queue:
-            return
-        self._queue.append(run)
-        self._changed.set()
+        if run.run_id not in self._streams:
+            self._queue[run.run_id] = run
+            self._changed.set()
         if self._opener is None:
             self._opener = asyncio.create_task(self._open())
 
     def leave(self, run: Followed) -> None:
         """Follow it no longer."""
-        if (stream := self._streams.get(run.run_id)) is not None:
+        self._queue.pop(run.run_id, None)
+        if (stream := self._streams.pop(run.run_id, None)) is not None:
+            self._leaving.add(stream)
+            stream.add_done_callback(self._leaving.discard)
             stream.cancel()
+            self._changed.set()
 
     async def close(self) -> None:
         """End all streams."""
-        tasks = [task for task in (self._opener, *self._streams.values()) if task]
+        tasks = [*self._leaving, *self._streams.values()]
+        if self._opener:
+            tasks.append(self._opener)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _open(self) -> None:
-        settings = await self._line.settings()
         while True:
-            while not self._queue or len(self._streams) >= settings.max_streams:
+            try:
+                settings = await self._line.settings()
+            except AgentRunsError:
+                # The watch says so, and whether there is anything to wait for.
+                await asyncio.sleep(_FIRST_PAUSE)
+                continue
+            if not self._queue or len(self._streams) + len(self._leaving) >= settings.max_streams:
                 self._changed.clear()
                 await self._changed.wait()
-            run = self._queue.popleft()
-            if run.waiters and run.run_id not in self._streams:
-                task = self._streams[run.run_id] = asyncio.create_task(self._follow(run))
-                task.add_done_callback(partial(self._ended, run))
-                await asyncio.sleep(1.0 / (settings.rate_limit * _OPENING_SHARE))
+                continue
+            run = self._queue.pop(next(iter(self._queue)))
+            task = self._streams[run.run_id] = asyncio.create_task(self._follow(run))
+            task.add_done_callback(partial(self._ended, run))
+            await asyncio.sleep(1.0 / (settings.rate_limit * _OPENING_SHARE))
 
     def _ended(self, run: Followed, task: asyncio.Task[None]) -> None:
-        self._streams.pop(run.run_id, None)
+        if self._streams.get(run.run_id) is task:
+            del self._streams[run.run_id]
         self._changed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("Following agent run %s by its stream failed, and it is polled", run.run_id, exc_info=error)
@@ -100,14 +112,20 @@ class Streams:
                     log.info("Agent run %s cannot be followed by its stream, and is polled: %s", run.run_id, e)
                     return
                 log.debug("The stream of agent run %s was cut: %s", run.run_id, e)
-            # Whether it was cut or has ended: the run may have changed. One that is opened anew starts over.
-            self._hint(run)
+            # One that ends again and again, as some may at an interrupt, is opened ever more seldom.
             failures = 1 if time.monotonic() - opened > _LONGEST_PAUSE else failures + 1
             await asyncio.sleep(min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE))
 
     async def _listen(self, run: Followed) -> None:
         transport = await self._line.hook.aget_conn()
-        async with aclosing(transport.stream(requests.stream_run_hints(run.run_id))) as events:
-            async for event in events:
-                if event.worth_a_look:
-                    self._hint(run)
+        heard = False
+        try:
+            async with aclosing(transport.stream(requests.stream_run_hints(run.run_id))) as events:
+                async for event in events:
+                    heard = True
+                    if event.worth_a_look:
+                        self._hint(run)
+        finally:
+            # Whether it has ended or was cut: the run may have changed.
+            if heard and run.waiters:
+                self._hint(run)

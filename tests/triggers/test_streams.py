@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waits with ``watch="stream"``: told at once by the run's events, and never dependent on them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
+from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
+from tests.hooks.connections import connection_json, open_sockets
+from tests.support.dag_runs import DagRunner
+from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, events, html
+from tests.triggers.waiting import BUSINESS, ENV, event_of, until
+
+#: A wait that polls would not see anything within a test.
+SELDOM = 3600.0
+
+
+def streaming(run_id: str, poll_interval: float = SELDOM, **arguments: Any) -> AgentRunTrigger:
+    """Return a trigger that follows the run's events."""
+    return AgentRunTrigger(run_id, poll_interval=poll_interval, watch="stream", **arguments)
+
+
+def steps_then_question(case: Case) -> ScriptBody:
+    """Works in several steps, asks, and works again."""
+    for number in range(5):
+        yield Work(1, f"step_{number}", "Works")
+    yield Ask([{"agent": "asks", "label": "Shall it?"}])
+    yield Work(4, "after", "Works")
+    return [{"title": "Done", "type": "report"}]
+
+
+@pytest.mark.agent_runs(agents={"asking": steps_then_question}, speed=10)
+async def test_a_change_is_noticed_though_the_next_poll_is_far_away(agent_runs_emulator: Emulator) -> None:
+    service = agent_runs_emulator.service
+    run = service.create_run("asking", business_id=BUSINESS)
+    path = f"/v1/runs/{run.id}"
+    assert await event_of(streaming(run.id)) == {"run_id": run.id, "status": "interrupted"}
+    # The first look, and one at the hint: what is said while the run works is no hint.
+    assert agent_runs_emulator.count("GET", path) <= 6
+    service.answer(run.id, run.interrupts[0]["id"], "approve")
+    assert await event_of(streaming(run.id)) == {"run_id": run.id, "status": "completed"}
+    assert agent_runs_emulator.count("GET", f"{path}/stream") == 2
+    assert open_sockets(agent_runs_emulator.port) == 0
+
+
+@pytest.mark.agent_runs(agents={"asking": steps_then_question}, speed=10, extra={"rate_limit": 1000, "max_streams": 2})
+async def test_there_are_no_more_streams_than_the_connection_allows(agent_runs_emulator: Emulator) -> None:
+    service = agent_runs_emulator.service
+    ids = [service.create_run("asking", business_id=BUSINESS).id for _ in range(5)]
+    waits = [asyncio.create_task(event_of(streaming(run_id, 0.5, wait_for=["completed"]))) for run_id in ids]
+    await until(lambda: agent_runs_emulator.count("GET", ".*/stream") == 2)
+    for run_id in ids:
+        await until(lambda run_id=run_id: service.runs[run_id].status == "interrupted")  # type: ignore[misc]
+        service.answer(run_id, service.runs[run_id].interrupts[0]["id"], "approve")
+    # Those without a stream are polled; as streams become free, they get one.
+    assert {event["status"] for event in await asyncio.gather(*waits)} == {"completed"}
+    assert agent_runs_emulator.count("GET", ".*/stream") <= 5
+
+
+class Service:
+    """A service of one run, which completes when it is told to, and whose stream is as a test wants it."""
+
+    def __init__(self, *streams: Reply) -> None:
+        self.status = "running"
+        self._streams = iter(streams)
+
+    def __call__(self, request: Received) -> Reply:
+        if request.path.endswith("/stream"):
+            return next(self._streams, errors(404, "No stream any more"))
+        return answer({"id": "r-1", "status": self.status})
+
+
+def said(kind: str, status: str | None = None) -> str:
+    """Return an event as the service writes it."""
+    snapshot = {"snapshot": {"status": status, "steps": []}} if status else {}
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, 'run_id': 'r-1', **snapshot})}"
+
+
+def lasting(*texts: str) -> Reply:
+    """Send events, and keep the stream open."""
+
+    def pieces() -> Iterator[bytes]:
+        for text in texts:
+            data = text.encode() + b"\n\n"
+            yield b"%x\r\n%b\r\n" % (len(data), data)
+        while True:
+            yield b"5\r\n: \r\n\r\n"
+
+    fields = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}
+    return Reply(headers=fields, pieces=pieces(), pause=0.05, close=True)
+
+
+REPLAY = (said("RUN_STARTED"), said("STATE_SNAPSHOT", "running"), said("STATE_SNAPSHOT", "interrupted"))
+
+
+async def test_a_stream_that_is_cut_is_opened_anew_and_its_replay_taken_for_what_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = Service(LOST, events(*REPLAY, cut=True), lasting(*REPLAY))
+    with ScriptedServer(service) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        waiting = asyncio.create_task(event_of(streaming("r-1", wait_for=["completed", "interrupted"])))
+        await until(lambda: len(server.seen("GET", "/v1/runs/r-1/stream")) == 3)
+        reads = len(server.seen("GET", "/v1/runs/r-1"))
+        # Each replay says that it is interrupted, which was long ago: the run itself is asked, and it is not.
+        await until(lambda: len(server.seen("GET", "/v1/runs/r-1")) > reads)
+        assert not waiting.done()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert open_sockets(server.port) == 0
+
+
+@pytest.mark.parametrize("stream", [errors(404, "None"), errors(403, "Not for you"), html(), LOST], ids=str)
+async def test_without_a_stream_it_is_polled(monkeypatch: pytest.MonkeyPatch, stream: Reply) -> None:
+    service = Service(stream)
+    with ScriptedServer(service) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        waiting = asyncio.create_task(event_of(streaming("r-1", 0.2)))
+        await until(lambda: len(server.seen("GET", "/v1/runs/r-1/stream")) == 1)
+        service.status = "completed"
+        assert await waiting == {"run_id": "r-1", "status": "completed"}
+
+
+async def test_a_stream_that_says_nothing_is_no_reason_not_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(lasting())
+    with ScriptedServer(service) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        waiting = asyncio.create_task(event_of(streaming("r-1", 0.2)))
+        await until(lambda: len(server.seen("GET", "/v1/runs/r-1/stream")) == 1)
+        service.status = "completed"
+        assert await waiting == {"run_id": "r-1", "status": "completed"}
+
+
+async def test_a_stream_that_ends_again_and_again_is_opened_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(*[events(*REPLAY) for _ in range(100)])
+    with ScriptedServer(service) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        await event_of(streaming("r-1", wait_for=["completed"], end_time=time.time() + 4))
+        opened = server.seen("GET", "/v1/runs/r-1/stream")
+    assert 2 <= len(opened) <= 3
+    assert opened[1].at - opened[0].at >= 0.9
+
+
+def test_a_sensor_follows_the_stream_in_the_triggerer(agent_runs_emulator: Emulator, run_dag: DagRunner) -> None:
+    service = agent_runs_emulator.service
+    run = service.create_run("needs_approval", business_id=BUSINESS)
+
+    def answer_once_followed() -> None:
+        while not agent_runs_emulator.count("GET", f"/v1/runs/{run.id}/stream"):
+            time.sleep(0.01)
+        service.answer(run.id, run.interrupts[0]["id"], "approve")
+
+    person = threading.Thread(target=answer_once_followed, daemon=True)
+    person.start()
+    result = run_dag(f"""
+        AgentRunSensor(
+            task_id="wait", run_id="{run.id}", wait_for="completed", deferrable=True, poke_interval={SELDOM},
+            timeout=120, watch="stream",
+        )
+    """)
+    person.join(5)
+    assert result.states == {"wait": "success"}
+
+
+@pytest.mark.parametrize("kind", [AgentRunSensor, AgentRunTrigger])
+def test_another_way_of_watching_is_refused(kind: Any) -> None:
+    more = {"task_id": "wait"} if kind is AgentRunSensor else {}
+    with pytest.raises(AgentRunsValueError, match='watch should be "poll" or "stream", not \'listen\''):
+        kind(run_id="r-1", watch="listen", **more)

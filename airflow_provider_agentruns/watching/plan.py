@@ -322,13 +322,15 @@ class Plan:
         """Look for a run again that was not on the page where it should have been."""
         run.misses += 1
         if self._places.page_of(run) == page or run.misses >= _MOST_MISSES:
+            # So many new ones may have come that all of a page have moved: they are looked for together again.
             self._places.forget(run)
-            self._mark_unlisted(run, now)
+            if self.runs.get(run.run_id) is run:
+                self._unplaced[run.run_id] = run
         self.look_again(run, now, at_once=True)
 
     def _mark_unlisted(self, run: Followed, now: float) -> None:
         run.unlisted = True
-        self._unplaced.pop(run.run_id, None)
+        del self._unplaced[run.run_id]
         if now - self._unlisted_since > _UNLISTED_FOR:
             # It has been a while: look for all of them once more.
             self._unlisted_since = now

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _HOME = Path(tempfile.mkdtemp(prefix="agentruns-tests-"))
 os.environ.update(airflow_environment(_HOME))
 
+# Each server of a test is an account of its own, for which the processes of a machine share a file.
+tempfile.tempdir = os.environ["TMPDIR"] = str(_HOME / "tmp")
+Path(tempfile.tempdir).mkdir()
+
 
 def pytest_unconfigure() -> None:
     """Remove the home."""

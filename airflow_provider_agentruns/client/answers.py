@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -170,23 +171,47 @@ def run_page(answer: Answer) -> RunPage:
     return page
 
 
+def run_state(answer: Answer) -> ListedRun:
+    """Read as much of a run as a watch needs of one in the listing, and skip all else that is there."""
+    try:
+        return _LISTED_RUN.validate_json(answer.body)
+    except ValidationError:
+        document = answer.json()
+        status = RunState.model_validate(document).status
+        return _listed_run({"id": "", **document}) or ListedRun(id="", status=str(status))
+
+
 def listed_page(answer: Answer) -> ListedPage:
-    """Read one page of runs for a watch; in place of an entry that cannot be read, there is one of no run."""
+    """Read one page of runs for a watch; an entry that cannot be read is left out, and its run looked at singly."""
     try:
         page = ListedPage.model_validate_json(answer.body)
     except ValidationError:
         document = answer.json()
-        page = ListedPage.model_validate({**document, "data": []} if isinstance(document, dict) else document)
-        page.data = [_listed_run(entry) for entry in document.get("data") or ()]
+        entries = document.get("data") or [] if isinstance(document, dict) else None
+        page = ListedPage.model_validate({**document, "data": []} if isinstance(entries, list) else document)
+        page.data = [listed for entry in entries if (listed := _listed_run(entry))]
+        page.left_out = len(entries) - len(page.data)
     page.size = len(answer.body)
+    page.served_at = date.timestamp() if (date := answer.date) else None
     return page
 
 
-def _listed_run(entry: Any) -> ListedRun:
-    try:
+def _listed_run(entry: Any) -> ListedRun | None:
+    """Read an entry of the listing, or what of it can be read."""
+    with suppress(ValidationError):
         return _LISTED_RUN.validate_python(entry)
+    if not isinstance(entry, dict):
+        return None
+    texts = {name: value for name in ("id", "status", "agent", "created_at") if isinstance(value := entry.get(name), str)}
+    asked = entry.get("interrupts")
+    output = {"output": {}} if entry.get("output") is not None else {}
+    interrupts = [part for part in asked if isinstance(part, dict)] if isinstance(asked, list) else []
+    try:
+        return _LISTED_RUN.validate_python(
+            {**texts, **output, "interrupts": [part for part in interrupts if isinstance(part.get("id"), str)]}
+        )
     except ValidationError:
-        return ListedRun(id="", status="")
+        return None
 
 
 _LISTED_RUN = TypeAdapter(ListedRun)

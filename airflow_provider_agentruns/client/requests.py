@@ -15,13 +15,23 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_agentruns.client.answers import Answer, event, items, listed_page, model, run_page, run_status
+from airflow_provider_agentruns.client.answers import (
+    Answer,
+    event,
+    items,
+    listed_page,
+    model,
+    run_page,
+    run_state,
+    run_status,
+)
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import (
     Agent,
     AgentRun,
     Feedback,
     ListedPage,
+    ListedRun,
     Rating,
     RunEvent,
     RunHint,
@@ -76,6 +86,11 @@ def get_run(run_id: str, *, include_steps: bool = False) -> Request[AgentRun]:
 def get_run_status(run_id: str) -> Request[RunStatus]:
     """Read a run's status alone: the same request, without the cost of reading a large output."""
     return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", run_status)
+
+
+def get_run_state(run_id: str) -> Request[ListedRun]:
+    """Read as much of a run as :func:`list_run_states` does of each: its status, and which interrupts it waits with."""
+    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", run_state)
 
 
 def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:

@@ -46,7 +46,7 @@ class Settings(BaseModel):
     :param base_url: Scheme, host, port and, where there is one, a path before ``/v1``.
     :param token: The API token.
     :param timeout: Seconds for one request.
-    :param rate_limit: Requests per second that this process may send for the account.
+    :param rate_limit: Requests per second that the processes of this machine may send for the account.
     :param max_retries: How often one request is sent again.
     :param max_streams: How many streams of events one event loop holds open.
     :param verify: Whether to check the service's certificate, or the path of the CA bundle to check it with.

@@ -39,7 +39,7 @@ class AgentRunHook(BaseHook):
     Talks to the agent runs service.
 
     Every method has an async twin with the prefix ``a`` for triggers and ``async`` tasks. All requests of a
-    process for one account are spaced out under the connection's ``rate_limit``, and those that may be sent
+    machine for one account are spaced out under the connection's ``rate_limit``, and those that may be sent
     again without harm are, up to ``max_retries`` times.
 
     All methods raise the errors of :mod:`airflow_provider_agentruns.exceptions`: ``AgentRunsValueError`` for

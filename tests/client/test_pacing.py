@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import itertools
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -29,6 +31,13 @@ class Clock:
     def monotonic(self) -> float:
         """Tell the time."""
         return self.now
+
+
+@pytest.fixture(autouse=True)
+def own_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have nothing to do with the pacers of other tests, in this process or any other."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(pacing, "_pacers", {})
 
 
 @pytest.fixture
@@ -82,6 +91,15 @@ def test_a_hold_keeps_all_back_and_a_shorter_one_does_not_end_it(clock: Clock) -
     pacer.hold(1.0)
     assert pacer.reserve() == pytest.approx(5.0)
     assert pacer.reserve() > 5.0
+
+
+def test_an_urgent_one_goes_between_ordinary_ones(clock: Clock) -> None:
+    pacer = Pacer(10)
+    waits = [pacer.reserve() for _ in range(5)]
+    assert [pacer.reserve(urgent=True) for _ in range(5)] == [0.0] * 5
+    # Which is given back: by the next ordinary one, and by urgent ones beyond the rate.
+    assert pacer.reserve(urgent=True) >= waits[-1] + 6 / 10
+    assert pacer.reserve() >= waits[-1] + 7 / 10
 
 
 def test_another_rate_counts_from_then_on(clock: Clock) -> None:

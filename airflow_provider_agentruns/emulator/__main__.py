@@ -10,6 +10,11 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.emulator.faults import Rule
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,10 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
+        from airflow_provider_agentruns.emulator.faults.describing import describe
         from airflow_provider_agentruns.emulator.server import Emulator
     except ModuleNotFoundError as missing:
         sys.stderr.write(f"{missing}: install airflow-provider-agentruns[emulator]\n")
         return 1
+    if options.list_faults:
+        sys.stdout.write(f"{describe()}\n")
+        return 0
     try:
         emulator = Emulator(
             seed=options.seed,
@@ -31,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             host=options.host,
             port=options.port,
             extra={},
+            faults=_plan(options.faults, options.fault),
         )
     except ValueError as error:
         parser.error(str(error))
@@ -53,6 +63,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _plan(file: Path | None, short_forms: Sequence[str]) -> list[Rule]:
+    """Read the faults that the command line asks for: those of the file come first."""
+    from airflow_provider_agentruns.emulator.faults import FaultError
+    from airflow_provider_agentruns.emulator.faults.plan import read_plan, rule_of
+
+    plan: list[Rule] = []
+    try:
+        where = f"--faults {file}"
+        if file:
+            plan += read_plan(file.read_text(encoding="utf-8"))
+        for short_form in short_forms:
+            where = f"--fault {short_form!r}"
+            plan.append(rule_of(short_form))
+    except FaultError as error:
+        raise ValueError(f"{where}: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{where}: cannot be read: {error}") from None
+    return plan
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_agentruns.emulator",
@@ -65,6 +95,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=float, default=1.0, help="seconds of an agent's work done in one second")
     parser.add_argument("--token", help="the only token that is good; without it any is")
     parser.add_argument("--rate-limit", type=int, default=20, help="requests within one second; 0 allows any number")
+    parser.add_argument("--faults", type=Path, metavar="PLAN.JSON", help="what goes wrong, as a plan in JSON")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help="one more thing that goes wrong, e.g. '503 GET /v1/runs/.* times=2'; may be given several times",
+    )
+    parser.add_argument("--list-faults", action="store_true", help="show all that can go wrong, and end")
     return parser
 
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from airflow_provider_agentruns.emulator.errors import answer_fault, answer_http_exception, answer_problem
-from airflow_provider_agentruns.emulator.guard import Guard
+from airflow_provider_agentruns.emulator.guard import Guard, Token
 from airflow_provider_agentruns.emulator.problems import Problem
 from airflow_provider_agentruns.emulator.routes import Operations
 from airflow_provider_agentruns.emulator.service import Service
@@ -26,7 +26,7 @@ def create_app(
     middleware: Sequence[Middleware] = (),
 ) -> Starlette:
     """
-    Make the web application. Its ``state.streams`` ends the open streams.
+    Make the web application. Its ``state.streams`` ends the open streams, and its ``state.token`` can be rotated.
 
     :param token: The only token that is good; None takes any.
     :param rate_limit: Requests within one second; None allows any number.
@@ -34,9 +34,10 @@ def create_app(
     :param middleware: Comes before everything else, so it sees each request first and each answer last.
     """
     streams = Streams()
+    good = Token(token)
     app = Starlette(
         routes=Operations(service, streams, feedback_enabled=feedback_enabled).routes(),
-        middleware=[*middleware, Middleware(Guard, token=token, rate_limit=rate_limit)],
+        middleware=[*middleware, Middleware(Guard, token=good, rate_limit=rate_limit)],
         exception_handlers={
             Problem: answer_problem,
             HTTPException: answer_http_exception,
@@ -45,4 +46,5 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.streams = streams
+    app.state.token = good
     return app

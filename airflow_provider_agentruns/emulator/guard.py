@@ -16,15 +16,43 @@ from airflow_provider_agentruns.emulator.errors import error_response
 _WINDOW = 1.0
 
 
+class Token:
+    """
+    The token that is good. It may be rotated while the service is up.
+
+    :param value: The only one that is good; None takes any.
+    """
+
+    def __init__(self, value: str | None) -> None:
+        self.value = value
+        #: When it came to be good, by ``time.monotonic()``.
+        self.since = time.monotonic()
+
+    def rotate(self, value: str) -> None:
+        """
+        Take another one instead, and no other.
+
+        :raises ValueError: If there is nothing in it.
+        """
+        if not value.strip():
+            raise ValueError("a token has to have something in it")
+        self.value = value
+        self.since = time.monotonic()
+
+    def is_good(self, token: str) -> bool:
+        """Whether a token is the one that is good."""
+        return bool(token) if self.value is None else secrets.compare_digest(token.encode(), self.value.encode())
+
+
 class Guard:
     """
     Middleware that answers 401 and 429.
 
-    :param token: The only token that is good; None takes any.
+    :param token: The token that is good.
     :param rate_limit: How many requests may come within one second, all tokens together; None allows any number.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None, rate_limit: int | None) -> None:
+    def __init__(self, app: ASGIApp, *, token: Token, rate_limit: int | None) -> None:
         self._app = app
         self._token = token
         self._rate_limit = rate_limit
@@ -37,15 +65,12 @@ class Guard:
 
     def _refusal(self, headers: Headers) -> Response | None:
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not self._is_good(token.strip()):
+        if scheme.lower() != "bearer" or not self._token.is_good(token.strip()):
             return error_response(401, "A valid token is needed: Authorization: Bearer ...")
         if self._too_many():
             message = f"More than {self._rate_limit} requests within a second"
             return error_response(429, message, headers={"Retry-After": "1"})
         return None
-
-    def _is_good(self, token: str) -> bool:
-        return bool(token) if self._token is None else secrets.compare_digest(token.encode(), self._token.encode())
 
     def _too_many(self) -> bool:
         if self._rate_limit is None:

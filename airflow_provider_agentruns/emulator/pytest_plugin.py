@@ -24,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
         "markers",
-        f"{_MARKER}(speed=20.0, seed=0, rate_limit=None, token=None, agents=None): "
+        f"{_MARKER}(speed=20.0, seed=0, rate_limit=None, token=None, agents=None, faults=()): "
         "how the fixture agent_runs_emulator behaves in this test; takes what Emulator takes",
     )
 
@@ -35,7 +35,8 @@ def agent_runs_emulator(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     Serve agent runs while the test lasts, as the connection ``agentruns_default``.
 
     The agents work 20 times as fast as they do outside a test. ``@pytest.mark.agent_runs(speed=..., seed=...,
-    rate_limit=..., token=..., agents={"mine": script})`` changes that and more, for a test, a class or a module.
+    rate_limit=..., token=..., agents={"mine": script}, faults=["503 GET /v1/runs/.* times=2"])`` changes that and more,
+    for a test, a class or a module.
     """
     try:
         from airflow_provider_agentruns.emulator.server import Emulator

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_RECORD = "agent_runs.record"
+
 
 @dataclass(slots=True)
 class RecordedRequest:
@@ -17,6 +19,7 @@ class RecordedRequest:
     :param query: The part after the question mark, as it came.
     :param at: When it came, by ``time.monotonic()``.
     :param status: The status of the answer; None while there is none.
+    :param fault: The name of the fault that met it; None where none did.
     """
 
     method: str
@@ -24,6 +27,7 @@ class RecordedRequest:
     query: str
     at: float
     status: int | None = None
+    fault: str | None = None
 
 
 class Recorder:
@@ -45,5 +49,11 @@ class Recorder:
                 record.status = message["status"]
             await send(message)
 
-        await self._app(scope, receive, noting)
+        await self._app({**scope, _RECORD: record}, receive, noting)
         return None
+
+
+def record_of(scope: Scope) -> RecordedRequest:
+    """Find the record of a request."""
+    record: RecordedRequest = scope[_RECORD]
+    return record

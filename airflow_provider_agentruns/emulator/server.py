@@ -3,25 +3,25 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
-import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
-import uvicorn
 from starlette.middleware import Middleware
 
 from airflow_provider_agentruns.emulator.agents import BUILTIN
 from airflow_provider_agentruns.emulator.app import create_app
+from airflow_provider_agentruns.emulator.faults import Faults
+from airflow_provider_agentruns.emulator.faults.layer import FaultLayer
+from airflow_provider_agentruns.emulator.guard import Token
 from airflow_provider_agentruns.emulator.recording import RecordedRequest, Recorder
 from airflow_provider_agentruns.emulator.scripts import Script
 from airflow_provider_agentruns.emulator.service import Service
-from airflow_provider_agentruns.emulator.streaming import Streams
+from airflow_provider_agentruns.emulator.serving import Server, listen
 
 #: The token that the connection holds where any is good. It opens nothing.
 ANY_TOKEN = "mk_test_offline"  # noqa: S105
@@ -47,9 +47,10 @@ class Emulator:
     :param port: 0 takes a free one.
     :param extra: The extra of the Airflow connection. By default the client hardly paces itself, since nothing
         here needs to be spared.
-    :param middleware: Sees each request first and each answer last.
-    :param service: Serve this one; ``seed``, ``speed`` and ``agents`` then mean nothing.
-    :raises ValueError: If the host is no loopback address.
+    :param middleware: Sees each request first and each answer last, within what faults leave of them.
+    :param service: Serve this one; ``speed`` and ``agents`` then mean nothing, and ``seed`` counts for faults alone.
+    :param faults: A plan of what goes wrong, from the start; ``faults`` can be changed at any time.
+    :raises ValueError: If the host is no loopback address, or the plan makes no sense.
     :raises OSError: If the port is taken.
     """
 
@@ -67,9 +68,9 @@ class Emulator:
         extra: Mapping[str, Any] | None = None,
         middleware: Sequence[Middleware] = (),
         service: Service | None = None,
+        faults: Iterable[Any] = (),
     ) -> None:
         self.service = service or Service(seed, speed, agents={**BUILTIN, **(agents or {})})
-        self.token = token or ANY_TOKEN
         self.extra: Mapping[str, Any] = {"rate_limit": 1000} if extra is None else extra
         self.host = host
         app = create_app(
@@ -79,29 +80,40 @@ class Emulator:
             feedback_enabled=feedback_enabled,
             middleware=middleware,
         )
-        self._recorder = Recorder(app)
-        self._socket = _listen(host, port)
-        self.port: int = self._socket.getsockname()[1]
-        self._server = _Server(
-            uvicorn.Config(
-                self._recorder,
-                loop="asyncio",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            ),
-            app.state.streams,
+        self._token: Token = app.state.token
+        #: What goes wrong.
+        self.faults = Faults(seed, lambda off: self._server.switch(off=off))
+        layer = FaultLayer(app, self.faults, self.service, self._token, lambda seconds: self._server.outage(seconds))
+        self._recorder = Recorder(layer)
+        listener = listen(host, port)
+        self.port: int = listener.getsockname()[1]
+        self._server = Server(
+            self._recorder, listener, self.faults.closes_connection, [app.state.streams.close, layer.close]
         )
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="agent-runs-emulator", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.run, name="agent-runs-emulator", daemon=True)
+        try:
+            self.faults.add_plan(faults)
+        except BaseException:
+            listener.close()
+            raise
 
     @property
     def url(self) -> str:
         """The base URL."""
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def token(self) -> str:
+        """A token that is good."""
+        return self._token.value or ANY_TOKEN
+
+    def rotate_token(self, new: str) -> None:
+        """
+        Take another token from now on, and no other; the connection to it is another one, too.
+
+        :raises ValueError: If there is nothing in it.
+        """
+        self._token.rotate(new)
 
     @property
     def connection_uri(self) -> str:
@@ -139,7 +151,7 @@ class Emulator:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(_STOP_WITHIN)
-        self._socket.close()
+        self._server.listener.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -148,41 +160,3 @@ class Emulator:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-
-
-class _Server(uvicorn.Server):
-    """Tells when it serves, and ends the open streams before it waits for all requests to end."""
-
-    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
-        super().__init__(config)
-        self.up = threading.Event()
-        self._streams = streams
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._streams.close()
-        await super().shutdown(sockets)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if not _is_loopback(host):
-        raise ValueError(f"The offline service is for this machine alone: {host} is no IPv4 loopback address")
-    # The protocol is named, since asyncio sets TCP_NODELAY only then: without it each answer takes 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.IPv4Address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

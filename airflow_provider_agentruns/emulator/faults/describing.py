@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells people which faults there are."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import textwrap
+
+from airflow_provider_agentruns.emulator.faults.base import FAULTS, Fault, parameters_of
+
+_GROUPS = {
+    "network": "The connection",
+    "timing": "How the answer comes",
+    "statuses": "Another status",
+    "bodies": "No answer of the contract's",
+    "content": "What the answer says",
+    "lagging": "What the listing says",
+    "streams": "Streams",
+}
+_PARAMETER = re.compile(r":param (\w+):\s+((?:(?!:param ).)+)", re.DOTALL)
+_WIDTH = 110
+
+
+def what_happens(fault: type[Fault]) -> str:
+    """Say in a few words what a fault does, and whether the request is carried out."""
+    return " ".join(_docstring(fault).split("\n\n:param ")[0].split())
+
+
+def parameters(fault: type[Fault]) -> dict[str, str]:
+    """Say what each parameter of a fault means."""
+    return {name: " ".join(text.split()) for name, text in _PARAMETER.findall(_docstring(fault))}
+
+
+def describe() -> str:
+    """List all faults with their parameters and the defaults."""
+    groups = []
+    for module, title in _GROUPS.items():
+        faults = [fault for fault in FAULTS.values() if fault.__module__.rpartition(".")[2] == module]
+        groups.append("\n".join([title, "", *map(_entry, faults)]))
+    return "\n\n".join(groups)
+
+
+def _docstring(fault: type[Fault]) -> str:
+    return (inspect.getdoc(fault) or "").replace("``", "'")
+
+
+def _entry(fault: type[Fault]) -> str:
+    meanings = parameters(fault)
+    texts = [what_happens(fault)]
+    texts += [f"{it.name}={json.dumps(it.default)}: {meanings[it.name]}" for it in parameters_of(fault)]
+    lines = [textwrap.fill(text, _WIDTH, initial_indent="      ", subsequent_indent="        ") for text in texts]
+    return "\n".join([f"  {fault.name}", *lines])

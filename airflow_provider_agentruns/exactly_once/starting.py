@@ -41,9 +41,6 @@ _LONGEST_ON_ITS_WAY = pendulum.duration(hours=2)
 #: By how much the clock of the worker that wrote the intent down may differ from this one's.
 _BETWEEN_WORKERS = pendulum.duration(seconds=10)
 
-#: For how long, in seconds, the service may be at work on a request whose sender has died.
-_STILL_AT_WORK = 120.0
-
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -104,6 +101,9 @@ def start_once(
         )
     elif note and (run_id := note.get("run_id")):
         if note["series"] == attempt.series or _goes_on(run_id, send, log):
+            if memory and note["series"] != attempt.series:
+                # From now on it is the run of this series, however it has ended when a later try looks.
+                memory.set(_KEY, {**note, "series": attempt.series})
             log.info("Agent run %s was started by an earlier try of this task: no other one is started", run_id)
             return Started(run_id, None, fresh=False)
         log.info("Agent run %s of before the task was cleared has ended: a new one is started", run_id)
@@ -115,9 +115,9 @@ def start_once(
 
     if in_doubt_since is not None:
         log.info("An earlier try may have started a run of %s: looking for it before starting one", start.agent)
-        recent = (pendulum.now("UTC") - in_doubt_since).total_seconds() < _STILL_AT_WORK
+        # However long ago the intent is: the last request may have been sent only a moment ago.
         window = (in_doubt_since, until, _BETWEEN_WORKERS)
-        if run := _find(start, window, _SETTLES_IN if recent else 0.0, send, log, sleep):
+        if run := _find(start, window, _SETTLES_IN, send, log, sleep):
             return _remember(run, start, memory, attempt, log, "was started by an earlier try of this task")
         log.info("No such run is there: one is started")
     return _start(start, send, memory, attempt, log, sleep)

@@ -135,6 +135,18 @@ def test_a_cleared_task_whose_run_has_ended_starts_a_new_one(task: Task, service
     assert len(service.posts) == 2
 
 
+def test_a_retry_of_a_cleared_task_that_went_on_with_its_run_has_that_run_when_it_has_ended(
+    task: Task, service: Service
+) -> None:
+    task.start()
+    task.clear()
+    task.start()
+    service.run("r-1")["status"] = "completed"
+    # No clear in between: this is another try of the same series.
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 1
+
+
 def test_a_cleared_task_whose_run_the_service_does_not_know_starts_a_new_one(
     task: Task, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -168,6 +180,17 @@ def test_without_memory_a_later_try_finds_the_run_of_the_first(
     task.start()
     clock.sleep(300)
     assert [task.start().run_id for _ in range(2)] == ["r-2", "r-2"]
+    assert len(service.posts) == 1
+
+
+def test_without_memory_a_later_try_of_an_old_dag_run_gives_the_run_time_to_show(
+    new_task: Callable[..., Task], service: Service, clock: Clock
+) -> None:
+    task = new_task(remembers=False)
+    clock.sleep(3600)
+    service.shows_after = 5.0
+    task.start()
+    assert task.start().run_id == "r-1"
     assert len(service.posts) == 1
 
 

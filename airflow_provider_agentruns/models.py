@@ -285,7 +285,7 @@ class _Asked(TypedDict):
 
 class ListedRun(TypedDict, total=False):
     """
-    As much of a run in the listing as a watch over many needs: what may be large is skipped while the JSON is read.
+    As much of a run as a watch over many needs: what may be large is skipped while the JSON is read.
 
     ``output`` says only whether there is one.
     """
@@ -299,12 +299,19 @@ class ListedRun(TypedDict, total=False):
 
 
 class ListedPage(BaseModel):
-    """One page of the listing, for a watch over many runs. ``size`` is that of the answer in bytes."""
+    """
+    One page of the listing, for a watch over many runs.
+
+    ``size`` is that of the answer in bytes, ``left_out`` says how many entries cannot be read, and ``served_at`` when
+    the service sent it, in seconds since 1970 by its own clock.
+    """
 
     has_more: Annotated[bool, _NullIsFalse] = False
     total_count: int | None = None
     data: Annotated[list[ListedRun], _NullIsEmptyList] = []
     size: int = 0
+    left_out: int = 0
+    served_at: float | None = None
 
 
 class RunEvent(ServiceModel):

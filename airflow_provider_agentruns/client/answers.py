@@ -187,10 +187,10 @@ def listed_page(answer: Answer) -> ListedPage:
         page = ListedPage.model_validate_json(answer.body)
     except ValidationError:
         document = answer.json()
-        entries = document.get("data") or [] if isinstance(document, dict) else None
+        entries: Any = document.get("data") if isinstance(document, dict) else None
         page = ListedPage.model_validate({**document, "data": []} if isinstance(entries, list) else document)
-        page.data = [listed for entry in entries if (listed := _listed_run(entry))]
-        page.left_out = len(entries) - len(page.data)
+        page.data = [listed for entry in entries or () if (listed := _listed_run(entry))]
+        page.left_out = len(entries or ()) - len(page.data)
     page.size = len(answer.body)
     page.served_at = date.timestamp() if (date := answer.date) else None
     return page
@@ -202,14 +202,13 @@ def _listed_run(entry: Any) -> ListedRun | None:
         return _LISTED_RUN.validate_python(entry)
     if not isinstance(entry, dict):
         return None
-    texts = {name: value for name in ("id", "status", "agent", "created_at") if isinstance(value := entry.get(name), str)}
+    part = {name: entry[name] for name in ("id", "status", "agent", "created_at") if isinstance(entry.get(name), str)}
     asked = entry.get("interrupts")
-    output = {"output": {}} if entry.get("output") is not None else {}
-    interrupts = [part for part in asked if isinstance(part, dict)] if isinstance(asked, list) else []
+    dicts = [interrupt for interrupt in asked if isinstance(interrupt, dict)] if isinstance(asked, list) else []
+    part["interrupts"] = [interrupt for interrupt in dicts if isinstance(interrupt.get("id"), str)]
+    part["output"] = None if entry.get("output") is None else {}
     try:
-        return _LISTED_RUN.validate_python(
-            {**texts, **output, "interrupts": [part for part in interrupts if isinstance(part.get("id"), str)]}
-        )
+        return _LISTED_RUN.validate_python(part)
     except ValidationError:
         return None
 

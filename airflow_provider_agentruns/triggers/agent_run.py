@@ -1,18 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trigger that waits for one run in the triggerer's event loop, so that no worker has to."""
+"""The triggers that look at agent runs in the triggerer's event loop, so that no worker has to."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
-from airflow_provider_agentruns.outcomes import check_watch
+from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.outcomes import AWAITABLE, check_wait_for, check_watch
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.watching.cursor import Seen
 
 #: The shortest time between two looks at a run, in seconds.
 SHORTEST_POLL_INTERVAL = 0.1
+
+#: The shortest time between two looks at the listing, in seconds.
+SHORTEST_EVENT_INTERVAL = 1.0
+
+#: Airflow starts a watcher that has failed anew within a second or two, for ever.
+_BEFORE_FAILING = 60.0
 
 
 class AgentRunTrigger(BaseTrigger):
@@ -92,3 +105,100 @@ class AgentRunTrigger(BaseTrigger):
 
     def _tell(self, level: int, message: str, *args: Any) -> None:
         self.log.log(level, message, *args)
+
+
+class AgentRunEventTrigger(BaseEventTrigger):
+    """
+    For an ``AssetWatcher``: an asset event for each run that newly reaches one of some statuses, whoever started it.
+
+    The payload is ``{"run_id", "status", "agent"}``. A run that asks something is told of again whenever it asks
+    something else.
+
+    All watchers of a connection in one triggerer share one look at the listing every ``poll_interval`` seconds, and
+    share the looks at open runs with all tasks that wait; see :mod:`airflow_provider_agentruns.watching`. A run that
+    has long been as it is may be looked at less often: after 1 % of that time, and after ten minutes at the latest.
+
+    When a watcher starts for the first time, what runs have come to before is no news. What it has told of is kept
+    in Airflow's asset state store, so that one which starts anew tells of what has happened meanwhile, also after
+    its DAG was paused. No run is missed, whenever the triggerer is killed; what was told of in the last
+    seconds before may be told of twice. On Airflow 3.1 and 3.2, which have no such store, each start is a first one.
+
+    A service that is down or over its limit is waited for. A connection that cannot work fails the trigger, which
+    Airflow then starts anew.
+
+    :param agentruns_conn_id: The Airflow connection.
+    :param statuses: Of ``completed``, ``interrupted`` and ``error``, those that make an event.
+    :param agent: Only runs of this agent type.
+    :param poll_interval: How often to look for new runs, in seconds; at least 1.
+    :raises AgentRunsValueError: If an argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        agentruns_conn_id: str = "agentruns_default",
+        statuses: Collection[str] = ("completed", "interrupted", "error"),
+        agent: str | None = None,
+        poll_interval: float = 30.0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        if agent is not None and (not isinstance(agent, str) or not agent.strip()):
+            raise AgentRunsValueError(f"agent should be an agent type, or None for all, not {agent!r}")
+        checked = check_wait_for(statuses)
+        self.agentruns_conn_id = agentruns_conn_id
+        # In one order: Airflow tells triggers apart by their arguments.
+        self.statuses = tuple(status for status in AWAITABLE if status in checked)
+        self.agent = agent
+        self.poll_interval = max(SHORTEST_EVENT_INTERVAL, float(poll_interval))
+        self._news: AsyncGenerator[Seen, None] | None = None
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what makes this trigger again in another process; JSON values only."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "agentruns_conn_id": self.agentruns_conn_id,
+                "statuses": list(self.statuses),
+                "agent": self.agent,
+                "poll_interval": self.poll_interval,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire an event for each run that newly reaches one of the statuses."""
+        # Not with the module: Airflow imports it when it parses a DAG file with a watcher.
+        from airflow_provider_agentruns.watching.news import Keeper, news
+
+        keeper = Keeper(_accessors(getattr(self, "asset_state_store", None)), self._key, self.log.log)
+        self._news = news(self.agentruns_conn_id, self.statuses, self.agent, interval=self.poll_interval, keeper=keeper)
+        try:
+            async for seen in self._news:
+                payload = {"run_id": seen.run_id, "status": seen.status, "agent": seen.agent}
+                yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+        except Exception as e:
+            self.log.error("Cannot watch agent runs over connection %r: %s", self.agentruns_conn_id, e)
+            await asyncio.sleep(_BEFORE_FAILING)
+            raise
+        finally:
+            await self.cleanup()
+
+    async def cleanup(self) -> None:
+        """Leave the shared watch, wherever the trigger was cancelled."""
+        if self._news is not None:
+            await self._news.aclose()
+
+    @property
+    def _key(self) -> str:
+        what = json.dumps([self.agentruns_conn_id, self.statuses, self.agent])
+        return f"agent_runs:{hashlib.sha256(what.encode()).hexdigest()[:16]}"
+
+
+def _accessors(store: Any) -> list[Any]:
+    """
+    Return the stores of all assets that are watched by one and the same trigger, as Airflow has it.
+
+    It gives them out by asset and does not say by which; with just one, it is one itself.
+    """
+    if store is None:
+        return []
+    several = [*getattr(store, "_by_name", {}).items(), *getattr(store, "_by_uri", {}).items()]
+    return [accessor for _, accessor in sorted(several, key=lambda item: item[0])] or [store]

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.models import RunStatus
+    from airflow_provider_agentruns.models import ListedRun, RunStatus
 
 #: How what became of a wait is told: ``{"status"}``, or ``{"error", "message"}``.
 Verdict = dict[str, str]
 
 #: Logs a message: its level, the message, and its arguments.
 Tell = Callable[..., Any]
+
+#: Is told of a look: what it showed, when it was asked for, and whether that is all there is to be seen of the run.
+Observe = Callable[["ListedRun", float, bool], None]
 
 
 class Waiter:
@@ -28,9 +31,22 @@ class Waiter:
     :param missing_until: Until when a run that the service does not know counts as not there yet.
     :param stream: Whether to follow the run's events, too, since latency counts.
     :param tell: Logs where the waiter's other messages are.
+    :param observe: For one who does not wait for a status, but wants to be told of each look. It leaves by itself
+        when it has seen enough, and is in no hurry: none of its looks is taken sooner than it has to be.
     """
 
-    __slots__ = ("end", "interval", "joined", "missing_until", "refused", "settle", "stream", "tell", "wait_for")
+    __slots__ = (
+        "end",
+        "interval",
+        "joined",
+        "missing_until",
+        "observe",
+        "refused",
+        "settle",
+        "stream",
+        "tell",
+        "wait_for",
+    )
 
     def __init__(
         self,
@@ -43,6 +59,7 @@ class Waiter:
         missing_until: float | None = None,
         stream: bool = False,
         tell: Tell,
+        observe: Observe | None = None,
     ) -> None:
         self.wait_for = wait_for
         self.interval = interval
@@ -52,6 +69,7 @@ class Waiter:
         self.missing_until = missing_until
         self.stream = stream
         self.tell = tell
+        self.observe = observe
         #: Whether the service has refused the token since this waiter's last good look.
         self.refused = False
 
@@ -72,7 +90,9 @@ class Followed:
         "hinted",
         "interval",
         "misses",
+        "observed",
         "place",
+        "quick",
         "run_id",
         "since",
         "status",
@@ -85,6 +105,9 @@ class Followed:
         self.run_id = run_id
         self.waiters: list[Waiter] = []
         self.interval = 0.0
+        #: Whether some want to be told of each look, and whether some want it sooner than it has to be.
+        self.observed = False
+        self.quick = False
         self.status: RunStatus | None = None
         #: When it began to be followed, or was last seen to change.
         self.since = now
@@ -110,18 +133,22 @@ class Followed:
     def add(self, waiter: Waiter) -> None:
         """Let one more wait for it."""
         self.waiters.append(waiter)
-        self._settle_interval()
-        self.since = waiter.joined
+        self.settle_interval()
+        if waiter.observe is None:
+            self.since = waiter.joined
 
     def remove(self, waiter: Waiter) -> None:
         """Let one no longer wait for it."""
         self.waiters.remove(waiter)
-        self._settle_interval()
+        self.settle_interval()
 
     @property
     def next_end(self) -> float | None:
         """When the first of its waits ends; never, where it is None."""
         return min((waiter.end for waiter in self.waiters if waiter.end is not None), default=None)
 
-    def _settle_interval(self) -> None:
+    def settle_interval(self) -> None:
+        """Go by what those want who wait for it now."""
         self.interval = min((waiter.interval for waiter in self.waiters), default=self.interval)
+        self.observed = any(waiter.observe is not None for waiter in self.waiters)
+        self.quick = any(waiter.observe is None for waiter in self.waiters)

@@ -37,7 +37,8 @@ class Line:
     def __init__(self, agentruns_conn_id: str) -> None:
         self.conn_id = agentruns_conn_id
         self.hook = AgentRunHook(agentruns_conn_id)
-        self._opened_at = time.monotonic()
+        #: When the connection was last read, or was to be read anew.
+        self.opened_at = time.monotonic()
         # Of what the connection said before, while requests may still be under way over it.
         self._retired: list[AgentRunHook] = []
 
@@ -47,8 +48,8 @@ class Line:
 
         :raises AgentRunsError: If it cannot be read at all.
         """
-        if time.monotonic() - self._opened_at > _READ_ANEW_AFTER:
-            self._opened_at = time.monotonic()
+        if time.monotonic() - self.opened_at > _READ_ANEW_AFTER:
+            self.opened_at = time.monotonic()
             hook = AgentRunHook(self.conn_id)
             try:
                 async with asyncio.timeout(_READ_WITHIN):
@@ -82,9 +83,9 @@ class Line:
         :param asked: When a request was sent that the service refused.
         :return: False if that was done since.
         """
-        if self._opened_at >= asked:
+        if self.opened_at >= asked:
             return False
-        self._opened_at = time.monotonic()
+        self.opened_at = time.monotonic()
         self._retired.append(self.hook)
         self.hook = AgentRunHook(self.conn_id)
         return True

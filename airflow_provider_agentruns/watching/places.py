@@ -10,6 +10,7 @@ order, places turn out wrong. That costs requests, never a run: who is not where
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 
 from airflow_provider_agentruns.watching.followed import Followed
@@ -23,8 +24,6 @@ _LARGEST_PAGE = 2_000_000
 
 _SMALLEST_SIZE = 10
 
-_ODD_PAGES = 3
-
 
 class Places:
     """Learns the size of a page, and finds the page on which a run is to be expected."""
@@ -34,7 +33,8 @@ class Places:
         self.asking = _SIZES_TO_TRY[0]
         #: How many runs a page holds; None until a page has shown that it holds no more.
         self.size: int | None = None
-        self._odd = 0
+        #: The last page that the service gives, where it refuses deeper ones.
+        self.deepest = math.inf
         self._shift = 0
         # Sorted by place; the number keeps two runs of the same place apart.
         self._placed: list[tuple[int, int, Followed]] = []
@@ -98,10 +98,7 @@ class Places:
             self.size = self.asking = max(_SMALLEST_SIZE, got * _LARGEST_PAGE // (2 * size_in_bytes))
             return
         if self.size is not None:
-            # One page may be short for any reason; it takes several to say that the service grants fewer now.
-            self._odd = 0 if got == self.size else self._odd + 1
-            if self._odd >= _ODD_PAGES:
-                self.size = self.asking = got
+            # A page may be short for any reason, such as rows that are left out after it has been cut.
             return
         smaller = next((size for size in _SIZES_TO_TRY if got < size < asked_for), None)
         if smaller is not None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -27,14 +29,22 @@ _FEW = 3
 #: So many on a page are worth reading it.
 _WORTH_A_PAGE = 2
 
+#: How many seconds a wait whose time is up goes without its last look, for a page that may show the run.
+_PATIENCE_AT_END = 2.0
+
 #: How often in a row a run may be somewhere else than expected.
 _MOST_MISSES = 3
 
-#: How long runs that the listing did not show are asked for singly before they are looked for again, in seconds.
-_UNLISTED_FOR = 600.0
+#: How long runs that the listing did not show are asked for singly before they are looked for again, in seconds; and
+#: how long at most, where they were not found the last time either.
+_UNLISTED_FOR = 30.0
+_LONGEST_UNLISTED_FOR = 600.0
 
 _LONGEST_PAUSE = 60.0
-_FIRST_WITHOUT_LISTING = 15.0
+
+#: How long it is done without the listing at first, in seconds: where it fails, and where it is refused.
+_FIRST_WITHOUT_LISTING = 1.0
+_FIRST_WHERE_REFUSED = 15.0
 _LONGEST_WITHOUT_LISTING = 600.0
 
 
@@ -50,6 +60,22 @@ class ReadRun:
     urgent: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Errand:
+    """
+    A page that somebody wants for other reasons than the runs that are followed.
+
+    :param since: Since when.
+    :param came: Is given the page, and told when it was asked for; before those who wait for the runs on it are.
+    :param failed: Is told why it did not come.
+    """
+
+    number: int
+    since: float
+    came: Callable[[ListedPage, float], None]
+    failed: Callable[[BaseException], None]
+
+
 @dataclass(frozen=True, slots=True)
 class ReadPage:
     """
@@ -58,12 +84,14 @@ class ReadPage:
     :param size: How many runs to ask for.
     :param expected: The runs that should be on it.
     :param scan: Whose next page it is, if any's.
+    :param errand: For whom else it is read.
     """
 
     number: int
     size: int
     expected: list[Followed] = field(repr=False)
     scan: Scan | None = None
+    errand: Errand | None = None
 
 
 Step = ReadRun | ReadPage
@@ -83,13 +111,17 @@ class Plan:
         self._due = Agenda(lambda run: run.due)
         self._wishes = Agenda(lambda run: run.wish)
         self._hints: deque[Followed] = deque()
+        self._errands: deque[Errand] = deque()
         self._unplaced: dict[str, Followed] = {}
         self._scan: Scan | None = None
         self._scanning = False
-        self._unlisted_since = now
+        self._scan_asked = now
+        self._unlisted_for = _UNLISTED_FOR
+        self._look_for_unlisted_at = math.inf
         self._paused_until = now
         self._troubles = 0
         self._trouble_at = now
+        self._page_failure_at = now
         self._no_listing_until = now
         self._page_failures = 0
         #: Whether some looks come later than wanted, although all is done that the limit allows.
@@ -105,7 +137,8 @@ class Plan:
         due = (
             waiter.joined + waiter.interval if waiter.end is None else min(waiter.joined + waiter.interval, waiter.end)
         )
-        self._schedule(run, due=min(run.due, max(due, waiter.joined)), wish=waiter.joined)
+        wish = waiter.joined if run.quick else math.inf
+        self._schedule(run, due=min(run.due, max(due, waiter.joined)), wish=wish)
         return run
 
     def leave(self, run: Followed, waiter: Waiter) -> None:
@@ -125,10 +158,37 @@ class Plan:
             run.since = now
             self._hints.append(run)
 
+    def renew(self, run: Followed) -> None:
+        """Go by another interval of one who waits for it."""
+        run.settle_interval()
+        if not run.busy and run.asked + run.interval < run.due:
+            self._schedule(run, due=run.asked + run.interval, wish=run.wish)
+
+    @property
+    def page_size(self) -> int:
+        """How many runs a page is asked for. Where that changes, pages are numbered anew."""
+        return self._places.asking
+
+    def want(self, errand: Errand) -> None:
+        """Have a page read, as soon as it is its turn."""
+        self._errands.append(errand)
+
+    def want_no_more(self, errand: Errand) -> None:
+        """Do without it after all, if it has not been asked for."""
+        with suppress(ValueError):
+            self._errands.remove(errand)
+
+    def fail_errands(self, error: BaseException) -> None:
+        """Tell all who want a page that none comes."""
+        while self._errands:
+            self._errands.popleft().failed(error)
+
     # What is next
 
     def next(self, now: float) -> Step | float:
         """Return what is to be done now, or until when nothing is."""
+        if now >= self._look_for_unlisted_at:
+            self._look_for_unlisted()
         hint_at = max(self._paused_until, self.pace.hint_at(now)) if self._hints else math.inf
         if hint_at <= now and (hinted := self._next_hint()) is not None:
             self.pace.hint(now)
@@ -139,13 +199,15 @@ class Plan:
         if (moment := max(self.pace.free_at, self._paused_until)) > now:
             return min(moment, hint_at)
         while (run := self._due.first()) is not None and run.due <= now:
-            if self._scan_comes_first(run.due):
+            if self._scan_comes_first(run.due) or (self._errands and self._errands[0].since < run.due):
                 break
             self._due.pop()
             if (step := self._step_for(run, now, due=True)) is not None:
                 if not run.failures and now > self._paused_until + run.interval:
                     self.overdue = self.pace.looked(now - run.due, run.interval)
                 return self._take(step, now)
+        if self._errands:
+            return self._take(self._errand_step(self._errands.popleft()), now)
         if self._scan is not None and not self._scanning:
             return self._take(self._scan_step(self._scan), now)
         if self.pace.quick_at(now) <= now:
@@ -174,6 +236,8 @@ class Plan:
         if len(self.runs) <= _FEW or run.alone or run.unlisted or now < self._no_listing_until:
             return ReadRun(run)
         page = self._places.page_of(run)
+        if page is not None and page > self._places.deepest:
+            return ReadRun(run)
         if page is not None:
             expected = [other for other in self._places.on_page(page) if not other.busy]
             if len(expected) < _WORTH_A_PAGE:
@@ -186,19 +250,28 @@ class Plan:
             return None
         if self._scan is None:
             self._scan = Scan(run.due, now)
-        # It is found by the scan, or put in again when that is over.
+        end = math.inf if run.next_end is None else run.next_end
+        if self._scanning and now - self._scan_asked >= (run.interval if end > now else _PATIENCE_AT_END):
+            # The page does not come, and this one cannot wait for it.
+            return ReadRun(run)
+        # It is found by the scan. Should that take too long, its turn comes again.
+        self._schedule(run, due=min(now + run.interval, max(now + _PATIENCE_AT_END, end)), wish=math.inf)
         return None
 
     def _scan_step(self, scan: Scan) -> ReadPage:
         expected = [run for run in self._places.on_page(scan.page) if not run.busy]
         return ReadPage(scan.page, self._places.asking, expected, scan)
 
+    def _errand_step(self, errand: Errand) -> ReadPage:
+        expected = [run for run in self._places.on_page(errand.number) if not run.busy]
+        return ReadPage(errand.number, self._places.asking, expected, errand=errand)
+
     def _take(self, step: Step, now: float) -> Step:
         self.pace.send(now)
         for run in (step.run,) if isinstance(step, ReadRun) else step.expected:
             run.busy = True
         if isinstance(step, ReadPage) and step.scan:
-            self._scanning = True
+            self._scanning, self._scan_asked = True, now
         return step
 
     # What has come
@@ -212,9 +285,8 @@ class Plan:
         """
         self._answered()
         self._page_failures = 0
-        size = self._places.size or 0
-        self._places.learn_size(step.size, len(page.data), page.has_more, page.size)
-        first = (step.number - 1) * size
+        self._places.learn_size(step.size, len(page.data) + page.left_out, page.has_more, page.size)
+        first = (step.number - 1) * step.size
         shown = [
             (first + index, run, listed)
             for index, listed in enumerate(page.data)
@@ -258,10 +330,14 @@ class Plan:
         :param after: After how many seconds, where not when its waiters want it.
         """
         run.busy = False
-        due = now if at_once else run.asked + run.interval if after is None else now + after
+        due = now if at_once or run.alone else run.asked + run.interval
+        if after is not None:
+            due = now + after
         if (end := run.next_end) is not None:
             due = min(due, max(end, now))
-        wish = math.inf if at_once or after is not None else run.asked + quick_interval(now - run.since, run.interval)
+        wish = math.inf
+        if run.quick and not at_once and after is None:
+            wish = run.asked + quick_interval(now - run.since, run.interval)
         self._schedule(run, due=due, wish=wish)
 
     def look_alone(self, run: Followed, now: float) -> None:
@@ -290,23 +366,31 @@ class Plan:
             pause = min(interval * 2 ** min(self._troubles - _FEW, 10), max(_LONGEST_PAUSE, interval))
             self._paused_until = max(self._paused_until, now + pause)
 
-    def page_failed(self, step: ReadPage, now: float, *, refused: bool, too_large: bool) -> None:
+    def page_failed(self, step: ReadPage, asked: float, now: float, *, refused: bool, too_large: bool) -> None:
         """
         Take note that a page did not come, and plan what it was read for.
 
+        :param asked: When it was asked for. Pages that were under way together fail together, which counts once.
         :param refused: Whether the listing itself is not to be had. Two failures in a row come to the same: then
             runs are asked for singly for a while.
         :param too_large: Whether it may be for the number of runs that were asked for.
         """
-        self._page_failures += 1
-        fewer = too_large and (refused or self._page_failures > 1) and self._places.refused_size()
-        if (refused and not fewer) or self._page_failures > 1:
-            pause = _FIRST_WITHOUT_LISTING * 2 ** min(self._page_failures - 1, 10)
-            self._no_listing_until = now + (0.0 if fewer and refused else min(pause, _LONGEST_WITHOUT_LISTING))
+        too_deep = refused and too_large and step.number > 1
+        if too_deep:
+            # The first page is given: it is not for the size. What lies deeper is asked for singly.
+            self._places.deepest = min(self._places.deepest, step.number - 1)
+        elif asked >= self._page_failure_at:
+            self._page_failure_at = now
+            self._page_failures += 1
+            fewer = too_large and (refused or self._page_failures > 1) and self._places.refused_size()
+            if (refused and not fewer) or self._page_failures > 1:
+                first = _FIRST_WHERE_REFUSED if refused else _FIRST_WITHOUT_LISTING
+                pause = first * 2 ** min(self._page_failures - 1, 10)
+                self._no_listing_until = now + (0.0 if fewer and refused else min(pause, _LONGEST_WITHOUT_LISTING))
         for run in step.expected:
             self.look_again(run, now, at_once=True)
         if step.scan is not None and step.scan is self._scan:
-            self._end_scan(step.scan, now, unlisted=False)
+            self._end_scan(step.scan, now, unlisted=too_deep)
 
     def run_failed(self, run: Followed, now: float) -> None:
         """Take note that a look at a run has failed, and plan a later one."""
@@ -328,16 +412,17 @@ class Plan:
                 self._unplaced[run.run_id] = run
         self.look_again(run, now, at_once=True)
 
-    def _mark_unlisted(self, run: Followed, now: float) -> None:
+    def _mark_unlisted(self, run: Followed) -> None:
         run.unlisted = True
         del self._unplaced[run.run_id]
-        if now - self._unlisted_since > _UNLISTED_FOR:
-            # It has been a while: look for all of them once more.
-            self._unlisted_since = now
-            for other in self.runs.values():
-                if other.unlisted:
-                    other.unlisted = False
-                    self._unplaced[other.run_id] = other
+
+    def _look_for_unlisted(self) -> None:
+        """Look once more for those that the listing did not show: it may show new runs only some time later."""
+        self._look_for_unlisted_at = math.inf
+        for run in self.runs.values():
+            if run.unlisted:
+                run.unlisted = False
+                self._unplaced[run.run_id] = run
 
     def _go_on_scanning(self, step: ReadPage, scan: Scan, page: ListedPage, found: int, now: float) -> None:
         self._scanning = False
@@ -353,18 +438,21 @@ class Plan:
             has_more=page.has_more,
             pages=-(-page.total_count // size) if page.total_count is not None and size else None,
         )
-        if scan.over or not self._unplaced:
+        if scan.over or scan.page > self._places.deepest or not self._unplaced:
             self._end_scan(scan, now, unlisted=True)
 
     def _end_scan(self, scan: Scan, now: float, *, unlisted: bool) -> None:
         self._scan = None
         self._scanning = False
+        if unlisted and self._unplaced:
+            self._unlisted_for = _UNLISTED_FOR if scan.found else min(self._unlisted_for * 2, _LONGEST_UNLISTED_FOR)
+            self._look_for_unlisted_at = now + self._unlisted_for
         for run in list(self._unplaced.values()):
             # Who came while it ran may be on a page that had been read before.
             if unlisted and run.waiters and run.since <= scan.begun:
-                self._mark_unlisted(run, now)
+                self._mark_unlisted(run)
             if not run.busy:
-                self._schedule(run, due=run.due, wish=run.wish)
+                self.look_again(run, now)
 
     def _schedule(self, run: Followed, *, due: float, wish: float) -> None:
         run.due = due

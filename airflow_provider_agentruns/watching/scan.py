@@ -50,10 +50,16 @@ class Scan:
         self.page = 1
         self.over = False
         self.barren = 0
+        self.found = 0
         self._backwards = False
         # A page that has others behind it, and one that is empty or beyond the end, while the last one is looked for.
         self._before_last: int | None = None
         self._beyond: int | None = None
+
+    @property
+    def seeks_last(self) -> bool:
+        """Whether the last page is being looked for, and a page may well be beyond it."""
+        return self._before_last is not None
 
     def has_read(
         self, *, found: int, missing: int, order: Order | None, entries: int, has_more: bool, pages: int | None
@@ -70,6 +76,7 @@ class Scan:
         """
         number = self.page
         self.barren = 0 if found else self.barren + 1
+        self.found += found
         if self._before_last is not None:
             self._look_for_last(self._before_last, entries, has_more)
             return

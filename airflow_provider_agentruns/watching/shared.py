@@ -13,11 +13,14 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from airflow_provider_agentruns.watching.feed import Feed
 from airflow_provider_agentruns.watching.followed import Tell, Verdict, Waiter
 from airflow_provider_agentruns.watching.watch import Watch, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from airflow_provider_agentruns.watching.subscription import Subscription
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +82,34 @@ async def wait_for_run(
 
 
 @asynccontextmanager
+async def subscribed(agentruns_conn_id: str, subscription: Subscription) -> AsyncIterator[None]:
+    """
+    Have somebody told of all runs, as long as the block lasts.
+
+    :param agentruns_conn_id: The Airflow connection. All who subscribe to it in an event loop share one feed.
+    """
+    async with _watch(agentruns_conn_id) as watch:
+        feed = watch.feed
+        if feed is None or feed.over:
+            feed = watch.feed = Feed(watch)
+        feed.join(subscription)
+        try:
+            yield
+        finally:
+            feed.leave(subscription)
+            if feed.idle:
+                # At once, so that who comes while it closes opens another one.
+                if watch.feed is feed:
+                    watch.feed = None
+                await feed.close()
+
+
+@asynccontextmanager
 async def _watch(agentruns_conn_id: str) -> AsyncIterator[Watch]:
     """Lend the watch of a connection in this event loop."""
     watches = _watches.setdefault(asyncio.get_running_loop(), {})
     watch = watches.get(agentruns_conn_id)
-    if watch is None:
+    if watch is None or watch.failed:
         watch = watches[agentruns_conn_id] = Watch(agentruns_conn_id)
     try:
         yield watch

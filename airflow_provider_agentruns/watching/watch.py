@@ -8,8 +8,9 @@ import contextvars
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import (
@@ -20,11 +21,14 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsError,
     AgentRunTimeoutError,
 )
-from airflow_provider_agentruns.models import ListedRun, RunStatus
+from airflow_provider_agentruns.models import ListedPage, ListedRun, RunStatus
 from airflow_provider_agentruns.watching.followed import Followed, Verdict, Waiter
 from airflow_provider_agentruns.watching.line import Line
-from airflow_provider_agentruns.watching.plan import Plan, ReadPage, ReadRun, Step
+from airflow_provider_agentruns.watching.plan import Errand, Plan, ReadPage, ReadRun, Step
 from airflow_provider_agentruns.watching.streams import Streams
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.watching.feed import Feed
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +43,7 @@ _LOOKS_WITHOUT_CONNECTION = 10
 
 _LONGEST_PAUSE = 60.0
 
-#: So many refusals of the token in a row, each by another run, and no good answer: it is refused for all.
+#: So many refusals in a row of the token as it was read anew, and no good answer: it is refused for all.
 _REFUSED_FOR_ALL = 3
 
 
@@ -57,11 +61,15 @@ class Watch:
         self._changed = asyncio.Event()
         self._steps: set[asyncio.Task[None]] = set()
         self._refusals = 0
+        # Whether a page, and whether the connection that was read anew for it, has been refused since the last answer.
         self._page_refused = False
+        self._read_anew = False
         self._told_overdue = False
+        #: What looks for new runs over this watch, if anybody wants to be told of them.
+        self.feed: Feed | None = None
         # With no context of its own: what it logs belongs to none of the tasks that wait.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
-        self._task.add_done_callback(self._done)
+        self._task.add_done_callback(self._done, context=contextvars.Context())
 
     def join(self, run_id: str, waiter: Waiter) -> Followed:
         """Wait for a run."""
@@ -77,10 +85,64 @@ class Watch:
         if waiter.stream and not run.waiters:
             self._streams.leave(run)
 
+    def renew(self, run: Followed) -> None:
+        """Go by another interval of one who waits for it."""
+        self._plan.renew(run)
+        self._changed.set()
+
+    def look_alone(self, run: Followed) -> None:
+        """Have a run itself looked at soon, since what the listing shows of it is not enough."""
+        if not run.busy:
+            self._plan.look_alone(run, time.monotonic())
+            self._changed.set()
+
+    @property
+    def page_size(self) -> int:
+        """How many runs a page is asked for. Where that changes, pages are numbered anew."""
+        return self._plan.page_size
+
+    async def read_page(self, number: int, take: Callable[[ListedPage, float], None]) -> None:
+        """
+        Have a page of the listing read when it is its turn. All who wait for the runs on it are served, too.
+
+        :param take: Is given the page, and told when it was asked for; before those who wait are. Who is waited for
+            from then on has been seen.
+        :raises AgentRunsError: If it does not come.
+        """
+        if self._task.done():
+            raise RuntimeError("the watch over agent runs has failed")
+        taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def came(page: ListedPage, asked: float) -> None:
+            if not taken.done():
+                try:
+                    take(page, asked)
+                except Exception as e:  # noqa: BLE001 -- it is who wanted the page that has failed, and nobody else
+                    taken.set_exception(e)
+                else:
+                    taken.set_result(None)
+
+        def failed(error: BaseException) -> None:
+            if not taken.done():
+                taken.set_exception(error)
+
+        errand = Errand(number, time.monotonic(), came, failed)
+        self._plan.want(errand)
+        self._changed.set()
+        try:
+            await taken
+        finally:
+            self._plan.want_no_more(errand)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has come to an end by a fault of its own, and nobody can wait by it any more."""
+        return self._task.done()
+
     @property
     def idle(self) -> bool:
         """Whether nobody waits."""
-        return not self._plan.runs
+        return not self._plan.runs and self.feed is None
 
     async def close(self) -> None:
         """Stop, and close all connections."""
@@ -137,25 +199,35 @@ class Watch:
             page = await self._line.ask(requests.list_run_states(page=step.number, page_size=step.size))
         except AgentRunsError as e:
             self._page_failed(step, e, asked)
+            if step.errand:
+                step.errand.failed(e)
             await self._tell_all(e)
             return
         now = time.monotonic()
-        self._refusals = 0
-        self._page_refused = False
+        self._answered()
+        if step.errand:
+            step.errand.came(page, asked)
         for run, listed in self._plan.page_came(step, page, asked, now):
-            status = RunStatus(listed["status"])
-            self._saw(run, status, asked, now, whole=_is_whole(status, listed))
+            self._saw(run, listed, asked, now, whole=_is_whole(listed))
 
     async def _read_run(self, step: ReadRun) -> None:
         run, asked = step.run, time.monotonic()
         try:
-            status = await self._line.ask(requests.get_run_status(run.run_id), urgent=step.urgent)
+            if run.observed:
+                listed = await self._line.ask(requests.get_run_state(run.run_id), urgent=step.urgent)
+            else:
+                status = await self._line.ask(requests.get_run_status(run.run_id), urgent=step.urgent)
+                listed = ListedRun(id=run.run_id, status=status)
         except AgentRunsError as e:
             self._run_failed(run, e, asked)
             return
-        self._refusals = 0
+        self._answered()
         self._plan.run_came(run)
-        self._saw(run, status, asked, time.monotonic(), whole=True)
+        self._saw(run, listed, asked, time.monotonic(), whole=True)
+
+    def _answered(self) -> None:
+        self._refusals = 0
+        self._page_refused = self._read_anew = False
 
     def _hinted(self, run: Followed) -> None:
         self._plan.hint(run, time.monotonic())
@@ -163,16 +235,18 @@ class Watch:
 
     # What came of it
 
-    def _saw(self, run: Followed, status: RunStatus, asked: float, now: float, *, whole: bool) -> None:
+    def _saw(self, run: Followed, listed: ListedRun, asked: float, now: float, *, whole: bool) -> None:
         """Tell those whose wait is over; where the listing has left it open, have the run itself looked at."""
-        before = run.status
+        before, status = run.status, RunStatus(listed["status"])
         if not self._plan.seen(run, status, asked, now):
             return
         for waiter in list(run.waiters):
             if waiter.joined > asked:
                 continue
             waiter.refused = False
-            if status.finished or status in waiter.wait_for:
+            if waiter.observe is not None:
+                waiter.observe(listed, asked, whole)
+            elif status.finished or status in waiter.wait_for:
                 if not whole:
                     self._plan.look_alone(run, now)
                     return
@@ -189,18 +263,22 @@ class Watch:
     def _page_failed(self, step: ReadPage, error: AgentRunsError, asked: float) -> None:
         now = time.monotonic()
         status = error.status_code if isinstance(error, AgentRunsAPIError) else None
-        refused = status not in (None, 429)
-        if isinstance(error, AgentRunsAuthError) and not self._page_refused:
+        refused = status is not None and status < 500 and status != 429
+        if isinstance(error, AgentRunsAuthError) and (not self._page_refused or asked <= self._line.opened_at):
             # Once more, with what the connection says now.
             self._page_refused = True
-            self._line.reopen(asked)
+            self._read_anew = self._line.reopen(asked) or self._read_anew
             refused = False
         elif not refused:
             self._plan.trouble(_interval(step.expected), asked, now)
         # An answer that breaks off or takes too long may be too much, too.
         too_large = status in (None, 400, 413, 422)
+        if step.number > 1 and (status == 404 or (status in (400, 422) and step.scan and step.scan.seeks_last)):
+            # There is no such page, which says nothing of the listing.
+            self._plan.page_came(step, ListedPage(), asked, now)
+            return
         log.warning("Cannot read page %d of the agent runs, and go on trying: %s", step.number, error)
-        self._plan.page_failed(step, now, refused=refused, too_large=too_large)
+        self._plan.page_failed(step, asked, now, refused=refused, too_large=too_large)
         for run in step.expected:
             self._end_those_in_time(run, asked, error)
 
@@ -227,11 +305,12 @@ class Watch:
                 self._tell(run, waiter, _failed(error))
         for waiter in again:
             waiter.refused = True
-        if not again:
+        if error.status_code == 401 and self._read_anew and asked > self._line.opened_at:
             self._refusals += 1
-            if error.status_code == 401 and self._refusals >= _REFUSED_FOR_ALL:
+            if self._refusals >= _REFUSED_FOR_ALL:
                 self._fail_all(error)
-        self._line.reopen(asked)
+        if not self._read_anew and self._line.reopen(asked):
+            self._read_anew = True
         self._plan.look_again(run, time.monotonic(), at_once=True)
 
     def _end_those_in_time(self, run: Followed, asked: float, error: AgentRunsError) -> None:
@@ -242,6 +321,7 @@ class Watch:
     def _fail_all(self, error: BaseException) -> None:
         if not isinstance(error, AgentRunsError):
             log.error("The watch over agent runs of connection %r failed", self._line.conn_id, exc_info=error)
+        self._plan.fail_errands(error)
         for run in list(self._plan.runs.values()):
             for waiter in list(run.waiters):
                 self._tell(run, waiter, _failed(error))
@@ -295,8 +375,9 @@ class Watch:
         )
 
 
-def _is_whole(status: RunStatus, listed: ListedRun) -> bool:
-    """Whether the listing shows what a run in that status has, so that it need not be asked itself."""
+def _is_whole(listed: ListedRun) -> bool:
+    """Whether the listing shows what a run in its status has, so that it need not be asked itself."""
+    status = listed["status"]
     if status == RunStatus.COMPLETED:
         return listed.get("output") is not None
     return status != RunStatus.INTERRUPTED or bool(listed.get("interrupts"))

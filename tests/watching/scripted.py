@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A service over HTTP whose runs a test changes as it likes, and whose listing may be anything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
+from tests.support.scripted_server import Received, Reply, answer, errors
+from tests.triggers.waiting import event_of
+
+#: What answers instead of the usual; None leaves it to the usual.
+Instead = Callable[[Received], Reply | None]
+
+
+class Service:
+    """
+    What a :class:`ScriptedServer` calls for each request.
+
+    :param count: How many runs there are, with the ids ``r-0``, ``r-1``, ...
+    :param listing: Answers for the listing.
+    :param single: Answers for a run.
+    """
+
+    def __init__(self, count: int, *, listing: Instead = lambda _: None, single: Instead = lambda _: None) -> None:
+        self.statuses = {f"r-{number}": "running" for number in range(count)}
+        #: Runs that the listing does not show.
+        self.hidden: set[str] = set()
+        #: The only token that is good; None for any.
+        self.token: str | None = None
+        self.listing = listing
+        self.single = single
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all runs."""
+        return list(self.statuses)
+
+    def end(self, *ids: str, status: str = "completed") -> None:
+        """Change the status of some runs, or of all."""
+        self.statuses.update(dict.fromkeys(ids or self.ids, status))
+
+    def shown(self, run_id: str) -> dict[str, Any]:
+        """Return a run as it is shown."""
+        status = self.statuses[run_id]
+        return {
+            "id": run_id,
+            "status": status,
+            "output": {"artifacts": []} if status == "completed" else None,
+            "interrupts": [{"id": "i-1"}] if status == "interrupted" else [],
+        }
+
+    def page(self, *left_out: str) -> Reply:
+        """Give the listing, which is one page."""
+        shown = [self.shown(run_id) for run_id in self.ids if run_id not in {*self.hidden, *left_out}]
+        return answer({"object": "list", "has_more": False, "data": shown})
+
+    def __call__(self, request: Received) -> Reply:
+        """Answer a request."""
+        if self.token and request.headers["authorization"] != f"Bearer {self.token}":
+            return errors(401, "unknown token")
+        if request.path == "/v1/runs":
+            return self.listing(request) or self.page()
+        run_id = request.path.rpartition("/")[2]
+        if (reply := self.single(request)) is not None:
+            return reply
+        return answer(self.shown(run_id)) if run_id in self.statuses else errors(404, f"There is no run {run_id}")
+
+
+def waiting(
+    *ids: str, interval: float = 0.2, within: float = 20.0, **arguments: Any
+) -> list[asyncio.Task[dict[str, Any]]]:
+    """Let triggers wait for runs, each in a task of its own as in the triggerer."""
+    return [
+        asyncio.create_task(event_of(AgentRunTrigger(run_id, poll_interval=interval, **arguments), within=within))
+        for run_id in ids
+    ]
+
+
+def came_to(events: list[dict[str, Any]]) -> set[str]:
+    """Return what became of waits: statuses, and names of errors."""
+    assert all(json.dumps(event) for event in events)
+    return {event.get("status") or event["error"] for event in events}

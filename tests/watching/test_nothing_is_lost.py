@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever the service does, each who waits is told once, and what is told was true while it waited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from airflow_provider_agentruns.exceptions import (
+    AgentRunsConnectionError,
+    AgentRunsRateLimitError,
+    AgentRunsServerError,
+)
+from tests.watching.fake_service import FakeRun, FakeService, Order, Period, TooLarge, new_id, seeded
+from tests.watching.simulation import Simulation, Wait
+from tests.watching.virtual_time import BEGINNING
+
+GATEWAY = AgentRunsServerError(502, ["bad gateway"], "GET", "/v1/runs")
+FAULTS = [
+    GATEWAY,
+    AgentRunsServerError(500, ["down"], "GET", "/v1/runs"),
+    AgentRunsRateLimitError(429, ["too many"], "GET", "/v1/runs"),
+    AgentRunsConnectionError("lost"),
+]
+
+
+def at_times(rng: Random, part: float) -> Callable[[], Exception | None]:
+    """Let a part of the requests fail, each in some way."""
+    return lambda: rng.choice(FAULTS) if rng.random() < part else None
+
+
+def life(rng: Random, begin: float) -> list[Period]:
+    """Return a life from some moment on, with questions of seconds or of half a minute."""
+    periods, now = [(begin - rng.choice([0.0, 0.5, 30.0]), "running")], begin + rng.expovariate(1 / 15)
+    while rng.random() < 0.3:
+        periods.append((now, "interrupted"))
+        now += rng.expovariate(1 / rng.choice([2, 30]))
+        periods.append((now, "running"))
+        now += rng.expovariate(1 / 10)
+    return [*periods, (now, rng.choice(["completed", "error"]))]
+
+
+def any_service(rng: Random) -> FakeService:
+    """Return a service with any of the habits that the reference leaves open, and at times with faults."""
+    return FakeService(
+        order=rng.choice(list(Order)),
+        too_large=rng.choice(list(TooLarge)),
+        largest=rng.choice([20, 50, 100, 500]),
+        counts=rng.random() < 0.5,
+        lag=rng.choice([0.0, 0.0, 2.0]),
+        shown_after=rng.choice([0.0, 0.0, 10.0]),
+        deepest=rng.choice([None, None, 5]),
+        ends=rng.random() < 0.3,
+        whole=rng.random() < 0.8,
+        page_fault=at_times(rng, rng.choice([0.0, 0.0, 0.02, 0.2])),
+        read_fault=at_times(rng, rng.choice([0.0, 0.0, 0.02, 0.2])),
+    )
+
+
+def any_waits(rng: Random, runs: list[FakeRun]) -> list[Wait]:
+    """Return waits for runs: early and late, several for one, with and without an end, and some that are cancelled."""
+    waits = []
+    for run in runs:
+        for _ in range(rng.choice([1, 1, 1, 2, 3])):
+            joins = max(BEGINNING, run.created) + rng.choice([0.0, 0.0, rng.uniform(0.0, 20.0)])
+            waits.append(
+                Wait(
+                    run,
+                    joins,
+                    rng.choice([("completed", "interrupted"), ("completed",), ("interrupted",), ()]),
+                    interval=rng.choice([1.0, 5.0, 5.0, 30.0]),
+                    end=joins + rng.uniform(0.0, 30.0) if rng.random() < 0.1 else None,
+                    leaves=joins + rng.uniform(0.0, 30.0) if rng.random() < 0.1 else None,
+                )
+            )
+    return waits
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_each_is_told_once_and_truly(seed: int) -> None:
+    rng = seeded(seed)
+    service = any_service(rng)
+    service.add_finished(rng.choice([0, 0, 50, 3000]))
+    hidden, spread = rng.choice([0.0, 0.0, 0.1, 1.0]), rng.choice([0.0, 20.0, 60.0])
+    runs = [
+        FakeRun(new_id(rng), life(rng, BEGINNING + rng.uniform(0.0, spread)), listed=rng.random() >= hidden)
+        for _ in range(rng.choice([2, 5, 30, 200]))
+    ]
+    service.add(runs)
+    rate = rng.choice([0, 1, 10, 40])
+    service.add(FakeRun(new_id(rng), [(BEGINNING + n / rate, "running")]) for n in range(100 * rate))
+    longest, limit = rng.choice([0.0, 0.05, 0.3, 2.0]), rng.choice([5.0, 20.0, 100.0])
+    simulation = Simulation(service, limit=limit, latency=lambda: rng.uniform(0.0, longest))
+    waits = simulation.run(any_waits(rng, runs), within=3000.0)
+
+    assert [wait for wait in waits if not wait.verdict and wait.leaves is None] == []
+    assert simulation.told_again == 0
+    for wait in waits:
+        if "status" in wait.verdict:
+            assert wait.had(wait.verdict["status"], lag=service.lag)
+            assert wait.verdict["status"] in ("completed", "error", *wait.wait_for)
+        elif wait.verdict:
+            assert wait.verdict["error"] == "AgentRunTimeoutError"
+            assert wait.end is not None
+            # Not before, and not so late that the scheduler would end the wait.
+            assert wait.end - 1e-3 <= wait.told_at <= wait.end + 15.0
+    assert simulation.most_in_a_second() <= limit
+
+
+def test_two_who_wait_for_one_run_are_each_told_what_they_wait_for() -> None:
+    run = FakeRun("r-1", [(BEGINNING, "running"), (BEGINNING + 10.0, "interrupted"), (BEGINNING + 60.0, "completed")])
+    others = [FakeRun(f"other-{n}", [(BEGINNING, "running"), (BEGINNING + 90.0, "completed")]) for n in range(10)]
+    service = FakeService()
+    service.add([run, *others])
+    patient, quick = Wait(run, wait_for=("completed",), interval=30.0), Wait(run, BEGINNING + 5.0, interval=2.0)
+    Simulation(service).run([patient, quick, *map(Wait, others)])
+    assert patient.verdict == {"status": "completed"}
+    assert quick.verdict == {"status": "interrupted"}
+    # The shorter interval counts only while the other waits.
+    assert quick.late < 3.0
+    assert patient.late < 31.0
+
+
+def test_who_comes_later_is_not_told_what_was_seen_before() -> None:
+    run = FakeRun("r-1", [(BEGINNING, "interrupted"), (BEGINNING + 9.9, "running"), (BEGINNING + 60.0, "completed")])
+    service = FakeService()
+    service.add([run])
+    first, second = Wait(run, wait_for=("completed",)), Wait(run, BEGINNING + 10.0)
+    # What is asked for at 9 s and shows an interrupted run comes at 11 s.
+    Simulation(service, latency=lambda: 1.9).run([first, second])
+    assert first.verdict == second.verdict == {"status": "completed"}
+    assert second.told_at > BEGINNING + 60.0
+
+
+def test_one_that_leaves_and_comes_back_is_told() -> None:
+    runs = [FakeRun(f"r-{n}", [(BEGINNING, "running"), (BEGINNING + 40.0, "completed")]) for n in range(20)]
+    service = FakeService()
+    service.add(runs)
+    gone = [Wait(run, leaves=BEGINNING + 7.0 + number / 7) for number, run in enumerate(runs)]
+    back = [Wait(run, BEGINNING + 8.5) for run in runs]
+    Simulation(service, latency=lambda: 1.0).run(gone + back)
+    assert all(wait.verdict == {"status": "completed"} for wait in back)
+    assert not any(wait.verdict for wait in gone)
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "hidden"])
+def test_a_wait_whose_time_is_up_is_told_so_at_once(listed: bool) -> None:
+    runs = [
+        FakeRun(f"r-{n}", [(BEGINNING, "running"), (BEGINNING + 90.0, "completed")], listed=listed) for n in range(40)
+    ]
+    service = FakeService()
+    service.add(runs)
+    waits = Simulation(service).run([Wait(run, interval=60.0, end=BEGINNING + 20.0) for run in runs])
+    assert {wait.verdict["error"] for wait in waits} == {"AgentRunTimeoutError"}
+    assert {wait.verdict["message"].partition(" is ")[2] for wait in waits} == {"running at the end of the wait"}
+    assert max(wait.told_at - BEGINNING for wait in waits) < 30.0
+
+
+def test_a_look_is_taken_when_the_time_is_up() -> None:
+    runs = [FakeRun(f"r-{n}", [(BEGINNING, "running"), (BEGINNING + 19.0, "completed")]) for n in range(40)]
+    service = FakeService()
+    service.add(runs)
+    waits = Simulation(service).run([Wait(run, interval=60.0, end=BEGINNING + 20.0) for run in runs])
+    assert [wait.verdict for wait in waits] == [{"status": "completed"}] * 40

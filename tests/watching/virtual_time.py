@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An event loop whose clock jumps to whatever comes next, so that an hour of waiting takes as long as its work."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import sys
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+#: What both clocks say when a loop begins.
+BEGINNING = 1000.0
+EPOCH = 1_800_000_000.0
+
+
+class _NothingElse(selectors.SelectSelector):
+    """Instead of waiting for I/O, of which there is none, it lets the time pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = BEGINNING
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("all wait, and nothing will ever happen")
+        self.now += max(0.0, timeout)
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop without I/O, by a clock of its own."""
+
+    def __init__(self) -> None:
+        self.clock = _NothingElse()
+        super().__init__(self.clock)
+
+    def time(self) -> float:
+        """Tell the time, in seconds."""
+        return self.clock.now
+
+
+@contextmanager
+def virtual_time(package: str) -> Iterator[None]:
+    """Have all modules of a package that are imported go by the clock of the loop that they run in."""
+    clock = SimpleNamespace(
+        monotonic=lambda: asyncio.get_running_loop().time(),
+        time=lambda: asyncio.get_running_loop().time() - BEGINNING + EPOCH,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in list(sys.modules.items()):
+            if name.startswith(package) and getattr(module, "time", None) is time:
+                patch.setattr(module, "time", clock)
+        yield
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run something to its end in a loop of its own."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)

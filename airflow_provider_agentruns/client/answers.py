@@ -178,7 +178,8 @@ def run_state(answer: Answer) -> ListedRun:
     except ValidationError:
         document = answer.json()
         status = RunState.model_validate(document).status
-        return _listed_run({"id": "", **document}) or ListedRun(id="", status=str(status))
+        # Who has asked knows its id.
+        return _listed_run(document) or _listed_run({**document, "id": ""}) or ListedRun(id="", status=str(status))
 
 
 def listed_page(answer: Answer) -> ListedPage:

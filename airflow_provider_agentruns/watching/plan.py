@@ -114,7 +114,6 @@ class Plan:
         self._errands: deque[Errand] = deque()
         self._unplaced: dict[str, Followed] = {}
         self._scan: Scan | None = None
-        self._scanning = False
         self._scan_asked = now
         self._unlisted_for = _UNLISTED_FOR
         self._look_for_unlisted_at = math.inf
@@ -208,7 +207,7 @@ class Plan:
                 return self._take(step, now)
         if self._errands:
             return self._take(self._errand_step(self._errands.popleft()), now)
-        if self._scan is not None and not self._scanning:
+        if self._scan is not None and self._may_scan(self._scan):
             return self._take(self._scan_step(self._scan), now)
         if self.pace.quick_at(now) <= now:
             while (run := self._wishes.first()) is not None and run.wish <= now:
@@ -230,7 +229,10 @@ class Plan:
         return None
 
     def _scan_comes_first(self, due: float) -> bool:
-        return self._scan is not None and not self._scanning and self._scan.due <= due
+        return self._scan is not None and self._scan.due <= due and self._may_scan(self._scan)
+
+    def _may_scan(self, scan: Scan) -> bool:
+        return scan.page <= self._places.deepest and scan.may_read(-(-len(self._unplaced) // (self._places.size or 1)))
 
     def _step_for(self, run: Followed, now: float, *, due: bool) -> Step | None:
         if len(self.runs) <= _FEW or run.alone or run.unlisted or now < self._no_listing_until:
@@ -251,7 +253,7 @@ class Plan:
         if self._scan is None:
             self._scan = Scan(run.due, now)
         end = math.inf if run.next_end is None else run.next_end
-        if self._scanning and now - self._scan_asked >= (run.interval if end > now else _PATIENCE_AT_END):
+        if self._scan.reading and now - self._scan_asked >= (run.interval if end > now else _PATIENCE_AT_END):
             # The page does not come, and this one cannot wait for it.
             return ReadRun(run)
         # It is found by the scan. Should that take too long, its turn comes again.
@@ -259,8 +261,9 @@ class Plan:
         return None
 
     def _scan_step(self, scan: Scan) -> ReadPage:
-        expected = [run for run in self._places.on_page(scan.page) if not run.busy]
-        return ReadPage(scan.page, self._places.asking, expected, scan)
+        number = scan.read()
+        expected = [run for run in self._places.on_page(number) if not run.busy]
+        return ReadPage(number, self._places.asking, expected, scan)
 
     def _errand_step(self, errand: Errand) -> ReadPage:
         expected = [run for run in self._places.on_page(errand.number) if not run.busy]
@@ -271,7 +274,7 @@ class Plan:
         for run in (step.run,) if isinstance(step, ReadRun) else step.expected:
             run.busy = True
         if isinstance(step, ReadPage) and step.scan:
-            self._scanning, self._scan_asked = True, now
+            self._scan_asked = now
         return step
 
     # What has come
@@ -425,12 +428,13 @@ class Plan:
                 self._unplaced[run.run_id] = run
 
     def _go_on_scanning(self, step: ReadPage, scan: Scan, page: ListedPage, found: int, now: float) -> None:
-        self._scanning = False
         size = self._places.size
         if size is None and page.has_more and step.number == 1 and self._places.asking != step.size:
             # The same page once more, with as many as the service grants.
+            scan.read_again(step.number)
             return
         scan.has_read(
+            step.number,
             found=found,
             missing=len(self._unplaced),
             order=order_of([_moment(listed.get("created_at")) for listed in page.data]),
@@ -438,12 +442,12 @@ class Plan:
             has_more=page.has_more,
             pages=-(-page.total_count // size) if page.total_count is not None and size else None,
         )
-        if scan.over or scan.page > self._places.deepest or not self._unplaced:
+        exhausted = (scan.over or scan.page > self._places.deepest) and not scan.reading
+        if exhausted or not self._unplaced:
             self._end_scan(scan, now, unlisted=True)
 
     def _end_scan(self, scan: Scan, now: float, *, unlisted: bool) -> None:
         self._scan = None
-        self._scanning = False
         if unlisted and self._unplaced:
             self._unlisted_for = _UNLISTED_FOR if scan.found else min(self._unlisted_for * 2, _LONGEST_UNLISTED_FOR)
             self._look_for_unlisted_at = now + self._unlisted_for

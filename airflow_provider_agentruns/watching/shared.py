@@ -70,15 +70,19 @@ async def wait_for_run(
         stream=stream,
         tell=partial(contextvars.copy_context().run, tell),
     )
-    async with _watch(agentruns_conn_id) as watch:
-        run = watch.join(run_id, waiter)
-        try:
-            async with asyncio.timeout_at(None if waiter.end is None else max(now, waiter.end) + _LAST_LOOK):
-                return await found
-        except TimeoutError:
-            return timed_out(run)
-        finally:
-            watch.leave(run, waiter)
+    # There may be thousands of these: no frame or object is held here that could be done without.
+    watch = _lend(agentruns_conn_id)
+    run = watch.join(run_id, waiter)
+    try:
+        if waiter.end is None:
+            return await found
+        async with asyncio.timeout_at(max(now, waiter.end) + _LAST_LOOK):
+            return await found
+    except TimeoutError:
+        return timed_out(run)
+    finally:
+        watch.leave(run, waiter)
+        await _give_back(watch)
 
 
 @asynccontextmanager
@@ -88,37 +92,40 @@ async def subscribed(agentruns_conn_id: str, subscription: Subscription) -> Asyn
 
     :param agentruns_conn_id: The Airflow connection. All who subscribe to it in an event loop share one feed.
     """
-    async with _watch(agentruns_conn_id) as watch:
-        feed = watch.feed
-        if feed is None or feed.over:
-            feed = watch.feed = Feed(watch)
-        feed.join(subscription)
-        try:
-            yield
-        finally:
-            feed.leave(subscription)
-            if feed.idle:
-                # At once, so that who comes while it closes opens another one.
-                if watch.feed is feed:
-                    watch.feed = None
-                await feed.close()
+    watch = _lend(agentruns_conn_id)
+    feed = watch.feed
+    if feed is None or feed.over:
+        feed = watch.feed = Feed(watch)
+    feed.join(subscription)
+    try:
+        yield
+    finally:
+        feed.leave(subscription)
+        if feed.idle:
+            # At once, so that who comes while it closes opens another one.
+            if watch.feed is feed:
+                watch.feed = None
+            await feed.close()
+        await _give_back(watch)
 
 
-@asynccontextmanager
-async def _watch(agentruns_conn_id: str) -> AsyncIterator[Watch]:
+def _lend(agentruns_conn_id: str) -> Watch:
     """Lend the watch of a connection in this event loop."""
     watches = _watches.setdefault(asyncio.get_running_loop(), {})
     watch = watches.get(agentruns_conn_id)
     if watch is None or watch.failed:
         watch = watches[agentruns_conn_id] = Watch(agentruns_conn_id)
-    try:
-        yield watch
-    finally:
-        if watch.idle:
-            # At once, so that who comes while it closes opens another one.
-            if watches.get(agentruns_conn_id) is watch:
-                del watches[agentruns_conn_id]
-            await watch.close()
+    return watch
+
+
+async def _give_back(watch: Watch) -> None:
+    """Close a watch by which nobody waits any more."""
+    if watch.idle:
+        # At once, so that who comes while it closes opens another one.
+        watches = _watches[asyncio.get_running_loop()]
+        if watches.get(watch.conn_id) is watch:
+            del watches[watch.conn_id]
+        await watch.close()
 
 
 def _set(found: asyncio.Future[Verdict], verdict: Verdict) -> None:

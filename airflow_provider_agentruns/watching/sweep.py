@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 
 from airflow_provider_agentruns.watching.scan import Order, order_of
 
+#: No listing has so many pages. One that says so has no end.
+_DEEPEST = 1_000_000
+
 
 class Sweep:
     """
@@ -86,7 +89,9 @@ class Sweep:
         else:
             self._beyond = number
             self.page = (self._before_last + number) // 2
-        if self.page <= self._before_last:
+        if self.page > _DEEPEST:
+            self.over = True
+        elif self.page <= self._before_last:
             # It said of itself that others follow.
             self._found_last(self._before_last, self._before_last - 1)
 

@@ -55,6 +55,7 @@ class Watch:
     """
 
     def __init__(self, agentruns_conn_id: str) -> None:
+        self.conn_id = agentruns_conn_id
         self._line = Line(agentruns_conn_id)
         self._streams = Streams(self._line, self._hinted)
         self._plan = Plan(20.0, time.monotonic())
@@ -357,6 +358,8 @@ class Watch:
                 if not e.retryable or failures > _LOOKS_WITHOUT_CONNECTION:
                     self._fail_all(e)
                 else:
+                    if self.feed is not None:
+                        log.warning("Cannot look for new agent runs, and go on trying: %s", e)
                     await self._tell_all(e)
                 interval = _interval(self._plan.runs.values())
                 await asyncio.sleep(min(interval * 2 ** min(failures, 10), max(_LONGEST_PAUSE, interval)))

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from airflow.sdk.module_loading import import_string
+from airflow.serialization.decoders import smart_decode_trigger_kwargs
+from airflow.serialization.encoders import encode_trigger
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.support.dag_runs import DagResult, DagRunner
@@ -60,6 +65,30 @@ def test_many_runs_are_started_by_mapping(run_example: Callable[..., DagResult],
     assert result.xcom("summaries") == [
         artifact["summary"] for index in range(3) for artifact in result.xcom(f"review[{index}]")["artifacts"]
     ]
+
+
+def test_a_dag_that_runs_start_takes_none_where_a_person_starts_it(
+    run_example: Callable[..., DagResult], agent_runs_emulator: Emulator
+) -> None:
+    """With events it runs in the tests of a whole Airflow, whose triggerer makes them."""
+    result = run_example("example_agent_run_assets")
+    assert result.state == "success"
+    assert result.xcom("run_ids") == []
+    assert set(result.states.values()) == {"success", "skipped"}
+    assert agent_runs_emulator.requests == []
+
+
+def test_a_watcher_of_an_example_is_kept_as_json_and_made_again() -> None:
+    source = (ROOT / "example_dags" / "example_agent_run_assets.py").read_text()
+    names: dict[str, Any] = {}
+    exec(source, names)  # noqa: S102 -- it is an example of our own
+    [watcher] = names["completed_runs"].watchers
+    encoded = json.loads(json.dumps(encode_trigger(watcher.trigger)))
+    again = import_string(encoded["classpath"])(
+        **{key: smart_decode_trigger_kwargs(value) for key, value in encoded["kwargs"].items()}
+    )
+    assert again.serialize() == watcher.trigger.serialize()
+    assert (again.agent, again.statuses) == ("slow", ("completed",))
 
 
 def test_every_example_has_a_test() -> None:

@@ -127,6 +127,14 @@ def test_a_single_page_is_read_once(moments: list[float], whole: bool) -> None:
     assert sweep(moments, whole=whole)[0] == [1]
 
 
+def test_a_listing_without_end_is_given_up() -> None:
+    reading, pages = Sweep(whole=False), 0
+    while not reading.over:
+        reading.has_read(created=[1.0, 2.0], settled=(False, False), entries=2, has_more=True, pages=None)
+        pages += 1
+    assert pages < 30
+
+
 def test_all_at_the_same_moment() -> None:
     pages, _ = sweep([5.0] * 15 + [4.0] * 50, settled=lambda moment: moment <= 4.0)
     assert pages == [1, 2]

@@ -198,3 +198,27 @@ def test_a_page_that_was_asked_for_with_another_size_is_placed_where_it_was() ->
     step = plan.next(15.0)
     assert isinstance(step, ReadPage)
     assert [run.run_id for run in step.expected] == ids[:10]
+
+
+def test_who_is_no_longer_waited_for_is_expected_nowhere() -> None:
+    plan = Plan(20.0, 0.0)
+    runs = found(plan, 10)
+    plan.leave(runs[0], runs[0].waiters[0])
+    step = plan.next(10.0)
+    assert isinstance(step, ReadPage)
+    assert step.expected == runs[1:]
+
+
+def test_pages_that_were_under_way_together_and_fail_count_once() -> None:
+    plan = Plan(20.0, 0.0)
+    ids = [f"r-{number}" for number in range(80)]
+    join(plan, 80)
+    # The first one twice: the service gives ten for whatever it is asked.
+    for number in (0, *range(8)):
+        now = max(5.0, plan.pace.free_at)
+        came(plan, plan.next(now), ids[10 * number : 10 * number + 10], now, more=number < 7)
+    under_way = [plan.next(12.0 + number) for number in range(8)]
+    for number, step in enumerate(under_way):
+        assert isinstance(step, ReadPage)
+        plan.page_failed(step, 12.0 + number, 20.0, refused=False, too_large=False)
+    assert isinstance(plan.next(20.2), ReadPage)

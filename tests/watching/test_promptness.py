@@ -102,7 +102,6 @@ def test_the_size_of_a_page_is_learnt_whatever_becomes_of_who_asks_for_more(too_
     assert len(simulation.requests) < 7 * 300 / min(granted, 100) + 30
 
 
-@pytest.mark.xfail(strict=True, reason="the pages of a scan are read one after the other, however slow the service is")
 def test_a_slow_service_is_looked_through_with_several_requests_at_once() -> None:
     service = FakeService()
     runs = just_started(3000, seeded(9), longest=60.0)

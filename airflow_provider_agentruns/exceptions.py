@@ -55,6 +55,12 @@ class AgentRunTimeoutError(AgentRunsError):
     """The run did not reach the awaited status in time. The run itself goes on."""
 
 
+class AgentRunUnfitError(AgentRunsError):
+    """What the run holds cannot be handed on to other tasks, or not as what it is; the message says where it lies."""
+
+    retryable = False
+
+
 class AgentRunReviewError(AgentRunsError):
     """A form, or what was answered to it, does not fit the question that the run waits with. Nothing was sent."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Required
 
@@ -272,7 +273,17 @@ class RunPage(ServiceModel):
     has_more: Annotated[bool, _NullIsFalse] = False
     total_count: int | None = None
     data: Annotated[list[AgentRun], _NullIsEmptyList] = []
-    served_at: Instant | None = None
+
+    _served_at: pendulum.DateTime | None = PrivateAttr(default=None)
+
+    @property
+    def served_at(self) -> pendulum.DateTime | None:
+        """When the service sent it. Not a field: what the document may have under this name is something else."""
+        return self._served_at
+
+    @served_at.setter
+    def served_at(self, moment: pendulum.DateTime | None) -> None:
+        self._served_at = moment
 
 
 class _Skipped(TypedDict):
@@ -298,7 +309,16 @@ class ListedRun(TypedDict, total=False):
     interrupts: list[_Asked] | None
 
 
-class ListedPage(BaseModel):
+class ListedRuns(BaseModel):
+    """What the service sends as a page of the listing, as far as a watch over many runs needs it."""
+
+    has_more: Annotated[bool, _NullIsFalse] = False
+    total_count: int | None = None
+    data: Annotated[list[ListedRun], _NullIsEmptyList] = []
+
+
+@dataclass(slots=True)
+class ListedPage:
     """
     One page of the listing, for a watch over many runs.
 
@@ -306,9 +326,9 @@ class ListedPage(BaseModel):
     the service sent it, in seconds since 1970 by its own clock.
     """
 
-    has_more: Annotated[bool, _NullIsFalse] = False
+    has_more: bool = False
     total_count: int | None = None
-    data: Annotated[list[ListedRun], _NullIsEmptyList] = []
+    data: list[ListedRun] = field(default_factory=list)
     size: int = 0
     left_out: int = 0
     served_at: float | None = None

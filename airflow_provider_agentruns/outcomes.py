@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunFailedError,
     AgentRunInterruptedError,
     AgentRunsValueError,
+    AgentRunUnfitError,
 )
 
 if TYPE_CHECKING:
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 
 #: Statuses that can be waited for; each is one that a run stays in by itself.
 AWAITABLE = ("completed", "interrupted", "error")
+
+# In airflow.sdk.serde: what is refused in a dict, and what together makes it an object.
+_RESERVED = frozenset({"__classname__", "__id__"})
+_RESERVED_TOGETHER = frozenset({"__type", "__var"})
+_KEY_LENGTH = 50
+
+# Airflow's processes tell each other integers of 64 bits at most.
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 _QUESTIONS_SHOWN = 10
 _QUESTION_LENGTH = 300
@@ -50,7 +60,13 @@ def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: 
 
 
 def summary(run: AgentRun) -> dict[str, Any]:
-    """Return what a sensor hands on: plain JSON values, without output."""
+    """
+    Return what a sensor hands on: plain JSON values, without output.
+
+    :raises AgentRunUnfitError: If Airflow cannot hand on what an interrupt holds.
+    """
+    for number, interrupt in enumerate(run.interrupts):
+        check_fit(interrupt.value, f"interrupts[{number}].value of agent run {run.id}")
     return {
         "run_id": run.id,
         "status": str(run.status),
@@ -67,16 +83,44 @@ def output_envelope(run: AgentRun, artifact_type: str | None = None) -> dict[str
     Return a completed run's output as the service sent it.
 
     :param artifact_type: Only the artifacts of this type; the envelope's other fields stay.
+    :raises AgentRunUnfitError: If Airflow cannot hand it on.
     """
     envelope = run.raw_output if run.raw_output is not None else {"artifacts": []}
-    if artifact_type is None:
-        return envelope
-    artifacts = [
-        artifact
-        for artifact in envelope.get("artifacts") or ()
-        if isinstance(artifact, dict) and artifact.get("type") == artifact_type
-    ]
-    return {**envelope, "artifacts": artifacts}
+    if artifact_type is not None:
+        artifacts = [
+            artifact
+            for artifact in envelope.get("artifacts") or ()
+            if isinstance(artifact, dict) and artifact.get("type") == artifact_type
+        ]
+        envelope = {**envelope, "artifacts": artifacts}
+    check_fit(envelope, f"output of agent run {run.id}")
+    return envelope
+
+
+def check_fit(value: Any, where: str) -> None:
+    """
+    Refuse what Airflow's XCom would take for something else than the JSON that it is, or cannot keep.
+
+    Some keys mean to Airflow that a dict stands for an object of another class, which is then made in the task
+    that reads it: what an agent writes must not decide that.
+
+    :param where: What it is, for the message.
+    :raises AgentRunUnfitError: Saying where in it, and what.
+    """
+    pending: list[tuple[Any, str]] = [(value, where)]
+    while pending:
+        part, place = pending.pop()
+        if isinstance(part, dict):
+            if not _RESERVED.isdisjoint(part) or part.keys() >= _RESERVED_TOGETHER:
+                keys = ", ".join(sorted((_RESERVED | _RESERVED_TOGETHER) & part.keys()))
+                raise AgentRunUnfitError(f"{place} has the key {keys}, which means something else to Airflow's XCom")
+            pending.extend((entry, f"{place}.{str(key)[:_KEY_LENGTH]}") for key, entry in part.items())
+        elif isinstance(part, list):
+            pending.extend((entry, f"{place}[{number}]") for number, entry in enumerate(part))
+        elif (isinstance(part, float) and not isfinite(part)) or (
+            isinstance(part, int) and not _SMALLEST <= part <= _LARGEST
+        ):
+            raise AgentRunUnfitError(f"{place} is a number that Airflow's XCom cannot keep")
 
 
 def describe_failure(run: AgentRun) -> str:

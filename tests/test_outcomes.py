@@ -13,6 +13,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunFailedError,
     AgentRunInterruptedError,
     AgentRunsValueError,
+    AgentRunUnfitError,
 )
 from airflow_provider_agentruns.models import AgentRun, RunStatus
 from airflow_provider_agentruns.outcomes import (
@@ -221,3 +222,28 @@ def test_a_wait_is_for_statuses_that_can_be_waited_for() -> None:
 def test_another_wait_is_refused(wait_for: Any, said: str) -> None:
     with pytest.raises(AgentRunsValueError, match=said):
         check_wait_for(wait_for)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([{"deep": {"__classname__": "airflow.sdk.Connection"}}], r"\[0\]\.deep has the key __classname__"),
+        ([{"__id__": 1}], r"\[0\] has the key __id__"),
+        ([{"__type": "airflow.sdk.Connection", "__var": {}}], r"\[0\] has the key __type, __var"),
+        ([2**64], r"\[0\] is a number"),
+        ([-(2**63) - 1], r"\[0\] is a number"),
+        ([float("inf")], r"\[0\] is a number"),
+        ([float("nan")], r"\[0\] is a number"),
+    ],
+)
+def test_what_airflow_would_take_for_something_else_is_not_handed_on(value: Any, said: str) -> None:
+    with pytest.raises(AgentRunUnfitError, match=f"output of agent run r-1.more{said}"):
+        output_envelope(run("completed", output={"artifacts": [], "more": value}))
+    with pytest.raises(AgentRunUnfitError, match=rf"interrupts\[0\]\.value of agent run r-1{said}"):
+        summary(run("interrupted", interrupts=[{"id": "i-1", "value": value}]))
+
+
+def test_what_looks_like_it_is_handed_on() -> None:
+    more = [{"__type": 1}, {"__var": 2}, {"type": "__classname__"}, 2**64 - 1, -(2**63), 1e300, True, None]
+    output = {"artifacts": [], "more": more}
+    assert output_envelope(run("completed", output=output)) == output

@@ -24,7 +24,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsConnectionError,
     api_error_class,
 )
-from airflow_provider_agentruns.models import ListedPage, ListedRun, RunPage, RunState, RunStatus
+from airflow_provider_agentruns.models import ListedPage, ListedRun, ListedRuns, RunPage, RunState, RunStatus
 
 if TYPE_CHECKING:
     import httpx
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
-_SURROGATE = re.compile(rb"\\u[dD]")
+# What may be half a surrogate pair, or NUL, in JSON; and NUL itself, unless the backslash before it is a character.
+_UNFIT = re.compile(rb"\\u(?:[dD]|0000)")
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 #: Answers that a moment's patience may mend.
 _PASSING = frozenset({429, 502, 503, 504})
@@ -66,13 +68,14 @@ class Answer:
         """
         Return the body's JSON value; ValueError where it is none.
 
-        Half a surrogate pair is no character, and what is to carry it on (XCom, a database) fails: it becomes U+FFFD.
+        Half a surrogate pair is no character, and NUL one that PostgreSQL does not keep: what is to carry them on
+        (XCom, a database) fails. They become U+FFFD.
         """
         try:
             value = json.loads(self.body)
-            if _SURROGATE.search(self.body):
-                text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
-                value = json.loads(text.decode("utf-16-le", "replace"))
+            if _UNFIT.search(self.body):
+                text = _NUL.sub("\\1\ufffd", json.dumps(value, ensure_ascii=False))
+                value = json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
             return value
         except RecursionError:
             raise ValueError("nested too deeply") from None
@@ -184,17 +187,23 @@ def run_state(answer: Answer) -> ListedRun:
 
 def listed_page(answer: Answer) -> ListedPage:
     """Read one page of runs for a watch; an entry that cannot be read is left out, and its run looked at singly."""
+    left_out = 0
     try:
-        page = ListedPage.model_validate_json(answer.body)
+        listed = ListedRuns.model_validate_json(answer.body)
     except ValidationError:
         document = answer.json()
         entries: Any = document.get("data") if isinstance(document, dict) else None
-        page = ListedPage.model_validate({**document, "data": []} if isinstance(entries, list) else document)
-        page.data = [listed for entry in entries or () if (listed := _listed_run(entry))]
-        page.left_out = len(entries or ()) - len(page.data)
-    page.size = len(answer.body)
-    page.served_at = date.timestamp() if (date := answer.date) else None
-    return page
+        listed = ListedRuns.model_validate({**document, "data": []} if isinstance(entries, list) else document)
+        listed.data = [run for entry in entries or () if (run := _listed_run(entry))]
+        left_out = len(entries or ()) - len(listed.data)
+    return ListedPage(
+        has_more=listed.has_more,
+        total_count=listed.total_count,
+        data=listed.data,
+        size=len(answer.body),
+        left_out=left_out,
+        served_at=date.timestamp() if (date := answer.date) else None,
+    )
 
 
 def _listed_run(entry: Any) -> ListedRun | None:

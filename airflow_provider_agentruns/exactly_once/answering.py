@@ -95,6 +95,13 @@ def answer_once(
                 f"Interrupt {interrupt_id!r} of agent run {run_id} asks something else now than when {when}. Nothing "
                 "was sent: the answer was not meant for this question",
             )
+    if sent:
+        # It may be on its way still, and be taken only now.
+        for pause in _LOOKS:
+            sleep(pause)
+            run = send(requests.get_run, run_id)
+            if not _still_asked(run, interrupt_id, about):
+                return _gone(run, interrupt_id, answer, sent, log)
     note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": about, "answer": digest(answer)}
     if memory:
         memory.set(_KEY, note)

@@ -25,6 +25,7 @@ from airflow_provider_agentruns.watching.reading import Reading
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.watching.subscription import Subscription
+    from airflow_provider_agentruns.watching.sweep import Sweep
     from airflow_provider_agentruns.watching.watch import Watch
 
 #: Triggers come one after the other where a triggerer starts. They are waited for, so that one pass serves all.
@@ -53,7 +54,8 @@ class Feed:
         self._horizon: int | None = None
         self._whole = False
         self._went_deep_at = -math.inf
-        self._last_page: int | None = None
+        # The newest one, which has learnt something of the listing.
+        self._sweep: Sweep | None = None
         self._joined = asyncio.Event()
         #: Whether it tells nothing more, since it has failed.
         self.over = False
@@ -154,13 +156,13 @@ class Feed:
             whole=whole,
             floor=floor,
             is_known=lambda run_id: not deep and self._known.was_known(run_id),
-            last=self._last_page,
+            before=self._sweep,
             begin=partial(self._begin, joining),
             show=self._known.show,
             interval=lambda: self.interval,
         )
         await reading.read()
-        self._last_page = reading.sweep.last
+        self._sweep = reading.sweep
         if deep or reading.unordered:
             self._went_deep_at = begun
             self._whole = self._whole or whole

@@ -46,7 +46,7 @@ class Reading:
     :param whole: Whether all of it is to be read.
     :param floor: What was created until then needs not be read; None where nothing is known of that.
     :param is_known: Says of a run whether what lies beyond it needs not be read either.
-    :param last: Which page was the last one, where the oldest came first before.
+    :param before: The sweep of the reading before, which has learnt something of the listing.
     :param begin: Is told, before the first run is shown, as of when they are, by the service's clock.
     :param show: Is shown each run, and told when it was asked for.
     :param interval: Returns how often pages are wanted, in seconds.
@@ -59,7 +59,7 @@ class Reading:
         whole: bool,
         floor: int | None,
         is_known: Callable[[str], bool],
-        last: int | None,
+        before: Sweep | None,
         begin: Callable[[float], None],
         show: Callable[[Seen, float], None],
         interval: Callable[[], float],
@@ -70,7 +70,9 @@ class Reading:
         self._begin = begin
         self._show = show
         self._interval = interval
-        self.sweep = Sweep(whole=whole, last=last)
+        self.sweep = Sweep(whole=whole)
+        if before is not None:
+            self.sweep = Sweep(whole=whole, last=before.last, ordered=before.ordered)
         self.pages = 0
         #: As of when the runs are shown. None: no page has come.
         self.moment: float | None = None
@@ -98,7 +100,7 @@ class Reading:
             if size != self._watch.page_size:
                 # The pages are numbered anew.
                 size = self._watch.page_size
-                self.sweep = Sweep(whole=self.sweep.whole)
+                self.sweep = Sweep(whole=self.sweep.whole, ordered=self.sweep.ordered)
             try:
                 await self._watch.read_page(self.sweep.page, self._take)
             except AgentRunsError as e:

@@ -101,12 +101,14 @@ async def subscribed(agentruns_conn_id: str, subscription: Subscription) -> Asyn
         yield
     finally:
         feed.leave(subscription)
-        if feed.idle:
-            # At once, so that who comes while it closes opens another one.
-            if watch.feed is feed:
-                watch.feed = None
-            await feed.close()
-        await _give_back(watch)
+        try:
+            if feed.idle:
+                # At once, so that who comes while it closes opens another one.
+                if watch.feed is feed:
+                    watch.feed = None
+                await feed.close()
+        finally:
+            await _give_back(watch)
 
 
 def _lend(agentruns_conn_id: str) -> Watch:

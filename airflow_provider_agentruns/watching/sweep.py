@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from itertools import pairwise
 
-from airflow_provider_agentruns.watching.scan import Order, order_of
+from airflow_provider_agentruns.watching.scan import Order
+
+#: By how many seconds runs may be out of order in a listing that is in one: they may be sorted by something else
+#: that is given out at nearly the same moment.
+_ABOUT = 60.0
 
 #: No listing has so many pages. One that says so has no end.
 _DEEPEST = 1_000_000
@@ -21,12 +25,14 @@ class Sweep:
 
     :param whole: Whether all of it is to be read.
     :param last: Which page was the last one, where the oldest came first before.
+    :param ordered: Whether it may be in an order. Where one page shows none, no other says anything.
     """
 
-    def __init__(self, *, whole: bool, last: int | None = None) -> None:
+    def __init__(self, *, whole: bool, last: int | None = None, ordered: bool = True) -> None:
         self.whole = whole
+        self.ordered = ordered
         #: Which page is the last one, where the oldest come first.
-        self.last = None if whole else last
+        self.last = last if ordered and not whole else None
         self.page = self.last or 1
         self.over = False
         #: In which order the listing is; None where that does not show.
@@ -57,25 +63,46 @@ class Sweep:
         :param has_more: Whether it says that others follow.
         :param pages: How many pages there are; None where the service does not tell.
         """
+        if not self._learn_order([moment for moment in created if moment is not None]):
+            return
         number = self.page
-        order = order_of([None if moment is None else datetime.fromtimestamp(moment, UTC) for moment in created])
-        if self.seeking and order is not Order.NEWEST_FIRST:
+        if self.seeking:
             self._look_for_last(number, entries, has_more, settled[0])
-        elif self.seeking:
-            # It is in another order than it was.
-            self.seeking, self.order, self.last, self.page = False, None, None, 1
         elif self._backwards:
             self.over = settled[0] or number <= 1
             self.page = number - 1
+        elif self.order is Order.OLDEST_FIRST and has_more and not self.whole:
+            self.seeking, self._before_last = True, number
+            self.page = max(number + 1, pages or 0)
         else:
-            self.order = self.order or order
-            if self.order is Order.OLDEST_FIRST and has_more and not self.whole:
-                self.seeking, self._before_last = True, number
-                self.page = max(number + 1, pages or 0)
-                return
             settled_here = settled[1] and self.order is Order.NEWEST_FIRST and not self.whole
             self.over = settled_here or not (entries and has_more)
             self.page = number + 1
+
+    def _learn_order(self, created: list[float]) -> bool:
+        """Say whether the page fits with what the others have shown. If not, it begins again, with none."""
+        if not self.ordered:
+            return True
+        rises, falls = _widest_rise(created), _widest_rise(created[::-1])
+        shown: Order | None = None
+        if rises > _ABOUT and falls > _ABOUT:
+            fits = False
+        elif rises > _ABOUT or falls > _ABOUT:
+            shown = Order.OLDEST_FIRST if rises > falls else Order.NEWEST_FIRST
+            fits = self.order in (None, shown)
+        else:
+            fits = True
+            steps = sum((later > earlier) - (later < earlier) for earlier, later in pairwise(created))
+            if steps:
+                shown = Order.OLDEST_FIRST if steps > 0 else Order.NEWEST_FIRST
+        self.order = self.order or shown
+        if fits:
+            return True
+        fresh_start = not self.whole and self.page != 1
+        self.ordered, self.order, self.last, self.seeking, self._backwards = False, None, None, False, False
+        if fresh_start:
+            self.page = 1
+        return not fresh_start
 
     def _look_for_last(self, number: int, entries: int, has_more: bool, settled: bool) -> None:
         if entries and not has_more:
@@ -99,3 +126,12 @@ class Sweep:
         self.seeking, self._backwards = False, True
         self.last, self.page = last, then
         self.over = then < 1
+
+
+def _widest_rise(moments: list[float]) -> float:
+    """Return by how much a later one of some moments is above an earlier one at the most."""
+    widest, lowest = 0.0, float("inf")
+    for moment in moments:
+        lowest = min(lowest, moment)
+        widest = max(widest, moment - lowest)
+    return widest

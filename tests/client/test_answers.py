@@ -9,7 +9,7 @@ import pendulum
 import pytest
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.answers import Answer
+from airflow_provider_agentruns.client.answers import Answer, listed_page, run_page
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
@@ -220,6 +220,15 @@ def test_a_moment_to_wait_for_is_read_as_well() -> None:
     assert Answer(429, {"retry-after": "Sat, 01 Aug 2020 12:00:00 GMT"}, b"").retry_after == 0.0
 
 
+def test_a_field_of_the_document_is_not_taken_for_what_is_noted_of_the_answer() -> None:
+    document = b'{"data": [], "has_more": false, "served_at": {}, "size": null, "left_out": "all"}'
+    answer_ = Answer(200, {"date": "Sat, 01 Aug 2026 12:00:00 GMT"}, document)
+    assert run_page(answer_).served_at == pendulum.datetime(2026, 8, 1, 12)
+    assert run_page(answer_).model_dump()["served_at"] == {}
+    page = listed_page(answer_)
+    assert (page.size, page.left_out, page.served_at) == (len(document), 0, 1_785_585_600.0)
+
+
 def test_the_services_clock_is_read_where_it_is_shown() -> None:
     shown = Answer(200, {"date": "Sat, 01 Aug 2026 14:00:00 +0200"}, b"").date
     assert shown == pendulum.datetime(2026, 8, 1, 12)
@@ -234,11 +243,12 @@ def test_the_services_clock_is_read_where_it_is_shown() -> None:
         (rb'"a \ud83d b"', "a \ufffd b"),
         (rb'"\uDE00\ud83d"', "\ufffd\ufffd"),
         (rb'"\\ud83d"', "\\ud83d"),
+        (rb'"a\u0000b"', "a\ufffdb"),
+        (rb'"\\u0000"', "\\u0000"),
+        (rb'"\\\u0000"', "\\\ufffd"),
     ],
 )
-def test_half_a_surrogate_pair_becomes_a_character_that_can_be_carried_on(
-    caller: Caller, sent_as: bytes, read_as: str
-) -> None:
+def test_what_is_no_character_becomes_one_that_can_be_carried_on(caller: Caller, sent_as: bytes, read_as: str) -> None:
     body = b'{"id": "r-1", "status": "completed", "output": {"artifacts": [{"title": ' + sent_as + b"}]}}"
     with ScriptedServer([sent(body, "application/json")] * 2) as server:
         run, status = caller.send(settings(server.url), GET, requests.get_run_status("r-1"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
@@ -12,6 +13,7 @@ from airflow_provider_agentruns.client.transport import Transport
 from airflow_provider_agentruns.exactly_once.answering import answer_once
 from airflow_provider_agentruns.exactly_once.memory import Attempt
 from airflow_provider_agentruns.exactly_once.starting import Start, Started, start_once
+from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.models import AgentRun
 from tests.exactly_once.service import Clock
 
@@ -103,6 +105,10 @@ class Task:
         """Send a request, as ``AgentRunHook.send``."""
         request = build(*args, **kwargs)
         if request.method == "POST" and self._dies == "before POST":
+            raise Killed
+        if request.method == "POST" and self._dies == "while its answer is on its way":
+            with suppress(AgentRunsError):
+                self._transport.send(request)
             raise Killed
         result = self._transport.send(request)
         if request.method == "POST" and self._dies == "after POST":

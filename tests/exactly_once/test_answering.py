@@ -164,6 +164,22 @@ def test_a_worker_that_died_before_the_answer_leaves_it_to_the_next_try(
     assert len(service.posts) == 1
 
 
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_the_answer_of_a_worker_that_died_is_given_the_time_to_arrive(
+    task: Task, service: Service, run: dict[str, Any], answer: str
+) -> None:
+    service.takes_after = 3.0
+    with pytest.raises(Killed):
+        task.answer("yes", dies="while its answer is on its way")
+    if answer == "yes":
+        assert task.answer(answer).pending("i-1") is None
+    else:
+        with pytest.raises(AgentRunInterruptGoneError, match="an earlier try of this task gave it another answer"):
+            task.answer(answer)
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 1
+
+
 def test_another_answer_than_the_one_that_was_given_is_refused(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:

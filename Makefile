@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast-test test-browser lint format constraints build clean
+.PHONY: help demo test fast-test test-browser test-scale bench lint format constraints build clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,16 @@ test-browser: $(READY)  ## Try the review forms in a real browser (SCREENSHOTS=D
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group browser
 	$(if $(SCREENSHOTS),AGENTRUNS_SCREENSHOTS="$(SCREENSHOTS)") $(BIN)/python -m pytest -m browser tests/browser
 
+test-scale: $(READY)  ## Have a whole Airflow wait for many runs at a time, on PostgreSQL (SCALE=200: so many)
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { echo "This takes a" \
+		"PostgreSQL server: apt-get update && apt-get install postgresql" >&2; exit 1; }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group scale
+	$(if $(SCALE),SCALE="$(SCALE)") $(BIN)/python -m pytest --capture no -m scale tests/scale
+
+bench: $(READY)  ## Measure what waiting costs, beside other providers (about ten minutes; BENCH=full: all rows)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group bench
+	$(BIN)/python -m tests.benchmarks $(BENCH)
+
 lint: $(READY)  ## Check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -40,7 +50,8 @@ format: $(READY)  ## Put style in order
 
 constraints: $(READY)  ## Write .ci/constraints.txt anew, with the newest versions that fit
 	echo "apache-airflow==$(AIRFLOW_VERSION)" | $(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
-		--constraints /dev/stdin --all-extras --group dev --group browser --output-file .ci/constraints.txt pyproject.toml
+		--constraints /dev/stdin --all-extras --group dev --group browser --group scale --group bench \
+		--output-file .ci/constraints.txt pyproject.toml
 
 build: $(READY)  ## Build the wheel and the source distribution into dist/
 	$(BIN)/uv build

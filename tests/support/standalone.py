@@ -52,7 +52,7 @@ class Standalone:
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
-        self._restarted: list[subprocess.Popen[bytes]] = []
+        self._more: list[subprocess.Popen[bytes]] = []
         self._http = httpx.Client(base_url=self.url, timeout=30.0, trust_env=False)
 
     def __enter__(self) -> Standalone:
@@ -74,7 +74,7 @@ class Standalone:
         """End all processes of this Airflow."""
         if self._process is None:
             return
-        family = [member for process in (self._process, *self._restarted) for member in _family(process.pid)]
+        family = [member for process in (self._process, *self._more) for member in _family(process.pid)]
         for process in family:
             _signal(process.terminate)
         _, alive = psutil.wait_procs(family, timeout=10)
@@ -84,18 +84,32 @@ class Standalone:
         self._process = None
         self._http.close()
 
-    def kill_and_restart(self, component: str) -> None:
-        """Kill a component with all its processes, as a machine that goes down does, and start it anew."""
+    def kill(self, component: str) -> None:
+        """Kill a component with all its processes, as a machine that goes down does."""
         assert self._process is not None
-        parents = [self._process.pid, *(process.pid for process in self._restarted)]
+        parents = [self._process.pid, *(process.pid for process in self._more)]
         candidates = [member for pid in parents for member in _family(pid)]
         killed = next(process for process in candidates if f"airflow {component}" in _command(process))
         family = _family(killed.pid)
         for process in family:
             _signal(process.kill)
         psutil.wait_procs(family, timeout=10)
-        self._restarted.append(self._start(component))
-        self.wait_for(lambda: self._restarted_is_healthy(component), f"a healthy {component} again", 90)
+
+    def start(self, component: str, *, beside: bool = False) -> None:
+        """
+        Start a component, and wait until it works.
+
+        :param beside: Whether it is one more beside one that runs, and not in place of one that was killed.
+        """
+        kinds = ("WORKER", "TRIGGER") if beside else ()
+        ports = {f"AIRFLOW__LOGGING__{kind}_LOG_SERVER_PORT": str(free_port()) for kind in kinds}
+        self._more.append(self._start(component, ports))
+        self.wait_for(lambda: self._newest_is_healthy(component), f"a healthy {component} more", 90)
+
+    def kill_and_restart(self, component: str) -> None:
+        """Kill a component with all its processes, and start it anew."""
+        self.kill(component)
+        self.start(component)
 
     # The REST API
 
@@ -137,8 +151,18 @@ class Standalone:
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return all task instances of a DAG run."""
-        found = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
-        return list(found["task_instances"])
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.call("GET", path, params={"limit": 100, "offset": len(found), "order_by": "id"})
+            found += page["task_instances"]
+            if not page["task_instances"] or len(found) >= page["total_entries"]:
+                return found
+
+    def count(self, dag_id: str, run_id: str, task_id: str, state: str) -> int:
+        """Count the instances of a mapped task that are in a state."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/listMapped"
+        return int(self.call("GET", path, params={"state": state, "limit": 1})["total_entries"])
 
     def task_instance(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
         """Return one task instance."""
@@ -185,20 +209,20 @@ class Standalone:
             raise ImportError(errors[0]["stack_trace"])
         return self._http.get(f"/api/v2/dags/{dag_id}").status_code == 200
 
-    def _start(self, component: str) -> subprocess.Popen[bytes]:
+    def _start(self, component: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "airflow", component],
-                env=self._environment,
+                env={**self._environment, **(environment or {})},
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
 
-    def _restarted_is_healthy(self, component: str) -> bool:
+    def _newest_is_healthy(self, component: str) -> bool:
         jobs = self.call("GET", "/jobs", params={"is_alive": True, "job_type": f"{component.title()}Job"})["jobs"]
-        started = psutil.Process(self._restarted[-1].pid).create_time()
+        started = psutil.Process(self._more[-1].pid).create_time()
         return any(job["start_date"] and _timestamp(job["start_date"]) >= started - 1 for job in jobs)
 
     def _wait_until_ready(self) -> None:

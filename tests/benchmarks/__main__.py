@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m tests.benchmarks``: measure what waiting costs, and write it down."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.benchmarks import figures, plot, report
+from tests.benchmarks.certificate import make_certificate
+from tests.benchmarks.figures import Figures, Result
+from tests.benchmarks.processes import Child
+from tests.benchmarks.rows import LONGEST, PATIENCE, ROWS, Row, choose
+from tests.support.airflow_home import airflow_environment
+
+RESULTS = Path(__file__).parent / "results"
+
+#: What starting, warming up and a blocked loop may add to a row, in seconds.
+_GRACE = 180.0
+
+#: The tables are wide.
+console = Console(highlight=False, width=max(Console().width, 150))
+
+
+def measure(row: Row, home: Path) -> Result:
+    """
+    Measure a row.
+
+    :param home: An empty folder to do it in.
+    """
+    certificate, key = make_certificate(home)
+    # Whoever speaks TLS here, through whatever library, trusts the one certificate.
+    environment = {**airflow_environment(home), "SSL_CERT_FILE": str(certificate)}
+    with Child("server", row.to_json(), str(certificate), str(key), log=home / "server.log") as server:
+        if not (port := server.line()):
+            raise RuntimeError(f"The service did not start:\n{server.errors()}")
+        with Child("waits", row.to_json(), port, log=home / "waits.log", environment=environment) as waits:
+            told = waits.last_line(within=LONGEST + PATIENCE + _GRACE)
+            if not told.startswith("{"):
+                console.print(waits.errors(), style="dim", markup=False)
+                return "it broke off, or took too long"
+    return figures.from_dict(json.loads(told))
+
+
+def measure_all(rows: Sequence[Row], raw: Path | None) -> dict[str, Result]:
+    """Measure some rows, but those that a file has already; say of each how it went."""
+    results = figures.read(raw) if raw else {}
+    for number, row in enumerate(rows, 1):
+        if row.name not in results:
+            with tempfile.TemporaryDirectory(prefix="agentruns-bench-") as home:
+                found = results[row.name] = measure(row, Path(home))
+            if raw and isinstance(found, Figures):
+                figures.keep(raw, row, found)
+        console.print(f"{number}/{len(rows)}  {report.one_line(row, results[row.name])}", soft_wrap=True)
+    return {row.name: results[row.name] for row in rows}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what the arguments say."""
+    options = _parser().parse_args(arguments)
+    if options.list:
+        for row in ROWS:
+            console.print(f"{row.name:<45} {'short' if row.short else ''}")
+        return 0
+    try:
+        rows = choose(options.rows)
+    except ValueError as e:
+        sys.stderr.write(f"{e}\n")
+        return 2
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        console.print("This machine is busy: the figures will be noisy.", style="bold red")
+    results = measure_all(rows, options.raw)
+    sections = report.sections(rows, results)
+    for section in sections:
+        console.print(section.as_table())
+    if options.results or set(options.rows) <= {"short", "full"}:
+        folder: Path = options.results or RESULTS
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "waiting.md").write_text(report.markdown(rows, results, sections))
+        plot.draw(rows, results, folder / "waiting.svg")
+        console.print("Written: waiting.md, waiting.svg")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description="Measures what waiting costs: AgentRunTrigger beside the deferrable triggers of other providers.",
+        epilog="A row takes about half a minute, since the remote runs take up to 25 s; where many waits meet the "
+        "limit, up to two and a half minutes. Nothing else should run on the machine meanwhile.",
+    )
+    parser.add_argument(
+        "rows",
+        nargs="*",
+        default=["short"],
+        metavar="ROW",
+        help="'short' (the default; about ten minutes): ours at 100, 1,000 and 5,000 waits, the peers at 100 and "
+        "1,000, the references, and ours where it is harder. 'full' (about half an hour): everything, with the peers "
+        "at 5,000, too. Or names of rows, or how they begin: then nothing is written but the table on the terminal",
+    )
+    parser.add_argument("--list", action="store_true", help="tell the names of all rows, and measure none")
+    parser.add_argument(
+        "--raw", type=Path, help="keep the figures in this file; rows that it has are not measured again"
+    )
+    parser.add_argument("--results", type=Path, help="where to write waiting.md and waiting.svg")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The remote runs of a batch, and what the three services say of each, written out beforehand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from uuid import UUID
+
+from tests.benchmarks.rows import LONGEST, SHORTEST
+
+#: The number of the one run that has ended before everything begins: a wait for it warms up whoever waits.
+WARM_UP = 900_000_000
+
+_SEED = 20_260_801
+
+_OUTPUT = json.dumps(
+    {
+        "artifacts": [
+            {
+                "id": str(UUID(int=number, version=4)),
+                "title": title,
+                "type": kind,
+                "confidence": "high",
+                "summary": summary,
+                "sources": [
+                    {
+                        "url": f"https://registry.example.com/filings/{number}",
+                        "source_name": "State registry",
+                        "source_tier": "primary",
+                        "source_type": "registry",
+                    }
+                ],
+            }
+            for number, (title, kind, summary) in enumerate(
+                [
+                    ("Company found", "report", "The company is registered in two states and in good standing."),
+                    ("People", "cip_summary", "Two officers were found; both names match what was submitted."),
+                    ("Address", "cip_summary", "The office is shared with eleven others; mail is taken in there."),
+                ]
+            )
+        ]
+    }
+)
+
+_RUN = (
+    '{"object":"run","id":"%(id)s","created_at":"%(created)s","updated_at":"%(updated)s","status":"%(status)s",'
+    '"thread_id":"%(thread)s","agent":"cip_orchestrator",'
+    '"requester":{"id":"cfc7fe66-cdf0-4333-bd7e-4495c448620f","name":"Offline account","email":null},'
+    '"started_at":"%(created)s","ended_at":%(ended)s,"output":%(output)s,"interrupts":[]}'
+)
+
+_DBT = (
+    '{"status":{"code":200,"is_success":true,"user_message":"Success!","developer_message":""},'
+    '"data":{"id":%(number)d,"trigger_id":%(number)d,"account_id":1,"project_id":2,"job_definition_id":3,'
+    '"status":%(status)d,"status_humanized":"%(word)s","git_branch":"main","is_complete":%(over)s,'
+    '"is_success":%(over)s,"is_error":false,"is_cancelled":false,"created_at":"%(created)s"}}'
+)
+
+_DATABRICKS = (
+    '{"job_id":3,"run_id":%(number)d,"number_in_job":%(number)d,"creator_user_name":"someone@example.com",'
+    '"run_name":"nightly","run_page_url":"https://example.com/?o=1#job/3/run/%(number)d",'
+    '"state":{"life_cycle_state":"%(life)s","result_state":"%(result)s","state_message":""},'
+    '"tasks":[{"run_id":%(number)d,"task_key":"only","state":{"life_cycle_state":"%(life)s"}}]}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """One run as one service shows it, while it runs and after."""
+
+    running: bytes
+    ended: bytes
+
+    def at(self, now: float, ends_at: float) -> bytes:
+        """Return what is shown at a moment of a run that ends at another, both in seconds since 1970."""
+        return self.ended if now >= ends_at else self.running
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRun:
+    """
+    A remote run.
+
+    :param ends_at: When it ends, in seconds since 1970.
+    """
+
+    number: int
+    ends_at: float
+    agent_run: Bodies
+    dbt: Bodies
+    databricks: Bodies
+
+
+def run_id(number: int) -> str:
+    """Return the UUID under which our service knows a run."""
+    return str(UUID(bytes=hashlib.sha256(b"run %d" % number).digest()[:16], version=4))
+
+
+def durations(count: int) -> list[float]:
+    """Return how long each run takes, the same each time."""
+    random = Random(_SEED)  # noqa: S311 -- nothing here is secret
+    return [random.uniform(SHORTEST, LONGEST) for _ in range(count)]
+
+
+def remote_run(number: int, created_at: float, ends_at: float) -> RemoteRun:
+    """Write out all that is said of a run."""
+    created, ended = _timestamp(created_at), _timestamp(ends_at)
+    known = {"id": run_id(number), "thread": run_id(-number), "created": created, "number": number}
+
+    def bodies(template: str, running: dict[str, object], over: dict[str, object]) -> Bodies:
+        return Bodies((template % {**known, **running}).encode(), (template % {**known, **over}).encode())
+
+    return RemoteRun(
+        number,
+        ends_at,
+        agent_run=bodies(
+            _RUN,
+            {"updated": created, "status": "running", "ended": "null", "output": "null"},
+            {"updated": ended, "status": "completed", "ended": f'"{ended}"', "output": _OUTPUT},
+        ),
+        dbt=bodies(
+            _DBT,
+            {"status": 3, "word": "Running", "over": "false"},
+            {"status": 10, "word": "Success", "over": "true"},
+        ),
+        databricks=bodies(
+            _DATABRICKS,
+            {"life": "RUNNING", "result": ""},
+            {"life": "TERMINATED", "result": "SUCCESS"},
+        ),
+    )
+
+
+def _timestamp(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The process of one row: many triggers in one event loop, run as Airflow's triggerer runs them.
+
+Prints what was measured as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import http.client
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.benchmarks.bodies import WARM_UP
+from tests.benchmarks.figures import Figures
+from tests.benchmarks.processes import allow_many_files, end_with_parent
+from tests.benchmarks.rows import LONGEST, PATIENCE, SHORTEST, Row
+from tests.benchmarks.subjects import KINDS, Skip, Subject
+
+#: How often the loop is looked at, in seconds, as Airflow's ``block_watchdog`` does.
+_TICK = 0.1
+
+#: An event may come before its run's end by as much as two processes can differ, in seconds.
+_EARLY = 0.05
+
+
+@dataclass(slots=True)
+class Waits:
+    """What becomes of the waits, run by run."""
+
+    subject: Subject
+    fired: dict[int, float] = field(default_factory=dict)
+    failed: set[int] = field(default_factory=set)
+    why: str | None = None
+
+    async def run(self, number: int, trigger: Any) -> None:
+        """Run one trigger as the triggerer does: to its end, then clean up, whatever happens."""
+        try:
+            async for event in trigger.run():
+                self.fired[number] = time.time()
+                if not self.subject.went_well(event.payload):
+                    self._fail(number, event.payload)
+        except Exception as e:  # noqa: BLE001 -- the triggerer goes on, too
+            self._fail(number, e)
+        finally:
+            with suppress(Exception):
+                await trigger.cleanup()
+        if number not in self.fired:
+            self._fail(number, "no event")
+
+    def _fail(self, number: int, why: object) -> None:
+        self.failed.add(number)
+        self.why = self.why or repr(why)[:300]
+
+
+class Watchdog:
+    """Looks every 0.1 s how long the loop took and how much memory there is in use."""
+
+    def __init__(self, look_at_memory_at: float) -> None:
+        self.longest = 0.0
+        self.memory = self.most_memory = 0
+        self.all_wait = False
+        self._moment = look_at_memory_at
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(_TICK)
+            self.longest = max(self.longest, time.monotonic() - began)
+            self.most_memory = max(self.most_memory, _memory())
+            if not self.memory and self.all_wait and time.time() >= self._moment:
+                self.memory = _memory()
+
+
+async def measure(row: Row, port: int) -> Figures:
+    """Measure a row."""
+    busy = os.getloadavg()[0]
+    subject = KINDS[row.subject].make(row, port)
+    waits = Waits(subject)
+    # What is done once in a process, such as late imports, is not what waiting costs.
+    await asyncio.wait_for(waits.run(WARM_UP, subject.trigger(WARM_UP)), 60)
+    if waits.failed:
+        raise RuntimeError(f"{row.name}: the wait to warm up with failed: {waits.why}")
+    ballast = _use_up_free_memory()
+    began = _ask(port, "/bench/begin")["begins_at"]
+    await asyncio.sleep(began - time.time())
+    memory, cpu = _memory(), _cpu()
+    watchdog = Watchdog(began + SHORTEST - 0.5)
+    watching = asyncio.create_task(watchdog.run())
+    tasks = []
+    for number in range(row.waits):
+        await asyncio.sleep(0)
+        trigger = subject.trigger(number)
+        tasks.append(asyncio.create_task(waits.run(number, trigger)))
+    watchdog.all_wait = True
+    _, unended = await asyncio.wait(tasks, timeout=began + LONGEST + PATIENCE - time.time())
+    cpu, seconds = _cpu() - cpu, time.time() - began
+    watching.cancel()
+    told = _ask(port, "/bench/report")
+    del ballast
+    late = {n: at - told["ends_at"][n] for n, at in waits.fired.items() if n != WARM_UP and n not in waits.failed}
+    too_early = {n for n, seconds in late.items() if seconds < -_EARLY}
+    return Figures(
+        requests=told["requests"],
+        cpu=cpu,
+        memory=((watchdog.memory or _memory()) - memory) / 1024 / row.waits,
+        most_memory=(max(watchdog.most_memory, _memory()) - memory) / 1024 / row.waits,
+        latencies=_median_and_p95([seconds for n, seconds in late.items() if n not in too_early]),
+        fails=len(waits.failed | too_early),
+        unended=len(unended),
+        refused=told["refused"],
+        busiest_second=told["busiest_second"],
+        longest_tick=watchdog.longest,
+        seconds=seconds,
+        server_cpu=told["cpu"],
+        busy=busy,
+        why=waits.why or ("fired before the run's end" if too_early else None),
+    )
+
+
+def main() -> None:
+    """Measure the row in the arguments."""
+    end_with_parent()
+    allow_many_files()
+    row, port = Row.from_json(sys.argv[1]), int(sys.argv[2])
+    _log_as_the_triggerer()
+    try:
+        told = asdict(asyncio.run(_measure_and_leave(row, port)))
+    except Skip as e:
+        told = {"skipped": str(e)}
+    _tell(told)
+
+
+async def _measure_and_leave(row: Row, port: int) -> Figures:
+    figures = await measure(row, port)
+    if figures.unended:
+        # Thousands of waits that were cut would take long to end, and nobody cares how.
+        _tell(asdict(figures))
+        os._exit(0)
+    return figures
+
+
+def _tell(what: dict[str, Any]) -> None:
+    sys.stdout.write(f"\n{json.dumps(what)}\n")
+    sys.stdout.flush()
+
+
+def _log_as_the_triggerer() -> None:
+    """Write log lines as JSON, as the triggerer does, but to nowhere."""
+    from airflow.sdk.log import configure_logging, reset_logging
+
+    reset_logging()
+    nowhere = Path(os.devnull).open("wb", buffering=0)  # noqa: SIM115 -- as long as the process
+    configure_logging(json_output=True, output=nowhere, sending_to_supervisor=True)
+
+
+def _ask(port: int, path: str) -> dict[str, Any]:
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path)
+    told: dict[str, Any] = json.loads(connection.getresponse().read())
+    connection.close()
+    return told
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _memory() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def _use_up_free_memory() -> list[bytes]:
+    """
+    Return what has to be kept, so that what is allocated from now on makes the process grow.
+
+    A process that has just imported Airflow has some MiB to spare, into which a thousand small waits would fit.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    return [bytes(size) for size in range(1, 480, 16) for _ in range(2000)]
+
+
+def _median_and_p95(values: list[float]) -> tuple[float, float] | None:
+    if len(values) < 2:
+        return None
+    return statistics.median(values), statistics.quantiles(values, n=20)[-1]
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import math
 import time
 from contextlib import suppress
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.watching.subscription import Subscription
     from airflow_provider_agentruns.watching.sweep import Sweep
     from airflow_provider_agentruns.watching.watch import Watch
+
+log = logging.getLogger(__name__)
 
 #: Triggers come one after the other where a triggerer starts. They are waited for, so that one pass serves all.
 _GRACE = 1.0
@@ -162,6 +165,11 @@ class Feed:
             interval=lambda: self.interval,
         )
         await reading.read()
+        if not reading.sweep.ordered and (self._sweep is None or self._sweep.ordered):
+            log.warning(
+                "The listing of agent runs is in no order by which new ones could be found: %d pages are read each time",
+                reading.pages,
+            )
         self._sweep = reading.sweep
         if deep or reading.unordered:
             self._went_deep_at = begun

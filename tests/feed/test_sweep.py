@@ -38,7 +38,7 @@ def sweep(
         shown = moments[(reading.page - 1) * SIZE : reading.page * SIZE]
         end = len(moments) + SIZE * claims_more
         reading.has_read(
-            created=shown,
+            created=[moment * APART for moment in shown],
             settled=(bool(shown) and settled(shown[0]), bool(shown) and settled(shown[-1])),
             entries=len(shown),
             has_more=reading.page * SIZE < end,
@@ -46,6 +46,9 @@ def sweep(
         )
     return pages, reading
 
+
+#: A run every two minutes, numbered.
+APART = 120.0
 
 NEWEST_FIRST = [float(moment) for moment in range(200, 0, -1)]
 OLDEST_FIRST = NEWEST_FIRST[::-1]
@@ -117,8 +120,41 @@ def test_oldest_first_it_finds_the_last_page_where_there_are_fewer_now(last: int
 
 def test_an_order_that_has_changed_is_noticed() -> None:
     pages, reading = sweep(NEWEST_FIRST, settled=lambda moment: moment <= 195, last=20)
-    assert pages == [20, 1]
-    assert reading.last is None
+    assert pages == [20, *range(1, 21)]
+    assert (reading.last, reading.ordered) == (None, False)
+
+
+@pytest.mark.parametrize("apart", [0.001, 1.0, 5.0])
+def test_runs_that_are_a_little_out_of_order_are_in_order(apart: float) -> None:
+    # Each is up to four places from where it should be.
+    moments = sorted(NEWEST_FIRST, key=lambda moment: -moment + 4 * (moment * 7 % 11) / 11)
+    assert moments != NEWEST_FIRST
+    reading, pages = Sweep(whole=False), []
+    while not reading.over:
+        pages.append(reading.page)
+        shown = moments[(reading.page - 1) * SIZE : reading.page * SIZE]
+        reading.has_read(
+            created=[moment * apart for moment in shown],
+            settled=(False, shown[-1] <= 165),
+            entries=SIZE,
+            has_more=True,
+            pages=20,
+        )
+    assert pages == [1, 2, 3, 4]
+    assert reading.ordered
+
+
+def test_an_order_that_only_some_pages_show_is_none() -> None:
+    moments = [*NEWEST_FIRST[:20], *UNORDERED[:100]]
+    pages, reading = sweep(moments, settled=lambda moment: False)
+    assert pages == [1, 2, 3, *range(1, 13)]
+    assert not reading.ordered
+    # Which is known the next time, and when all of it has been read.
+    again = Sweep(whole=False, last=reading.last, ordered=reading.ordered)
+    again.has_read(created=[5.0, 4.0], settled=(True, True), entries=2, has_more=True, pages=9)
+    assert (again.over, again.page) == (False, 2)
+    pages, reading = sweep(moments, whole=True)
+    assert (pages, reading.ordered) == ([*range(1, 13)], False)
 
 
 @pytest.mark.parametrize("moments", [[], [5.0], [5.0, 5.0], [7.0, 5.0], [5.0, 7.0]])

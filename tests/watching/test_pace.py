@@ -69,8 +69,9 @@ def test_another_limit_counts_from_then_on() -> None:
     assert pace.free_at == pytest.approx(1 / 0.9)
 
 
-def test_looks_that_could_wait_are_a_few_at_once_and_then_one_in_a_second() -> None:
-    pace, now, moments = Pace(LIMIT, 0.0), 0.0, []
+@pytest.mark.parametrize("limit", [20.0, 100.0])
+def test_looks_that_could_wait_are_a_few_at_once_and_then_one_in_a_second(limit: float) -> None:
+    pace, now, moments = Pace(limit, 0.0), 0.0, list[float]()
     while now < 60.0:
         now = pace.quick_at(now)
         pace.send(now)

@@ -28,9 +28,7 @@ def join(plan: Plan, count: int, *, joined: float = 0.0, interval: float = 5.0) 
 
 def page(*ids: str, has_more: bool = False) -> ListedPage:
     """Return a page on which all runs are running."""
-    return ListedPage.model_validate(
-        {"data": [{"id": run_id, "status": "running"} for run_id in ids], "has_more": has_more}
-    )
+    return ListedPage(data=[{"id": run_id, "status": "running"} for run_id in ids], has_more=has_more)
 
 
 def came(
@@ -222,3 +220,31 @@ def test_pages_that_were_under_way_together_and_fail_count_once() -> None:
         assert isinstance(step, ReadPage)
         plan.page_failed(step, 12.0 + number, 20.0, refused=False, too_large=False)
     assert isinstance(plan.next(20.2), ReadPage)
+
+
+def test_who_joins_while_others_are_looked_for_is_looked_for_in_turn() -> None:
+    plan = Plan(20.0, 0.0)
+    join(plan, 5)
+    first = plan.next(5.0)
+    late = [plan.join(f"late-{number}", waiter(5.1)) for number in range(5)]
+    # The listing shows none of the first ones. That says nothing of the others, which may not have been there.
+    came(plan, first, ["x-1"], 5.2)
+    assert {type(plan.next(6.0 + number)) for number in range(4)} == {ReadRun}
+    step = next(step for _, step in steps(plan, 10.2, 14.0) if isinstance(step, ReadPage))
+    came(plan, step, [run.run_id for run in late], 14.0)
+    step = next(step for _, step in steps(plan, 18.9, 22.0) if isinstance(step, ReadPage))
+    assert set(step.expected) == set(late)
+
+
+def test_one_that_shows_in_the_listing_after_all_is_read_with_the_others_again() -> None:
+    plan = Plan(20.0, 0.0)
+    hidden = join(plan, 5)
+    came(plan, plan.next(5.0), ["x-1"], 5.0)
+    assert {type(step) for _, step in steps(plan, 5.2, 6.2)} == {ReadRun}
+    shown = [plan.join(f"shown-{number}", waiter(6.3)) for number in range(5)]
+    step = next(step for _, step in steps(plan, 11.3, 12.0) if isinstance(step, ReadPage))
+    came(plan, step, [run.run_id for run in hidden + shown], 12.0)
+    for run in hidden:
+        plan.seen(run, RUNNING, 12.0, 12.0)
+    [(_, step)] = [(now, step) for now, step in steps(plan, 16.9, 17.5) if isinstance(step, ReadPage)]
+    assert set(step.expected) == {*hidden, *shown}

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from airflow_provider_agentruns.watching import line
+from airflow_provider_agentruns.watching.shared import wait_for_run
 from tests.hooks.connections import connection_json, open_sockets
 from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, html, truncated
 from tests.triggers.waiting import ENV, until
@@ -168,3 +170,31 @@ async def test_one_run_that_cannot_be_read_holds_up_no_other(monkeypatch: pytest
         assert not tasks[3].done()
         service.single = lambda _: None
         assert came_to([await tasks[3]]) == {"completed"}
+
+
+async def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Something comes all the time, but never the end of the headers.
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"HTTP/1.1 200 OK\r\n")
+            while not reader.at_eof():
+                writer.write(b"X-Drip: drop\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+
+    told: list[str] = []
+    monkeypatch.setattr(line, "_GRACE", 0.0)
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setenv(ENV, connection_json(f"http://127.0.0.1:{port}", timeout=0.5))
+    task = asyncio.create_task(
+        wait_for_run("r-0", "agentruns_default", [], interval=0.2, tell=lambda _, text, *args: told.append(text % args))
+    )
+    await until(lambda: bool(told))
+    assert told[0].endswith("GET /v1/runs/r-0: no answer within 0.5 s")
+    task.cancel()
+    await asyncio.wait([task])
+    assert open_sockets(port) == 0
+    server.close()
+    await server.wait_closed()

@@ -32,6 +32,8 @@ def moments(*minutes: int | None) -> list[datetime | None]:
         # By its last change, and by chance by its creation in the other direction.
         ([moments(1, 2), moments(4, 3)], None),
         ([moments(1, 3, 2), moments(4, 3, 2)], Order.NEWEST_FIRST),
+        ([moments(4, 3, 2), moments(1, 3, 2)], Order.NEWEST_FIRST),
+        ([moments(2, 3, 4), moments(1, 3, 2)], Order.OLDEST_FIRST),
     ],
 )
 def test_the_order_is_told_from_one_page(columns: list[list[datetime | None]], order: Order | None) -> None:

@@ -43,12 +43,17 @@ class Held:
         return page
 
 
-async def test_an_interrupt_from_before_the_wait_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("followed", [True, False], ids=["someone waits for it already", "nobody does"])
+async def test_an_interrupt_from_before_the_wait_does_not_end_it(
+    monkeypatch: pytest.MonkeyPatch, followed: bool
+) -> None:
     service = Service(10)
     held = Held(service)
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
         others = waiting(*service.ids[1:])
+        if followed:
+            others += waiting("r-0", wait_for=["completed"])
         service.end("r-0", status="interrupted")
         with held.next_page():
             await until(held.holds.is_set)

@@ -8,6 +8,7 @@ than the timeout and a fixed number of bytes, however slowly or endlessly it com
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections.abc import AsyncGenerator, Iterator
@@ -171,13 +172,19 @@ class AsyncTransport(_Transport):
             self._streams = httpx.AsyncClient(**self._client_arguments(), limits=httpx.Limits(max_connections=None))
         return self._streams
 
-    async def send_once(self, request: Request[T], *, urgent: bool = False) -> T:
+    async def send_once(self, request: Request[T], *, urgent: bool = False, within: float | None = None) -> T:
         """
         Send a request once; for who decides himself whether, and when, to send it again.
 
         :param urgent: Whether to send it at once where the limit allows that, and not at an even distance.
+        :param within: How many seconds all of it may take once it is its turn; None leaves it to httpx.
+        :raises TimeoutError: If it takes longer.
         """
         await _sleep(self._pacer.reserve(urgent=urgent))
+        async with asyncio.timeout(within):
+            return await self._exchange(request)
+
+    async def _exchange(self, request: Request[T]) -> T:
         try:
             async with self._http.stream(
                 request.method, request.path, params=request.params, json=request.body
@@ -233,8 +240,6 @@ def _event(request: Request[T], event: ServerSentEvent) -> T:
 
 
 async def _sleep(seconds: float) -> None:
-    import asyncio
-
     # sleep(0) would give the loop away and come back for nothing.
     if seconds > 0:
         await asyncio.sleep(seconds)

@@ -167,7 +167,7 @@ class Feed:
         await reading.read()
         if not reading.sweep.ordered and (self._sweep is None or self._sweep.ordered):
             log.warning(
-                "The listing of agent runs is in no order by which new ones could be found: %d pages are read each time",
+                "The listing of agent runs is in no order by which new ones can be found: %d pages are read each time",
                 reading.pages,
             )
         self._sweep = reading.sweep
@@ -189,6 +189,8 @@ class Feed:
         """Show what is known, and from now on whatever is seen."""
         self._joining.remove(one)
         self._active.append(one)
+        # Once more: some may have ended, and have been forgotten, since he came.
+        self._known.add(one.known)
         one.begin(moment)
         for run in self._known:
             one.tell(run)

@@ -96,6 +96,7 @@ class Followed:
         "run_id",
         "since",
         "status",
+        "told",
         "unlisted",
         "waiters",
         "wish",
@@ -125,6 +126,8 @@ class Followed:
         self.misses = 0
         #: How many looks at it have failed in a row.
         self.failures = 0
+        #: Whether its waiters have been told why nothing comes.
+        self.told = False
         #: Whether a stream says that it is to be looked at now.
         self.hinted = False
         #: Whether it is being looked at, so that nobody else need.

@@ -69,8 +69,7 @@ class Line:
         """
         transport = await self.hook.aget_conn()
         try:
-            async with asyncio.timeout(transport.settings.timeout + _GRACE):
-                return await transport.send_once(request, urgent=urgent)
+            return await transport.send_once(request, urgent=urgent, within=transport.settings.timeout + _GRACE)
         except TimeoutError:
             raise AgentRunsConnectionError(
                 f"{request.method} {request.path}: no answer within {transport.settings.timeout:g} s", resend=True

@@ -321,7 +321,7 @@ class Plan:
         if news:
             if run.status is not None and status != run.status:
                 run.since = now
-            run.asked, run.status, run.failures = asked, status, 0
+            run.asked, run.status, run.failures, run.told = asked, status, 0, False
         self.look_again(run, now)
         return news
 
@@ -395,8 +395,15 @@ class Plan:
         if step.scan is not None and step.scan is self._scan:
             self._end_scan(step.scan, now, unlisted=too_deep)
 
-    def run_failed(self, run: Followed, now: float) -> None:
-        """Take note that a look at a run has failed, and plan a later one."""
+    def run_failed(self, run: Followed, now: float, *, awaited: bool = False) -> None:
+        """
+        Take note that a look at a run has failed, and plan a later one.
+
+        :param awaited: Whether it was only not there yet, as may be right after its start.
+        """
+        if awaited:
+            self.look_again(run, now, after=run.interval)
+            return
         run.failures += 1
         self.look_again(
             run, now, after=min(run.interval * 2 ** min(run.failures, 10), max(_LONGEST_PAUSE, run.interval))

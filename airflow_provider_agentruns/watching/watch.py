@@ -290,14 +290,16 @@ class Watch:
             return
         if isinstance(error, AgentRunsConnectionError) or error.retryable:
             self._plan.trouble(run.interval, asked, now)
+        awaited = False
         for waiter in list(run.waiters):
             may_appear = isinstance(error, AgentRunNotFoundError) and now < (waiter.missing_until or 0.0)
+            awaited = awaited or may_appear
             if not (error.retryable or may_appear):
                 self._tell(run, waiter, _failed(error))
             else:
                 waiter.tell(logging.WARNING, _TRYING, run.run_id, error)
         self._end_those_in_time(run, asked, error)
-        self._plan.run_failed(run, now)
+        self._plan.run_failed(run, now, awaited=awaited)
 
     def _run_refused(self, run: Followed, error: AgentRunsAuthError, asked: float) -> None:
         again = [waiter for waiter in run.waiters if not waiter.refused]
@@ -330,8 +332,8 @@ class Watch:
     async def _tell_all(self, error: AgentRunsError) -> None:
         """Say in the log of each that waits why nothing comes; once, until it has been looked at again."""
         for number, run in enumerate(list(self._plan.runs.values())):
-            if not run.failures:
-                run.failures = 1
+            if not (run.failures or run.told):
+                run.told = True
                 for waiter in run.waiters:
                     waiter.tell(logging.WARNING, _TRYING, run.run_id, error)
             if number % 50 == 49:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +15,7 @@ from airflow_provider_agentruns.watching import feed
 from tests.feed.listing import Listing
 from tests.feed.watchers import ENV, FakeStore, Watcher, kept, running, settled
 from tests.hooks.connections import connection_json
-from tests.support.scripted_server import ScriptedServer
+from tests.support.scripted_server import Received, ScriptedServer
 from tests.triggers.waiting import until
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -190,6 +192,40 @@ async def test_entries_that_cannot_be_read_hide_no_others(
         await asyncio.sleep(0.3)
     assert sorted(watcher.seen) == [("1", "completed"), ("2", "interrupted"), ("5", "completed")]
     assert caplog.text.count("without a moment of creation") == 1
+
+
+async def test_what_ends_while_somebody_waits_to_be_let_in_is_not_kept_from_him(
+    listing: tuple[Listing, ScriptedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "_DEEP_EVERY", 0.1)
+    runs, _ = listing
+    runs.add_old(100)
+    runs.add("open", age=8000)
+    runs.add("newest", "completed")
+    store = FakeStore()
+    first = Watcher(store)
+    async with running(first):
+        await settled(first, store)
+        hold, under_way = threading.Event(), threading.Event()
+
+        def hold_up(request: Received) -> None:
+            if request.path == "/v1/runs" and not hold.is_set():
+                under_way.set()
+                hold.wait(20)
+
+        runs.fault = hold_up
+        await until(under_way.is_set)
+        # He has been away for longer, so that what the others know is not enough for him.
+        kept_before = dict(store.cursor, horizon=int(time.time()) - 4000)
+        second = Watcher(FakeStore(), statuses=["completed", "error"])
+        await second.trigger.asset_state_store.aset(second.trigger._key, kept_before)
+        async with running(second):
+            await asyncio.sleep(0.3)
+            runs.add("open", "completed")
+            await first.came(1)
+            hold.set()
+            await second.came(1)
+    assert first.seen == second.seen == [("open", "completed")]
 
 
 async def test_a_service_without_runs(listing: tuple[Listing, ScriptedServer]) -> None:

@@ -142,7 +142,7 @@ class Simulation:
         moments = [request.at for request in self.requests if not request.urgent]
         return max((bisect_left(moments, at + 1.0 - 1e-6) - first for first, at in enumerate(moments)), default=0)
 
-    async def send_once(self, request: Request[Any], *, urgent: bool = False) -> Any:
+    async def send_once(self, request: Request[Any], *, urgent: bool = False, within: float | None = None) -> Any:
         """Answer as the transport would."""
         loop = asyncio.get_running_loop()
         page = int(request.params["page"]) if request.path == "/v1/runs" else None

@@ -148,10 +148,18 @@ class Followed:
     @property
     def next_end(self) -> float | None:
         """When the first of its waits ends; never, where it is None."""
+        if len(self.waiters) == 1:
+            # As it mostly is; this is asked for after each look.
+            return self.waiters[0].end
         return min((waiter.end for waiter in self.waiters if waiter.end is not None), default=None)
 
     def settle_interval(self) -> None:
         """Go by what those want who wait for it now."""
+        if len(self.waiters) == 1:
+            self.interval = self.waiters[0].interval
+            self.observed = self.waiters[0].observe is not None
+            self.quick = not self.observed
+            return
         self.interval = min((waiter.interval for waiter in self.waiters), default=self.interval)
         self.observed = any(waiter.observe is not None for waiter in self.waiters)
         self.quick = any(waiter.observe is None for waiter in self.waiters)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from airflow_provider_agentruns.models import ListedPage, ListedRun, RunStatus
 from airflow_provider_agentruns.watching.agenda import Agenda
@@ -475,6 +475,8 @@ class Plan:
 
 def _moment(text: str | None) -> datetime | None:
     try:
-        return datetime.fromisoformat(text) if text else None
+        moment = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
+    # One without a time zone could not be compared with others.
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

@@ -232,7 +232,7 @@ class Standalone:
 
     def _healthy(self) -> bool:
         try:
-            health = self._http.get("/api/v2/monitor/health").json()
+            health = self._http.get("/api/v2/monitor/health").raise_for_status().json()
         except (httpx.HTTPError, ValueError):
             return False
         return all(health[part]["status"] == "healthy" for part in ("scheduler", "triggerer", "dag_processor"))

@@ -58,6 +58,7 @@ def find_started(
     send: Send,
     log: Log,
     margin: pendulum.Duration = _NO_TIME,
+    last: bool = True,
 ) -> AgentRun | None:
     """
     Return the run that a request sent in a span of time has started, or None where it has started none.
@@ -66,6 +67,8 @@ def find_started(
     :param since: When the request may have been sent, by this machine's clock; the service's is compared.
     :param until: By when it must have arrived; None for now.
     :param margin: By how much ``since`` may be off, where another machine has written it down.
+    :param last: Whether this is the last look. Before it, only what is surely the one counts: it may be another
+        one that shows first.
     :raises AgentRunStartInDoubtError: If it cannot be told whether a run is the one.
     """
     context = _Context(start, send, log)
@@ -77,6 +80,8 @@ def find_started(
     if same:
         # The one right after the request, should the same work have been asked for before or again later.
         return min(same, key=lambda run: window.distance(run.created_at))
+    if not last:
+        return None
     # Of a business's runs the service can tell them apart, and one alone will be it. Of other contexts it often
     # cannot, and a sibling task's run is just as likely: its output would be about something else.
     if len(unknown) > 1 or (unknown and not context.is_business):

@@ -170,8 +170,10 @@ def _find(
     begun = pendulum.now("UTC")
     since, until, margin = window
     while True:
-        run = find_started(start, since=since, until=until, margin=margin, send=send, log=log)
-        if run or (pendulum.now("UTC") - begun).total_seconds() >= patience:
+        # Decided before the look, which may be slow: the last one begins when the patience is over.
+        last = (pendulum.now("UTC") - begun).total_seconds() >= patience
+        run = find_started(start, since=since, until=until, margin=margin, last=last, send=send, log=log)
+        if run or last:
             return run
         sleep(_BETWEEN_LOOKS)
 

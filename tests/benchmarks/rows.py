@@ -109,6 +109,7 @@ def _all_rows() -> tuple[Row, ...]:
         Row(subject="ours", waits=1000, limited=True, older=MANY_OLDER, short=True),
         Row(subject="ours", waits=1000, limited=True, older=MANY_OLDER, oldest_first=True, short=True),
         Row(subject="ours", waits=200, watch="stream", short=True),
+        Row(subject="ours", waits=200, limited=True, watch="stream"),
     ]
     return tuple(row for row in rows if row)
 

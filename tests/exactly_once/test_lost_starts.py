@@ -142,3 +142,21 @@ def test_a_run_that_a_slow_service_takes_up_after_the_failure_is_found(
     monkeypatch.setattr(task, "send", slow)
     assert task.start().run_id == "r-1"
     assert len(posts) == 1
+
+
+def test_a_slow_look_does_not_shorten_the_wait_for_the_run_to_show(task: Task, service: Service, clock: Clock) -> None:
+    service.mishaps, service.shows_after = ["answer lost"], 5.0
+    # What a page shows is as old as its request.
+    service.meanwhile = lambda: clock.sleep(9)
+    assert task.start().run_id == "r-1"
+    assert len(service.posts) == 1
+
+
+def test_another_run_that_shows_first_is_not_taken_while_the_own_may_still_come(task: Task, service: Service) -> None:
+    service.mishaps, service.shows_after = ["answer lost"], 3.0
+    # Nothing tells what a run works on.
+    service.threads_by_business = service.all_threads = errors(404, "no such path")
+    service.add_run(business_id="b-2")["shown"] = service.now
+    with pytest.raises(AgentRunStartInDoubtError):
+        task.start()
+    assert len(service.posts) == 1

@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
-# What may be half a surrogate pair, or NUL, in JSON; and NUL itself, unless the backslash before it is a character.
-_UNFIT = re.compile(rb"\\u(?:[dD]|0000)")
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_SURROGATE = re.compile(rb"\\u[dD]")
 
 #: Answers that a moment's patience may mend.
 _PASSING = frozenset({429, 502, 503, 504})
@@ -68,14 +66,13 @@ class Answer:
         """
         Return the body's JSON value; ValueError where it is none.
 
-        Half a surrogate pair is no character, and NUL one that PostgreSQL does not keep: what is to carry them on
-        (XCom, a database) fails. They become U+FFFD.
+        Half a surrogate pair is no character, and what is to carry it on (XCom, a database) fails: it becomes U+FFFD.
         """
         try:
             value = json.loads(self.body)
-            if _UNFIT.search(self.body):
-                text = _NUL.sub("\\1\ufffd", json.dumps(value, ensure_ascii=False))
-                value = json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+            if _SURROGATE.search(self.body):
+                text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
+                value = json.loads(text.decode("utf-16-le", "replace"))
             return value
         except RecursionError:
             raise ValueError("nested too deeply") from None

@@ -101,6 +101,8 @@ class AgentRunTrigger(BaseTrigger):
             stream=self.watch == "stream",
             tell=self._tell,
         )
+        if "status" in verdict:
+            self.log.info("Agent run %s is %s", self.run_id, verdict["status"])
         yield TriggerEvent({"run_id": self.run_id, **verdict})  # type: ignore[no-untyped-call]
 
     def _tell(self, level: int, message: str, *args: Any) -> None:

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A service that does its worst, request by request, as a history says; and a worker that may die at any moment.
+
+Everything happens in this process and by one clock, so that thousands of histories can be tried. What the
+service holds and shows is that of the other tests; how requests are described, sent again and answered is the
+package's own code.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from unittest.mock import patch
+from urllib.parse import urlencode
+
+import httpx
+import pendulum
+from hypothesis import currently_in_test_context, note
+from tenacity import Retrying
+
+from airflow_provider_agentruns.client import retrying
+from airflow_provider_agentruns.client.answers import Answer, connection_error, read
+from airflow_provider_agentruns.client.requests import Request
+from tests.exactly_once.service import Clock as OneClock
+from tests.exactly_once.service import Service
+from tests.exactly_once.task import Killed, Memory
+from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, errors, html
+
+#: How often a worker's client sends again what may be sent again.
+MAX_RETRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """
+    What becomes of one request.
+
+    :param reply: ``ok`` for the service's own answer; else what comes instead, where a number is a status.
+    :param done: Whether the request is carried out ``at once`` or ``never``, or how many seconds after its sender
+        has learnt of the failure, or died.
+    :param takes: Seconds until the sender learns of anything.
+    """
+
+    reply: Literal["ok", "lost", "unsent", "unreadable"] | int = "ok"
+    done: Literal["at once", "never"] | float = "at once"
+    takes: float = 0.0
+
+
+FINE = Fate()
+
+
+class Clock(OneClock):
+    """
+    Time that goes by only while somebody sleeps.
+
+    :ivar ahead: Seconds by which the clock of the machine is ahead on which the present try runs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead = 0.0
+
+    def now(self, tz: object = None) -> pendulum.DateTime:
+        """Tell the time, as ``pendulum.now``."""
+        return self.moment.add(seconds=self.ahead)
+
+    @contextmanager
+    def everywhere(self) -> Any:
+        """Have all code go by this clock."""
+        with patch.object(pendulum, "now", self.now):
+            yield
+
+
+class Adversary(Service):
+    """
+    Does with each request what its fate says; beyond the last fate, all goes well.
+
+    :ivar posts_fates: The fates of the next POSTs, in order; ``gets_fates`` likewise.
+    :ivar carried_out: Called with each POST that takes effect, before it does.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.posts_fates: list[Fate] = []
+        self.gets_fates: list[Fate] = []
+        self.carried_out: Callable[[Received], object] = lambda request: None
+        self._plan: list[tuple[pendulum.DateTime, int, Callable[[], object]]] = []
+        self._order_of_plan = itertools.count()
+
+    def at(self, seconds: float, happening: Callable[[], object]) -> None:
+        """Have something happen so many seconds from now."""
+        heapq.heappush(self._plan, (self.clock.moment.add(seconds=seconds), next(self._order_of_plan), happening))
+
+    def catch_up(self) -> None:
+        """Let everything happen that was to happen by now, each at its own time."""
+        now = self.clock.moment
+        while self._plan and self._plan[0][0] <= now:
+            self.clock.moment, _, happening = heapq.heappop(self._plan)
+            happening()
+        self.clock.moment = now
+
+    def __call__(self, request: Received) -> Reply:
+        """Answer a request, or let it meet its fate."""
+        fates = self.gets_fates if request.method == "GET" else self.posts_fates
+        fate = fates.pop(0) if fates else FINE
+        self.catch_up()
+        tell(f"{self.clock.moment:HH:mm:ss.S} {request.method} {request.target}: {fate}")
+        if fate.reply != "unsent":
+            self.seen.append(request)
+        reply = None
+        if request.method == "GET" or fate.done == "at once":
+            reply = self._carry_out(request)
+        elif fate.done != "never":
+            self.at(fate.takes + float(fate.done), lambda: self._carry_out(request))
+        self.clock.sleep(fate.takes)
+        match fate.reply:
+            case "ok" if reply:
+                return self._dated(reply)
+            case "unsent":
+                return RESET_BEFORE
+            case "unreadable":
+                return html(201)
+            case int(status):
+                return self._dated(errors(status, "no", Retry_After="0"))
+            case _:
+                return LOST
+
+    def _carry_out(self, request: Received) -> Reply:
+        if request.method == "GET":
+            return self._get(request)
+        self.carried_out(request)
+        return self._post(request)
+
+    def _dated(self, reply: Reply) -> Reply:
+        if not self.tells_time:
+            return reply
+        return replace(reply, headers={**reply.headers, "Date": self.now.format("ddd, DD MMM YYYY HH:mm:ss [GMT]")})
+
+
+class Worker:
+    """
+    One try of a task: sends requests and keeps notes, until it is done or dies.
+
+    :param dies: Between which two of its steps it dies; None or a number beyond the last for not at all.
+    """
+
+    def __init__(
+        self, service: Adversary, memory: Memory | None, *, dies: int | None = None, max_retries: int = MAX_RETRIES
+    ) -> None:
+        self.memory = None if memory is None else _Noted(memory, self._step)
+        self._service = service
+        self._left = dies
+        self._policy = {**retrying.policy(max_retries), "sleep": service.clock.sleep, "before_sleep": None}
+
+    def send(self, build: Callable[..., Request[Any]], *args: Any, **kwargs: Any) -> Any:
+        """Send a request, as ``AgentRunHook.send``."""
+        return Retrying(**self._policy)(self._send_once, build(*args, **kwargs))
+
+    def sleep(self, seconds: float) -> None:
+        """Let time go by."""
+        self._step()
+        self._service.clock.sleep(seconds)
+
+    def _send_once(self, request: Request[Any]) -> Any:
+        self._step()
+        query = f"?{urlencode(request.params)}" if request.params else ""
+        body = b"" if request.body is None else json.dumps(request.body).encode()
+        try:
+            reply = self._service(Received(request.method, request.path + query, {}, body, 0.0))
+        finally:
+            # Between the request and its answer.
+            self._step()
+        if reply.reset:
+            kind = httpx.ConnectError if reply.reset == "before" else httpx.ReadError
+            raise connection_error(request, kind("broken"), "http://service", str)
+        return read(request, Answer(reply.status, httpx.Headers(dict(reply.headers)), b"".join(reply.pieces)), str)
+
+    def _step(self) -> None:
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                raise Killed
+
+
+def tell(what: str) -> None:
+    """Have something shown with a history that fails."""
+    if currently_in_test_context():
+        note(what)
+
+
+class Diary:
+    """A log that is shown with a history that fails, and costs nothing else."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def info(self, message: str, /, *args: Any) -> None:
+        """Tell what was done."""
+        tell(f"{self._clock.moment:HH:mm:ss.S} {message % args}")
+
+    warning = info
+
+
+class _Noted:
+    """A memory that the worker may die before and after using."""
+
+    def __init__(self, memory: Memory, step: Callable[[], None]) -> None:
+        self._memory = memory
+        self._step = step
+
+    def get(self, key: str) -> Any:
+        self._step()
+        return self._memory.get(key)
+
+    def set(self, key: str, value: dict[str, Any]) -> None:
+        self._step()
+        self._memory.set(key, value)
+        self._step()

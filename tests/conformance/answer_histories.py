@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Histories of tasks that answer what a run asks: a world, and what befalls one try after the other.
+
+What is drawn keeps to what the package builds on: an answer that the service takes shows in the run within
+``SHOWS_IN`` seconds after its sender has learnt of the failure or died; a 429 says that nothing was done; an agent
+that uses an id again asks something else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hypothesis import strategies as st
+
+from tests.conformance.adversary import Fate
+from tests.conformance.start_histories import GETS, posts, up_to
+
+#: For how long the package looks before it sends again, in seconds.
+SHOWS_IN = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """
+    What stays the same in a history.
+
+    :param remembers: Whether there is a memory, as there is since Airflow 3.3.
+    :param knows_question: Whether the tasks know what was asked when the answer was given.
+    :param strict: Whether the service refuses an answer to what is not pending; nobody has documented that it does.
+    :param asks_next: What the agent asks once its first question is answered: nothing, or something else under the
+        same id or under another. ``asks_after`` says how many seconds later.
+    :param rival_at: When somebody else answers the first question, in seconds; None for never.
+    :param shows_after: Seconds until a run that is read shows what has become of it.
+    """
+
+    remembers: bool = True
+    knows_question: bool = False
+    strict: bool = True
+    asks_next: Literal["nothing", "same id", "other id"] = "nothing"
+    asks_after: float = 0.0
+    rival_at: float | None = None
+    shows_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """
+    A try of a task.
+
+    :param task: Which of two tasks: ``a`` answers the run's first question, ``b`` its second.
+    :param answer: What is to be answered, which a template may give anew in each try.
+    :param pause: Seconds since the try before.
+    :param posts: What becomes of its POSTs; of further ones nothing bad. ``gets`` likewise.
+    :param dies: After which of its steps the worker dies; None for not at all.
+    :param overtaken: Whether somebody else answers just before its first POST is carried out.
+    """
+
+    task: Literal["a", "b"] = "a"
+    answer: Literal["yes", "no"] = "yes"
+    pause: float = 0.0
+    posts: tuple[Fate, ...] = ()
+    gets: tuple[Fate, ...] = ()
+    dies: int | None = None
+    overtaken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What befalls two tasks."""
+
+    world: World
+    tries: tuple[Try, ...]
+
+    @property
+    def has_rival(self) -> bool:
+        """Whether somebody else may answer."""
+        return self.world.rival_at is not None or any(one.overtaken for one in self.tries)
+
+    @property
+    def answers_change(self) -> bool:
+        """Whether a task is told to answer one thing first, and another later."""
+        return len({(one.task, one.answer) for one in self.tries}) > len({one.task for one in self.tries})
+
+
+_LAGS = (0.0, 0.5, 2.0)
+_WORLDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "remembers": st.booleans(),
+        "knows_question": st.booleans(),
+        "strict": st.booleans(),
+        "asks_next": st.sampled_from(["nothing", "same id", "other id"]),
+        "asks_after": st.sampled_from([0.0, 1.0, 7.0]),
+        "shows_after": st.sampled_from(_LAGS),
+    }
+)
+_RIVALS = st.none() | st.sampled_from([0.0, 1.0, 30.0])
+_LOCKED = st.just(Fate(409, "never"))
+_POSTS = {
+    lag: up_to(4, st.sampled_from([posts(SHOWS_IN - lag)] * 9 + [_LOCKED]).flatmap(lambda chosen: chosen))
+    for lag in _LAGS
+}
+_TRIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "task": st.sampled_from(["a", "a", "b"]),
+        "answer": st.sampled_from(["yes", "yes", "yes", "no"]),
+        "pause": st.sampled_from([0.0, 1.0, 10.0, 300.0]),
+        "gets": st.lists(GETS, max_size=8).map(tuple),
+        "dies": st.none() | st.integers(0, 20),
+    }
+)
+_OVERTAKEN = st.sampled_from([False, False, False, True])
+_NUMBERS = st.integers(1, 5)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    """Draw a history."""
+    fields = draw(_WORLDS)
+    if not fields["remembers"] and fields["asks_next"] == "same id":
+        # Without a memory, only the question's digest tells a question from the next one under its id.
+        fields["knows_question"] = True
+    # What a rival does between our reading and our answer is beyond us, unless the service refuses what is late.
+    rivals: bool = fields["strict"] and fields["asks_next"] != "same id"
+    world = World(rival_at=draw(_RIVALS) if rivals else None, **fields)
+    tries = [
+        Try(posts=draw(_POSTS[world.shows_after]), overtaken=rivals and draw(_OVERTAKEN), **draw(_TRIES))
+        for _ in range(draw(_NUMBERS))
+    ]
+    return History(world, tuple(tries))

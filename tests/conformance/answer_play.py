@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays a history of tasks that answer what a run asks, and watches that what is promised is kept."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
+from airflow_provider_agentruns.exactly_once.answering import Answered, answer_once, digest
+from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
+from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
+from tests.conformance.answer_histories import SHOWS_IN, History, Try, World
+from tests.exactly_once.task import Killed, Memory
+from tests.support.scripted_server import Received, Reply, answer
+
+Name = Literal["a", "b"]
+
+QUESTIONS: dict[Name, tuple[str, dict[str, str]]] = {
+    "a": ("i-1", {"label": "First?"}),
+    "b": ("i-2", {"label": "Second?"}),
+}
+NEXT = {"label": "Delete it all?"}
+RIVALS_ANSWER = "a rival's"
+
+
+@dataclass
+class Taken:
+    """An answer that the service has taken, and what it had asked."""
+
+    interrupt_id: str
+    question: Any
+    answer: str
+
+
+class AnsweringService(Adversary):
+    """
+    The service of a history.
+
+    :ivar taken: All answers that were taken, in order.
+    :ivar settled: By when all that has been sent shows.
+    """
+
+    def __init__(self, clock: Clock, world: World) -> None:
+        super().__init__(clock)
+        self.world = world
+        self.taken: list[Taken] = []
+        self.settled = clock.moment
+        self._asked: dict[str, Any] = {}
+        interrupts = [{"id": key, "value": value} for key, value in QUESTIONS.values()]
+        self._run = self.add_run(status="interrupted", interrupts=interrupts)
+        self._past = [(clock.moment, copy.deepcopy(self._run))]
+        if world.rival_at is not None:
+            self.at(world.rival_at, self.be_overtaken)
+
+    def __call__(self, request: Received) -> Reply:
+        """Answer a request, and note when its effect shows at the latest."""
+        reply = super().__call__(request)
+        if request.method == "POST":
+            self.settled = self.clock.moment.add(seconds=SHOWS_IN + 0.1)
+        return reply
+
+    def be_overtaken(self) -> None:
+        """Let somebody else answer the first question, if it is still there."""
+        if any(interrupt["value"] == QUESTIONS["a"][1] for interrupt in self._run["interrupts"]):
+            self._resume(self._run, {"interrupt_id": "i-1", "input": RIVALS_ANSWER})
+
+    def _get(self, request: Received) -> Reply:
+        shown_until = self.clock.moment.subtract(seconds=self.world.shows_after)
+        past = [state for moment, state in self._past if moment <= shown_until] or [self._past[0][1]]
+        shown = {name: value for name, value in past[-1].items() if name not in ("shown", "answers")}
+        return answer(shown)
+
+    def _resume(self, run: dict[str, Any], body: dict[str, Any]) -> Reply:
+        key = body["interrupt_id"]
+        pending = [interrupt for interrupt in run["interrupts"] if interrupt["id"] == key]
+        if pending or not self.world.strict:
+            self._asked[key] = pending[0]["value"] if pending else self._asked[key]
+            self.taken.append(Taken(key, self._asked[key], body["input"]))
+        if not pending and not self.world.strict:
+            return answer({name: value for name, value in run.items() if name not in ("shown", "answers")})
+        reply = super()._resume(run, body)
+        self._past.append((self.clock.moment, copy.deepcopy(run)))
+        if pending and self._asked[key] == QUESTIONS["a"][1] and self.world.asks_next != "nothing":
+            self.at(self.world.asks_after, self._ask_next)
+            self.catch_up()
+        return reply
+
+    def _ask_next(self) -> None:
+        key = "i-1" if self.world.asks_next == "same id" else "i-3"
+        self._run["interrupts"].append({"id": key, "value": NEXT})
+        self._run["status"] = "interrupted"
+        self._past.append((self.clock.moment, copy.deepcopy(self._run)))
+
+
+@dataclass
+class _Task:
+    name: Name
+    memory: Memory | None
+    told: set[str] = field(default_factory=set)
+
+    def mark(self, answer: str) -> str:
+        """Make an answer that tells whose it is."""
+        return f"{self.name}: {answer}"
+
+
+class AnswerPlay:
+    """
+    Plays a history.
+
+    :ivar service: The service, with what has become of it.
+    :ivar events: What has happened.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.world = history.world
+        self.clock = Clock()
+        self.service = AnsweringService(self.clock, history.world)
+        self.events: set[str] = set()
+        self.tasks = {name: _Task(name, Memory() if self.world.remembers else None) for name in QUESTIONS}
+        # Without a memory, nobody knows of an answer that is still on its way; where that matters, it is not promised
+        # that it is waited for.
+        self._waits = not self.world.remembers and (
+            not self.world.strict
+            or self.world.asks_next == "same id"
+            or self.world.shows_after > 0
+            or history.answers_change
+        )
+
+    def play(self) -> None:
+        """Play it, and have one more try of each task after it in which nothing goes wrong."""
+        with self.clock.everywhere():
+            for one in self.history.tries:
+                self.make(one)
+            self.clock.sleep(600)
+            for name, task in self.tasks.items():
+                last = [one.answer for one in self.history.tries if one.task == name]
+                self._check_end(task, self.make(Try(name, last[-1] if last else "yes")))
+
+    def make(self, one: Try) -> Answered | AgentRunsError | None:
+        """Make a try; None where its worker dies."""
+        self.clock.sleep(one.pause)
+        if self._waits:
+            self.clock.moment = max(self.clock.moment, self.service.settled)
+        self.service.catch_up()
+        task, (interrupt_id, question) = self.tasks[one.task], QUESTIONS[one.task]
+        task.told.add(one.answer)
+        self.service.posts_fates, self.service.gets_fates = list(one.posts), list(one.gets)
+        rivals = [self.service.be_overtaken] if one.overtaken else []
+        self.service.carried_out = lambda request: rivals.pop()() if rivals else None
+        before = len(self.service.posts)
+        worker = Worker(self.service, task.memory, dies=one.dies)
+        outcome: Answered | AgentRunsError | None = None
+        try:
+            outcome = answer_once(
+                "r-1",
+                interrupt_id,
+                task.mark(one.answer),
+                send=worker.send,
+                memory=worker.memory,
+                resume_body=DEFAULT_RESUME_BODY,
+                log=Diary(self.clock),
+                question=digest(question) if self.world.knows_question else None,
+                sleep=worker.sleep,
+            )
+        except Killed:
+            self.events.add("a worker died")
+        except AgentRunsError as e:
+            outcome = e
+        tell(f"{self.clock.moment:HH:mm:ss.S} try of {one.task}: {outcome!r}; taken: {self.service.taken}")
+        for each in self.tasks.values():
+            self._check(each)
+        self._check_outcome(task, one, outcome)
+        self._note_events(outcome, len(self.service.posts) - before)
+        return outcome
+
+    def taken_of(self, task: _Task) -> list[Taken]:
+        """Return the answers of a task that the service has taken."""
+        return [taken for taken in self.service.taken if taken.answer.startswith(f"{task.name}:")]
+
+    def _check(self, task: _Task) -> None:
+        """A task gives one answer, and to the question that it was about."""
+        taken = self.taken_of(task)
+        assert len(taken) <= 1, f"answered twice: {taken}"
+        interrupt_id, question = QUESTIONS[task.name]
+        for one in taken:
+            assert one.interrupt_id == interrupt_id, f"another interrupt is answered: {one}"
+            if self.world.knows_question:
+                assert one.question == question, f"another question is answered: {one}"
+            elif task.memory:
+                assert task.memory.get("agent_run_answer")["question"] == digest(one.question)
+
+    def _check_outcome(self, task: _Task, one: Try, outcome: Answered | AgentRunsError | None) -> None:
+        if not isinstance(outcome, Answered):
+            return
+        given = [taken.answer for taken in self.taken_of(task)]
+        if outcome.confirmed or not self.history.has_rival:
+            assert given == [task.mark(one.answer)], f"{given} was taken"
+
+    def _note_events(self, outcome: Answered | AgentRunsError | None, posts: int) -> None:
+        match outcome:
+            case Answered():
+                self.events.add("confirmed" if outcome.confirmed else "presumed")
+                if posts > 1:
+                    self.events.add("an answer is sent again")
+            case AgentRunInterruptGoneError():
+                self.events.add("gone")
+                if "asks something else" in str(outcome):
+                    self.events.add("asked something else under the same id")
+            case AgentRunConflictError():
+                self.events.add("a conflict")
+            case AgentRunsError():
+                self.events.add("failed" if outcome.in_doubt else "refused")
+        if any(taken.answer == RIVALS_ANSWER for taken in self.service.taken):
+            self.events.add("answered by a rival")
+
+    def _check_end(self, task: _Task, outcome: Answered | AgentRunsError | None) -> None:
+        """Once nothing goes wrong, a try ends with the answer, or says why it cannot be given."""
+        if isinstance(outcome, Answered):
+            return
+        assert isinstance(outcome, AgentRunConflictError), outcome
+        assert isinstance(outcome, AgentRunInterruptGoneError), "sent, although it was not pending"
+        asked_anew = task.name == "a" and self.world.asks_next == "same id"
+        changed = len(task.told) > 1
+        assert asked_anew or changed or self.history.has_rival or not self.world.remembers, outcome
+
+
+def play(history: History) -> AnswerPlay:
+    """Play a history, and return what has become of all."""
+    it = AnswerPlay(history)
+    it.play()
+    return it

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gives tests the time that many cases take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.effort import LONG
+
+_PATIENCE = 3600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a long run be long, in this folder."""
+    for item in items:
+        if LONG and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(_PATIENCE))

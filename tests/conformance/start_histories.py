@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Histories of a task that starts a run: a world, and what befalls one try after the other.
+
+What is drawn keeps to what the package builds on: a run that a request starts shows within ``SETTLES_IN`` seconds
+after the sender has learnt of the failure or died; a 429 says that nothing was done; clocks differ by so much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from hypothesis import strategies as st
+
+from airflow_provider_agentruns.exactly_once.starting import Start
+from tests.conformance.adversary import Fate
+from tests.exactly_once.service import Order
+
+T = TypeVar("T")
+
+#: As the code has it, in seconds.
+SETTLES_IN = 8.0
+
+STARTS = {
+    "business": Start("instant", business_id="b-1"),
+    "context": Start("instant", context_type="company", context_id="b-1"),
+    "thread": Start("instant", thread_id="t-own"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """
+    A run that somebody else starts.
+
+    :param about: The same work as the task's own run, or another.
+    :param at: Seconds after the task's first try; before it, if negative.
+    """
+
+    agent: Literal["instant", "slow"]
+    about: Literal["same", "other"]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """
+    What stays the same in a history.
+
+    :param about: What is started, of ``STARTS``.
+    :param remembers: Whether there is a memory, as there is since Airflow 3.3.
+    :param evidence: Where the service shows what a run works on.
+    :param orders: Of the listing, one look after the other.
+    :param skew: Seconds by which the service's clock is ahead.
+    :param shows_after: Seconds until a run shows in the listing.
+    :param lasts: Seconds that a run is at work.
+    :param dag_age: For how many seconds the DAG run has been there when the first try begins.
+    """
+
+    about: Literal["business", "context", "thread"] = "business"
+    remembers: bool = True
+    evidence: Literal["listing", "thread", "run", "none"] = "listing"
+    orders: tuple[Order, ...] = ("newest first",)
+    page_size: int = 100
+    skew: float = 0.0
+    tells_time: bool = True
+    tells_total: bool = True
+    shows_after: float = 0.0
+    lasts: float = 60.0
+    dag_age: float = 1.0
+    siblings: tuple[Sibling, ...] = ()
+
+    @property
+    def tells(self) -> bool:
+        """Whether the service shows which run works on what."""
+        return self.about == "thread" or self.evidence != "none"
+
+    @property
+    def has_twin(self) -> bool:
+        """Whether somebody else starts the same work at about the same time, and it cannot be told who."""
+        return any(
+            sibling.agent == "instant" and sibling.about == "same" and sibling.at > -self.dag_age - 60
+            for sibling in self.siblings
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """
+    A try of the task.
+
+    :param pause: Seconds since the try before.
+    :param posts: What becomes of its POSTs; of further ones nothing bad. ``gets`` likewise.
+    :param dies: After which of its steps the worker dies; None for not at all.
+    :param cleared: Whether a person has cleared the task just before.
+    :param ahead: Seconds by which its worker's clock is ahead.
+    """
+
+    pause: float = 0.0
+    posts: tuple[Fate, ...] = ()
+    gets: tuple[Fate, ...] = ()
+    dies: int | None = None
+    cleared: bool = False
+    ahead: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What befalls a task."""
+
+    world: World
+    tries: tuple[Try, ...]
+
+
+def seconds(most: float) -> st.SearchStrategy[float]:
+    """Draw a time, to the tenth."""
+    return st.integers(0, round(most * 10)).map(lambda tenths: tenths / 10)
+
+
+def posts(longest_delay: float) -> st.SearchStrategy[Fate]:
+    """
+    Draw what becomes of a POST; more often than not, nobody can tell.
+
+    :param longest_delay: By how many seconds it may be late.
+    """
+    takes = st.sampled_from([0.0, 0.3, 5.0, 30.0, 60.0])
+    done = st.sampled_from(["at once", "never"]) | seconds(longest_delay)
+    broken = st.builds(Fate, st.sampled_from(["lost", "unreadable", 500, 502, 503, 504]), done, takes)
+    fine = st.builds(Fate, takes=takes)
+    refused = st.builds(Fate, st.sampled_from(["unsent", 429, 400, 404, 422]), st.just("never"))
+    return st.sampled_from([broken, broken, broken, fine, refused]).flatmap(lambda chosen: chosen)
+
+
+def up_to(most: int, one: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ...]]:
+    """Draw several of a kind, every number of them as often as any other."""
+    return st.one_of([st.tuples(*[one] * number) for number in range(most + 1)])
+
+
+#: What becomes of a GET: most often nothing bad, so that one look follows the other.
+GETS = st.sampled_from(
+    [Fate()] * 8 + [Fate(takes=0.1)] * 4 + [Fate(reply) for reply in ("lost", "unsent", 429, 500, 502, 503, 504)]
+)
+
+_ORDERS: list[Order] = ["newest first", "oldest first", "by last change", "none"]
+
+_SIBLINGS = st.lists(
+    st.one_of(
+        st.builds(Sibling, st.just("instant"), st.just("other"), seconds(200).map(lambda at: at - 60)),
+        st.builds(Sibling, st.just("slow"), st.sampled_from(["same", "other"]), seconds(200).map(lambda at: at - 60)),
+        # Long before, such as yesterday's: never to be taken. And a twin, whom nothing tells from the own one.
+        st.builds(Sibling, st.just("instant"), st.just("same"), st.sampled_from([-86400.0, -9000.0, -5.0, 1.0, 30.0])),
+    ),
+    max_size=4,
+)
+
+# All are made once: to draw from a strategy that is made anew takes longer than to play the history.
+_FIELDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "orders": st.lists(st.sampled_from(_ORDERS), min_size=1, max_size=3).map(tuple),
+        "page_size": st.sampled_from([100, 2, 3]),
+        "tells_total": st.booleans(),
+        "remembers": st.booleans(),
+        "shows_after": st.sampled_from([0.0, 0.4, 3.0, 6.0]),
+        "lasts": st.sampled_from([0.0, 5.0, 100.0, 100_000.0]),
+        "dag_age": st.sampled_from([1.0, 100.0, 3600.0]),
+        "siblings": _SIBLINGS.map(tuple),
+    }
+)
+_ABOUT: st.SearchStrategy[tuple[Any, Any]] = st.sampled_from(
+    # Only of a business the service lists the threads.
+    [("business", evidence) for evidence in ("listing", "thread", "run", "none")]
+    + [("context", evidence) for evidence in ("thread", "none")]
+    + [("thread", "none")]
+)
+_CLOCKS = st.one_of(
+    # A service that does not tell the time is taken to have the worker's, but for five seconds.
+    st.tuples(st.just(False), st.sampled_from([0.0, 0.4, -0.4])),
+    st.tuples(st.just(True), st.sampled_from([0.0, 0.7, -2.3, 300.0, -3600.0])),
+)
+_POSTS = {late: up_to(3, posts(SETTLES_IN - late)) for late in (0.0, 0.4, 3.0, 6.0)}
+_TRIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "gets": st.lists(GETS, max_size=12).map(tuple),
+        "dies": st.none() | st.integers(0, 24),
+        "ahead": st.sampled_from([0.0, 4.5, -4.5]),
+    }
+)
+# A person takes a while to clear a task.
+_PAUSES = st.sampled_from([(pause, False) for pause in (0.0, 1.0, 15.0, 100.0, 300.0)] + [(60.0, True), (300.0, True)])
+_NUMBERS = st.integers(1, 4)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    """Draw a history."""
+    (about, evidence), (tells_time, skew) = draw(_ABOUT), draw(_CLOCKS)
+    world = World(about=about, evidence=evidence, tells_time=tells_time, skew=skew, **draw(_FIELDS))
+    tries = []
+    for number in range(draw(_NUMBERS)):
+        pause, cleared = draw(_PAUSES) if number else (0.0, False)
+        tries.append(Try(pause, draw(_POSTS[world.shows_after]), cleared=cleared, **draw(_TRIES)))
+    return History(world, tuple(tries))

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays a history of a task that starts a run, and watches that what is promised is kept at each moment."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from airflow_provider_agentruns.exactly_once.memory import Attempt
+from airflow_provider_agentruns.exactly_once.starting import Start, Started, start_once
+from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunStartInDoubtError
+from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
+from tests.conformance.start_histories import STARTS, History, Sibling, Try, World
+from tests.exactly_once.task import Killed, Memory
+from tests.support.scripted_server import Received, Reply, errors
+
+#: Seconds after which nothing of a history is on its way any more.
+_LONG_ENOUGH = 600.0
+
+
+class StartingService(Adversary):
+    """
+    The service of a history.
+
+    :ivar own: The ids of the runs that the task has started, in order.
+    """
+
+    def __init__(self, clock: Clock, world: World) -> None:
+        super().__init__(clock)
+        self.own: list[str] = []
+        self.world = world
+        self._looks = self._mixed_for = 0
+        self._mixed: list[dict[str, Any]] = []
+        self.skew, self.page_size, self.shows_after = world.skew, world.page_size, world.shows_after
+        self.tells_time, self.tells_total = world.tells_time, world.tells_total
+        self.threads_by_business = self.all_threads = world.evidence == "listing" or errors(404, "no such path")
+        self.threads_tell = world.evidence == "thread"
+
+    def add_run(self, agent: str = "instant", **fields: Any) -> dict[str, Any]:
+        """Hold another run, and let it end in time."""
+        run = super().add_run(agent, **fields)
+        if self.world.evidence == "run":
+            run["business_id"] = fields.get("business_id")
+        self.at(self.world.lasts, lambda: run.update(status="completed", updated_at=self.now.isoformat()))
+        return run
+
+    def add_sibling(self, sibling: Sibling, age: float = 0.0) -> None:
+        """Hold a run of somebody else's."""
+        same = sibling.about == "same"
+        thread_id = "t-own" if same and self.world.about == "thread" else None
+        self.add_run(sibling.agent, business_id="b-1" if same else "b-2", thread_id=thread_id, age=age)
+
+    def _create(self, body: dict[str, Any]) -> Reply:
+        reply = super()._create(body)
+        self.own.append(str(self.runs[-1]["id"]))
+        return reply
+
+    def _get(self, request: Received) -> Reply:
+        if request.path == "/v1/runs" and request.query["page"] == "1":
+            self._looks += 1
+        return super()._get(request)
+
+    def _in_order(self) -> list[dict[str, Any]]:
+        self.order = self.world.orders[self._looks % len(self.world.orders)]
+        if self.order != "none":
+            return super()._in_order()
+        # Up and down, so that no page looks as if it were in order; and as it was when the look began.
+        self.order = "newest first"
+        rest = super()._in_order()
+        if self._mixed_for != self._looks:
+            self._mixed_for, self._mixed = self._looks, [rest.pop(-(number % 2)) for number in range(len(rest))]
+        return self._mixed + [run for run in rest if run not in self._mixed]
+
+
+class StartPlay:
+    """
+    Plays a history.
+
+    :ivar service: The service, with what has become of it.
+    :ivar events: What has happened.
+    """
+
+    def __init__(self, history: History) -> None:
+        self.world = history.world
+        self.clock = Clock()
+        self.service = StartingService(self.clock, history.world)
+        self.service.carried_out = lambda request: self._check_start()
+        self.memory = Memory() if history.world.remembers else None
+        self.start: Start = STARTS[history.world.about]
+        self.acknowledged: str | None = None
+        self.events: set[str] = set()
+        self._tries = history.tries
+        self._number = 0
+        self._series = 1
+        self._noted: dict[str, int] = {}
+        self._first_possible = self.clock.moment.subtract(seconds=history.world.dag_age)
+        for sibling in sorted(history.world.siblings, key=lambda sibling: sibling.at):
+            if sibling.at < 0:
+                self.service.add_sibling(sibling, age=-sibling.at)
+            else:
+                self.service.at(sibling.at, partial(self.service.add_sibling, sibling))
+
+    def play(self) -> None:
+        """Play it, and have two more tries after it in which nothing goes wrong."""
+        with self.clock.everywhere():
+            for one in self._tries:
+                self.make(one)
+            self.clock.sleep(_LONG_ENOUGH)
+            self._check_end(self.make(Try()), self.make(Try()))
+
+    def make(self, one: Try) -> Started | AgentRunsError | None:
+        """Make a try; None where its worker dies."""
+        self.clock.sleep(one.pause)
+        self.service.catch_up()
+        self.clock.ahead = one.ahead
+        self._number += 1
+        if one.cleared:
+            self._series += 1
+            self.acknowledged = None
+        self._read_memory()
+        self.service.posts_fates, self.service.gets_fates = list(one.posts), list(one.gets)
+        before = len(self.service.posts)
+        outcome: Started | AgentRunsError | None = None
+        worker = Worker(self.service, self.memory, dies=one.dies)
+        try:
+            outcome = start_once(
+                self.start,
+                send=worker.send,
+                memory=worker.memory,
+                attempt=Attempt(self._number, self._series, self._first_possible),
+                log=Diary(self.clock),
+                sleep=worker.sleep,
+            )
+        except Killed:
+            self.events.add("a worker died")
+        except AgentRunsError as e:
+            outcome = e
+        tell(f"{self.clock.moment:HH:mm:ss.S} try {self._number} of series {self._series}: {outcome!r}")
+        self._check_outcome(outcome, len(self.service.posts) - before)
+        return outcome
+
+    def _read_memory(self) -> None:
+        note = self.memory.get("agent_run_start") if self.memory else None
+        if note and "run_id" in note:
+            self._noted[note["run_id"]] = note["series"]
+
+    def _check_start(self) -> None:
+        """There is one run, and another one only where the task was cleared after the first had ended."""
+        if not self.service.own:
+            return
+        # Of a twin's run the task may believe that it is its own, and leave its own alone.
+        last = next(reversed(self._noted), "") if self.world.has_twin else self.service.own[-1]
+        anew = last in self._noted and self._noted[last] < self._series
+        assert anew, f"a second run is started; {self.service.own} are there"
+        assert self.service.run(last)["status"] == "completed", f"a second run is started while {last} is at work"
+
+    def _check_outcome(self, outcome: Started | AgentRunsError | None, posts: int) -> None:
+        if self.acknowledged:
+            assert posts == 0, "a run is started although one is known"
+        if isinstance(outcome, AgentRunStartInDoubtError):
+            self.events.add("in doubt")
+            assert not self.world.tells, f"in doubt, although the service tells: {outcome}"
+        elif isinstance(outcome, AgentRunsError):
+            self.events.add("failed" if outcome.in_doubt else "refused")
+        if not isinstance(outcome, Started):
+            return
+        if not self.world.has_twin:
+            assert self.acknowledged in (None, outcome.run_id), f"{self.acknowledged} is lost"
+            self.acknowledged = outcome.run_id
+            # Where nothing tells, the only run that shows may be taken; but not in place of the own one.
+            if self.world.tells or self.service.own:
+                assert outcome.run_id == self.service.own[-1], f"{outcome.run_id} is not the task's own"
+        if outcome.fresh:
+            assert outcome.run_id == self.service.own[-1]
+        self._note_events(outcome, posts)
+
+    def _note_events(self, outcome: Started, posts: int) -> None:
+        if outcome.fresh:
+            self.events |= {"a run is started"} | ({"a request is sent again"} if posts > 1 else set())
+        elif outcome.run:
+            self.events.add("a run is found in the same try" if posts else "a run is found by a later try")
+        else:
+            self.events.add("a run is known")
+            if self._noted.get(outcome.run_id, self._series) < self._series:
+                self.events.add("a cleared task goes on")
+        if len(self.service.own) > 1:
+            self.events.add("a cleared task starts anew")
+
+    def _check_end(self, *outcomes: Started | AgentRunsError | None) -> None:
+        """Once nothing goes wrong, a try ends with the run, or says that it cannot be told which it is."""
+        first, second = outcomes
+        if isinstance(first, AgentRunStartInDoubtError):
+            assert isinstance(second, AgentRunStartInDoubtError)
+            return
+        assert isinstance(first, Started), first
+        if isinstance(second, AgentRunStartInDoubtError):
+            # Without a memory, a later try is in doubt again, whatever the one before has found.
+            assert not self.world.remembers
+            return
+        assert isinstance(second, Started), second
+        assert first.run_id == second.run_id or (self.world.has_twin and not self.world.remembers)
+
+
+def play(history: History) -> StartPlay:
+    """Play a history, and return what has become of all."""
+    it = StartPlay(history)
+    it.play()
+    return it

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever becomes of requests, answers and workers: a question gets one answer, and the one that was meant for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+
+from tests.conformance.adversary import Fate
+from tests.conformance.answer_histories import History, Try, World, histories
+from tests.conformance.answer_play import play
+from tests.conformance.effort import LONG, tries
+
+#: What is to happen in the histories; else they would prove little.
+EVENTS = {
+    "a worker died",
+    "confirmed",
+    "presumed",
+    "an answer is sent again",
+    "a conflict",
+    "gone",
+    "refused",
+    "failed",
+    "asked something else under the same id",
+    "answered by a rival",
+}
+
+
+def test_a_question_gets_one_answer() -> None:
+    seen: Counter[str] = Counter()
+
+    @tries(500, 10_000)
+    @given(histories())
+    def each(history: History) -> None:
+        seen.update({*play(history).events, "histories"})
+
+    each()
+    print(dict(seen))
+    assert seen.keys() >= EVENTS
+    assert seen["histories"] >= (10_000 if LONG else 500)
+
+
+KILLED = Try(posts=(Fate("lost", 3.0),), dies=6)
+
+#: What has gone wrong once, as small as it can be.
+ONCE_WRONG = {
+    "an answer of a dead worker arrives when the next question is asked under the same id": History(
+        World(asks_next="same id", knows_question=True), (KILLED, Try())
+    ),
+    "an answer of a dead worker arrives at a service that takes every answer": History(
+        World(strict=False), (KILLED, Try())
+    ),
+    "an answer of a dead worker arrives when another one is lost": History(
+        World(), (KILLED, Try(answer="no", posts=(Fate("lost", "never"),)))
+    ),
+}
+
+
+@pytest.mark.parametrize("history", ONCE_WRONG.values(), ids=ONCE_WRONG)
+def test_a_question_gets_one_answer_where_it_once_got_two(history: History) -> None:
+    assert [taken.answer for taken in play(history).service.taken] == ["a: yes", "b: yes"]

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What reads but a little of many runs says the same as what reads all of one, whatever the service sends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.answers import Answer
+from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.models import AgentRun, RunPage
+from tests.conformance import strategies
+from tests.conformance.effort import tries
+
+#: Pages with a run on them that asks something.
+PAGES = st.tuples(strategies.RUN_LISTS, strategies.INTERRUPTED).map(
+    lambda both: {**both[0], "data": [both[1], *both[0].get("data", ())]}
+)
+
+DATE = {"date": "Sat, 31 Jan 2026 12:00:00 GMT"}
+
+
+def parse(request: Request[Any], body: bytes) -> Any:
+    """Read an answer as the client does; None where it cannot be read."""
+    try:
+        return request.parse(Answer(200, DATE, body))
+    except (ValidationError, ValueError):
+        return None
+
+
+def check_run(body: bytes) -> AgentRun | None:
+    """Read a run in all ways, and compare."""
+    whole: AgentRun | None = parse(requests.get_run("r"), body)
+    if whole is None:
+        return None
+    assert parse(requests.get_run_status("r"), body) == whole.status
+    check_listed(parse(requests.get_run_state("r"), body), whole)
+    return whole
+
+
+def check_listed(lean: dict[str, Any], whole: AgentRun) -> None:
+    """Compare as much of a run as a watch reads with the whole run."""
+    assert lean["id"] == whole.id
+    assert lean["status"] == whole.status
+    assert lean.get("agent") == whole.agent
+    assert (lean.get("output") is None) == (whole.raw_output is None)
+    assert [asked["id"] for asked in lean.get("interrupts") or ()] == [asked.id for asked in whole.interrupts]
+    created = lean.get("created_at")
+    assert (created and strategies.instant(created)) == whole.created_at
+
+
+@tries(80, 5000)
+@given(st.data(), strategies.RUNS)
+def test_a_run_is_read_alike(data: st.DataObject, document: dict[str, Any]) -> None:
+    assert check_run(data.draw(strategies.as_sent(document)))
+
+
+@tries(80, 5000)
+@given(st.data(), strategies.RUN_LISTS)
+def test_a_page_is_read_alike(data: st.DataObject, document: dict[str, Any]) -> None:
+    body = data.draw(strategies.as_sent(document))
+    lean, whole = parse(requests.list_run_states(), body), parse(requests.list_runs(), body)
+    assert lean.has_more is whole.has_more is document["has_more"]
+    assert lean.total_count == whole.total_count == document.get("total_count")
+    assert (lean.left_out, lean.size) == (0, len(body))
+    assert lean.served_at == whole.served_at.timestamp()
+    assert len(lean.data) == len(whole.data) == len(document.get("data", ()))
+    for one, other in zip(lean.data, whole.data, strict=True):
+        check_listed(one, other)
+
+
+@tries(80, 5000)
+@given(strategies.sloppy(strategies.RUNS))
+def test_what_can_be_read_of_a_run_off_the_contract_is_read_alike(document: dict[str, Any]) -> None:
+    body = json.dumps(document).encode()
+    if check_run(body) is None and parse(requests.get_run_status("r"), body) is not None:
+        # Whoever reads less has less to stumble over, and knows the same.
+        assert parse(requests.get_run_status("r"), body) == document["status"]
+
+
+@tries(120, 5000)
+@given(strategies.sloppy(PAGES))
+def test_no_run_is_lost_from_a_page_off_the_contract(document: dict[str, Any]) -> None:
+    body = json.dumps(document).encode()
+    lean = parse(requests.list_run_states(), body)
+    entries = document.get("data") or ()
+    whole: RunPage | None = parse(requests.list_runs(), body)
+    if whole is not None:
+        assert lean is not None
+        assert (lean.has_more, lean.left_out) == (whole.has_more, 0)
+    if lean is None:
+        return
+    assert len(lean.data) + lean.left_out == len(entries)
+    readable = [entry for entry in entries if parse(requests.get_run("r"), json.dumps(entry).encode())]
+    assert {entry["id"] for entry in readable} <= {listed["id"] for listed in lean.data}
+    for listed in lean.data:
+        seen = (listed["id"], listed["status"], [asked["id"] for asked in listed.get("interrupts") or ()])
+        assert seen in [
+            (entry.get("id"), entry.get("status"), _asked(entry)) for entry in entries if isinstance(entry, dict)
+        ]
+
+
+def _asked(entry: dict[str, Any]) -> list[str]:
+    """Return the ids of the interrupts of a run as far as they can be read."""
+    interrupts = entry.get("interrupts")
+    asked = [one for one in interrupts if isinstance(one, dict)] if isinstance(interrupts, list) else []
+    return [one["id"] for one in asked if isinstance(one.get("id"), str)]
+
+
+@tries(50, 3000)
+@given(strategies.RUNS, st.characters(categories=["Cs"]))
+def test_half_a_surrogate_pair_is_read_alike(document: dict[str, Any], half: str) -> None:
+    document |= {"agent": f"a {half}", "new": [half, {half: 1}]}
+    run = check_run(json.dumps(document).encode())
+    assert run
+    # It is no character; what is to carry it on would fail.
+    assert run.agent == "a \ufffd"
+    assert "\ufffd" in str(run.model_extra)

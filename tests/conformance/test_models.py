@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Nothing that the contract allows is lost on its way through the models, nor in what tasks hand on.
+
+One thing is put in order: an instant comes out in one spelling, whatever the one that it came in. It is the same
+instant, to the microsecond.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from airflow_provider_agentruns import models, outcomes
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.answers import Answer
+from airflow_provider_agentruns.models import AgentRun
+from tests.conformance import strategies
+from tests.conformance.effort import tries
+
+KINDS: dict[str, type[BaseModel]] = {
+    "Run": AgentRun,
+    "RunList": models.RunPage,
+    "Requester": models.Requester,
+    "Output": models.Output,
+    "Artifact": models.Artifact,
+    "Source": models.Source,
+    "Interrupt": models.Interrupt,
+    "Step": models.Step,
+    "Feedback": models.Feedback,
+    "Thread": models.Thread,
+    "Agent": models.Agent,
+}
+
+INSTANTS = {"created_at", "updated_at", "started_at", "ended_at", "completed_at"}
+
+
+def canonical(value: Any) -> str:
+    """Write a JSON value so that two are the same if, and only if, they say the same; 1 is neither 1.0 nor true."""
+    return json.dumps(_with_instants(value), sort_keys=True)
+
+
+def without_empty(dumped: Any, sent: Any) -> Any:
+    """Leave out fields that were not sent and hold nothing, which a model has all the same."""
+    if isinstance(dumped, list) and isinstance(sent, list) and len(dumped) == len(sent):
+        return [without_empty(one, other) for one, other in zip(dumped, sent, strict=True)]
+    if not (isinstance(dumped, dict) and isinstance(sent, dict)):
+        return dumped
+    return {
+        key: without_empty(value, sent.get(key))
+        for key, value in dumped.items()
+        if key in sent or not (value is None or value == [] or value is False)
+    }
+
+
+def _with_instants(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_with_instants(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: strategies.instant(each).isoformat() if key in INSTANTS and isinstance(each, str) else _with_instants(each)
+        for key, each in value.items()
+    }
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_model_keeps_every_field_and_value(name: str) -> None:
+    kind = KINDS[name]
+
+    @tries(40, 2000)
+    @given(strategies.of(name))
+    def each(document: Any) -> None:
+        read = kind.model_validate(document)
+        assert canonical(read.model_dump(mode="json", exclude_unset=True)) == canonical(document)
+        assert canonical(json.loads(read.model_dump_json(exclude_unset=True))) == canonical(document)
+        whole = read.model_dump(mode="json")
+        assert canonical(without_empty(whole, document)) == canonical(document)
+        assert canonical(kind.model_validate(whole).model_dump(mode="json")) == canonical(whole)
+
+    each()
+
+
+@tries(60, 3000)
+@given(strategies.RUNS)
+def test_an_instant_is_the_same_to_the_microsecond(document: dict[str, Any]) -> None:
+    run = AgentRun.model_validate(document)
+    for name in INSTANTS & document.keys() & AgentRun.model_fields.keys():
+        moment: datetime | None = getattr(run, name)
+        sent = document[name]
+        assert moment == (None if sent is None else strategies.instant(sent))
+
+
+@tries(60, 3000)
+@given(st.data(), strategies.RUNS)
+def test_a_run_is_read_the_same_however_it_is_written_down(data: st.DataObject, document: dict[str, Any]) -> None:
+    answer = Answer(200, {}, data.draw(strategies.as_sent(document)))
+    read = requests.get_run("r").parse(answer)
+    assert canonical(read.model_dump(mode="json", exclude_unset=True)) == canonical(document)
+    assert json.dumps(read.raw_output) == json.dumps(document.get("output"))
+
+
+@tries(60, 3000)
+@given(strategies.RUNS.map(strategies.with_small_numbers))
+def test_the_summary_is_what_is_promised(document: dict[str, Any]) -> None:
+    said = outcomes.summary(AgentRun.model_validate(document))
+    assert canonical(said) == canonical(
+        {
+            "run_id": document["id"],
+            "status": document["status"],
+            "agent": document.get("agent"),
+            "thread_id": document.get("thread_id"),
+            "interrupts": [
+                {"id": asked["id"], "agent": asked.get("agent"), "value": asked["value"]}
+                for asked in document.get("interrupts", ())
+            ],
+        }
+    )
+    assert type(said["status"]) is str
+
+
+@tries(60, 3000)
+@given(strategies.COMPLETED.map(strategies.with_small_numbers))
+def test_the_output_is_handed_on_unchanged(document: dict[str, Any]) -> None:
+    as_sent = json.dumps(document["output"])
+    # Not even the order of the fields changes.
+    assert json.dumps(outcomes.output_envelope(AgentRun.model_validate(document))) == as_sent
+
+
+@tries(60, 3000)
+@given(st.data(), strategies.COMPLETED.map(strategies.with_small_numbers))
+def test_of_the_output_the_artifacts_of_one_type_can_be_had(data: st.DataObject, document: dict[str, Any]) -> None:
+    output = document["output"]
+    types = [artifact["type"] for artifact in output["artifacts"]]
+    wanted = data.draw(st.sampled_from([*types, "no such type"]))
+    before = json.dumps(document)
+    had = outcomes.output_envelope(AgentRun.model_validate(document), wanted)
+    chosen = [artifact for artifact in output["artifacts"] if artifact["type"] == wanted]
+    assert json.dumps(had) == json.dumps({**output, "artifacts": chosen})
+    assert json.dumps(document) == before
+
+
+@tries(60, 3000)
+@given(strategies.RUNS.filter(lambda run: run.get("output") is None))
+def test_a_run_without_an_output_has_an_empty_one(document: dict[str, Any]) -> None:
+    assert outcomes.output_envelope(AgentRun.model_validate(document)) == {"artifacts": []}
+
+
+@pytest.mark.parametrize("value", [None, "2026-01-31T12:00:00Z", "large", 5, 0.5, [], {}], ids=repr)
+@pytest.mark.parametrize("name", ["served_at", "size", "left_out"])
+def test_what_we_know_of_a_page_ourselves_is_no_field_of_it(name: str, value: Any) -> None:
+    page = {"object": "list", "has_more": True, "data": [], name: value}
+    answer = Answer(200, {}, json.dumps(page).encode())
+    assert requests.list_run_states().parse(answer).has_more
+    assert requests.list_runs().parse(answer).model_dump()[name] == value

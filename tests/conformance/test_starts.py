@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever becomes of requests, answers, listings and workers: a task starts one run, and in the end has it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+
+from tests.conformance.adversary import Fate
+from tests.conformance.effort import LONG, tries
+from tests.conformance.start_histories import History, Sibling, Try, World, histories
+from tests.conformance.start_play import play
+
+#: What is to happen in the histories; else they would prove little.
+EVENTS = {
+    "a worker died",
+    "a run is started",
+    "a run is known",
+    "a run is found in the same try",
+    "a run is found by a later try",
+    "a request is sent again",
+    "in doubt",
+    "refused",
+    "failed",
+    "a cleared task goes on",
+    "a cleared task starts anew",
+}
+
+
+def test_a_task_starts_one_run() -> None:
+    seen: Counter[str] = Counter()
+
+    @tries(500, 10_000)
+    @given(histories())
+    def each(history: History) -> None:
+        seen.update({*play(history).events, "histories"})
+
+    each()
+    print(dict(seen))
+    assert seen.keys() >= EVENTS
+    assert seen["histories"] >= (10_000 if LONG else 500)
+
+
+NO_MEMORY = World(remembers=False, dag_age=3600.0, shows_after=0.4)
+
+#: What has gone wrong once, as small as it can be.
+ONCE_WRONG = {
+    "without a memory, a retry while the run of the first try does not show yet": History(NO_MEMORY, (Try(), Try())),
+    "a retry right after a second request, minutes after the first": History(
+        World(), (Try(posts=(Fate(504, "never", 60.0), Fate(504, 3.0, 60.0))), Try())
+    ),
+    "a look that takes long, while which the run shows": History(
+        World(), (Try(posts=(Fate("lost", 5.0),), gets=(Fate(takes=9.0),)),)
+    ),
+    "a run of other work that shows before the own one, where nothing tells them apart": History(
+        World(evidence="none", shows_after=3.0, siblings=(Sibling("instant", "other", -1.0),)),
+        (Try(posts=(Fate("lost"),)),),
+    ),
+    "a cleared task goes on with its run, and is tried again when that has ended": History(
+        World(lasts=60.0), (Try(), Try(pause=10.0, cleared=True), Try(pause=300.0))
+    ),
+}
+
+
+@pytest.mark.parametrize("history", ONCE_WRONG.values(), ids=ONCE_WRONG)
+def test_a_task_starts_one_run_where_it_once_did_not(history: History) -> None:
+    assert len(play(history).service.own) == 1

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tasks hand on comes out of XCom as it went in, whatever the service has sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_agentruns import outcomes
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.answers import Answer
+from airflow_provider_agentruns.exceptions import AgentRunUnfitError
+from airflow_provider_agentruns.models import AgentRun
+from airflow_provider_agentruns.operators.agent_run import (
+    AgentRunOperator,
+    AgentRunOutputOperator,
+    AgentRunResumeOperator,
+)
+from tests.conformance import strategies
+from tests.conformance.effort import tries
+from tests.conformance.xcom import through_xcom
+
+
+def check_same(value: Any) -> None:
+    """A value that is pushed is pulled, to the order of its fields."""
+    assert json.dumps(through_xcom(value)) == json.dumps(value)
+
+
+@tries(60, 3000)
+@given(strategies.RUNS.map(strategies.with_small_numbers))
+def test_a_sensors_value(document: dict[str, Any]) -> None:
+    check_same(outcomes.summary(AgentRun.model_validate(document)))
+
+
+@tries(60, 3000)
+@given(st.data(), strategies.COMPLETED.map(strategies.with_small_numbers))
+def test_an_output(data: st.DataObject, document: dict[str, Any]) -> None:
+    run = AgentRun.model_validate(document)
+    start = AgentRunOperator(task_id="start", agent="instant", business_id="b-1")
+    assert json.dumps(through_xcom(start._result(run))) == json.dumps(document["output"])
+    types = [artifact["type"] for artifact in document["output"]["artifacts"] if artifact["type"]]
+    wanted = data.draw(st.sampled_from([None, *types]))
+    output = AgentRunOutputOperator(task_id="output", run_id="r-1", artifact_type=wanted)
+    artifacts = [
+        artifact for artifact in document["output"]["artifacts"] if wanted is None or artifact["type"] == wanted
+    ]
+    handed_on = through_xcom(output._output(run))
+    assert json.dumps(handed_on) == json.dumps({**document["output"], "artifacts": artifacts})
+
+
+@tries(60, 3000)
+@given(strategies.RUNS.map(strategies.with_small_numbers))
+def test_what_the_other_tasks_hand_on(document: dict[str, Any]) -> None:
+    run = AgentRun.model_validate(document)
+    check_same(run.id)
+    resume = AgentRunResumeOperator(task_id="resume", run_id=run.id, interrupt_id="i-1", input="yes")
+    assert through_xcom(resume._result(run)) == {
+        "run_id": document["id"],
+        "status": document["status"],
+        "interrupt_id": "i-1",
+    }
+    asks = AgentRunOperator(task_id="asks", agent="instant", business_id="b-1", wait_for=("interrupted", "error"))
+    check_same(asks._result(run))
+
+
+def survives(value: Any) -> bool:
+    """Whether Airflow hands a value on as it is."""
+    try:
+        return json.dumps(through_xcom(value)) == json.dumps(value)
+    except Exception:  # noqa: BLE001 -- whatever it meets that it cannot carry
+        return False
+
+
+_MEANT = st.sampled_from(
+    ["dict", "set", "x.y", "builtins.tuple", "airflow.sdk.definitions.connection.Connection", None, 1]
+) | st.sampled_from([{"a": 1}, [1], {"conn_id": "c"}])
+
+#: Keys that mean something to Airflow's serialization, and what an agent may write under them.
+HOSTILE = st.fixed_dictionaries({"__type": _MEANT, "__var": _MEANT}) | st.dictionaries(
+    st.sampled_from(["__classname__", "__id__", "__type", "__var", "__source", "__version__", "__data__"]),
+    _MEANT,
+    min_size=1,
+    max_size=3,
+)
+
+
+@st.composite
+def hostile(draw: st.DrawFn, documents: st.SearchStrategy[dict[str, Any]], under: str) -> dict[str, Any]:
+    """Draw a run in a part of which an agent has written what is meant for Airflow."""
+    document = draw(documents)
+    holder, key = draw(st.sampled_from(list(strategies.places_in(document[under]))))
+    if isinstance(holder[key], dict):
+        holder[key] |= draw(HOSTILE)
+    elif key not in ("id", "agent", "artifacts"):
+        holder[key] = draw(HOSTILE)
+    return document
+
+
+def check_refused_or_same(hand_on: Callable[[], Any], raw: Any) -> None:
+    """What is refused would not have survived, and what is not refused does."""
+    try:
+        value = hand_on()
+    except AgentRunUnfitError:
+        assert not survives(raw)
+    else:
+        assert survives(value)
+
+
+@tries(80, 5000)
+@given(hostile(strategies.INTERRUPTED, "interrupts"))
+def test_what_an_agent_asks_is_data_to_airflow_or_refused(document: dict[str, Any]) -> None:
+    run = AgentRun.model_validate(document)
+    check_refused_or_same(lambda: outcomes.summary(run), [asked.value for asked in run.interrupts])
+
+
+@tries(80, 5000)
+@given(hostile(strategies.COMPLETED, "output"))
+def test_what_an_agent_finds_is_data_to_airflow_or_refused(document: dict[str, Any]) -> None:
+    run = AgentRun.model_validate(document)
+    check_refused_or_same(lambda: outcomes.output_envelope(run), document["output"])
+
+
+@pytest.mark.parametrize("number", [b"18446744073709551616", b"-9223372036854775809", b"1e400", b"-1e400"])
+def test_a_number_that_airflow_cannot_hand_on_is_refused(number: bytes) -> None:
+    body = b'{"id": "r-1", "status": "completed", "output": {"artifacts": [], "n": [%b]}}' % number
+    run = requests.get_run("r-1").parse(Answer(200, {}, body))
+    with pytest.raises(AgentRunUnfitError, match=r"output of agent run r-1\.n\[0\] is a number"):
+        outcomes.output_envelope(run)
+
+
+@tries(60, 3000)
+@given(strategies.COMPLETED)
+def test_half_a_character_is_handed_on_as_one(document: dict[str, Any]) -> None:
+    document["output"]["artifacts"].append({"title": "\0", "half": "\ud800"})
+    run = requests.get_run("r-1").parse(Answer(200, {}, json.dumps(strategies.with_small_numbers(document)).encode()))
+    # NUL is a character, and stays.
+    assert outcomes.output_envelope(run)["artifacts"][-1] == {"title": "\0", "half": "\ufffd"}

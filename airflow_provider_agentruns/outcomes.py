@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import logging
+from collections.abc import Callable, Collection
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,6 +33,9 @@ _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 _QUESTIONS_SHOWN = 10
 _QUESTION_LENGTH = 300
 
+_MESSAGES_SHOWN = 3
+_MESSAGE_LENGTH = 500
+
 
 def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: bool = False) -> bool:
     """
@@ -57,6 +61,17 @@ def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: 
             'AgentRunResumeOperator, or set on_interrupt="wait" where somebody answers elsewhere'
         )
     return False
+
+
+def log_status(tell: Callable[..., Any], run_id: str, status: str, was: str | None) -> None:
+    """
+    Log what a run has become, in words and as fields that a log store can be searched by.
+
+    :param tell: Takes a level, a message with its arguments, and fields; as ``log`` of Airflow's loggers does.
+    :param was: What it was when it was last logged, where it was.
+    """
+    fields = {"agent_run_id": run_id, "agent_run_status": str(status), "agent_run_was": was}
+    tell(logging.INFO, "Agent run %s is %s", run_id, status, **fields)
 
 
 def summary(run: AgentRun) -> dict[str, Any]:
@@ -124,13 +139,14 @@ def check_fit(value: Any, where: str) -> None:
 
 
 def describe_failure(run: AgentRun) -> str:
-    """Say that a run ended as ``error``, and at which step."""
+    """Say that a run ended as ``error``, at which step, and what the service says about that."""
     steps = [step for root in run.steps or () for step in root.walk()]
     # The innermost is where it happened; those around it fail because of it.
     failing = [step for step in steps if step.status == "error" or step.type == "error"]
     where = f"at the step {_name(failing[-1])}" if failing else "and the service names no failing step"
     who = f" of {run.agent}" if run.agent else ""
-    return f"Agent run {run.id}{who} ended in error {where}"
+    said = (failing and _messages(failing[-1].model_extra, failing[-1].result)) or _messages(run.model_extra)
+    return f"Agent run {run.id}{who} ended in error {where}{': ' if said else ''}{'; '.join(said)}"
 
 
 def describe_questions(run: AgentRun) -> str:
@@ -168,6 +184,23 @@ def check_watch(watch: Any) -> Literal["poll", "stream"]:
         raise AgentRunsValueError(f'watch should be "poll" or "stream", not {watch!r}')
     checked: Literal["poll", "stream"] = watch
     return checked
+
+
+def _messages(fields: dict[str, Any] | None, result: Any = None) -> list[str]:
+    """
+    Return what a failing step, or the run, says of itself.
+
+    The contract has no field for that, though its errors have a ``message``: so look where one would be.
+
+    :param fields: The fields that the contract does not know.
+    """
+    fields = fields or {}
+    errors = fields.get("errors")
+    places = [fields, result, fields.get("error"), *(errors if isinstance(errors, list) else ())]
+    said = [place.get("message") if isinstance(place, dict) else place for place in places]
+    return list(dict.fromkeys(text[:_MESSAGE_LENGTH] for text in said if isinstance(text, str) and text.strip()))[
+        :_MESSAGES_SHOWN
+    ]
 
 
 def _name(step: Step) -> str:

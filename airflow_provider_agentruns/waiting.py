@@ -19,7 +19,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.links.agent_run import AgentRunLink
-from airflow_provider_agentruns.outcomes import check_watch
+from airflow_provider_agentruns.outcomes import check_watch, log_status
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -54,6 +54,9 @@ class AgentRunTask(BaseOperator):
 
     #: URL of the run's page, once the run is known and the connection says where its page is.
     run_page: str = ""
+
+    #: The status of the run that was logged last.
+    _seen: str | None = None
 
     def __init__(
         self,
@@ -106,13 +109,19 @@ class AgentRunTask(BaseOperator):
                 raise
             self.log.warning("Cannot look at agent run %s, and go on waiting: %s", run_id, e)
             return None
-        self.log.info("Agent run %s is %s", run_id, run.status)
+        self.saw(run)
         if run.status == "error":
             try:
                 return self.hook.get_run(run_id, include_steps=True)
             except AgentRunsError as e:
                 self.log.warning("Cannot read the steps of agent run %s, to name the failing one: %s", run_id, e)
         return run
+
+    def saw(self, run: AgentRun) -> None:
+        """Log the run's status, if it is another one than was logged last."""
+        if run.status != self._seen:
+            log_status(self.log.log, run.id, run.status, self._seen)
+            self._seen = str(run.status)
 
     def defer_for(
         self,
@@ -140,6 +149,7 @@ class AgentRunTask(BaseOperator):
                 end_time=deadline,
                 missing_until=missing_until,
                 watch=self.watch,
+                seen=self._seen,
             ),
             method_name="execute_complete",
             kwargs={"deadline": deadline},

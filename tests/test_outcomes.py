@@ -119,6 +119,23 @@ def test_a_failure_is_told_with_the_agent_and_without_steps() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        (failed({"label": "Look up", "status": "error", "result": {"message": "No answer"}}), "No answer"),
+        (failed({"label": "Look up", "status": "error", "message": "No answer"}), "No answer"),
+        (failed({"label": "Look up", "status": "error", "error": "No answer"}), "No answer"),
+        (failed({"label": "Look up", "status": "error", "error": {"message": "x" * 1000}}), "x" * 500),
+        (failed({"label": "Look up", "status": "error"}, errors=[{"message": "A"}, {"message": "B"}]), "A; B"),
+        (failed({"label": "Look up", "status": "error", "result": {"message": {}}}, errors=[7, None]), None),
+    ],
+)
+def test_a_failure_is_told_with_what_the_service_says_of_it(ended: AgentRun, said: str | None) -> None:
+    assert describe_failure(ended) == "Agent run r-1 ended in error at the step 'Look up'" + (
+        f": {said}" if said else ""
+    )
+
+
 def test_questions_are_told_with_their_interrupts() -> None:
     asked = [{"id": "i-1", "value": {"label": "It's so?"}}, {"id": "i-2", "value": None}]
     assert describe_questions(run("interrupted", interrupts=asked)) == (

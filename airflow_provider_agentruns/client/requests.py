@@ -77,6 +77,13 @@ class Request(Generic[T]):
         """Whether sending it twice does the same as sending it once."""
         return self.method == "GET"
 
+    @property
+    def route(self) -> str:
+        """The path with ``ID`` in place of each id: what is counted by must not grow with the runs."""
+        # /v1/runs/ID/feedback: names and ids take turns.
+        parts = self.path.split("/")
+        return "/".join("ID" if number > 2 and number % 2 else part for number, part in enumerate(parts))
+
 
 def get_run(run_id: str, *, include_steps: bool = False) -> Request[AgentRun]:
     """Read one run; ``include_steps`` costs the service a look-up."""

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, TypeVar
@@ -37,11 +39,43 @@ LARGEST_ANSWER = 256 * 1024 * 1024
 STREAM_SILENCE = 600.0
 
 
-class _Transport:
-    """What both transports share: where to send, with which headers, and how to read what comes."""
+@dataclass(slots=True)
+class Exchange:
+    """
+    A request that was sent, and what became of it; for who counts them.
 
-    def __init__(self, settings: Settings) -> None:
+    :param request: The request.
+    :param paced: How long it had to wait for its turn under the rate limit, in seconds.
+    :param sent: When it was sent, by ``time.monotonic()``.
+    :param status: The status of the answer; None where none came whole.
+    :param seconds: How long that took, from the sending.
+    """
+
+    request: Request[Any]
+    paced: float
+    sent: float
+    status: int | None = None
+    seconds: float = 0.0
+
+    def over(self, status: int | None = None) -> None:
+        """Note the status, and how long it took; of a stream, once it is open."""
+        self.status, self.seconds = status, time.monotonic() - self.sent
+
+
+def _unobserved(exchange: Exchange) -> None:
+    """Count nothing."""
+
+
+class _Transport:
+    """
+    What both transports share: where to send, with which headers, and how to read what comes.
+
+    :param observe: Is told of each request once it is over, in the process and thread that sent it.
+    """
+
+    def __init__(self, settings: Settings, observe: Callable[[Exchange], None] = _unobserved) -> None:
         self.settings = settings
+        self._observe = observe
         self._pacer = pacer_for(settings.account, settings.rate_limit)
         self._policy = retrying.policy(settings.max_retries)
 
@@ -60,6 +94,19 @@ class _Transport:
             "follow_redirects": False,
         }
 
+    @contextmanager
+    def _exchange(self, request: Request[Any], paced: float) -> Iterator[Exchange]:
+        """Tell the observer what becomes of a request, however that ends."""
+        exchange = Exchange(request, paced, time.monotonic())
+        try:
+            yield exchange
+        except httpx.HTTPError as e:
+            raise connection_error(request, e, self.settings.base_url, self.settings.redact) from None
+        finally:
+            if exchange.status is None:
+                exchange.over()
+            self._observe(exchange)
+
     def _finish(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
         answer = Answer(response.status_code, response.headers, body)
         try:
@@ -77,15 +124,12 @@ class _Transport:
             )
         return EventSource(response)
 
-    def _unanswered(self, request: Request[Any], error: httpx.HTTPError) -> Exception:
-        return connection_error(request, error, self.settings.base_url, self.settings.redact)
-
 
 class Transport(_Transport):
     """Sends requests and waits for the answers."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, observe: Callable[[Exchange], None] = _unobserved) -> None:
+        super().__init__(settings, observe)
         self._http = httpx.Client(**self._client_arguments())
 
     def send(self, request: Request[T]) -> T:
@@ -100,29 +144,31 @@ class Transport(_Transport):
 
     def stream(self, request: Request[T]) -> Iterator[T]:
         """Follow a stream of events until the service closes it. A cut is an error, not an end."""
-        time.sleep(self._pacer.reserve())
-        try:
-            with self._http.stream(request.method, request.path, **_STREAM) as response:
-                if response.status_code != 200:
-                    self._finish(request, response, response.read())
-                for event in self._source(request, response).iter_sse():
-                    yield _event(request, event)
-        except httpx.HTTPError as e:
-            raise self._unanswered(request, e) from None
+        time.sleep(paced := self._pacer.reserve())
+        with (
+            self._exchange(request, paced) as exchange,
+            self._http.stream(request.method, request.path, **_STREAM) as response,
+        ):
+            exchange.over(response.status_code)
+            if response.status_code != 200:
+                self._finish(request, response, response.read())
+            for event in self._source(request, response).iter_sse():
+                yield _event(request, event)
 
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
 
     def _send_once(self, request: Request[T]) -> T:
-        time.sleep(self._pacer.reserve())
-        try:
-            with self._http.stream(request.method, request.path, params=request.params, json=request.body) as response:
-                body = _Body(self.settings.timeout)
-                for chunk in response.iter_bytes():
-                    body.add(chunk)
-        except httpx.HTTPError as e:
-            raise self._unanswered(request, e) from None
+        time.sleep(paced := self._pacer.reserve())
+        with (
+            self._exchange(request, paced) as exchange,
+            self._http.stream(request.method, request.path, params=request.params, json=request.body) as response,
+        ):
+            body = _Body(self.settings.timeout)
+            for chunk in response.iter_bytes():
+                body.add(chunk)
+            exchange.over(response.status_code)
         return self._finish(request, response, body.whole())
 
     def __enter__(self) -> Transport:
@@ -137,8 +183,8 @@ class Transport(_Transport):
 class AsyncTransport(_Transport):
     """The same as :class:`Transport`, for an event loop."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, observe: Callable[[Exchange], None] = _unobserved) -> None:
+        super().__init__(settings, observe)
         self._http = httpx.AsyncClient(**self._client_arguments())
         self._streams: httpx.AsyncClient | None = None
 
@@ -149,15 +195,14 @@ class AsyncTransport(_Transport):
 
     async def stream(self, request: Request[T]) -> AsyncGenerator[T, None]:
         """Do as :meth:`Transport.stream` does, without blocking."""
-        await _sleep(self._pacer.reserve())
-        try:
+        await _sleep(paced := self._pacer.reserve())
+        with self._exchange(request, paced) as exchange:
             async with self._for_streams.stream(request.method, request.path, **_STREAM) as response:
+                exchange.over(response.status_code)
                 if response.status_code != 200:
                     self._finish(request, response, await response.aread())
                 async for event in self._source(request, response).aiter_sse():
                     yield _event(request, event)
-        except httpx.HTTPError as e:
-            raise self._unanswered(request, e) from None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -180,20 +225,16 @@ class AsyncTransport(_Transport):
         :param within: How many seconds all of it may take once it is its turn; None leaves it to httpx.
         :raises TimeoutError: If it takes longer.
         """
-        await _sleep(self._pacer.reserve(urgent=urgent))
+        await _sleep(paced := self._pacer.reserve(urgent=urgent))
         async with asyncio.timeout(within):
-            return await self._exchange(request)
-
-    async def _exchange(self, request: Request[T]) -> T:
-        try:
-            async with self._http.stream(
-                request.method, request.path, params=request.params, json=request.body
-            ) as response:
-                body = _Body(self.settings.timeout)
-                async for chunk in response.aiter_bytes():
-                    body.add(chunk)
-        except httpx.HTTPError as e:
-            raise self._unanswered(request, e) from None
+            with self._exchange(request, paced) as exchange:
+                async with self._http.stream(
+                    request.method, request.path, params=request.params, json=request.body
+                ) as response:
+                    body = _Body(self.settings.timeout)
+                    async for chunk in response.aiter_bytes():
+                        body.add(chunk)
+                    exchange.over(response.status_code)
         return self._finish(request, response, body.whole())
 
     async def __aenter__(self) -> AsyncTransport:

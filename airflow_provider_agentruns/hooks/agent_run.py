@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk import BaseHook
 
+from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.client.transport import AsyncTransport, Transport
@@ -316,7 +317,8 @@ class AgentRunHook(BaseHook):
                     connection = self.get_connection(self.agentruns_conn_id)
                 except AirflowNotFoundException:
                     raise self._missing() from None
-                self._transport = Transport(self._read(connection, connection.extra_dejson))
+                settings = self._read(connection, connection.extra_dejson)
+                self._transport = Transport(settings, metrics.observer(self.agentruns_conn_id))
         return self._transport
 
     async def aget_conn(self) -> AsyncTransport:
@@ -333,7 +335,7 @@ class AgentRunHook(BaseHook):
                 settings = self._read(connection, await aextra() if aextra else connection.extra_dejson)
                 # Another task of this loop may have come here meanwhile.
                 if self._async is None or self._async[0] is not loop:
-                    self._async = loop, AsyncTransport(settings)
+                    self._async = loop, AsyncTransport(settings, metrics.observer(self.agentruns_conn_id))
         return self._async[1]
 
     def close(self) -> None:

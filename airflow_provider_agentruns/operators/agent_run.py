@@ -170,6 +170,7 @@ class AgentRunOperator(WaitingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the run or find it, then wait for it."""
+        from airflow_provider_agentruns import metrics
         from airflow_provider_agentruns.exactly_once.starting import Start, start_once
 
         with self.at_work():
@@ -187,6 +188,7 @@ class AgentRunOperator(WaitingOperator):
                 log=self.log,
             )
             context["ti"].xcom_push(key=RUN_ID_KEY, value=started.run_id)
+            metrics.run_started(self.agentruns_conn_id, str(self.agent), found=not started.fresh)
             return self._result(self.wait(started.run_id, started.run, fresh=started.fresh))
 
     def execute_complete(
@@ -245,21 +247,11 @@ class AgentRunResumeOperator(WaitingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Answer, unless an earlier try has; then wait, where that is wanted."""
-        from airflow_provider_agentruns.exactly_once.answering import answer_once
+        from airflow_provider_agentruns.operators.answering import answer_interrupt
 
         run_id = str(self.run_id)
         with self.at_work():
-            settings = self.hook.settings
-            self.run_page = settings.run_page(run_id)
-            answered = answer_once(
-                run_id,
-                str(self.interrupt_id),
-                self.input,
-                send=self.hook.send,
-                memory=memory_of(context),
-                resume_body=settings.resume_body,
-                log=self.log,
-            )
+            answered = answer_interrupt(self, context, run_id, str(self.interrupt_id), self.input)
             return self._result(self.wait(run_id, answered.run))
 
     def execute_complete(

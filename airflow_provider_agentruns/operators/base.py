@@ -68,6 +68,11 @@ class WaitingOperator(AgentRunTask):
             deadline = time.time() + self.timeout
         missing_until = time.time() + MAY_BE_MISSING if fresh else None
         error = trigger_error(event)
+        if event:
+            # The triggerer has logged it.
+            self._seen = event.get("status")
+        elif run:
+            self.saw(run)
         # Who is woken has been waiting.
         looked = event is not None
         while True:

@@ -14,10 +14,14 @@ from airflow.sdk.bases.sensor import PokeReturnValue
 
 from airflow_provider_agentruns.exceptions import AgentRunTimeoutError
 from airflow_provider_agentruns.outcomes import check_wait_for, has_reached, summary
-from airflow_provider_agentruns.waiting import RUN_ID_KEY, AgentRunTask, check_run_id, trigger_error
+from airflow_provider_agentruns.waiting import RUN_ID_KEY, AgentRunTask, check_run_id, memory_of, trigger_error
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
+
+
+#: What a sensor that is started anew for each look keeps, so that it logs each status once.
+_KEY = "agent_run_seen"
 
 
 class AgentRunSensor(AgentRunTask, BaseSensorOperator):
@@ -80,11 +84,17 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Look at the run once; where it is not there yet, and the sensor is deferrable, defer."""
         run_id = str(self.run_id)
+        memory = memory_of(context) if self.reschedule else None
+        if memory and self._seen is None and context.get("task_reschedule_count"):
+            self._seen = (memory.get(_KEY) or {}).get("status")
+        known = self._seen
         patient = self._waiting or bool(context.get("task_reschedule_count"))
         self._waiting = True
         # Airflow's sensor decides by the class of an error, inside this call.
         with self.at_work():
             run = self.look(run_id, patient=patient)
+            if memory and self._seen != known:
+                memory.set(_KEY, {"status": self._seen})
             if run and has_reached(run, self.wait_for):
                 # So that output["run_id"], which means an XCom key to Airflow, is what it looks like.
                 context["ti"].xcom_push(key=RUN_ID_KEY, value=run.id)
@@ -99,6 +109,8 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any], deadline: float | None = None) -> Any:
         """Look at the run that the trigger has seen change, and go on waiting should it have changed again."""
         self._event, self._deadline = event, deadline
+        # The triggerer has logged it.
+        self._seen = event.get("status")
         # In another process than the one that began to wait.
         self._waiting = True
         return self.execute(context)

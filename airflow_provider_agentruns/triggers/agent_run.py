@@ -50,6 +50,7 @@ class AgentRunTrigger(BaseTrigger):
     :param watch: ``poll``, or ``stream`` to follow the run's events as well, for runs whose latency counts.
     :param missing_until: Until when a run that the service does not know counts as not there yet, in seconds
         since 1970; for a run that was started just now.
+    :param seen: The status that the task has seen and logged; each other one is logged, once.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class AgentRunTrigger(BaseTrigger):
         end_time: float | datetime | None = None,
         missing_until: float | None = None,
         watch: Literal["poll", "stream"] = "poll",
+        seen: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.run_id = run_id
@@ -70,6 +72,7 @@ class AgentRunTrigger(BaseTrigger):
         self.end_time = end_time.timestamp() if isinstance(end_time, datetime) else end_time
         self.missing_until = missing_until
         self.watch = check_watch(watch)
+        self.seen = seen
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what makes this trigger again in another process; JSON values only."""
@@ -83,6 +86,7 @@ class AgentRunTrigger(BaseTrigger):
                 "end_time": self.end_time,
                 "missing_until": self.missing_until,
                 "watch": self.watch,
+                "seen": self.seen,
             },
         )
 
@@ -99,14 +103,13 @@ class AgentRunTrigger(BaseTrigger):
             end=self.end_time,
             missing_until=self.missing_until,
             stream=self.watch == "stream",
+            seen=self.seen,
             tell=self._tell,
         )
-        if "status" in verdict:
-            self.log.info("Agent run %s is %s", self.run_id, verdict["status"])
         yield TriggerEvent({"run_id": self.run_id, **verdict})  # type: ignore[no-untyped-call]
 
-    def _tell(self, level: int, message: str, *args: Any) -> None:
-        self.log.log(level, message, *args)
+    def _tell(self, level: int, message: str, *args: Any, **fields: Any) -> None:
+        self.log.log(level, message, *args, **fields)
 
 
 class AgentRunEventTrigger(BaseEventTrigger):

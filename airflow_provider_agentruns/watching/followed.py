@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 #: How what became of a wait is told: ``{"status"}``, or ``{"error", "message"}``.
 Verdict = dict[str, str]
 
-#: Logs a message: its level, the message, and its arguments.
+#: Logs a message: its level, the message, its arguments, and by name what is to be found without reading the message.
 Tell = Callable[..., Any]
 
 #: Is told of a look: what it showed, when it was asked for, and whether that is all there is to be seen of the run.
@@ -30,6 +30,7 @@ class Waiter:
     :param end: When the wait ends; None for never.
     :param missing_until: Until when a run that the service does not know counts as not there yet.
     :param stream: Whether to follow the run's events, too, since latency counts.
+    :param seen: The status that the waiter knows of, and has logged.
     :param tell: Logs where the waiter's other messages are.
     :param observe: For one who does not wait for a status, but wants to be told of each look. It leaves by itself
         when it has seen enough, and is in no hurry: none of its looks is taken sooner than it has to be.
@@ -42,6 +43,7 @@ class Waiter:
         "missing_until",
         "observe",
         "refused",
+        "seen",
         "settle",
         "stream",
         "tell",
@@ -58,6 +60,7 @@ class Waiter:
         end: float | None = None,
         missing_until: float | None = None,
         stream: bool = False,
+        seen: str | None = None,
         tell: Tell,
         observe: Observe | None = None,
     ) -> None:
@@ -68,6 +71,7 @@ class Waiter:
         self.end = end
         self.missing_until = missing_until
         self.stream = stream
+        self.seen = seen
         self.tell = tell
         self.observe = observe
         #: Whether the service has refused the token since this waiter's last good look.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import time
 from collections.abc import Iterable
 from contextlib import asynccontextmanager
@@ -13,6 +12,9 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+import structlog
+
+from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.watching.feed import Feed
 from airflow_provider_agentruns.watching.followed import Tell, Verdict, Waiter
 from airflow_provider_agentruns.watching.watch import Watch, timed_out
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_agentruns.watching.subscription import Subscription
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 #: How long the last look may take, in seconds: a service that hangs must not hold up the end of the wait, after
 #: which the scheduler would fail the task.
@@ -40,6 +42,7 @@ async def wait_for_run(
     end: float | None = None,
     missing_until: float | None = None,
     stream: bool = False,
+    seen: str | None = None,
     tell: Tell = log.log,
 ) -> Verdict:
     """
@@ -52,6 +55,7 @@ async def wait_for_run(
     :param end: When to give up, in seconds since 1970; None for never.
     :param missing_until: Until when a run that the service does not know counts as not there yet, likewise.
     :param stream: Whether to follow the run's events, too, since latency counts.
+    :param seen: The status that who waits has seen, and logged.
     :param tell: Logs what is to be said of this wait, with the context variables of who waits.
     :return: ``{"status"}``, or ``{"error", "message"}`` with the name of a class of
         :mod:`airflow_provider_agentruns.exceptions`.
@@ -68,21 +72,29 @@ async def wait_for_run(
         missing_until=None if missing_until is None else missing_until + to_monotonic,
         # Messages about this run belong to the log of the task that waits for it.
         stream=stream,
+        seen=seen,
         tell=partial(contextvars.copy_context().run, tell),
     )
     # There may be thousands of these: no frame or object is held here that could be done without.
     watch = _lend(agentruns_conn_id)
     run = watch.join(run_id, waiter)
+    _count(watch, 1)
+    verdict: Verdict | None = None
     try:
         if waiter.end is None:
-            return await found
-        async with asyncio.timeout_at(max(now, waiter.end) + _LAST_LOOK):
-            return await found
+            verdict = await found
+        else:
+            async with asyncio.timeout_at(max(now, waiter.end) + _LAST_LOOK):
+                verdict = await found
     except TimeoutError:
-        return timed_out(run)
+        verdict = timed_out(run)
     finally:
         watch.leave(run, waiter)
+        _count(watch, -1)
+        if verdict:
+            metrics.wait_ended(agentruns_conn_id, verdict, time.monotonic() - now)
         await _give_back(watch)
+    return verdict
 
 
 @asynccontextmanager
@@ -128,6 +140,11 @@ async def _give_back(watch: Watch) -> None:
         if watches.get(watch.conn_id) is watch:
             del watches[watch.conn_id]
         await watch.close()
+
+
+def _count(watch: Watch, more: int) -> None:
+    watch.waits += more
+    metrics.waiting(watch.conn_id, watch.waits)
 
 
 def _set(found: asyncio.Future[Verdict], verdict: Verdict) -> None:

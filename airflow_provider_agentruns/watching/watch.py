@@ -22,6 +22,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.models import ListedPage, ListedRun, RunStatus
+from airflow_provider_agentruns.outcomes import log_status
 from airflow_provider_agentruns.watching.followed import Followed, Verdict, Waiter
 from airflow_provider_agentruns.watching.line import Line
 from airflow_provider_agentruns.watching.plan import Errand, Plan, ReadPage, ReadRun, Step
@@ -66,6 +67,8 @@ class Watch:
         self._page_refused = False
         self._read_anew = False
         self._told_overdue = False
+        #: How many wait for a status; for who counts them.
+        self.waits = 0
         #: What looks for new runs over this watch, if anybody wants to be told of them.
         self.feed: Feed | None = None
         # With no context of its own: what it logs belongs to none of the tasks that wait.
@@ -238,7 +241,7 @@ class Watch:
 
     def _saw(self, run: Followed, listed: ListedRun, asked: float, now: float, *, whole: bool) -> None:
         """Tell those whose wait is over; where the listing has left it open, have the run itself looked at."""
-        before, status = run.status, RunStatus(listed["status"])
+        status = RunStatus(listed["status"])
         if not self._plan.seen(run, status, asked, now):
             return
         for waiter in list(run.waiters):
@@ -251,11 +254,11 @@ class Watch:
                 if not whole:
                     self._plan.look_alone(run, now)
                     return
-                self._tell(run, waiter, {"status": str(status)})
+                self._tell(run, waiter, {"status": _say(run, waiter, status)})
             elif waiter.end is not None and waiter.end <= asked:
                 self._tell(run, waiter, timed_out(run))
-            elif before is not None and before != status:
-                waiter.tell(logging.INFO, "Agent run %s is %s", run.run_id, status)
+            else:
+                _say(run, waiter, status)
 
     def _tell(self, run: Followed, waiter: Waiter, verdict: Verdict) -> None:
         self._plan.leave(run, waiter)
@@ -378,6 +381,14 @@ class Watch:
             self._line.conn_id,
             _interval(self._plan.runs.values()),
         )
+
+
+def _say(run: Followed, waiter: Waiter, status: RunStatus) -> str:
+    """Log the status of a run, unless the waiter knows it, and return it."""
+    if status != waiter.seen:
+        log_status(waiter.tell, run.run_id, status, waiter.seen)
+        waiter.seen = str(status)
+    return str(status)
 
 
 def _is_whole(listed: ListedRun) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.support.standalone import Standalone
+from tests.support.statsd import StatsdServer
 from tests.support.wire import Wire
 
 #: The id of the artifact that the agent ``rated`` proposes.
@@ -57,7 +58,14 @@ def wire(emulator: Emulator) -> Iterator[Wire]:
 
 
 @pytest.fixture(scope="session")
-def airflow(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+def statsd() -> Iterator[StatsdServer]:
+    """Return what Airflow sends its metrics to."""
+    with StatsdServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def airflow(wire: Wire, statsd: StatsdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
     """Return the Airflow."""
     connection = (
         f"agentruns://:{TOKEN}@127.0.0.1:{wire.port}/http?run_url=https%3A%2F%2Fexample.com%2Fruns%2F%7Brun_id%7D"
@@ -68,5 +76,5 @@ def airflow(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
     for example in (Path(__file__).parents[2] / "example_dags").glob("*.py"):
         # Nobody waits for hours here.
         (dags / example.name).write_text(example.read_text().replace("timedelta(hours=4)", "timedelta(seconds=4)"))
-    with Standalone(home, dags, {"AIRFLOW_CONN_AGENTRUNS_DEFAULT": connection}) as airflow:
+    with Standalone(home, dags, {"AIRFLOW_CONN_AGENTRUNS_DEFAULT": connection, **statsd.environment}) as airflow:
         yield airflow

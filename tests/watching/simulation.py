@@ -186,7 +186,7 @@ class Simulation:
             wait.wait_for,
             interval=wait.interval,
             end=None if wait.end is None else wait.end - BEGINNING + EPOCH,
-            tell=lambda *args: None,
+            tell=lambda *args, **fields: None,
         )
         try:
             async with asyncio.timeout_at(wait.leaves):

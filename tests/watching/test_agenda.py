@@ -15,7 +15,7 @@ from tests.watching.fake_service import seeded
 def followed(run_id: str = "r-1", due: float = 0.0) -> Followed:
     """Return a run that someone waits for."""
     run = Followed(run_id, 0.0)
-    run.add(Waiter(frozenset(), 5.0, lambda verdict: None, joined=0.0, tell=lambda *args: None))
+    run.add(Waiter(frozenset(), 5.0, lambda verdict: None, joined=0.0, tell=lambda *args, **fields: None))
     run.due = due
     return run
 

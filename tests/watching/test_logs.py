@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextvars import ContextVar
+from itertools import pairwise
 
 import pytest
 import structlog
@@ -55,6 +56,7 @@ class Waits:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
+        self.changes: dict[str, list[dict[str, object]]] = {}
 
     def begin(self, run_ids: list[str], interval: float = 0.2) -> list[asyncio.Task[dict[str, str]]]:
         """Wait for runs."""
@@ -64,11 +66,25 @@ class Waits:
         task_of.set(run_id)
         structlog.contextvars.bind_contextvars(run_id=run_id)
         return await wait_for_run(
-            run_id, "agentruns_default", ["completed", "interrupted"], interval=interval, tell=self._tell
+            run_id,
+            "agentruns_default",
+            ["completed", "interrupted"],
+            interval=interval,
+            seen="running",
+            tell=self._tell,
         )
 
-    def _tell(self, level: int, message: str, *args: object) -> None:
+    def _tell(self, level: int, message: str, *args: object, **fields: object) -> None:
         self.told.append((whose(), message % args))
+        if fields:
+            self.changes.setdefault(whose(), []).append(fields)
+
+
+def changes(run_id: str, *statuses: str) -> list[dict[str, object]]:
+    """Return the fields of what is logged of a run that goes through these statuses, of which the first is known."""
+    return [
+        {"agent_run_id": run_id, "agent_run_status": status, "agent_run_was": was} for was, status in pairwise(statuses)
+    ]
 
 
 async def test_a_change_is_told_to_each_in_its_own_log(monkeypatch: pytest.MonkeyPatch, of_the_watch: Records) -> None:
@@ -81,7 +97,11 @@ async def test_a_change_is_told_to_each_in_its_own_log(monkeypatch: pytest.Monke
         await until(lambda: len(waits.told) >= 10)
         service.end()
         await asyncio.gather(*tasks)
-    assert sorted(waits.told) == sorted((run_id, f"Agent run {run_id} is pondering") for run_id in service.ids)
+    statuses = ("pondering", "completed")
+    assert sorted(waits.told) == sorted(
+        (run_id, f"Agent run {run_id} is {status}") for run_id in service.ids for status in statuses
+    )
+    assert waits.changes == {run_id: changes(run_id, "running", *statuses) for run_id in service.ids}
     assert of_the_watch.all == []
 
 
@@ -95,12 +115,13 @@ async def test_why_nothing_comes_is_told_to_each_once(monkeypatch: pytest.Monkey
         await until(lambda: len(waits.told) >= 10)
         service.end()
         await asyncio.gather(*tasks)
-    assert {owner for owner, _ in waits.told} == set(service.ids)
-    for owner, message in waits.told:
+    troubles = [told for told in waits.told if not told[1].endswith("is completed")]
+    assert {owner for owner, _ in troubles} == set(service.ids)
+    for owner, message in troubles:
         assert message.startswith(
             f"Cannot look at agent run {owner}, and go on trying: GET /v1/runs was answered with 503"
         )
-    assert len(waits.told) == 10
+    assert len(troubles) == 10
     assert {owner for owner, _ in of_the_watch.all} == {"nobody"}
 
 
@@ -116,7 +137,7 @@ async def test_who_joins_later_has_a_log_of_its_own(monkeypatch: pytest.MonkeyPa
         service.single = lambda _: None
         service.end()
         await asyncio.gather(*first, *second)
-    assert all(f"agent run {owner}," in message for owner, message in waits.told)
+    assert all(f"gent run {owner}" in message for owner, message in waits.told)
 
 
 async def test_a_fault_of_the_watch_is_in_nobody_s_log(monkeypatch: pytest.MonkeyPatch, of_the_watch: Records) -> None:

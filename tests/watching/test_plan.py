@@ -17,7 +17,12 @@ RUNNING = RunStatus.RUNNING
 def waiter(joined: float = 0.0, interval: float = 5.0, end: float | None = None) -> Waiter:
     """Return someone who waits."""
     return Waiter(
-        frozenset(), interval, lambda verdict: None, joined=joined, end=end, tell=lambda level, message, *args: None
+        frozenset(),
+        interval,
+        lambda verdict: None,
+        joined=joined,
+        end=end,
+        tell=lambda level, message, *args, **fields: None,
     )
 
 

@@ -189,7 +189,9 @@ async def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyP
     port = server.sockets[0].getsockname()[1]
     monkeypatch.setenv(ENV, connection_json(f"http://127.0.0.1:{port}", timeout=0.5))
     task = asyncio.create_task(
-        wait_for_run("r-0", "agentruns_default", [], interval=0.2, tell=lambda _, text, *args: told.append(text % args))
+        wait_for_run(
+            "r-0", "agentruns_default", [], interval=0.2, tell=lambda _, text, *args, **fields: told.append(text % args)
+        )
     )
     await until(lambda: bool(told))
     assert told[0].endswith("GET /v1/runs/r-0: no answer within 0.5 s")

@@ -7,7 +7,11 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG
 
-from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
+from airflow_provider_agentruns.operators.agent_run import (
+    AgentRunOperator,
+    AgentRunOutputOperator,
+    AgentRunResumeOperator,
+)
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
@@ -29,6 +33,16 @@ with dag("answer"):
         interrupt_id="{{ dag_run.conf['interrupt_id'] }}",
         input={"decision": "approve"},
         wait_for="completed",
+        deferrable=True,
+        poll_interval=0.5,
+        **RETRY,
+    )
+
+with dag("patient"):
+    AgentRunOutputOperator(
+        task_id="output",
+        run_id="{{ dag_run.conf['run_id'] }}",
+        on_interrupt="wait",
         deferrable=True,
         poll_interval=0.5,
         **RETRY,

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is counted and timed, through Airflow's own metrics: to StatsD or OpenTelemetry, wherever Airflow sends its own.
+
+All names begin with ``agentruns.``; the README lists them. Tags name the connection and never a run: there are
+thousands of those. Where Airflow's configuration has metrics off, all this costs a call that does nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.client.transport import Exchange
+
+log = logging.getLogger(__name__)
+
+
+def observer(conn_id: str) -> Callable[[Exchange], None]:
+    """Return what counts a connection's requests."""
+    return partial(_exchanged, conn_id)
+
+
+def _exchanged(conn_id: str, exchange: Exchange) -> None:
+    status = exchange.status
+    tags = {
+        "conn_id": conn_id,
+        "method": exchange.request.method,
+        "route": exchange.request.route,
+        "status": "none" if status is None else str(status),
+    }
+    _count("requests", tags)
+    _time("request.duration", exchange.seconds, tags)
+    _time("request.paced", exchange.paced, {"conn_id": conn_id})
+    if status == 429:
+        _count("requests.rate_limited", tags)
+    elif status is None or status >= 400:
+        _count("requests.failed", tags)
+
+
+def run_started(conn_id: str, agent: str, *, found: bool) -> None:
+    """
+    Count a run that a task has.
+
+    :param found: Whether an earlier try had started it.
+    """
+    _count("runs.found" if found else "runs.started", {"conn_id": conn_id, "agent": agent})
+
+
+def waiting(conn_id: str, waits: int) -> None:
+    """
+    Say how many waits this triggerer holds for a connection.
+
+    :param waits: How many now.
+    """
+    _send("gauge", "waits", waits, tags={"conn_id": conn_id, "hostname": _hostname()})
+
+
+def wait_ended(conn_id: str, verdict: Mapping[str, Any], seconds: float) -> None:
+    """
+    Count a deferred wait that is over.
+
+    :param verdict: What became of it: ``status``, or ``error``.
+    :param seconds: How long the triggerer has held it.
+    """
+    tags = {"conn_id": conn_id, "outcome": str(verdict.get("status") or verdict.get("error"))}
+    _count("waits.ended", tags)
+    _time("wait.duration", seconds, tags)
+
+
+def resumed(conn_id: str, outcome: str) -> None:
+    """
+    Count an interrupt that was to be answered.
+
+    :param outcome: ``confirmed``, ``presumed``, or the class of the error.
+    """
+    tags = {"conn_id": conn_id, "outcome": outcome}
+    _count("resumes", tags)
+    if outcome not in ("confirmed", "presumed"):
+        _count("resumes.failed", tags)
+
+
+def review_asked(conn_id: str) -> None:
+    """Count a form that is shown to people."""
+    _count("reviews.asked", {"conn_id": conn_id})
+
+
+def review_decided(conn_id: str, by: str, seconds: float | None) -> None:
+    """
+    Count a decision.
+
+    :param by: ``person``, ``policy`` or ``timeout``.
+    :param seconds: How long the form had waited, where it was shown at all.
+    """
+    tags = {"conn_id": conn_id, "by": by}
+    _count("reviews.decided", tags)
+    if seconds is not None:
+        _time("review.duration", seconds, tags)
+
+
+def _count(name: str, tags: dict[str, str]) -> None:
+    _send("incr", name, tags=tags)
+
+
+def _time(name: str, seconds: float, tags: dict[str, str]) -> None:
+    _send("timing", name, timedelta(seconds=seconds), tags=tags)
+
+
+def _send(kind: str, name: str, *values: Any, tags: dict[str, str]) -> None:
+    try:
+        getattr(_stats(), kind)(f"agentruns.{name}", *values, tags={tag: _clean(text) for tag, text in tags.items()})
+    except Exception as e:  # noqa: BLE001 -- whatever a metrics backend does, a run that was started stays started
+        _tell_once(f"{type(e).__name__}: {e}")
+
+
+@lru_cache(maxsize=1024)
+def _clean(text: str) -> str:
+    """Return a tag's value as all of Airflow's backends take it: it drops a metric over one other character."""
+    return re.sub(r"[^A-Za-z0-9_./-]", "_", text)
+
+
+@cache
+def _tell_once(problem: str) -> None:
+    log.warning("Airflow's metrics do not take what is counted here: %s", problem)
+
+
+@cache
+def _stats() -> Any:
+    # Not with the module: it is imported in every task, and brings what Airflow's metrics are sent with.
+    from airflow.providers.common.compat.sdk import Stats
+
+    return Stats
+
+
+@cache
+def _hostname() -> str:
+    return socket.gethostname()

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answering an interrupt from a task: exactly once, with the task's memory, and counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_agentruns import metrics
+from airflow_provider_agentruns.exactly_once.answering import Answered, answer_once
+from airflow_provider_agentruns.exceptions import AgentRunsError
+from airflow_provider_agentruns.waiting import AgentRunTask, memory_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def answer_interrupt(
+    task: AgentRunTask, context: Context, run_id: str, interrupt_id: str, answer: Any, question: str | None = None
+) -> Answered:
+    """
+    Answer one pending interrupt, as :func:`~airflow_provider_agentruns.exactly_once.answering.answer_once` does.
+
+    :param answer: Any JSON value.
+    :param question: The digest of what was asked when the answer was given, where that is known.
+    """
+    settings = task.hook.settings
+    task.run_page = settings.run_page(run_id)
+    try:
+        answered = answer_once(
+            run_id,
+            interrupt_id,
+            answer,
+            send=task.hook.send,
+            memory=memory_of(context),
+            resume_body=settings.resume_body,
+            log=task.log,
+            question=question,
+        )
+    except AgentRunsError as e:
+        metrics.resumed(task.agentruns_conn_id, type(e).__name__)
+        raise
+    metrics.resumed(task.agentruns_conn_id, "confirmed" if answered.confirmed else "presumed")
+    return answered

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is counted, and that counting does no harm."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns import metrics
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.exceptions import AgentRunsConnectionError, AgentRunsServerError
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+from tests.hooks.connections import connection_json
+from tests.support.scripted_server import ScriptedServer, answer, errors
+
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+
+
+class Recorder:
+    """Stands where Airflow's metrics are: a backend that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[str, str, tuple[Any, ...], dict[str, str]]] = []
+
+    def __getattr__(self, kind: str) -> Callable[..., None]:
+        return lambda name, *values, tags: self.given.append((kind, name, values, tags))
+
+    def tags(self, name: str) -> list[dict[str, str]]:
+        """Return the tags of all that was given under a name."""
+        return [tags for _, given, _, tags in self.given if given == name]
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+    monkeypatch.setattr(metrics, "_stats", lambda: recorder)
+    return recorder
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, url: str, conn_id: str = "mine", **extra: Any) -> AgentRunHook:
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", connection_json(url, **extra))
+    return AgentRunHook(conn_id)
+
+
+@pytest.mark.parametrize(
+    ("request_", "route"),
+    [
+        (requests.get_run("r/1 x"), "/v1/runs/ID"),
+        (requests.list_runs(), "/v1/runs"),
+        (requests.resume_run("r-1", "i-1", {}), "/v1/runs/ID/resume"),
+        (requests.stream_run("r-1"), "/v1/runs/ID/stream"),
+        (requests.rate_artifact("r-1", "a-1", "POSITIVE"), "/v1/runs/ID/feedback"),
+        (requests.get_thread("t-1"), "/v1/threads/ID"),
+        (requests.list_agents(), "/v1/agents"),
+    ],
+)
+def test_a_route_has_no_ids(request_: requests.Request[Any], route: str) -> None:
+    assert request_.route == route
+
+
+def test_each_sending_is_counted_with_what_became_of_it(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:
+    with ScriptedServer(
+        [errors(429, "slow down", Retry_After="0"), errors(503, "down"), answer({"data": []})]
+    ) as server:
+        assert connect(monkeypatch, server.url, max_retries=2).list_agents() == []
+    assert [tags["status"] for tags in recorder.tags("agentruns.requests")] == ["429", "503", "200"]
+    assert {tags["route"] for tags in recorder.tags("agentruns.requests")} == {"/v1/agents"}
+    assert len(recorder.tags("agentruns.requests.rate_limited")) == 1
+    assert [tags["status"] for tags in recorder.tags("agentruns.requests.failed")] == ["503"]
+    assert len(recorder.tags("agentruns.request.duration")) == len(recorder.tags("agentruns.request.paced")) == 3
+
+
+async def test_the_async_side_counts_the_same(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:
+    with ScriptedServer(lambda request: errors(503, "down")) as server:
+        hook = connect(monkeypatch, server.url, max_retries=1)
+        with pytest.raises(AgentRunsServerError):
+            await hook.alist_agents()
+        await hook.aclose()
+    assert [tags["status"] for tags in recorder.tags("agentruns.requests")] == ["503", "503"]
+
+
+def test_a_service_out_of_reach_is_counted(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:
+    with ScriptedServer(lambda request: answer({"data": []})) as server:
+        url = server.url
+    hook = connect(monkeypatch, url, max_retries=0)
+    with pytest.raises(AgentRunsConnectionError):
+        hook.list_agents()
+    assert [tags["status"] for tags in recorder.tags("agentruns.requests.failed")] == ["none"]
+
+
+def test_a_tag_is_what_every_backend_takes(recorder: Recorder) -> None:
+    metrics.run_started("my conn,é=1", "an agent\n|x", found=False)
+    assert recorder.tags("agentruns.runs.started") == [{"conn_id": "my_conn___1", "agent": "an_agent__x"}]
+
+
+def test_a_backend_that_breaks_down_fails_nothing_and_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def __getattr__(self, kind: str) -> Any:
+            raise OSError("the metrics server is gone")
+
+    metrics._tell_once.cache_clear()
+    monkeypatch.setattr(metrics, "_stats", Broken)
+    with (
+        caplog.at_level(logging.WARNING, metrics.__name__),
+        ScriptedServer(lambda request: answer({"data": []})) as server,
+    ):
+        hook = connect(monkeypatch, server.url)
+        assert hook.list_agents() == []
+        assert hook.list_agents() == []
+    assert [record.getMessage() for record in caplog.records if record.name == metrics.__name__] == [
+        "Airflow's metrics do not take what is counted here: OSError: the metrics server is gone"
+    ]

@@ -9,14 +9,13 @@ again: a question that is still there was not answered, one that is gone was.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.exactly_once.looking import Looks, digest, hides_questions, shows
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
     AgentRunInterruptGoneError,
@@ -25,13 +24,9 @@ from airflow_provider_agentruns.exceptions import (
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.exactly_once.memory import Log, Memory, Send
-    from airflow_provider_agentruns.models import AgentRun, Interrupt
+    from airflow_provider_agentruns.models import AgentRun
 
 _KEY = "agent_run_answer"
-
-#: Pauses between looks at a run that may have taken the answer, in seconds. A request that was cut off may
-#: still be at work in the service, and is given the time to show before anything is sent again.
-_LOOKS = (0.5, 1.5, 3.0)
 
 #: How often an answer whose fate is unknown is sent, if the run goes on showing the question.
 _MOST_SENDINGS = 3
@@ -78,11 +73,17 @@ def answer_once(
     request = {"run_id": run_id, "interrupt_id": interrupt_id, "input": answer, "template": resume_body}
     # What cannot be sent is refused before anything is read or written.
     requests.resume_run(**request)
-
-    run: AgentRun = send(requests.get_run, run_id)
-    interrupt = run.pending(interrupt_id)
+    looks = Looks(run_id, interrupt_id, send, sleep)
     sent = _earlier(memory, run_id, interrupt_id)
+
+    run = looks.until(lambda run: shows(run, interrupt_id, {question, sent["question"] if sent else None}))
+    interrupt = run.pending(interrupt_id)
     if interrupt is None:
+        if hides_questions(run):
+            raise AgentRunsError(
+                f"Agent run {run_id} is interrupted and shows no question, so that it cannot be told whether interrupt "
+                f"{interrupt_id!r} is pending. Nothing was sent"
+            )
         return _gone(run, interrupt_id, answer, sent, log)
     about = digest(interrupt.value)
     for answered, when in (
@@ -95,13 +96,10 @@ def answer_once(
                 f"Interrupt {interrupt_id!r} of agent run {run_id} asks something else now than when {when}. Nothing "
                 "was sent: the answer was not meant for this question",
             )
-    if sent:
-        # It may be on its way still, and be taken only now.
-        for pause in _LOOKS:
-            sleep(pause)
-            run = send(requests.get_run, run_id)
-            if not _still_asked(run, interrupt_id, about):
-                return _gone(run, interrupt_id, answer, sent, log)
+    looks.before(run, about)
+    if sent and (over := looks.over()):
+        # It was on its way still, and was taken only now.
+        return _gone(over, interrupt_id, answer, sent, log)
     note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": about, "answer": digest(answer)}
     if memory:
         memory.set(_KEY, note)
@@ -113,7 +111,7 @@ def answer_once(
             # Of two sendings the first, which may be an earlier try's, can have arrived late: then the second
             # meets this.
             second = sending > 1 or sent == note
-            if second and not _still_asked(run := send(requests.get_run, run_id), interrupt_id, about):
+            if second and looks.fate(run := looks.read()) == "over":
                 log.info("Interrupt %s of agent run %s had taken the answer before", interrupt_id, run_id)
                 return Answered(run, confirmed=False)
             _take_back(memory, sent, sending)
@@ -123,12 +121,12 @@ def answer_once(
                 _take_back(memory, sent, sending)
                 raise
             log.warning("It is unknown whether the answer was taken (%s): reading the run", e)
-            for pause in _LOOKS:
-                sleep(pause)
-                run = send(requests.get_run, run_id)
-                if not _still_asked(run, interrupt_id, about):
-                    log.info("Interrupt %s of agent run %s is not pending any more: answer taken", interrupt_id, run_id)
-                    return Answered(run, confirmed=False)
+            if over := looks.over():
+                log.info("Interrupt %s of agent run %s is not pending any more: answer taken", interrupt_id, run_id)
+                return Answered(over, confirmed=False)
+            if looks.last == "unclear":
+                log.warning("What the run shows does not tell it either: left to another try")
+                raise
             if sending == _MOST_SENDINGS:
                 raise
             log.info("Interrupt %s of agent run %s is still pending: sending again", interrupt_id, run_id)
@@ -163,16 +161,3 @@ def _gone(run: AgentRun, interrupt_id: str, answer: Any, sent: dict[str, Any] | 
         return Answered(run, confirmed=False)
     why = "an earlier try of this task gave it another answer" if sent else "somebody else may have answered it"
     raise AgentRunInterruptGoneError.of(run.id, interrupt_id, run, why)
-
-
-def _still_asked(run: AgentRun, interrupt_id: str, about: str) -> bool:
-    """Whether the same question is pending; an agent may use an id again for its next one."""
-    interrupt: Interrupt | None = run.pending(interrupt_id)
-    return interrupt is not None and digest(interrupt.value) == about
-
-
-def digest(value: Any) -> str:
-    """Tell one JSON value from another, whatever the order of its keys, without keeping the value itself."""
-    # As JSON has it, in which all keys are text and can be sorted.
-    as_json = json.loads(json.dumps(value))
-    return hashlib.sha256(json.dumps(as_json, sort_keys=True).encode()).hexdigest()

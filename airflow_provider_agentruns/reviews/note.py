@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.exactly_once.answering import digest
+from airflow_provider_agentruns.exactly_once.looking import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.reviews.text import plain
 

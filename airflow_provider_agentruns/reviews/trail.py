@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.exactly_once.answering import digest
+from airflow_provider_agentruns.exactly_once.looking import digest
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.exactly_once.answering import Answered

@@ -44,6 +44,10 @@ class World:
     shows_after: float = 0.0
 
 
+#: How a run is shown: truly, or as something between it and us may distort it for once.
+Shown = Literal["as it is", "a field more", "no question"]
+
+
 @dataclass(frozen=True, slots=True)
 class Try:
     """
@@ -53,6 +57,7 @@ class Try:
     :param answer: What is to be answered, which a template may give anew in each try.
     :param pause: Seconds since the try before.
     :param posts: What becomes of its POSTs; of further ones nothing bad. ``gets`` likewise.
+    :param shown: How the run is shown, look by look; never with a field more at the first: that would be the question.
     :param dies: After which of its steps the worker dies; None for not at all.
     :param overtaken: Whether somebody else answers just before its first POST is carried out.
     """
@@ -62,6 +67,7 @@ class Try:
     pause: float = 0.0
     posts: tuple[Fate, ...] = ()
     gets: tuple[Fate, ...] = ()
+    shown: tuple[Shown, ...] = ()
     dies: int | None = None
     overtaken: bool = False
 
@@ -107,6 +113,9 @@ _TRIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "answer": st.sampled_from(["yes", "yes", "yes", "no"]),
         "pause": st.sampled_from([0.0, 1.0, 10.0, 300.0]),
         "gets": st.lists(GETS, max_size=8).map(tuple),
+        "shown": st.lists(
+            st.sampled_from(["as it is", "as it is", "as it is", "a field more", "no question"]), max_size=6
+        ).map(tuple),
         "dies": st.none() | st.integers(0, 20),
     }
 )

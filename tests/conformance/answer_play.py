@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
-from airflow_provider_agentruns.exactly_once.answering import Answered, answer_once, digest
+from airflow_provider_agentruns.exactly_once.answering import Answered, answer_once
+from airflow_provider_agentruns.exactly_once.looking import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
 from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
-from tests.conformance.answer_histories import SHOWS_IN, History, Try, World
+from tests.conformance.answer_histories import SHOWS_IN, History, Shown, Try, World
 from tests.exactly_once.task import Killed, Memory
 from tests.support.scripted_server import Received, Reply, answer
 
@@ -47,6 +48,9 @@ class AnsweringService(Adversary):
         self.world = world
         self.taken: list[Taken] = []
         self.settled = clock.moment
+        #: How the run is shown at the next looks, and whether it has been looked at in this try.
+        self.shown: list[Shown] = []
+        self.looked = False
         self._asked: dict[str, Any] = {}
         interrupts = [{"id": key, "value": value} for key, value in QUESTIONS.values()]
         self._run = self.add_run(status="interrupted", interrupts=interrupts)
@@ -70,6 +74,14 @@ class AnsweringService(Adversary):
         shown_until = self.clock.moment.subtract(seconds=self.world.shows_after)
         past = [state for moment, state in self._past if moment <= shown_until] or [self._past[0][1]]
         shown = {name: value for name, value in past[-1].items() if name not in ("shown", "answers")}
+        way = self.shown.pop(0) if self.shown else "as it is"
+        if way == "no question":
+            shown["interrupts"] = None
+        elif way == "a field more" and self.looked:
+            shown["interrupts"] = [
+                {**asked, "value": {**asked["value"], "x_later": True}} for asked in shown["interrupts"]
+            ]
+        self.looked = True
         return answer(shown)
 
     def _resume(self, run: dict[str, Any], body: dict[str, Any]) -> Reply:
@@ -148,6 +160,7 @@ class AnswerPlay:
         task, (interrupt_id, question) = self.tasks[one.task], QUESTIONS[one.task]
         task.told.add(one.answer)
         self.service.posts_fates, self.service.gets_fates = list(one.posts), list(one.gets)
+        self.service.shown, self.service.looked = list(one.shown), False
         rivals = [self.service.be_overtaken] if one.overtaken else []
         self.service.carried_out = lambda request: rivals.pop()() if rivals else None
         before = len(self.service.posts)

@@ -169,6 +169,8 @@ class Service:
         run["interrupts"].remove(pending[0])
         run.setdefault("answers", []).append(body["input"])
         run["status"] = "interrupted" if run["interrupts"] else "running"
+        # No two changes are at the same moment, though this clock stands still between two pauses.
+        run["updated_at"] = pendulum.parse(run["updated_at"]).add(microseconds=1).isoformat()
         return answer(_shown(run))
 
     def _in_order(self) -> list[dict[str, Any]]:

@@ -12,11 +12,12 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
     AgentRunInvalidRequestError,
     AgentRunsConnectionError,
+    AgentRunsError,
     AgentRunsServerError,
 )
 from tests.exactly_once.service import Clock, Mishap, Service
 from tests.exactly_once.task import Killed, Task
-from tests.support.scripted_server import Received, Reply, errors, html
+from tests.support.scripted_server import Received, Reply, answer, errors, html
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +157,82 @@ def test_an_id_that_is_used_again_right_away_does_not_get_the_answer_twice(
     after = task.answer("yes")
     assert after.interrupts[0].label == "Delete it all?"
     assert run["answers"] == ["yes"]
+
+
+def shown_otherwise(service: Service, looks: set[int], **fields: Any) -> None:
+    """Have the service show the run with other fields in some of the looks after the first POST, counted from 1."""
+    get, looked = service._get, 0
+
+    def other(request: Received) -> Reply:
+        nonlocal looked
+        looked += bool(service.posts)
+        if not (service.posts and looked in looks):
+            return get(request)
+        kept = dict(service.run("r-1"))
+        service.run("r-1").update(fields)
+        reply = get(request)
+        service.run("r-1").update(kept)
+        return reply
+
+    service._get = other  # type: ignore[method-assign]
+
+
+#: The same question with a field more, as a proxy or a new version of the service may show it.
+WITH_MORE = [{"id": "i-1", "value": {"label": "Approve?", "x_later": True}}]
+
+
+@pytest.mark.parametrize("interrupts", [WITH_MORE, []], ids=["a field more", "no question at all"])
+@pytest.mark.parametrize("looks", [{1}, {2, 3}])
+def test_a_question_that_is_shown_otherwise_for_a_moment_is_not_taken_for_answered(
+    task: Task, service: Service, run: dict[str, Any], interrupts: list[Any], looks: set[int]
+) -> None:
+    service.mishaps = ["request lost"]
+    shown_otherwise(service, looks, interrupts=interrupts)
+    if 3 in looks:
+        # What the last look shows does not tell whether it may be sent again.
+        with pytest.raises(AgentRunsConnectionError):
+            task.answer("yes")
+        assert len(service.posts) == 1
+    task.answer("yes")
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 2
+
+
+@pytest.mark.parametrize("interrupts", [WITH_MORE, []], ids=["a field more", "no question at all"])
+def test_a_question_that_is_shown_otherwise_from_then_on_is_neither_answered_nor_taken_for_it(
+    task: Task, service: Service, run: dict[str, Any], interrupts: list[Any]
+) -> None:
+    service.mishaps = ["request lost"]
+    shown_otherwise(service, set(range(1, 100)), interrupts=interrupts)
+    with pytest.raises(AgentRunsConnectionError):
+        task.answer("yes")
+    with pytest.raises(AgentRunsError):
+        task.answer("yes")
+    assert "answers" not in run
+    assert len(service.posts) == 1
+
+
+def test_a_run_that_shows_no_question_for_a_moment_is_looked_at_again(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    get, looks = service._get, 0
+
+    def hides(request: Received) -> Reply:
+        nonlocal looks
+        looks += 1
+        return answer({"id": "r-1", "status": "interrupted", "interrupts": None}) if looks < 3 else get(request)
+
+    service._get = hides  # type: ignore[method-assign]
+    task.answer("yes")
+    assert run["answers"] == ["yes"]
+
+
+def test_a_run_that_shows_no_question_at_all_is_left_to_another_try(task: Task, service: Service) -> None:
+    service.run("r-1")["interrupts"] = []
+    with pytest.raises(AgentRunsError, match="shows no question") as caught:
+        task.answer("yes")
+    assert caught.value.retryable
+    assert service.posts == []
 
 
 def test_an_answer_that_is_lost_again_and_again_is_given_up_and_left_to_the_next_try(

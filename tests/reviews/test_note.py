@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.exactly_once.answering import digest
+from airflow_provider_agentruns.exactly_once.looking import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.models import Interrupt
 from airflow_provider_agentruns.reviews.note import START_ANEW, Note

@@ -23,15 +23,18 @@ _WORKERS = 2 * (os.cpu_count() or 1)
 
 
 @contextmanager
-def airflow_at_scale(home: Path, emulator: Emulator, *, capacity: int = SCALE) -> Iterator[Standalone]:
+def airflow_at_scale(
+    home: Path, emulator: Emulator, *, capacity: int = SCALE, settings: dict[str, str] | None = None
+) -> Iterator[Standalone]:
     """
     Run an Airflow on a PostgreSQL of its own.
 
     :param emulator: Where its connection leads to.
     :param capacity: How many triggers a triggerer has at a time.
+    :param settings: More of Airflow's settings, as environment variables.
     """
     with Postgres() as postgres:
-        settings = {
+        environment = {
             "AIRFLOW_CONN_AGENTRUNS_DEFAULT": emulator.connection_uri,
             "AIRFLOW_CONN_FS_DEFAULT": "fs://",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url,
@@ -43,6 +46,7 @@ def airflow_at_scale(home: Path, emulator: Emulator, *, capacity: int = SCALE) -
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             # The files do not change, and there is enough to do without reading them again.
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
+            **(settings or {}),
         }
-        with Standalone(home, Path(__file__).parent / "dags", settings) as airflow:
+        with Standalone(home, Path(__file__).parent / "dags", environment) as airflow:
             yield airflow

@@ -86,14 +86,17 @@ class Standalone:
 
     def kill(self, component: str) -> None:
         """Kill a component with all its processes, as a machine that goes down does."""
-        assert self._process is not None
-        parents = [self._process.pid, *(process.pid for process in self._more)]
-        candidates = [member for pid in parents for member in _family(pid)]
-        killed = next(process for process in candidates if f"airflow {component}" in _command(process))
+        killed = next(process for process in self.processes() if f"airflow {component}" in _command(process))
         family = _family(killed.pid)
         for process in family:
             _signal(process.kill)
         psutil.wait_procs(family, timeout=10)
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes of this Airflow, the lowest first."""
+        assert self._process is not None
+        parents = [self._process.pid, *(process.pid for process in self._more)]
+        return [member for pid in parents for member in _family(pid)]
 
     def start(self, component: str, *, beside: bool = False) -> None:
         """

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Looking at a run that was, or may have been, sent an answer: is its question still open?
+
+What counts as answered is only what shows that the run has gone on. An answer of the service may lack something for a
+moment, or show a question with a field more; neither tells anything of what became of an answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_agentruns.client import requests
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.exactly_once.memory import Send
+    from airflow_provider_agentruns.models import AgentRun
+
+#: Pauses between looks at a run that may have taken the answer, in seconds. A request that was cut off may
+#: still be at work in the service, and is given the time to show before anything is sent again.
+_LOOKS = (0.5, 1.5, 3.0)
+
+#: Whether the same question is open; or it is not any more; or that cannot be told.
+Fate = Literal["open", "over", "unclear"]
+
+
+class Looks:
+    """
+    Looks at one interrupt of a run, again and again for some seconds.
+
+    :param sleep: Pauses for some seconds.
+    """
+
+    def __init__(self, run_id: str, interrupt_id: str, send: Send, sleep: Callable[[float], None]) -> None:
+        self._run_id = run_id
+        self._interrupt_id = interrupt_id
+        self._send = send
+        self._sleep = sleep
+        self._before: AgentRun | None = None
+        self._about = ""
+        #: What the last look told.
+        self.last: Fate = "unclear"
+
+    def read(self) -> AgentRun:
+        """Read the run."""
+        run: AgentRun = self._send(requests.get_run, self._run_id)
+        return run
+
+    def until(self, clear: Callable[[AgentRun], bool]) -> AgentRun:
+        """Return the run as it is once it is clear, or as it was at the last look."""
+        run = self.read()
+        for pause in _LOOKS:
+            if clear(run):
+                break
+            self._sleep(pause)
+            run = self.read()
+        return run
+
+    def before(self, run: AgentRun, about: str) -> None:
+        """
+        Compare with how the run was before an answer was sent.
+
+        :param about: The digest of what was asked.
+        """
+        self._before, self._about = run, about
+
+    def over(self) -> AgentRun | None:
+        """Return the run once it shows that the question is not open any more; None if it does not in time."""
+        for pause in _LOOKS:
+            self._sleep(pause)
+            run = self.read()
+            self.last = self.fate(run)
+            if self.last == "over":
+                return run
+        return None
+
+    def fate(self, run: AgentRun) -> Fate:
+        """Say what became of the question, by how the run is now."""
+        interrupt = run.pending(self._interrupt_id)
+        if interrupt is None:
+            return "unclear" if hides_questions(run) else "over"
+        if digest(interrupt.value) == self._about:
+            return "open"
+        # An agent may use an id again for its next question. Then the run has changed; else it is only shown otherwise.
+        then, now = self._before and self._before.updated_at, run.updated_at
+        return "over" if then and now and now > then else "unclear"
+
+
+def hides_questions(run: AgentRun) -> bool:
+    """Whether a run says that it asks something, and does not say what."""
+    return run.status == "interrupted" and not run.interrupts
+
+
+def shows(run: AgentRun, interrupt_id: str, expected: Collection[str | None]) -> bool:
+    """
+    Whether a run shows a question as it was expected, or clearly not at all.
+
+    :param expected: The digests of what was asked before; None where nothing is known.
+    """
+    interrupt = run.pending(interrupt_id)
+    if interrupt is None:
+        return not hides_questions(run)
+    return all(about in (None, digest(interrupt.value)) for about in expected)
+
+
+def digest(value: Any) -> str:
+    """Tell one JSON value from another, whatever the order of its keys, without keeping the value itself."""
+    # As JSON has it, in which all keys are text and can be sorted.
+    as_json = json.loads(json.dumps(value))
+    return hashlib.sha256(json.dumps(as_json, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The long soak: a twentieth of all requests goes wrong, workers and the triggerer are killed at random.
+
+After it the service's record and Airflow's agree, run by run: started once, answered once, every output in XCom equal
+to what the service holds.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.server import Emulator
+from tests.scale.airflow import SCALE, airflow_at_scale
+from tests.scale.mayhem import Mayhem
+
+SEED = int(os.environ.get("SOAK_SEED", "1"))
+
+#: What another try of a request, or of its task, can mend; all that can be had on a line between two machines.
+FAULTS = (
+    "connection closed",
+    "request reset",
+    "answer reset",
+    "answer lost",
+    "client killed",
+    "slow answer seconds=3",
+    "hanging",
+    "hanging taken=true",
+    "body cut off",
+    "429 retry_after=1",
+    "429 retry_after=null",
+    "500",
+    "500 taken=true",
+    "502 taken=true",
+    "503 retry_after=1",
+    "504 taken=true",
+    "truncated JSON",
+    "malformed JSON",
+    "proxy page",
+    "proxy page taken=true",
+    "empty body",
+    "unknown fields",
+    "listing lags seconds=2",
+)
+
+#: The share of requests that go wrong.
+SHARE = float(os.environ.get("FAULTS", "0.05"))
+
+#: A machine that dies is noticed within seconds here, and not minutes.
+_SETTINGS = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
+    "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS": "10",
+}
+
+
+def approval(case: Case) -> ScriptBody:
+    """Works for some seconds, asks, and is completed some seconds after the answer."""
+    yield Work(3.0, "research", "Looks the business up")
+    answer = yield Ask([{"agent": case.agent, "label": "Shall it be approved?"}])
+    yield Work(2.0, "write", "Writes the report")
+    return [{"title": f"Report of {case.run_id}", "type": "report", "answer": answer}]
+
+
+def plan() -> list[str]:
+    """Return the plan of faults: each of them as often as the others, one request in twenty in all."""
+    share = SHARE / len(FAULTS)
+    entries = []
+    for fault in FAULTS:
+        name, *fields = fault.rsplit(" ", 1) if "=" in fault else (fault,)
+        # Of a triggerer that is killed takes care who starts it again.
+        where = [] if name == "connection closed" else ["POST" if name == "client killed" else "", "/v1/.*"]
+        entries.append(" ".join([name, *filter(None, where), *fields, f"share={share}"]))
+    return entries
+
+
+def test_what_the_service_and_airflow_know_agrees_run_by_run(tmp_path: Path) -> None:
+    ids = [str(uuid.UUID(int=(SEED << 64) + number + 1)) for number in range(SCALE)]
+    service = Emulator(agents={"approval": approval}, seed=SEED, extra={"timeout": 8, "rate_limit": 100})
+    with service as emulator, airflow_at_scale(tmp_path / "airflow", emulator, settings=_SETTINGS) as airflow:
+        dag_run = airflow.start_dag("soak", {"businesses": ids})
+        emulator.faults.add_plan(plan())
+        with Mayhem(airflow, seed=SEED, task_every=15, component_every=75) as mayhem:
+            airflow.wait_for(
+                lambda: airflow.dag_run_state("soak", dag_run) in ("success", "failed"),
+                "the end of the soak",
+                600 + 30 * SCALE,
+            )
+        emulator.faults.clear()
+        met = Counter(request.fault for request in emulator.requests if request.fault)
+        share = met.total() / len(emulator.requests)
+        print(
+            f"{len(emulator.requests)} requests, {share:.1%} with a fault: {dict(met)}; killed: {dict(mayhem.killed)}"
+        )
+        assert mayhem.faults == []
+        airflow.wait_for_dag("soak", dag_run)
+
+        started = defaultdict(list)
+        for run_id in emulator.service.runs:
+            started[emulator.service.runs[run_id].context.id].append(run_id)
+        answered = Counter(answer.run_id for answer in emulator.service.answers)
+        tries = Counter[int]()
+        for number, business_id in enumerate(ids):
+            assert len(started[business_id]) == 1, f"{business_id}: started {started[business_id]}"
+            [run_id] = started[business_id]
+            assert answered[run_id] == 1, f"{run_id}: answered {answered[run_id]} times"
+            assert airflow.xcom("soak", dag_run, "case.start", "run_id", number) == run_id
+            assert airflow.xcom("soak", dag_run, "case.answer", map_index=number)["run_id"] == run_id
+            output = airflow.xcom("soak", dag_run, "case.output", map_index=number)
+            assert output == emulator.service.runs[run_id].output
+        for ti in airflow.task_instances("soak", dag_run):
+            tries[ti["try_number"]] += 1
+        print(f"{SCALE} runs started once and answered once; tries of a task: {dict(sorted(tries.items()))}")
+        assert len(emulator.service.runs) == SCALE
+        assert len(emulator.service.answers) == SCALE

@@ -1,6 +1,7 @@
 # `make demo` and `make test` set up all that they need in .venv. Wanted: make, and Python 3.11, 3.12 or 3.13.
 
 AIRFLOW_VERSION ?= 3.3.2
+OLDER_AIRFLOWS := 3.1 3.2
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast-test test-browser test-scale bench lint format constraints build clean
+.PHONY: help demo test fast-test test-matrix test-contract test-browser test-scale bench lint format constraints build clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -22,6 +23,13 @@ test: $(READY) lint  ## Run the linters and all tests
 
 fast-test: $(READY)  ## Run the tests that need no whole Airflow
 	$(BIN)/python -m pytest -m "not standalone and not browser" --numprocesses 2
+
+test-matrix: $(READY)  ## Run all tests on several Airflows and Pythons (MATRIX="3.1:3.11 3.3:3.13" or all: on these; TESTS=...: only these)
+	@$(BIN)/python -m tests.matrix $(MATRIX) -- --numprocesses 2 --dist loadgroup $(TESTS)
+
+test-contract: $(READY)  ## Have schemathesis try whether the offline service keeps to the contract
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group conformance
+	$(BIN)/python -m pytest tests/conformance/test_contract.py
 
 test-browser: $(READY)  ## Try the review forms in a real browser (SCREENSHOTS=DIR: keep what it saw there)
 	@test -x /usr/bin/chromium -a -x /usr/bin/chromedriver || { echo "This takes a browser and its driver:" \
@@ -48,16 +56,21 @@ format: $(READY)  ## Put style in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-constraints: $(READY)  ## Write .ci/constraints.txt anew, with the newest versions that fit
+constraints: $(READY)  ## Write .ci/constraints*.txt anew, with the newest versions that fit
 	echo "apache-airflow==$(AIRFLOW_VERSION)" | $(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
 		--constraints /dev/stdin --all-extras --group dev --group browser --group scale --group bench \
-		--output-file .ci/constraints.txt pyproject.toml
+		--group conformance --output-file .ci/constraints.txt pyproject.toml
+	# The same versions as far as an older Airflow takes them; Airflow 3.2 and svcs 26 do not work together.
+	for version in $(OLDER_AIRFLOWS); do cp .ci/constraints.txt .ci/constraints-$$version.txt && \
+		printf 'apache-airflow==%s.*\nsvcs<26\n' $$version | $(BIN)/uv pip compile --quiet --universal --no-header \
+		--no-annotate --constraints /dev/stdin --all-extras --group dev --output-file .ci/constraints-$$version.txt \
+		pyproject.toml || exit 1; done
 
 build: $(READY)  ## Build the wheel and the source distribution into dist/
 	$(BIN)/uv build
 
 clean:  ## Remove all that was made here
-	rm -rf .venv .demo dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-matrix .demo dist .mypy_cache .pytest_cache .ruff_cache
 
 $(READY): pyproject.toml .ci/constraints.txt Makefile
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Say which one with PYTHON=..." >&2; exit 1; }

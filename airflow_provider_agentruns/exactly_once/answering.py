@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.exactly_once.looking import Looks, digest, hides_questions, shows
+from airflow_provider_agentruns.exactly_once.looking import Looks, digest, hides_questions, no_question, shows
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
     AgentRunInterruptGoneError,
@@ -80,10 +80,7 @@ def answer_once(
     interrupt = run.pending(interrupt_id)
     if interrupt is None:
         if hides_questions(run):
-            raise AgentRunsError(
-                f"Agent run {run_id} is interrupted and shows no question, so that it cannot be told whether interrupt "
-                f"{interrupt_id!r} is pending. Nothing was sent"
-            )
+            raise no_question(run_id, interrupt_id)
         return _gone(run, interrupt_id, answer, sent, log)
     about = digest(interrupt.value)
     for answered, when in (

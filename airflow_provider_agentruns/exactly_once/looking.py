@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.exceptions import AgentRunsError
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.exactly_once.memory import Send
@@ -92,6 +93,14 @@ class Looks:
 def hides_questions(run: AgentRun) -> bool:
     """Whether a run says that it asks something, and does not say what."""
     return run.status == "interrupted" and not run.interrupts
+
+
+def no_question(run_id: str, interrupt_id: str) -> AgentRunsError:
+    """Return the error for a run that hides its questions. Another try may see them."""
+    return AgentRunsError(
+        f"Agent run {run_id} is interrupted and shows no question, so that it cannot be told whether interrupt "
+        f"{interrupt_id!r} is pending. Nothing was sent"
+    )
 
 
 def shows(run: AgentRun, interrupt_id: str, expected: Collection[str | None]) -> bool:

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.definitions.template import literal
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
     AgentRunReviewError,
-    AgentRunsError,
     AgentRunsValueError,
 )
 from airflow_provider_agentruns.waiting import AgentRunTask, attempt_of, check_run_id, memory_of
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_provider_agentruns.models import Interrupt
-    from airflow_provider_agentruns.reviews.decision import Decision
     from airflow_provider_agentruns.reviews.note import Note
 
 #: How long a retry waits for the triggerer to look up an answer.
@@ -102,12 +102,12 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def answer_looked_up(self, context: Context, event: dict[str, Any]) -> Any:
         """Go on with the answer that was given while no worker lived, or ask."""
-        from airflow_provider_agentruns.reviews.form import ID_FIELD
+        from airflow_provider_agentruns.reviews.form import QUESTION_FIELD
 
         # Whoever answers right now wakes this task as well, with Airflow's own event.
         answered = event.get("answered", "chosen_options" in event)
-        # Without a memory, only its own word tells which interrupt an answer is to.
-        if answered and (memory_of(context) is not None or ID_FIELD in (event.get("params_input") or {})):
+        # Without a memory, only its own word tells which question an answer is to.
+        if answered and (memory_of(context) is not None or QUESTION_FIELD in (event.get("params_input") or {})):
             return self.execute_complete(context, event)
         with self.at_work():
             note = self._kept(context)
@@ -115,18 +115,35 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
                 self._wait_on(note)
             return self._ask(context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Answer the interrupt with what the person chose."""
-        from airflow_provider_agentruns.reviews.decision import Decision
+    def execute_complete(self, context: Context, event: dict[str, Any], note: dict[str, Any] | None = None) -> Any:
+        """
+        Answer the interrupt with what the person chose.
 
-        if "error" in event:
+        :param note: What was kept of the review when it began to wait, where the task has no memory.
+        """
+        from airflow_provider_agentruns.reviews.decision import Decision
+        from airflow_provider_agentruns.reviews.note import Note
+
+        if "error" in event and event.get("error_type") != "validation":
             self.process_trigger_event_error(event)
         with self.at_work():
-            note = self._kept(context) or self._note_on(context, self._pending())
+            if "error" in event:
+                # Airflow before 3.3 checks the fields as well, and what it says holds what a person wrote.
+                raise AgentRunReviewError(
+                    f"The answer to interrupt {self._interrupt_id!r} of agent run {self.run_id} does not fit the form, "
+                    "as Airflow checks it. Nothing was sent. Clear the task to ask again"
+                )
+            brought = Note(**note) if note else None
+            about = self._kept(context) or brought or self._note_on(context, self.pending())
             # Kept before anything else happens, so that no later try asks again.
-            note.decision = Decision.from_event(event).as_json()
-            note.keep(memory_of(context))
-            return self._settle(context, note)
+            about.decision = Decision.from_event(event).as_json()
+            about.keep(memory_of(context))
+            return self._settle(context, about)
+
+    def _settle(self, context: Context, note: Note) -> dict[str, Any]:
+        from airflow_provider_agentruns.reviews.settling import settle
+
+        return settle(self, context, note)
 
     def _look_up_answer(self, context: Context) -> None:
         """Defer for a moment: to show a form again would take away the answer that a worker died with."""
@@ -141,18 +158,21 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         # Only who has a memory comes here, and that came with the same Airflow.
         from airflow.sdk.exceptions import TaskAwaitingInput
 
-        note.check_still_asked(self._pending())
+        note.check_still_asked(self.pending(note.question))
         self.log.info("The form is shown already: waiting on")
         raise TaskAwaitingInput(method_name="execute_complete", timeout=self.response_timeout)
 
     def _ask(self, context: Context) -> Any:
+        import pendulum
+
+        from airflow_provider_agentruns import metrics
         from airflow_provider_agentruns.reviews import required_action
         from airflow_provider_agentruns.reviews.body import body, subject
         from airflow_provider_agentruns.reviews.policy import decide_by_policy
 
         earlier = self._kept(context)
         try:
-            interrupt = self._pending()
+            interrupt = self.pending(earlier.question if earlier and earlier.shown else None)
         except AgentRunInterruptGoneError:
             if earlier and earlier.sent is not None:
                 # This task has answered it, before somebody cleared the task.
@@ -167,8 +187,9 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             return self._settle(context, note)
         self.subject = subject(interrupt)
         self.body = body(interrupt, run_id=str(self.run_id), run_page=self.run_page)
-        rated = self._set_fields(interrupt)
+        rated = required_action.set_fields(self, context, interrupt)
         note.shown = {
+            "at": pendulum.now("UTC").isoformat(),
             "subject": self.subject,
             "body": self.body,
             "options": self.options,
@@ -177,91 +198,13 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         }
         note.keep(memory_of(context))
         required_action.show(self, context)
-        return HITLOperator.execute(self, context)
-
-    def _settle(self, context: Context, note: Note) -> dict[str, Any]:
-        """Send the answer to what was decided, and hand on what came of it."""
-        from airflow_provider_agentruns.exactly_once.answering import answer_once
-        from airflow_provider_agentruns.reviews import trail
-        from airflow_provider_agentruns.reviews.decision import Decision
-
-        decision = Decision.from_json(note.decision or {})
-        if note.sent is None:
-            decision.check_echo(note.run_id, note.interrupt_id)
-            interrupt = self._pending()
-            note.check_still_asked(interrupt)
-            decision = self._checked(interrupt, decision)
-            note.decision, note.sent = decision.as_json(), [self._answer(context, interrupt, decision)]
-            note.keep(memory_of(context))
-        settings = self.hook.settings
-        self.run_page = settings.run_page(note.run_id)
-        answered = answer_once(
-            note.run_id,
-            note.interrupt_id,
-            note.sent[0],
-            send=self.hook.send,
-            memory=memory_of(context),
-            resume_body=settings.resume_body,
-            log=self.log,
-            question=note.question,
-        )
-        rating = self._rate(note, decision)
-        context["ti"].xcom_push(key=trail.TRAIL, value=trail.whole(note, decision, answered, rating))
-        self.log.info("Agent run interrupt reviewed", **trail.for_log(note, decision, answered))
-        return trail.outcome(note, decision, answered.run)
-
-    def _set_fields(self, interrupt: Interrupt) -> str | None:
-        """Give the form its fields, and return the id of the artifact that can be rated."""
-        from airflow_provider_agentruns.reviews import required_action
-        from airflow_provider_agentruns.reviews.form import rated_artifact
-
-        rated = rated_artifact(interrupt) if self.feedback else None
-        self.params = required_action.form_params(interrupt, self.options, self.params, rated)
-        return rated["id"] if rated else None
-
-    def _checked(self, interrupt: Interrupt, decision: Decision) -> Decision:
-        """Return the decision with all fields of the form, as Airflow checks them."""
-        from airflow_provider_agentruns.reviews import required_action
-
-        if decision.by == "policy":
-            return decision
-        self._set_fields(interrupt)
-        given = {name: self.params.get_param(name).value for name in self.params} | decision.params_input
-        # In time-out, nobody has filled in what has to be: the DAG author's defaults decide without it.
-        if decision.by == "person" and (
-            wrong := required_action.misfits(self.params, self.options, decision.chosen_options, given)
-        ):
-            raise AgentRunReviewError(
-                f"The answer to interrupt {interrupt.id!r} of agent run {self.run_id} does not fit the form: "
-                f"{'; '.join(wrong)}. Nothing was sent. Clear the task to ask again"
-            )
-        return replace(decision, params_input=given)
-
-    def _answer(self, context: Context, interrupt: Interrupt, decision: Decision) -> Any:
-        from airflow_provider_agentruns.reviews.decision import default_answer, material_for_answer
-
-        if self.build_input is None:
-            return default_answer(interrupt, decision)
-        material = material_for_answer(interrupt, decision)
-        if callable(self.build_input):
-            return self.build_input(material)
-        return self.render_template(self.build_input, cast("Context", {**context, "answer": material}))
-
-    def _rate(self, note: Note, decision: Decision) -> dict[str, Any] | None:
-        """Rate the artifact, where the person did; the answer stands whatever becomes of that."""
-        from airflow_provider_agentruns.reviews.form import RATING, RATING_COMMENT
-
-        rated, rating = (note.shown or {}).get("rated_artifact"), decision.params_input.get(RATING)
-        if not (rated and rating):
-            return None
-        comment = decision.params_input.get(RATING_COMMENT)
-        given = {"artifact_id": rated, "rating": rating, "comment": comment}
+        metrics.review_asked(self.agentruns_conn_id)
         try:
-            self.hook.rate_artifact(note.run_id, rated, rating, comment)
-        except AgentRunsError as e:
-            self.log.warning("The answer is given, but the rating could not be: %s", e)
-            return {**given, "error": str(e)}
-        return given
+            return HITLOperator.execute(self, context)
+        except TaskDeferred as waiting:
+            # Airflow before 3.3: there is no memory, and what waits takes the note along.
+            waiting.kwargs = {**(waiting.kwargs or {}), "note": asdict(note)}
+            raise
 
     @property
     def _interrupt_id(self) -> str:
@@ -275,12 +218,24 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             )
         return found
 
-    def _pending(self) -> Interrupt:
-        """Return the interrupt as the run shows it now."""
+    def pending(self, expected: str | None = None) -> Interrupt:
+        """
+        Return the interrupt as the run shows it now.
+
+        :param expected: The digest of what it asked, where that is known. An answer of the service may show it
+            otherwise for a moment, and is not relied on alone then.
+        """
+        from airflow_provider_agentruns.exactly_once.looking import Looks, hides_questions, no_question, shows
+
         run_id, interrupt_id = str(self.run_id), self._interrupt_id
         run = self.look(run_id)
+        if run and not shows(run, interrupt_id, {expected}):
+            looks = Looks(run_id, interrupt_id, self.hook.send, time.sleep)
+            run = looks.until(lambda run: shows(run, interrupt_id, {expected}))
         if run and (interrupt := run.pending(interrupt_id)):
             return interrupt
+        if run and hides_questions(run):
+            raise no_question(run_id, interrupt_id)
         raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "somebody else may have answered it")
 
     def _note_on(self, context: Context, interrupt: Interrupt) -> Note:

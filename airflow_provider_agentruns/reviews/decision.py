@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.reviews.form import (
     ID_FIELD,
+    QUESTION_FIELD,
     RATING,
     RATING_COMMENT,
     answer_by_schema,
@@ -64,19 +65,25 @@ class Decision:
     @property
     def fields(self) -> dict[str, Any]:
         """What was filled in for the agent."""
-        ours = (ID_FIELD, RATING, RATING_COMMENT)
+        ours = (ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT)
         return {name: value for name, value in self.params_input.items() if name not in ours}
 
-    def check_echo(self, run_id: str, interrupt_id: str) -> None:
+    def check_echo(self, run_id: str, interrupt_id: str, question: str) -> None:
         """
-        Refuse an answer that was given to the form of another interrupt.
+        Refuse an answer that was given to the form of another interrupt, or of another question with the same id.
 
+        :param question: The digest of what the interrupt asks.
         :raises AgentRunReviewError: If it was.
         """
         if (echoed := self.params_input.get(ID_FIELD, interrupt_id)) != interrupt_id:
             raise AgentRunReviewError(
                 f"The answer was given to interrupt {echoed!r}, and this form is of interrupt {interrupt_id!r} of "
                 f"agent run {run_id}. Nothing was sent"
+            )
+        if self.params_input.get(QUESTION_FIELD, question) != question:
+            raise AgentRunReviewError(
+                f"The answer was given to another question than interrupt {interrupt_id!r} of agent run {run_id} asks "
+                "now: the agent has used its id again. Nothing was sent"
             )
 
 

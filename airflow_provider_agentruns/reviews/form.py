@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: The field that carries the interrupt's id, so that an answer to another form is told from one to this.
 ID_FIELD = "interrupt_id"
 
+#: The field that carries the digest of what is asked, where the task has no memory: an agent may use an id again.
+QUESTION_FIELD = "_question"
+
 #: The property of an answer that the chosen option becomes.
 DECISION = "decision"
 

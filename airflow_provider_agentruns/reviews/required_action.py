@@ -10,10 +10,20 @@ from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
+from airflow_provider_agentruns.exactly_once.looking import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
-from airflow_provider_agentruns.reviews.form import ID_FIELD, RATING, RATING_COMMENT, answer_schema, form_fields
+from airflow_provider_agentruns.reviews.form import (
+    ID_FIELD,
+    QUESTION_FIELD,
+    RATING,
+    RATING_COMMENT,
+    answer_schema,
+    form_fields,
+    rated_artifact,
+)
 from airflow_provider_agentruns.reviews.note import START_ANEW
 from airflow_provider_agentruns.reviews.text import plain
+from airflow_provider_agentruns.waiting import memory_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,13 +33,18 @@ if TYPE_CHECKING:
 
 
 def form_params(
-    interrupt: Interrupt, options: Sequence[str], given: ParamsDict, rated: dict[str, Any] | None
+    interrupt: Interrupt,
+    options: Sequence[str],
+    given: ParamsDict,
+    rated: dict[str, Any] | None,
+    question: str | None = None,
 ) -> ParamsDict:
     """
     Return the fields of an interrupt's form.
 
     :param given: The DAG author's, which win over the agent's.
     :param rated: The artifact that can be rated.
+    :param question: The digest of what is asked, which an answer has to repeat; None where that is kept elsewhere.
     """
     fields = {name: Param(**field) for name, field in form_fields(answer_schema(interrupt), options).items()}
     fields |= {name: given.get_param(name) for name in given}
@@ -45,15 +60,23 @@ def form_params(
         fields[RATING_COMMENT] = Param(
             None, type=["string", "null"], maxLength=5000, format="multiline", title="Why this rating"
         )
-    # Last, and nobody's to change: it tells an answer to this form from one to another.
-    fields[ID_FIELD] = Param(
-        interrupt.id,
-        "Which question this form answers. Leave it as it is.",
-        type="string",
-        const=interrupt.id,
-        title="Question",
-    )
+    # Last, and nobody's to change: they tell an answer to this form from one to another.
+    fields[ID_FIELD] = _constant(interrupt.id, "Question")
+    if question:
+        fields[QUESTION_FIELD] = _constant(question, "Digest of the question")
     return ParamsDict(fields)
+
+
+def set_fields(review: AgentRunReviewOperator, context: Context, interrupt: Interrupt) -> str | None:
+    """Give a review's form its fields, and return the id of the artifact that can be rated."""
+    rated = rated_artifact(interrupt) if review.feedback else None
+    question = digest(interrupt.value) if memory_of(context) is None else None
+    review.params = form_params(interrupt, review.options, review.params, rated, question)
+    return rated["id"] if rated else None
+
+
+def _constant(value: str, title: str) -> Param:
+    return Param(value, "Which question this form answers. Leave it as it is.", type="string", const=value, title=title)
 
 
 def misfits(params: ParamsDict, options: Sequence[str], chosen: Sequence[str], given: Mapping[str, Any]) -> list[str]:
@@ -100,8 +123,9 @@ def show(review: AgentRunReviewOperator, context: Context) -> None:
         )
     )
     params = getattr(held, "params", None) or {}
-    shown = (getattr(held, "subject", None), getattr(held, "body", None), (params.get(ID_FIELD) or {}).get("value"))
-    if shown != (review.subject, review.body, review.params[ID_FIELD]):
+    constants = {name: (params.get(name) or {}).get("value") for name in (ID_FIELD, QUESTION_FIELD)}
+    shown = (getattr(held, "subject", None), getattr(held, "body", None), constants)
+    if shown != (review.subject, review.body, {name: review.params.get(name) for name in constants}):
         raise AgentRunReviewError(
             "Airflow keeps a task instance's form for ever, and this one has the form of another question than "
             f"interrupt {review.params[ID_FIELD]!r} of agent run {review.run_id}. {START_ANEW}"

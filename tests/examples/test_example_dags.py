@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 from airflow.sdk.module_loading import import_string
-from airflow.serialization.decoders import smart_decode_trigger_kwargs
-from airflow.serialization.encoders import encode_trigger
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.support.airflow_names import encode_trigger, smart_decode_trigger_kwargs
 from tests.support.dag_runs import DagResult, DagRunner
 
 ROOT = Path(__file__).parents[2]

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset, AssetWatcher
 from airflow.sdk.module_loading import import_string
-from airflow.serialization.decoders import smart_decode_trigger_kwargs
-from airflow.serialization.encoders import encode_trigger
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger, _accessors
+from tests.support.airflow_names import encode_trigger, smart_decode_trigger_kwargs
+from tests.support.airflow_versions import needs_asset_memory
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,10 @@ def test_an_asset_takes_it() -> None:
     assert Asset("runs", watchers=[watcher]).watchers == [watcher]
 
 
+@needs_asset_memory
 def test_the_stores_of_all_its_assets_are_found_in_what_airflow_gives_it() -> None:
-    context = pytest.importorskip("airflow.sdk.execution_time.context")
+    from airflow.sdk.execution_time import context
+
     assets = [Asset(name=name, uri=f"test://{name}") for name in ("b", "a")]
     both = _accessors(context.AssetStateStoreAccessors(inlets=assets))
     assert both == [context.AssetStateStoreAccessor(name=name) for name in ("a", "b")]

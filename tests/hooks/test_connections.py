@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.models.connection import Connection
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError
@@ -169,8 +169,12 @@ class TestTestButton:
         good, message = AgentRunHook().test_connection()
         assert (good, "API token (password) is missing" in message) == (False, True)
 
-    def test_airflow_finds_the_hook_by_the_connections_type(self, agent_runs_emulator: Emulator) -> None:
+    def test_airflow_finds_the_hook_by_the_connections_type(
+        self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         connection = Connection(conn_id="form", uri=agent_runs_emulator.connection_uri)
+        # As Airflow's API does, before it asks.
+        monkeypatch.setenv("AIRFLOW_CONN_FORM", connection.get_uri())
         good, message = connection.test_connection()
         assert good, message
         assert agent_runs_emulator.count("GET", "/v1/agents") == 1

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_agentruns.emulator.checks import AUDITED_BUSINESS_ID
 from airflow_provider_agentruns.emulator.server import Emulator

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk import DAG, Param, XComArg, task
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
 from airflow_provider_agentruns.operators.review import AgentRunReviewOperator as Defined
+from tests.support.airflow_names import DagSerialization
 
 ASKED = {"id": "int-1", "agent": "some_agent", "value": {"label": "{{ 7*7 }} {% raw %} {{ run_id }}"}}
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, TaskGroup, XComArg, task, task_group
 from airflow.sdk.definitions.mappedoperator import MappedOperator
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.operators.agent_run import (
@@ -19,6 +18,7 @@ from airflow_provider_agentruns.operators.agent_run import (
     review_rounds,
 )
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
+from tests.support.airflow_names import DagSerialization
 
 
 def empty_dag(**arguments: Any) -> DAG:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
-from airflow.sdk.exceptions import ParamValidationError
 
 from airflow_provider_agentruns.models import Interrupt
 from airflow_provider_agentruns.reviews.form import answer_schema, form_fields

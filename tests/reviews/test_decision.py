@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.reviews.decision import Decision, default_answer, material_for_answer
-from airflow_provider_agentruns.reviews.form import ID_FIELD, RATING, RATING_COMMENT
+from airflow_provider_agentruns.reviews.form import ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT
 from tests.reviews.forms import asks
 
 AT = "2026-01-31T12:00:00+00:00"
@@ -58,7 +58,7 @@ def test_it_outlives_its_process_as_json(decision: Decision) -> None:
 
 
 def test_the_agent_gets_what_was_filled_in_for_it_and_nothing_of_ours() -> None:
-    assert BY_ANN.fields == {"note": "Fine", "size": 5}
+    assert replace(BY_ANN, params_input={**FILLED_IN, QUESTION_FIELD: "d1"}).fields == {"note": "Fine", "size": 5}
 
 
 def test_a_rating_that_is_not_ours_is_the_agents() -> None:
@@ -71,14 +71,23 @@ def test_an_answer_to_another_form_is_refused(echoed: Any) -> None:
     decision = replace(BY_ANN, params_input={ID_FIELD: echoed})
     refusal = r"was given to interrupt .* of interrupt 'int-1' of agent run r-1"
     with pytest.raises(AgentRunReviewError, match=refusal) as e:
-        decision.check_echo("r-1", "int-1")
+        decision.check_echo("r-1", "int-1", "d1")
     assert "Nothing was sent" in str(e.value)
     assert not e.value.retryable
 
 
-@pytest.mark.parametrize("given", [{ID_FIELD: "int-1"}, {}])
+@pytest.mark.parametrize("echoed", ["d2", "", None, ["d1"]])
+def test_an_answer_to_another_question_with_the_same_id_is_refused(echoed: Any) -> None:
+    decision = replace(BY_ANN, params_input={ID_FIELD: "int-1", QUESTION_FIELD: echoed})
+    with pytest.raises(AgentRunReviewError, match=r"to another question than interrupt 'int-1' of agent run r-1") as e:
+        decision.check_echo("r-1", "int-1", "d1")
+    assert "Nothing was sent" in str(e.value)
+    assert not e.value.retryable
+
+
+@pytest.mark.parametrize("given", [{ID_FIELD: "int-1", QUESTION_FIELD: "d1"}, {ID_FIELD: "int-1"}, {}])
 def test_an_answer_to_this_form_or_to_no_form_passes(given: dict[str, Any]) -> None:
-    replace(BY_ANN, params_input=given).check_echo("r-1", "int-1")
+    replace(BY_ANN, params_input=given).check_echo("r-1", "int-1", "d1")
 
 
 def test_by_default_the_answer_says_what_was_decided_by_whom_and_when() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk import DAG
 
 from airflow_provider_agentruns.emulator.server import Emulator
@@ -61,7 +62,7 @@ def test_a_status_that_cannot_be_waited_for_is_refused(wait_for: Any, message: s
     ],
 )
 def test_airflows_own_checks_are_made(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, AirflowException), match=message):
         sensor(**arguments)
 
 

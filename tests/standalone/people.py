@@ -11,7 +11,11 @@ import httpx
 import psutil
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.support.airflow_versions import HAS_MEMORY, WAITING_FOR_A_PERSON
 from tests.support.standalone import Standalone
+
+#: The fields of a form that are nobody's to change. Without a memory, an answer has to say which question it is to.
+CONSTANTS = ["interrupt_id"] if HAS_MEMORY else ["interrupt_id", "_question"]
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
@@ -55,7 +59,10 @@ class Review:
 
     def shown(self) -> dict[str, Any]:
         """Wait until the form is shown, and return it."""
-        self.wait_for("awaiting_input")
+        self.wait_for(WAITING_FOR_A_PERSON)
+        if not HAS_MEMORY:
+            # As it also is for a moment while a retry looks up what was answered.
+            self.airflow.wait_for(lambda: "HITLTrigger" in str(self.ti["trigger"]), "wait for a person", 60)
         # As a person reads first. Airflow 3.3.2 fails a task that is answered before the scheduler has heard of the
         # end of the worker that showed the form ("finished with state success, but ... is queued").
         pid = self.ti["pid"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.support.airflow_versions import needs_memory, without_memory
 from tests.support.standalone import Standalone
 from tests.support.wire import Wire
 
@@ -33,6 +34,7 @@ def test_a_worker_killed_right_after_the_start_leaves_one_run(
     assert f"Agent run {run_id} (slow) was started by an earlier try" in airflow.task_log("start", dag_run, "review", 2)
 
 
+@needs_memory
 def test_a_worker_killed_right_after_the_answer_leaves_one_answer(
     airflow: Standalone, emulator: Emulator, wire: Wire
 ) -> None:
@@ -49,6 +51,19 @@ def test_a_worker_killed_right_after_the_answer_leaves_one_answer(
         "interrupt_id": interrupt_id,
     }
     assert "it is not sent again" in airflow.task_log("answer", dag_run, "answer", 2)
+
+
+@without_memory
+def test_without_a_memory_a_worker_killed_right_after_the_answer_leaves_one_answer_and_fails(
+    airflow: Standalone, emulator: Emulator, wire: Wire
+) -> None:
+    run_id, interrupt_id = asked(airflow, emulator)
+    wire.once("POST", ".*/resume", "kill the client before its answer")
+    dag_run = airflow.start_dag("answer", {"run_id": run_id, "interrupt_id": interrupt_id})
+    airflow.wait_for_dag("answer", dag_run, "failed")
+    assert wire.count("POST", f"/v1/runs/{run_id}/resume") == 1
+    assert [answer.interrupt_id for answer in emulator.service.answers if answer.run_id == run_id] == [interrupt_id]
+    assert "somebody else may have answered it" in airflow.task_log("answer", dag_run, "answer", 2)
 
 
 def test_an_answer_whose_response_is_lost_is_sent_once(airflow: Standalone, emulator: Emulator, wire: Wire) -> None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.exactly_once.answering import digest
+from airflow_provider_agentruns.exactly_once.looking import digest
 from tests.standalone.conftest import RATED_ARTIFACT
-from tests.standalone.people import Review, answers, interrupted, review
+from tests.standalone.people import CONSTANTS, Review, answers, interrupted, review
+from tests.support.airflow_versions import HAS_MEMORY, WAITING_FOR_A_PERSON
 from tests.support.standalone import Standalone
 
 
@@ -23,8 +24,9 @@ def test_one_question_is_shown_answered_and_told_of(
     assert form["options"] == ["Approve", "Reject"]
     assert question["value"]["artifacts"][0]["title"] in form["body"]
     assert form["params"]["interrupt_id"]["schema"]["const"] == interrupt_id
-    # Nobody waits: no worker, no trigger.
-    assert (asked.ti["state"], asked.ti["trigger"]) == ("awaiting_input", None)
+    # Nobody waits: no worker and, from Airflow 3.3 on, no trigger.
+    assert asked.ti["state"] == WAITING_FOR_A_PERSON
+    assert (asked.ti["trigger"] is None) is HAS_MEMORY
 
     asked.answer(option)
     airflow.wait_for_dag("review", asked.dag_run)
@@ -83,7 +85,7 @@ def test_a_second_round_shows_the_second_question_with_the_fields_that_the_agent
     form = two.shown()
     [second] = emulator.service.get_run(run_id).interrupts
     assert form["subject"] == second["value"]["label"] != first["value"]["label"]
-    assert list(form["params"]) == ["note", "interrupt_id"]
+    assert list(form["params"]) == ["note", *CONSTANTS]
     two.answer("Reject", note="Too many open points")
     airflow.wait_for_dag("rounds", dag_run)
     assert [key for key, _ in answers(emulator, run_id)] == [first["id"], second["id"]]
@@ -168,7 +170,7 @@ def test_the_dag_authors_fields_and_options_make_the_answer(airflow: Standalone,
     asked, run_id, interrupt_id = review(airflow, emulator, "needs_approval", "fields")
     form = asked.shown()
     assert form["options"] == ["Yes", "No", "Later"]
-    assert list(form["params"]) == ["reason", "interrupt_id"]
+    assert list(form["params"]) == ["reason", *CONSTANTS]
     asked.answer("Later", reason="No papers yet")
     asked.wait_for("success")
     airflow.wait_for_dag("fields", asked.dag_run)
@@ -177,7 +179,7 @@ def test_the_dag_authors_fields_and_options_make_the_answer(airflow: Standalone,
 
 def test_a_reviewer_rates_what_was_proposed(airflow: Standalone, emulator: Emulator) -> None:
     asked, run_id, interrupt_id = review(airflow, emulator, "rated", "fields")
-    assert list(asked.shown()["params"]) == ["reason", "_rating", "_rating_comment", "interrupt_id"]
+    assert list(asked.shown()["params"]) == ["reason", "_rating", "_rating_comment", *CONSTANTS]
     asked.answer("Yes", reason="It fits", _rating="POSITIVE", _rating_comment="Well sourced")
     airflow.wait_for_dag("fields", asked.dag_run)
     # The rating is the service's, and no part of the answer.

@@ -102,9 +102,9 @@ def run_dag_file(path: Path, folder: Path, conf: dict[str, Any] | None = None) -
 
     :raises AssertionError: With Airflow's own words, where the file cannot be imported.
     """
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.support.airflow_names import dag_bag
 
-    bag = DagBag(dag_folder=path, bundle_path=folder, bundle_name="dags-folder", safe_mode=False)
+    bag = dag_bag(path, folder)
     assert not bag.import_errors, bag.import_errors
     [dag] = bag.dags.values()
     dag_run = dag.test(run_conf=conf or {})

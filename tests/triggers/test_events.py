@@ -12,13 +12,13 @@ from typing import Any
 import pendulum
 import pytest
 from airflow.sdk.module_loading import import_string
-from airflow.sdk.serde import deserialize, serialize
 
 from airflow_provider_agentruns.emulator.scripts import Ask, Case, Fails, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.hooks.connections import connection_json
+from tests.support.airflow_names import deserialize, serialize
 from tests.support.scripted_server import ScriptedServer, answer
 from tests.triggers.waiting import BUSINESS, ENV, event_of, until
 
@@ -153,4 +153,5 @@ class TestSerialized:
             "end_time": end.timestamp(),
             "missing_until": 3.0,
             "watch": "stream",
+            "seen": None,
         }

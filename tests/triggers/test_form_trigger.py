@@ -13,9 +13,9 @@ from uuid import uuid4
 import pytest
 from airflow.models.trigger import Trigger
 from airflow.sdk.module_loading import import_string
-from airflow.sdk.serde import deserialize, serialize
 
 from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
+from tests.support.airflow_names import deserialize, serialize
 
 TI_ID = str(uuid4())
 

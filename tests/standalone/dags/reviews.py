@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
-from airflow.sdk.exceptions import TaskAwaitingInput
 
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator, review_rounds
@@ -32,11 +31,11 @@ def by_size(interrupt: object) -> str | None:
 class DiesOnWaking(AgentRunReviewOperator):
     """Its first worker dies when it is woken with the answer, before anything is done with it."""
 
-    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+    def execute_complete(self, context: Any, event: dict[str, Any], **more: Any) -> Any:
         """Die, unless this is a retry."""
         if context["ti"].try_number == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().execute_complete(context, event)
+        return super().execute_complete(context, event, **more)
 
 
 class DiesAfterAsking(AgentRunReviewOperator):
@@ -46,10 +45,9 @@ class DiesAfterAsking(AgentRunReviewOperator):
         """Ask; then die, unless this is a retry."""
         try:
             return super().execute(context)
-        except TaskAwaitingInput:
+        finally:
             if context["ti"].try_number == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
-            raise
 
 
 def broken(interrupt: object) -> None:

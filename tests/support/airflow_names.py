@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow has under another name in another version, under one name."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk.execution_time import supervisor
+
+from tests.support.airflow_versions import AIRFLOW
+
+if AIRFLOW >= (3, 2):
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk.serde import deserialize, serialize
+    from airflow.serialization.decoders import smart_decode_trigger_kwargs
+    from airflow.serialization.encoders import encode_trigger
+    from airflow.serialization.serialized_objects import DagSerialization
+else:
+    from airflow.models.dagbag import DagBag
+    from airflow.serialization.serde import deserialize, serialize
+    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
+    from airflow.serialization.serialized_objects import _encode_trigger as encode_trigger
+    from airflow.serialization.serialized_objects import smart_decode_trigger_kwargs
+
+if AIRFLOW < (3, 3):
+    # As Airflow 3.3 does by itself. To make it anew for each task of each ``dag.test()`` takes seconds.
+    supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
+
+__all__ = [
+    "DagSerialization",
+    "dag_bag",
+    "deserialize",
+    "encode_trigger",
+    "serialize",
+    "smart_decode_trigger_kwargs",
+]
+
+
+def dag_bag(path: Path, folder: Path) -> Any:
+    """Return the DAGs of a file that lies in the folder of Airflow's only bundle."""
+    bundle = {"bundle_name": "dags-folder"} if AIRFLOW >= (3, 2) else {}
+    return DagBag(dag_folder=path, bundle_path=folder, safe_mode=False, **bundle)

@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast-test test-matrix test-contract test-browser test-scale bench lint format constraints build clean
+.PHONY: help demo test fast-test test-matrix test-contract test-browser test-scale bench fault-table ui lint format constraints build clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,7 +34,9 @@ test-contract: $(READY)  ## Have schemathesis try whether the offline service ke
 test-browser: $(READY)  ## Try the review forms in a real browser (SCREENSHOTS=DIR: keep what it saw there)
 	@test -x /usr/bin/chromium -a -x /usr/bin/chromedriver || { echo "This takes a browser and its driver:" \
 		"apt-get update && apt-get install chromium chromium-driver" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "This takes npm, for the accessibility checker" >&2; exit 1; }
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group browser
+	npm ci --silent --prefix airflow_provider_agentruns/plugins/ui
 	$(if $(SCREENSHOTS),AGENTRUNS_SCREENSHOTS="$(SCREENSHOTS)") $(BIN)/python -m pytest -m browser tests/browser
 
 test-scale: $(READY)  ## Have a whole Airflow wait for many runs at a time, on PostgreSQL (SCALE=200: so many)
@@ -46,6 +48,12 @@ test-scale: $(READY)  ## Have a whole Airflow wait for many runs at a time, on P
 bench: $(READY)  ## Measure what waiting costs, beside other providers (about ten minutes; BENCH=full: all rows)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group bench
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+fault-table: $(READY)  ## Write anew what each fault does to each component (tests/faults/results/table.md)
+	$(BIN)/python -m tests.faults
+
+ui:  ## Build the pages inside Airflow from their source (takes Node 20.19 or newer)
+	cd airflow_provider_agentruns/plugins/ui && npm ci && npm run build
 
 lint: $(READY)  ## Check style and types
 	$(BIN)/ruff check
@@ -70,7 +78,7 @@ build: $(READY)  ## Build the wheel and the source distribution into dist/
 	$(BIN)/uv build
 
 clean:  ## Remove all that was made here
-	rm -rf .venv .venv-matrix .demo dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-matrix .demo dist .mypy_cache .pytest_cache .ruff_cache airflow_provider_agentruns/plugins/ui/node_modules
 
 $(READY): pyproject.toml .ci/constraints.txt Makefile
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Say which one with PYTHON=..." >&2; exit 1; }

@@ -20,6 +20,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     ModelWrapValidatorHandler,
     PlainSerializer,
     PlainValidator,
@@ -105,6 +106,8 @@ def _or_as_sent(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 Text = Annotated[str | None, WrapValidator(_or_as_sent)]
 
 _NullIsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
+#: All wrong entries of a list together would take some hundred times the memory of the answer that they are in.
+_FIRST_WRONG = FailFast()
 _NullIsFalse = BeforeValidator(lambda value: False if value is None else value)
 
 
@@ -147,13 +150,13 @@ class Artifact(ServiceModel):
     type: Text = None
     confidence: Text = None
     summary: Text = None
-    sources: Annotated[list[Source], _NullIsEmptyList, WrapValidator(_or_as_sent)] = []
+    sources: Annotated[list[Source], _FIRST_WRONG, _NullIsEmptyList, WrapValidator(_or_as_sent)] = []
 
 
 class Output(ServiceModel):
     """The envelope of a completed run's artifacts."""
 
-    artifacts: Annotated[list[Artifact], _NullIsEmptyList] = []
+    artifacts: Annotated[list[Artifact], _FIRST_WRONG, _NullIsEmptyList] = []
 
 
 class Interrupt(ServiceModel):
@@ -203,9 +206,9 @@ class Step(ServiceModel):
     status: str | None = None
     started_at: Instant | None = None
     completed_at: Instant | None = None
-    steps: Annotated[list[Step], _NullIsEmptyList] = []
+    steps: Annotated[list[Step], _FIRST_WRONG, _NullIsEmptyList] = []
     result: Any = None
-    artifacts: Annotated[list[Artifact], _NullIsEmptyList] = []
+    artifacts: Annotated[list[Artifact], _FIRST_WRONG, _NullIsEmptyList] = []
 
     def walk(self) -> Iterator[Step]:
         """Yield this step and all inside it, outermost first."""
@@ -234,8 +237,8 @@ class AgentRun(ServiceModel):
     started_at: Instant | None = None
     ended_at: Instant | None = None
     output: Output | None = None
-    interrupts: Annotated[list[Interrupt], _NullIsEmptyList] = []
-    steps: list[Step] | None = None
+    interrupts: Annotated[list[Interrupt], _FIRST_WRONG, _NullIsEmptyList] = []
+    steps: Annotated[list[Step] | None, _FIRST_WRONG] = None
 
     _raw_output: dict[str, Any] | None = PrivateAttr(default=None)
 
@@ -272,7 +275,7 @@ class RunPage(ServiceModel):
 
     has_more: Annotated[bool, _NullIsFalse] = False
     total_count: int | None = None
-    data: Annotated[list[AgentRun], _NullIsEmptyList] = []
+    data: Annotated[list[AgentRun], _FIRST_WRONG, _NullIsEmptyList] = []
 
     _served_at: pendulum.DateTime | None = PrivateAttr(default=None)
 
@@ -306,7 +309,7 @@ class ListedRun(TypedDict, total=False):
     agent: str | None
     created_at: str | None
     output: _Skipped | None
-    interrupts: list[_Asked] | None
+    interrupts: Annotated[list[_Asked] | None, _FIRST_WRONG]
 
 
 class ListedRuns(BaseModel):
@@ -314,7 +317,7 @@ class ListedRuns(BaseModel):
 
     has_more: Annotated[bool, _NullIsFalse] = False
     total_count: int | None = None
-    data: Annotated[list[ListedRun], _NullIsEmptyList] = []
+    data: Annotated[list[ListedRun], _FIRST_WRONG, _NullIsEmptyList] = []
 
 
 @dataclass(slots=True)
@@ -381,14 +384,14 @@ class Thread(ServiceModel):
     updated_at: Instant | None = None
     metadata: dict[str, Any] | None = None
     requester: dict[str, Any] | None = None
-    steps: list[Step] | None = None
+    steps: Annotated[list[Step] | None, _FIRST_WRONG] = None
 
 
 class ThreadPage(ServiceModel):
     """One page of the listing of threads."""
 
     has_more: Annotated[bool, _NullIsFalse] = False
-    data: Annotated[list[Thread], _NullIsEmptyList] = []
+    data: Annotated[list[Thread], _FIRST_WRONG, _NullIsEmptyList] = []
 
 
 class Agent(ServiceModel):

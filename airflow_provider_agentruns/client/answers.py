@@ -171,6 +171,10 @@ def run_page(answer: Answer) -> RunPage:
     return page
 
 
+#: So many entries of a page may be no runs that can be read; the largest page that is asked for has 500.
+_MOST_LEFT_OUT = 500
+
+
 def run_state(answer: Answer) -> ListedRun:
     """Read as much of a run as a watch needs of one in the listing, and skip all else that is there."""
     try:
@@ -191,8 +195,12 @@ def listed_page(answer: Answer) -> ListedPage:
         document = answer.json()
         entries: Any = document.get("data") if isinstance(document, dict) else None
         listed = ListedRuns.model_validate({**document, "data": []} if isinstance(entries, list) else document)
-        listed.data = [run for entry in entries or () if (run := _listed_run(entry))]
-        left_out = len(entries or ()) - len(listed.data)
+        for entry in entries or ():
+            if run := _listed_run(entry):
+                listed.data.append(run)
+            elif (left_out := left_out + 1) > _MOST_LEFT_OUT:
+                # To go through all that somebody sends would hold up the event loop.
+                raise ValueError(f"more than {_MOST_LEFT_OUT} entries of the listing are no runs") from None
     return ListedPage(
         has_more=listed.has_more,
         total_count=listed.total_count,
@@ -205,10 +213,10 @@ def listed_page(answer: Answer) -> ListedPage:
 
 def _listed_run(entry: Any) -> ListedRun | None:
     """Read an entry of the listing, or what of it can be read."""
-    with suppress(ValidationError):
-        return _LISTED_RUN.validate_python(entry)
     if not isinstance(entry, dict):
         return None
+    with suppress(ValidationError):
+        return _LISTED_RUN.validate_python(entry)
     part = {name: entry[name] for name in ("id", "status", "agent", "created_at") if isinstance(entry.get(name), str)}
     asked = entry.get("interrupts")
     dicts = [interrupt for interrupt in asked if isinstance(interrupt, dict)] if isinstance(asked, list) else []

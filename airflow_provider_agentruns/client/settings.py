@@ -30,6 +30,7 @@ from pydantic import (
 )
 
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
+from airflow_provider_agentruns.client.webhook_secrets import webhook_secrets
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ class Settings(BaseModel):
     :param run_url: Template of a run's page, with ``{run_id}``.
     :param resume_body: Template of what ``/resume`` is sent.
     :param allow_http: Whether the token may travel in clear to another machine.
+    :param webhook_secret: What the service signs webhooks with. Several while one is exchanged for another: a list,
+        or a text with blanks between them. Without any, no webhook is taken.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -70,6 +73,7 @@ class Settings(BaseModel):
     proxy: str | None = Field(default=None, repr=False)
     run_url: str | None = None
     resume_body: dict[str, Any] = DEFAULT_RESUME_BODY
+    webhook_secret: tuple[SecretStr, ...] = Field(default=(), repr=False)
 
     @field_validator("base_url")
     @classmethod
@@ -114,8 +118,8 @@ class Settings(BaseModel):
     @field_validator("run_url")
     @classmethod
     def _check_run_url(cls, value: str | None) -> str | None:
-        if value and (_split(value).scheme not in ("http", "https") or "{run_id}" not in value):
-            raise ValueError("should be an http or https URL that contains {run_id}")
+        if value and not _is_page(value):
+            raise ValueError("should be an http or https URL that contains {run_id} behind its host")
         return value
 
     @field_validator("resume_body", mode="before")
@@ -130,6 +134,11 @@ class Settings(BaseModel):
         if not isinstance(value, dict) or "{interrupt_id}" not in text or "{input}" not in text:
             raise ValueError('should be a JSON object in which "{interrupt_id}" and "{input}" occur')
         return value
+
+    @field_validator("webhook_secret", mode="before")
+    @classmethod
+    def _check_webhook_secret(cls, value: Any) -> tuple[str, ...]:
+        return webhook_secrets(value)
 
     @classmethod
     def from_parts(
@@ -210,6 +219,15 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         return urlsplit("")
+
+
+def _is_page(url: str) -> bool:
+    """Whether a template of a page's URL leads to one host by http or https, whatever id is put into it."""
+    parts = _split(url)
+    # urlsplit takes line breaks out before it looks, and browsers take a backslash for a slash.
+    odd = not url.isprintable() or " " in url or "\\" in url
+    to_a_host = parts.scheme in ("http", "https") and bool(parts.hostname) and "{run_id}" not in parts.netloc
+    return to_a_host and not odd and "{run_id}" in url
 
 
 def _is_usable(url: str) -> bool:

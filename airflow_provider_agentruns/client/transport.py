@@ -25,6 +25,7 @@ from tenacity import AsyncRetrying, Retrying
 from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client import retrying
 from airflow_provider_agentruns.client.answers import Answer, connection_error, read
+from airflow_provider_agentruns.client.deadlines import limited
 from airflow_provider_agentruns.client.pacing import pacer_for
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.settings import Settings
@@ -34,6 +35,9 @@ T = TypeVar("T")
 
 #: The largest answer that is read, in bytes.
 LARGEST_ANSWER = 256 * 1024 * 1024
+
+#: The largest event of a stream that is read, in bytes.
+LARGEST_EVENT = 16 * 1024 * 1024
 
 #: How long a stream may be silent, in seconds, before it counts as broken.
 STREAM_SILENCE = 600.0
@@ -116,13 +120,17 @@ class _Transport:
             self._pacer.hold(min(e.retry_after or 1.0, retrying.LONGEST_PAUSE))
             raise
 
-    def _source(self, request: Request[Any], response: httpx.Response) -> EventSource:
+    def _source(self, request: Request[Any], response: httpx.Response) -> tuple[EventSource, _Meter]:
         kind = self.settings.redact(response.headers.get("content-type", "no content type"))
         if "text/event-stream" not in kind:
             raise AgentRunsAPIError(
                 response.status_code, [f"{kind} instead of a stream of events"], request.method, request.path
             )
-        return EventSource(response)
+        if "content-encoding" in response.headers:
+            # None was asked for, and a little of it may be a lot once it is unpacked.
+            raise AgentRunsAPIError(response.status_code, ["a packed stream of events"], request.method, request.path)
+        response.stream = meter = _Meter(response.stream)
+        return EventSource(response), meter
 
 
 class Transport(_Transport):
@@ -131,6 +139,7 @@ class Transport(_Transport):
     def __init__(self, settings: Settings, observe: Callable[[Exchange], None] = _unobserved) -> None:
         super().__init__(settings, observe)
         self._http = httpx.Client(**self._client_arguments())
+        self._deadlines = limited(self._http)
 
     def send(self, request: Request[T]) -> T:
         """
@@ -151,8 +160,13 @@ class Transport(_Transport):
         ):
             exchange.over(response.status_code)
             if response.status_code != 200:
-                self._finish(request, response, response.read())
-            for event in self._source(request, response).iter_sse():
+                body = _Body(self.settings.timeout)
+                for chunk in response.iter_bytes():
+                    body.add(chunk)
+                self._finish(request, response, body.whole())
+            source, meter = self._source(request, response)
+            for event in source.iter_sse():
+                meter.size = 0
                 yield _event(request, event)
 
     def close(self) -> None:
@@ -163,6 +177,8 @@ class Transport(_Transport):
         time.sleep(paced := self._pacer.reserve())
         with (
             self._exchange(request, paced) as exchange,
+            # To connect has a limit of its own, and is over by then.
+            self._deadlines.within(2 * self.settings.timeout),
             self._http.stream(request.method, request.path, params=request.params, json=request.body) as response,
         ):
             body = _Body(self.settings.timeout)
@@ -200,8 +216,13 @@ class AsyncTransport(_Transport):
             async with self._for_streams.stream(request.method, request.path, **_STREAM) as response:
                 exchange.over(response.status_code)
                 if response.status_code != 200:
-                    self._finish(request, response, await response.aread())
-                async for event in self._source(request, response).aiter_sse():
+                    body = _Body(self.settings.timeout)
+                    async for chunk in response.aiter_bytes():
+                        body.add(chunk)
+                    self._finish(request, response, body.whole())
+                source, meter = self._source(request, response)
+                async for event in source.aiter_sse():
+                    meter.size = 0
                     yield _event(request, event)
 
     async def close(self) -> None:
@@ -226,15 +247,23 @@ class AsyncTransport(_Transport):
         :raises TimeoutError: If it takes longer.
         """
         await _sleep(paced := self._pacer.reserve(urgent=urgent))
-        async with asyncio.timeout(within):
-            with self._exchange(request, paced) as exchange:
-                async with self._http.stream(
-                    request.method, request.path, params=request.params, json=request.body
-                ) as response:
+        with self._exchange(request, paced) as exchange:
+            try:
+                # To connect has a limit of its own, and is over by then.
+                async with (
+                    asyncio.timeout(2 * self.settings.timeout if within is None else within),
+                    self._http.stream(
+                        request.method, request.path, params=request.params, json=request.body
+                    ) as response,
+                ):
                     body = _Body(self.settings.timeout)
                     async for chunk in response.aiter_bytes():
                         body.add(chunk)
                     exchange.over(response.status_code)
+            except TimeoutError:
+                if within is not None:
+                    raise
+                raise httpx.ReadTimeout("the answer took too long") from None
         return self._finish(request, response, body.whole())
 
     async def __aenter__(self) -> AsyncTransport:
@@ -267,8 +296,37 @@ class _Body:
         return b"".join(self._chunks)
 
 
+class _Meter(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A stream's bytes, as long as no event takes too many. Who reads the events sets ``size`` to 0 at each."""
+
+    def __init__(self, stream: Any) -> None:
+        self.size = 0
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._stream:
+            self._count(chunk)
+            yield chunk
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        async for chunk in self._stream:
+            self._count(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def _count(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        if self.size > LARGEST_EVENT:
+            raise httpx.ReadError(f"an event of the stream is larger than {LARGEST_EVENT} bytes")
+
+
 _STREAM: dict[str, Any] = {
-    "headers": {"Accept": "text/event-stream", "Cache-Control": "no-store"},
+    "headers": {"Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-store"},
     "timeout": httpx.Timeout(30.0, read=STREAM_SILENCE),
 }
 

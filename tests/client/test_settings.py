@@ -32,6 +32,7 @@ def test_a_connection_with_nothing_but_a_token_is_enough() -> None:
     assert (settings.max_retries, settings.verify, settings.proxy) == (5, True, None)
     assert (settings.run_url, settings.allow_http) == (None, False)
     assert settings.resume_body == DEFAULT_RESUME_BODY
+    assert settings.webhook_secret == ()
 
 
 def test_values_mean_the_same_as_json_and_as_the_text_of_a_form_or_uri(tmp_path: Path) -> None:
@@ -46,6 +47,7 @@ def test_values_mean_the_same_as_json_and_as_the_text_of_a_form_or_uri(tmp_path:
         "proxy": "http://proxy.example.com:3128",
         "run_url": "https://runs.example.com/{run_id}",
         "resume_body": RESUME_BODY,
+        "webhook_secret": ["the-old-secret", "the-new-secret"],
     }
     as_text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in as_json.items()}
     assert as_text["verify"] == "false"
@@ -57,6 +59,7 @@ def test_values_mean_the_same_as_json_and_as_the_text_of_a_form_or_uri(tmp_path:
 @pytest.mark.parametrize("empty", ["", None])
 def test_what_the_form_leaves_empty_is_as_if_not_given(empty: str | None) -> None:
     fields = ["timeout", "rate_limit", "max_retries", "verify", "allow_http", "proxy", "run_url", "resume_body"]
+    fields += ["webhook_secret"]
     assert from_extra(**dict.fromkeys(fields, empty)) == from_extra()
 
 
@@ -96,6 +99,12 @@ def test_verify_is_read_in_each_spelling(value: Any, meant: bool) -> None:
         ({"resume_body": '["{interrupt_id}", "{input}"]'}, "resume_body (extra) should be a JSON object in which"),
         ({"resume_body": {"input": "{input}"}}, "resume_body (extra) should be a JSON object in which"),
         ({"resume_body": {"id": "{interrupt_id}"}}, "resume_body (extra) should be a JSON object in which"),
+        ({"webhook_secret": "short"}, "webhook_secret (extra) should be a secret of at least 8 characters"),
+        ({"webhook_secret": ["long-enough", "short"]}, "webhook_secret (extra) should be a secret of at least"),
+        ({"webhook_secret": "[long-enough"}, "webhook_secret (extra) should be a secret of at least"),
+        ({"webhook_secret": 12345678}, "webhook_secret (extra) should be a secret of at least"),
+        ({"webhook_secret": {"a": "long-enough"}}, "webhook_secret (extra) should be a secret of at least"),
+        ({"webhook_secret": ["long-enough", None]}, "webhook_secret (extra) should be a secret of at least"),
     ],
 )
 def test_a_wrong_field_is_refused_by_its_name(extra: dict[str, Any], said: str) -> None:
@@ -130,6 +139,31 @@ def test_a_token_with_odd_characters_is_refused_and_not_shown(password: str) -> 
 
 def test_the_line_break_that_copying_leaves_at_the_end_of_a_token_does_not_matter() -> None:
     assert Settings.from_parts(password=f" {TOKEN}\n").token.get_secret_value() == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("value", "secrets"),
+    [
+        ("one-secret", ["one-secret"]),
+        ("  one-secret\n", ["one-secret"]),
+        ("the-old-secret the-new-secret", ["the-old-secret", "the-new-secret"]),
+        (["the-old-secret", " the-new-secret "], ["the-old-secret", "the-new-secret"]),
+        ('["the-old-secret", "the-new-secret"]', ["the-old-secret", "the-new-secret"]),
+        ([], []),
+    ],
+)
+def test_there_may_be_several_webhook_secrets(value: Any, secrets: list[str]) -> None:
+    assert [secret.get_secret_value() for secret in from_extra(webhook_secret=value).webhook_secret] == secrets
+
+
+def test_a_webhook_secret_is_in_no_text_form_of_the_settings() -> None:
+    settings = from_extra(webhook_secret=["the-old-secret", "the-new-secret"])
+    for text in (repr(settings), str(settings), settings.model_dump_json(), str(settings.model_dump())):
+        assert "-secret" not in text
+    with pytest.raises(AgentRunsConfigError) as caught:
+        from_extra(webhook_secret=["the-old-secret", "5ecret"])
+    assert "old" not in str(caught.value)
+    assert "5ecret" not in str(caught.value)
 
 
 def test_the_token_is_in_no_text_form_of_the_settings() -> None:

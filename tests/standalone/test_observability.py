@@ -7,6 +7,7 @@ import re
 from itertools import pairwise
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.standalone.people import review
 from tests.support.standalone import Standalone
 from tests.support.statsd import StatsdServer
 
@@ -67,6 +68,20 @@ def test_what_workers_do_is_counted(airflow: Standalone, emulator: Emulator, sta
     dag_run = airflow.start_dag("answer", {"run_id": run.id, "interrupt_id": question["id"]})
     airflow.wait_for_dag("answer", dag_run)
     assert airflow.wait_for(lambda: statsd.sent("agentruns.resumes", outcome="confirmed"), "an answer that is counted")
+
+
+def test_reviews_are_counted_and_timed(airflow: Standalone, emulator: Emulator, statsd: StatsdServer) -> None:
+    names = ("agentruns.reviews.asked", "agentruns.reviews.decided", "agentruns.review.duration")
+    before = {name: len(statsd.sent(name)) for name in names}
+    asked, _, _ = review(airflow, emulator, "needs_approval")
+    asked.shown()
+    asked.answer("Approve")
+    airflow.wait_for_dag("review", asked.dag_run)
+    for name in names:
+        [sent] = airflow.wait_for(lambda name=name: statsd.sent(name)[before[name] :], name)
+        assert sent.tags["conn_id"] == CONNECTION
+    assert statsd.sent("agentruns.reviews.decided")[-1].tags["by"] == "person"
+    assert 0 < statsd.sent("agentruns.review.duration")[-1].value < 120_000
 
 
 def _log(airflow: Standalone, dag_run: str) -> str:

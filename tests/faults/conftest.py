@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One bench for all rows of the table, and short pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from tenacity import wait_fixed
+
+from airflow_provider_agentruns.client import retrying, transport
+from airflow_provider_agentruns.exactly_once import looking, starting
+from airflow_provider_agentruns.triggers import agent_run
+from airflow_provider_agentruns.watching import known, news, reading, streams
+from tests.faults.bench import Bench
+from tests.faults.parts import PARTS
+from tests.hooks.conftest import kind, new_user, user  # noqa: F401 -- fixtures
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    """Return the services, one for each component."""
+    with Bench(list(PARTS)) as bench:
+        yield bench
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Let time pass quickly: what is waited for is the same, and how often.
+
+    These are the seconds in which a service may settle, or come back.
+    """
+    monkeypatch.setattr(retrying, "_backoff", wait_fixed(0.05))
+    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(starting, "_SETTLES_IN", 0.4)
+    monkeypatch.setattr(starting, "_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(looking, "_LOOKS", (0.02, 0.05, 0.1))
+    monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
+    monkeypatch.setattr(agent_run, "_BEFORE_FAILING", 0.1)
+    monkeypatch.setattr(news, "KEEP_AFTER", 0.1)
+    monkeypatch.setattr(known, "_PATIENT_MOST", 0.1)
+    monkeypatch.setattr(reading, "_LONGEST_PAUSE", 0.3)
+    monkeypatch.setattr(streams, "_FIRST_PAUSE", 0.1)
+    monkeypatch.setitem(transport._STREAM, "timeout", httpx.Timeout(5.0, read=0.5))

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Searching all that came out of the package for a token, in whatever form."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+
+def forms_of(token: str) -> set[bytes]:
+    """Return what a token may look like: as it is, URL-encoded, as JSON, as hex, and in base64 wherever it begins."""
+    raw = token.encode()
+    texts = {token, quote(token, safe=""), quote(token), quote_plus(token), json.dumps(token)[1:-1], raw.hex()}
+    found = {text.encode() for text in texts}
+    for offset in range(3):
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            encoded = encode(b" " * offset + raw)
+            # Only what no byte before or after the token has a part in.
+            found.add(encoded[4 * (offset > 0) : 4 * ((offset + len(raw)) // 3)])
+    return found
+
+
+def leaks(token: str, out: Iterable[tuple[str, bytes]]) -> list[str]:
+    """
+    Return where a token is found.
+
+    :param out: Where something came from, and what it is.
+    """
+    forms = forms_of(token)
+    return [where for where, content in out if any(form in content for form in forms)]
+
+
+def of_exception(error: BaseException, where: str = "exception") -> Iterator[tuple[str, bytes]]:
+    """Give all that can be read out of an exception, and out of those that it came of."""
+    pending, seen = [error], set()
+    while pending:
+        it = pending.pop()
+        if id(it) in seen:
+            continue
+        seen.add(id(it))
+        pending += [other for other in (it.__cause__, it.__context__) if other is not None]
+        formatted = "".join(traceback.TracebackException.from_exception(it, capture_locals=False).format())
+        for what in (str(it), repr(it), repr(it.args), repr(vars(it)), repr(getattr(it, "__notes__", "")), formatted):
+            yield f"{where}: {type(it).__name__}", what.encode(errors="surrogatepass")
+
+
+def of_things(**things: object) -> Iterator[tuple[str, bytes]]:
+    """Give what Python shows of things."""
+    for name, thing in things.items():
+        for text in (str(thing), repr(thing)):
+            yield name, text.encode(errors="surrogatepass")
+
+
+def of_files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Give all files of a folder: databases, logs, whatever Airflow wrote."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            yield str(path.relative_to(folder)), path.read_bytes()
+
+
+class Records(logging.Handler):
+    """Keeps all that is logged, by whomever, as text with its traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        self.texts.append(f"{self.format(record)} {record.args!r}")
+
+    def __enter__(self) -> Records:
+        root = logging.getLogger()
+        self._level = root.level
+        root.setLevel(logging.DEBUG)
+        root.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        root = logging.getLogger()
+        root.removeHandler(self)
+        root.setLevel(self._level)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A service that means harm: what it sends without end, or elsewhere, costs so much time and memory and no more.
+
+One answer that is too large or too slow is tested in ``tests/client/test_transport.py``, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns.client import transport
+from airflow_provider_agentruns.exactly_once import finding, starting
+from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+from airflow_provider_agentruns.triggers import agent_run
+from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
+from airflow_provider_agentruns.watching import reading, scan
+from tests.faults.hostile import EndlessListing, Spigot, bounded, without_end
+from tests.feed.watchers import FakeStore, Watcher, running
+from tests.hooks.conftest import HookUser
+from tests.hooks.connections import connection_json
+from tests.support.dag_runs import DagRunner
+from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, redirect, sent
+from tests.triggers.waiting import event_of
+
+ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+
+
+def bodies() -> dict[str, bytes]:
+    """Return bodies that cost a parser more than they seem to."""
+    run = b'{"object": "run", "id": "r-1", "status": "completed", '
+    return {
+        "deep lists": run + b'"output": ' + b"[" * 5_000_000,
+        "deep objects": run + b'"output": ' + b'{"a":' * 2_000_000,
+        "deep and whole": run + b'"output": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        "a number of a million digits": run + b'"x": ' + b"9" * 1_000_000 + b"}",
+        "a million interrupts that are none": run + b'"interrupts": [' + b"0," * 1_000_000 + b"0]}",
+        "a long text that is no UTF-8": b'"' + b"\xff" * 5_000_000 + b'"',
+    }
+
+
+@pytest.mark.parametrize("body", bodies().values(), ids=bodies())
+def test_a_costly_body_is_an_error_and_soon(user: HookUser, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    with ScriptedServer(lambda _: sent(body, "application/json")) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        with bounded():
+            try:
+                assert user.call("get_run", "r-1").id == "r-1"
+            except AgentRunsAPIError as e:
+                assert len(str(e)) < 1_000  # noqa: PT017 -- either will do
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("entry", [b"0", b"{}"], ids=["numbers", "objects"])
+def test_a_page_of_a_million_entries_that_are_no_runs_is_an_error_and_soon(
+    user: HookUser, monkeypatch: pytest.MonkeyPatch, entry: bytes
+) -> None:
+    body = b'{"object": "list", "has_more": true, "data": [' + (entry + b",") * 1_000_000 + entry + b"]}"
+    with ScriptedServer([sent(body, "application/json")]) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        with bounded(), pytest.raises(AgentRunsAPIError, match=r"data\.0"):
+            list(user.iterate("list_runs"))
+
+
+def test_a_body_that_grows_when_it_is_unpacked_is_given_up(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LARGEST_ANSWER", 8 * 1024 * 1024)
+    packed = gzip.compress(b" " * 400_000_000, 9)
+    assert len(packed) < 500_000
+    with ScriptedServer([sent(packed, "application/json", Content_Encoding="gzip")]) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        with bounded(), pytest.raises(AgentRunsConnectionError, match="larger than"):
+            user.call("get_run", "r-1")
+
+
+def test_a_head_without_end_is_given_up(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    spigot = Spigot(b"")
+    headers = {f"X-{number}": "x" * 60_000 for number in range(100)}
+    with ScriptedServer([without_end(spigot, **headers)]) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        with bounded(spigot), pytest.raises(AgentRunsConnectionError):
+            user.call("get_run", "r-1")
+        spigot.closed.set()
+
+
+class TestRedirects:
+    """No request at all goes where a redirect points."""
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_of_the_hook(self, user: HookUser, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+        with ScriptedServer() as elsewhere, ScriptedServer(lambda _: to(elsewhere, status)) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url))
+            for call, arguments in (("get_run", ["r-1"]), ("create_run", ["a"])):
+                with pytest.raises(AgentRunsAPIError, match="not followed"):
+                    user.call(call, *arguments, **({"business_id": BUSINESS} if call == "create_run" else {}))
+            with pytest.raises(AgentRunsAPIError, match="not followed"):
+                list(AgentRunHook().stream_run("r-1"))
+            assert elsewhere.connections == 0
+
+    def test_of_triggers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
+        with ScriptedServer() as elsewhere, ScriptedServer(lambda _: to(elsewhere)) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url))
+
+            async def wait() -> Any:
+                async with running(Watcher(FakeStore())):
+                    return await event_of(
+                        AgentRunTrigger("r-1", poll_interval=0.1, end_time=time.time() + 1, watch="stream")
+                    )
+
+            assert asyncio.run(wait())["error"] in ("AgentRunTimeoutError", "AgentRunsAPIError")
+            assert len(server.requests) >= 2
+            assert elsewhere.connections == 0
+
+    def test_of_operators(self, run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+        with ScriptedServer() as elsewhere, ScriptedServer(lambda _: to(elsewhere)) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url))
+            result = run_dag(f"""
+                AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")
+                AgentRunResumeOperator(task_id="resume", run_id="r-1", interrupt_id="i-1", input="yes")
+                AgentRunReviewOperator(task_id="review", run_id="r-1", interrupt="i-1")
+                AgentRunSensor(task_id="sensor", run_id="r-1")
+            """)
+            assert set(result.states.values()) == {"failed"}
+            assert len(server.requests) == 4
+            assert elsewhere.connections == 0
+
+
+def to(elsewhere: ScriptedServer, status: int = 302) -> Reply:
+    """Point to another server."""
+    return redirect(f"{elsewhere.url}/v1/runs/r-1", status)
+
+
+class TestPagesWithoutEnd:
+    """A listing that always has one more page."""
+
+    def test_the_hook_reads_as_many_as_it_is_asked_for(self, user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+        listing = EndlessListing(size=10)
+        with ScriptedServer(listing) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
+            hook = AgentRunHook()
+            with bounded():
+                for _ in islice(hook.list_runs(page_size=10), 5_000):
+                    pass
+            hook.close()
+        assert listing.pages == 500
+
+    @pytest.mark.parametrize("total", [None, 10**9], ids=["no total", "a total"])
+    def test_a_start_that_looks_for_its_run_ends(
+        self, run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch, total: int | None
+    ) -> None:
+        monkeypatch.setattr(finding, "_MOST_PAGES", 100)
+        monkeypatch.setattr(starting, "_SETTLES_IN", 0.0)
+        monkeypatch.setattr(starting, "_BETWEEN_LOOKS", 0.0)
+        listing = EndlessListing(total=total)
+        with ScriptedServer(listing) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
+            with bounded():
+                result = run_dag(f'AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")')
+            # It was not found: the request is sent once more, whose fate is for the next try to look up.
+            assert len(server.seen("POST")) <= 2
+        assert result.states == {"start": "failed"}
+        assert listing.pages <= 100
+
+    def test_a_wait_does_not_read_on_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(scan, "_DEEPEST", 50)
+        listing = EndlessListing(size=10)
+
+        async def wait() -> list[Any]:
+            ids = [f"lost-{number}" for number in range(30)]
+            end = time.time() + 3
+            return await asyncio.gather(*(event_of(AgentRunTrigger(it, poll_interval=0.5, end_time=end)) for it in ids))
+
+        with ScriptedServer(listing) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=500))
+            with bounded():
+                events = asyncio.run(wait())
+            requests = len(server.requests)
+        assert {event["error"] for event in events} == {"AgentRunTimeoutError"}
+        # Less than half of the rate limit, while it lasts.
+        assert requests <= 500 * 4
+
+    def test_a_watcher_does_not_read_on_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
+        monkeypatch.setattr(reading, "MOST_PAGES", 20)
+        listing = EndlessListing(size=10)
+
+        async def watch() -> None:
+            async with running(Watcher(FakeStore(), poll_interval=1.0)):
+                await asyncio.sleep(3)
+
+        with ScriptedServer(listing) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=500))
+            with bounded():
+                asyncio.run(watch())
+        assert 1 <= listing.pages <= 20 * 4 + 4
+
+
+def test_an_operator_bears_an_output_that_is_as_large_as_may_be(
+    run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "LARGEST_ANSWER", 4 * 1024 * 1024)
+    body = (
+        b'{"object": "run", "id": "r-1", "status": "completed", "output": {"artifacts": [{"title": "' + b"x" * 5_000_000
+    )
+    with ScriptedServer(lambda _: sent(body + b'"}]}}', "application/json")) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        with bounded():
+            result = run_dag('AgentRunOutputOperator(task_id="output", run_id="r-1", timeout=1, poll_interval=0.1)')
+    assert result.states == {"output": "failed"}
+    assert "larger than 4194304 bytes" in result.log
+
+
+def test_nothing_of_an_endless_answer_holds_up_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LARGEST_ANSWER", 8 * 1024 * 1024)
+    spigot, looks = Spigot(b" " * 65_536), iter(range(100))
+
+    def service(request: Received) -> Reply:
+        if next(looks) < 2:
+            return without_end(spigot)
+        return answer({"object": "run", "id": "r-1", "status": "completed"})
+
+    with ScriptedServer(service) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        with bounded(spigot):
+            event = asyncio.run(event_of(AgentRunTrigger("r-1", poll_interval=0.1)))
+        spigot.closed.set()
+    assert event == {"run_id": "r-1", "status": "completed"}

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The search that each row of the table ends with finds a token in whatever form, and only then."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.faults import secrets
+from tests.support.dag_runs import DagRunner
+
+#: Like the table's own, but another: what is hidden here must not be found there.
+NEEDLE = "mk_test_0ne/Needle+please"
+TOKEN = f"{NEEDLE}/poke/0"
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        f"Bearer {TOKEN}",
+        quote(TOKEN, safe=""),
+        quote(TOKEN),
+        base64.b64encode(TOKEN.encode()).decode(),
+        base64.b64encode(f"Bearer {TOKEN}".encode()).decode(),
+        base64.b64encode(f":{TOKEN}".encode()).decode(),
+        base64.urlsafe_b64encode(f"ab{TOKEN}cd".encode()).decode(),
+        TOKEN.encode().hex(),
+    ],
+)
+def test_a_token_is_found_in_each_form(hidden: str) -> None:
+    assert secrets.leaks(NEEDLE, [("there", f"x{hidden}y".encode()), ("not there", b"mk_test_offline")]) == ["there"]
+
+
+def raised() -> Exception:
+    """Return an error that hides the token three errors deep."""
+    try:
+        try:
+            raise ValueError("plain") from KeyError(TOKEN)
+        except ValueError as e:
+            raise RuntimeError("on top") from e
+    except RuntimeError as e:
+        return e
+
+
+def noted() -> Exception:
+    """Return an error that has the token in a note."""
+    error = ValueError("plain")
+    error.add_note(TOKEN)
+    return error
+
+
+def carrying() -> Exception:
+    """Return an error that has the token as an attribute."""
+    error = ValueError("plain")
+    error.request = {"headers": TOKEN}  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize(
+    "error", [raised(), noted(), carrying(), ValueError(TOKEN)], ids=["cause", "note", "field", "args"]
+)
+def test_a_token_is_found_anywhere_in_an_exception(error: Exception) -> None:
+    assert secrets.leaks(NEEDLE, secrets.of_exception(error))
+    assert not secrets.leaks(NEEDLE, secrets.of_exception(ValueError("plain")))
+
+
+def test_a_token_is_found_in_what_is_logged_with_its_arguments_and_traceback() -> None:
+    log = logging.getLogger("somebody.elses")
+    for say in (lambda: log.debug("so %s", TOKEN), lambda: log.error("failed", exc_info=raised())):
+        with secrets.Records() as records:
+            say()
+        assert secrets.leaks(NEEDLE, [("log", "\n".join(records.texts).encode())])
+
+
+def test_a_token_is_found_in_a_database_and_in_airflows_own(
+    tmp_path: Path, run_dag: DagRunner, airflow_home: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "airflow.db") as database:
+        database.execute("create table x (y)")
+        database.execute("insert into x values (?)", [f'{{"token": "{TOKEN}"}}'])
+    database.close()
+    assert secrets.leaks(NEEDLE, secrets.of_files(tmp_path)) == ["airflow.db"]
+    # What is pushed is truly found where a row of the table would look.
+    other = "mk_test_not-a-secret/at+all"
+    run_dag(f"""
+        @task
+        def tells():
+            return "{other}"
+        tells()
+    """)
+    assert any("airflow.db" in where for where in secrets.leaks(other, secrets.of_files(airflow_home)))

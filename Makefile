@@ -43,7 +43,7 @@ test-scale: $(READY)  ## Have a whole Airflow wait for many runs at a time, on P
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { echo "This takes a" \
 		"PostgreSQL server: apt-get update && apt-get install postgresql" >&2; exit 1; }
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group scale
-	$(if $(SCALE),SCALE="$(SCALE)") $(BIN)/python -m pytest --capture no -m scale tests/scale
+	$(if $(SCALE),SCALE="$(SCALE)") $(BIN)/python -m pytest --capture no -m scale tests/scale tests/webhooks
 
 bench: $(READY)  ## Measure what waiting costs, beside other providers (about ten minutes; BENCH=full: all rows)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group bench

@@ -46,6 +46,8 @@ def get_provider_info() -> dict[str, Any]:
             ]
             for concept, modules in _MODULES.items()
         },
+        # Of the assets that webhooks make events of; see the module `assets`.
+        "asset-uris": [{"schemes": ["agentruns"], "handler": None}],
         "extra-links": [f"{_PACKAGE}.links.agent_run.AgentRunLink"],
         "connection-types": [
             {
@@ -95,6 +97,13 @@ def get_provider_info() -> dict[str, Any]:
                         "boolean",
                         "Send the token in clear to a host other than this machine.",
                         default=False,
+                    ),
+                    "webhook_secret": _field(
+                        "Webhook secret",
+                        "string",
+                        "What the service signs its webhooks with. None are taken without it. While one is exchanged "
+                        "for another: both, with a blank between them.",
+                        format="password",
                     ),
                 },
             }

@@ -16,13 +16,16 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
+from airflow.providers.common.compat.sdk import redact
 from airflow.providers_manager import ProvidersManager
-from airflow.sdk import BaseHook, BaseOperatorLink
+from airflow.sdk import Asset, BaseHook, BaseOperatorLink
 from airflow.sdk.module_loading import import_string
 
 from airflow_provider_agentruns import __version__
+from airflow_provider_agentruns.assets import SCHEME
 from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.get_provider_info import get_provider_info
+from tests.support.airflow_versions import needs_declared_form
 
 AIRFLOW = Path(airflow.__path__[0])
 CONCEPTS = ("hooks", "operators", "sensors", "triggers")
@@ -82,7 +85,12 @@ def test_it_leaves_out_no_module_of_airflows_concepts() -> None:
     package = Path(airflow_provider_agentruns.__path__[0])
     for concept in CONCEPTS:
         named = {module for group in info()[concept] for module in group["python-modules"]}
-        modules = {path.stem for path in (package / concept).glob("*.py")} - {"__init__", "base", "task_errors"}
+        modules = {path.stem for path in (package / concept).glob("*.py")} - {
+            "__init__",
+            "base",
+            "answering",
+            "task_errors",
+        }
         there = {f"{package.name}.{concept}.{module}" for module in modules}
         assert named == there
 
@@ -115,6 +123,18 @@ def test_what_the_form_shows_as_default_is_the_default() -> None:
         "max_streams": 250,
         "allow_http": False,
     }
+
+
+def test_the_form_hides_what_webhooks_are_signed_with() -> None:
+    assert connection_type()["conn-fields"]["webhook_secret"]["schema"]["format"] == "password"
+    # By its name, Airflow hides it in logs and in its own API.
+    assert redact({"webhook_secret": ["the-secret"]}) == {"webhook_secret": ["***"]}
+
+
+def test_airflow_takes_its_scheme_for_the_uri_of_an_asset() -> None:
+    assert info()["asset-uris"] == [{"schemes": [SCHEME], "handler": None}]
+    uri = f"{SCHEME}://a%2Fb/completed/c%3Fd"
+    assert Asset(uri).uri == uri
 
 
 def test_the_form_hides_no_field_that_means_something() -> None:
@@ -157,6 +177,7 @@ def test_airflows_command_line_knows_it(tmp_path: Path) -> None:
     ]
 
 
+@needs_declared_form
 def test_airflow_makes_the_form_of_it() -> None:
     manager = ProvidersManager()
     widgets = {

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         from airflow_provider_agentruns.emulator.faults.describing import describe
-        from airflow_provider_agentruns.emulator.server import Emulator
+        from airflow_provider_agentruns.emulator.server import ANY_SECRET, Emulator
     except ModuleNotFoundError as missing:
         sys.stderr.write(f"{missing}: install airflow-provider-agentruns[emulator]\n")
         return 1
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             port=options.port,
             extra={},
             faults=_plan(options.faults, options.fault),
+            webhook=options.webhook,
+            webhook_secret=options.webhook_secret or ANY_SECRET,
         )
     except ValueError as error:
         parser.error(str(error))
@@ -54,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         connection = (
             f"agentruns://:{'YOUR_TOKEN' if options.token else emulator.token}@{emulator.host}:{emulator.port}/http"
         )
+        if options.webhook:
+            secret = "YOUR_SECRET" if options.webhook_secret else emulator.extra["webhook_secret"]
+            connection += f"?webhook_secret={secret}"
         sys.stdout.write(
             f"Agent runs are served at {emulator.url}; for Airflow: "
             f"export AIRFLOW_CONN_AGENTRUNS_DEFAULT={shlex.quote(connection)}\n"
@@ -103,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FAULT",
         help="one more thing that goes wrong, e.g. '503 GET /v1/runs/.* times=2'; may be given several times",
     )
+    parser.add_argument(
+        "--webhook",
+        metavar="URL",
+        help="where to send webhooks, e.g. http://127.0.0.1:8080/agent-runs/webhooks/agentruns_default",
+    )
+    parser.add_argument("--webhook-secret", metavar="SECRET", help="what they are signed with; without it a known one")
     parser.add_argument("--list-faults", action="store_true", help="show all that can go wrong, and end")
     return parser
 

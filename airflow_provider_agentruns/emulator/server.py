@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode
 
 from starlette.middleware import Middleware
@@ -23,8 +23,14 @@ from airflow_provider_agentruns.emulator.scripts import Script
 from airflow_provider_agentruns.emulator.service import Service
 from airflow_provider_agentruns.emulator.serving import Server, listen
 
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.emulator.webhooks import Webhooks
+
 #: The token that the connection holds where any is good. It opens nothing.
 ANY_TOKEN = "mk_test_offline"  # noqa: S105
+
+#: What webhooks are signed with, unless another secret is given. It opens nothing.
+ANY_SECRET = "whsec_offline"  # noqa: S105
 
 _START_WITHIN = 10.0
 _STOP_WITHIN = 5.0
@@ -50,7 +56,9 @@ class Emulator:
     :param middleware: Sees each request first and each answer last, within what faults leave of them.
     :param service: Serve this one; ``speed`` and ``agents`` then mean nothing, and ``seed`` counts for faults alone.
     :param faults: A plan of what goes wrong, from the start; ``faults`` can be changed at any time.
-    :raises ValueError: If the host is no loopback address, or the plan makes no sense.
+    :param webhook: Where to send webhooks; None for nowhere.
+    :param webhook_secret: What they are signed with. It is in the extra of the Airflow connection, too.
+    :raises ValueError: If the host is no loopback address, the plan makes no sense, or ``webhook`` is no URL.
     :raises OSError: If the port is taken.
     """
 
@@ -69,9 +77,18 @@ class Emulator:
         middleware: Sequence[Middleware] = (),
         service: Service | None = None,
         faults: Iterable[Any] = (),
+        webhook: str | None = None,
+        webhook_secret: str = ANY_SECRET,
     ) -> None:
         self.service = service or Service(seed, speed, agents={**BUILTIN, **(agents or {})})
         self.extra: Mapping[str, Any] = {"rate_limit": 1000} if extra is None else extra
+        self._webhooks: Webhooks | None = None
+        if webhook is not None:
+            # It alone takes an HTTP client.
+            from airflow_provider_agentruns.emulator.webhooks import Webhooks
+
+            self._webhooks = Webhooks(self.service, webhook, webhook_secret)
+            self.extra = {"webhook_secret": webhook_secret, **self.extra}
         self.host = host
         app = create_app(
             self.service,
@@ -144,10 +161,14 @@ class Emulator:
         self._thread.start()
         if not self._server.up.wait(_START_WITHIN):
             raise RuntimeError(f"The offline service did not start on {self.url}")
+        if self._webhooks:
+            self._webhooks.start()
         return self
 
     def stop(self) -> None:
         """Serve no more; open streams end."""
+        if self._webhooks:
+            self._webhooks.stop()
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(_STOP_WITHIN)

@@ -24,6 +24,7 @@ from airflow_provider_agentruns.exceptions import (
 from airflow_provider_agentruns.models import ListedPage, ListedRun, RunStatus
 from airflow_provider_agentruns.outcomes import log_status
 from airflow_provider_agentruns.watching.followed import Followed, Verdict, Waiter
+from airflow_provider_agentruns.watching.hints import follow_hints
 from airflow_provider_agentruns.watching.line import Line
 from airflow_provider_agentruns.watching.plan import Errand, Plan, ReadPage, ReadRun, Step
 from airflow_provider_agentruns.watching.streams import Streams
@@ -61,6 +62,7 @@ class Watch:
         self._streams = Streams(self._line, self._hinted)
         self._plan = Plan(20.0, time.monotonic())
         self._changed = asyncio.Event()
+        self._hints: asyncio.Task[None] | None = None
         self._steps: set[asyncio.Task[None]] = set()
         self._refusals = 0
         # Whether a page, and whether the connection that was read anew for it, has been refused since the last answer.
@@ -150,7 +152,7 @@ class Watch:
 
     async def close(self) -> None:
         """Stop, and close all connections."""
-        tasks = [self._task, *self._steps]
+        tasks = [self._task, *self._steps, *([self._hints] if self._hints else [])]
         for task in tasks:
             task.cancel()
         try:
@@ -163,6 +165,7 @@ class Watch:
 
     async def _run(self) -> None:
         await self._open()
+        self._hints = asyncio.create_task(follow_hints(self._line, self._plan.runs, self._hinted))
         while True:
             self._plan.pace.limit = await self._rate_limit()
             now = time.monotonic()

@@ -104,3 +104,13 @@ def test_the_first_dag_of_the_readme_runs(
     # The one change: an agent that asks nothing.
     result = run_dag.run_file(first_dag.replace("cip_orchestrator", "slow"), business_id=BUSINESS)
     assert result.states == {"review": "success", "report": "success"}
+
+
+def test_a_dag_that_webhooks_start_takes_none_where_a_person_starts_it(
+    run_example: Callable[..., DagResult], agent_runs_emulator: Emulator
+) -> None:
+    """With events, webhooks start such a DAG in the tests of a whole Airflow."""
+    result = run_example("example_agent_run_webhook")
+    assert result.state == "success"
+    assert result.xcom("run_ids") == []
+    assert agent_runs_emulator.requests == []

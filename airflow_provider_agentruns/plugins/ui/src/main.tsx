@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Begins: which page it is stands in the frame that the server sent.
+
+import { render } from "preact";
+
+import "./style/base.css";
+import "./style/parts.css";
+import "./style/task.css";
+import "./style/waiting.css";
+import { TaskPage } from "./task/TaskPage";
+import { followTheme } from "./theme";
+import { WaitingPage } from "./waiting/WaitingPage";
+
+followTheme();
+const page = document.getElementById("page");
+if (page) {
+  render(page.dataset.page === "task" ? <TaskPage /> : <WaitingPage />, page);
+}

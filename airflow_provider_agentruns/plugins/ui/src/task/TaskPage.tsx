@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page of a task instance's run.
+
+import { useServerTime } from "../clock";
+import { type Live, useLive } from "../live";
+import { FailureNotice, Notice } from "../parts/Notice";
+import type { TaskRun } from "../types";
+import { Answers } from "./Answers";
+import { Artifacts } from "./Artifacts";
+import { Head } from "./Head";
+import { Questions } from "./Questions";
+import { Timeline } from "./Timeline";
+
+export function TaskPage() {
+  const live = useLive<TaskRun>(address());
+  const { data, at, failure, again } = live;
+  const now = useServerTime(data?.now, at, data?.ask_again_after != null);
+  return (
+    <>
+      <FailureNotice failure={failure} again={again} />
+      {data ? <Found data={data} now={now} live={live} /> : failure === null && <p class="quiet">Reading the run …</p>}
+    </>
+  );
+}
+
+function Found({ data, now, live }: { data: TaskRun; now: number; live: Live<TaskRun> }) {
+  const { task, run, error, questions, trail } = data;
+  if (!task.run_id) {
+    const state = (task.state ?? "not started").replaceAll("_", " ");
+    return (
+      <header class="head">
+        <h1>Agent run</h1>
+        <p class="quiet">{task.ours ? `There is none yet. The task is ${state}.` : "This task has nothing to do with an agent run."}</p>
+      </header>
+    );
+  }
+  return (
+    <>
+      <Head data={data} now={now} age={data.age === null ? null : data.age + (Date.now() - live.at) / 1000} />
+      {error && (
+        <Notice title={run ? "The service cannot be read; this is what was seen last" : "The run cannot be read"} again={live.again}>
+          {error.message}
+        </Notice>
+      )}
+      <Questions questions={questions} unread={run === null} more={run?.more_interrupts ?? 0} now={now} />
+      {run && <Timeline run={run} trail={trail} now={now} />}
+      {run && <Artifacts artifacts={run.artifacts} more={run.more_artifacts} />}
+      <Answers answers={trail} place={task} />
+    </>
+  );
+}
+
+function address(): string {
+  // Airflow 3.1 puts ids here as they are, and the id of a DAG run may have a plus in it, never a blank.
+  const query = new URLSearchParams(location.search.replaceAll("+", "%2B"));
+  const dag = encodeURIComponent(query.get("dag_id") ?? "");
+  query.delete("dag_id");
+  return `api/dags/${dag}/task?${query}`;
+}

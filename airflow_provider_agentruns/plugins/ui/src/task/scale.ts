@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a moment lies in the timeline. A run works for seconds and may wait for a person for days: what is only waiting
+// takes a small part of the width, however long it was, so that the work can still be seen.
+
+import type { Run, Step } from "../types";
+
+/** The most of the width that all waiting together takes. */
+const WAITING = 0.3;
+
+interface Span {
+  from: number;
+  to: number;
+}
+
+/** A moment in milliseconds since 1970 to percent of the width. */
+export type Scale = (at: number) => number;
+
+export function scaleOf(run: Run, now: number): Scale {
+  const end = run.finished ? Date.parse(run.ended_at ?? "") : now;
+  const steps = all(run.steps);
+  const moments = steps.flatMap(({ started_at, completed_at }) => [started_at, completed_at]).map((at) => Date.parse(at ?? ""));
+  const known = [Date.parse(run.started_at ?? ""), end, ...moments].filter((at) => !Number.isNaN(at));
+  if (known.length === 0) return () => 0;
+  const whole = { from: Math.min(...known), to: Math.max(...known) };
+
+  const waits = between(whole, union(steps.filter(isWork).map((step) => spanOf(step, whole.to)))).filter(({ from, to }) =>
+    steps.some((step) => step.type === "interrupt" && overlap(spanOf(step, whole.to), { from, to }) > 0),
+  );
+  const waited = sum(waits);
+  const worked = whole.to - whole.from - waited;
+  // With less waiting than that, time goes by evenly.
+  const slow = worked > 0 && waited > 0 ? Math.min(1, (worked * WAITING) / (1 - WAITING) / waited) : 1;
+  const width = worked + waited * slow || 1;
+  return (at) => {
+    const until = { from: whole.from, to: Math.min(whole.to, Math.max(whole.from, at)) };
+    const idle = waits.reduce((total, wait) => total + overlap(wait, until), 0);
+    return (100 * (until.to - until.from - idle * (1 - slow))) / width;
+  };
+}
+
+function all(steps: Step[]): Step[] {
+  return steps.flatMap((step) => [step, ...all(step.steps)]);
+}
+
+function isWork({ type, steps }: Step): boolean {
+  return type !== "interrupt" && !all(steps).some((inside) => inside.type === "interrupt");
+}
+
+function spanOf({ started_at, completed_at }: Step, end: number): Span {
+  return { from: Date.parse(started_at ?? "") || end, to: Date.parse(completed_at ?? "") || end };
+}
+
+function union(spans: Span[]): Span[] {
+  const joined: Span[] = [];
+  for (const { from, to } of [...spans].sort((a, b) => a.from - b.from)) {
+    const last = joined.at(-1);
+    if (last && from <= last.to) last.to = Math.max(last.to, to);
+    else joined.push({ from, to });
+  }
+  return joined;
+}
+
+/** What of the whole lies between some spans, which are in order. */
+function between(whole: Span, spans: Span[]): Span[] {
+  const edges = [whole.from, ...spans.flatMap(({ from, to }) => [from, to]), whole.to];
+  const gaps: Span[] = [];
+  for (let i = 0; i < edges.length; i += 2) gaps.push({ from: edges[i] ?? 0, to: edges[i + 1] ?? 0 });
+  return gaps.filter(({ from, to }) => to > from);
+}
+
+function overlap(a: Span, b: Span): number {
+  return Math.max(0, Math.min(a.to, b.to) - Math.max(a.from, b.from));
+}
+
+function sum(spans: Span[]): number {
+  return spans.reduce((total, { from, to }) => total + to - from, 0);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the server sends: see ../../shown.py and ../../routes. All texts are to be shown as they are.
+
+export interface Problem {
+  message: string;
+  may_pass: boolean;
+}
+
+export interface Asked {
+  now: string;
+  ask_again_after: number | null;
+}
+
+export interface TaskPlace {
+  dag_id: string;
+  dag_run_id: string;
+  task_id: string;
+  map_index: number;
+}
+
+export interface Task extends TaskPlace {
+  operator: string;
+  state: string | null;
+  try_number: number;
+  started_at: string | null;
+  since: string | null;
+  run_id: string | null;
+  ours: boolean;
+}
+
+export interface Step {
+  id: string | null;
+  label: string;
+  name: string | null;
+  agent: string | null;
+  type: string | null;
+  status: string | null;
+  started_at: string | null;
+  completed_at: string | null;
+  resolution: string | null;
+  artifacts: number;
+  steps: Step[];
+}
+
+export interface Source {
+  name: string;
+  url: string | null;
+  host: string | null;
+  tier: string | null;
+  kind: string | null;
+}
+
+export interface Artifact {
+  title: string;
+  type: string | null;
+  confidence: string | null;
+  agent: string | null;
+  summary: string | null;
+  sources: Source[];
+  more_sources: number;
+  details: string | null;
+}
+
+export interface Run {
+  id: string;
+  agent: string | null;
+  status: string;
+  finished: boolean;
+  requester: string | null;
+  created_at: string | null;
+  started_at: string | null;
+  ended_at: string | null;
+  steps: Step[];
+  more_steps: number;
+  artifacts: Artifact[];
+  more_artifacts: number;
+  more_interrupts: number;
+}
+
+export interface Question {
+  id: string;
+  agent: string | null;
+  label: string;
+  form: (TaskPlace & { shown_at: string | null }) | null;
+}
+
+export interface Answer {
+  task_id: string;
+  map_index: number;
+  interrupt_id: string | null;
+  label: string | null;
+  by: string | null;
+  who: string | null;
+  at: string | null;
+  chosen: string[];
+  delivery: string | null;
+  status: string | null;
+  sent: string;
+}
+
+export interface TaskRun extends Asked {
+  task: Task;
+  run: Run | null;
+  run_page: string | null;
+  age: number | null;
+  error: Problem | null;
+  questions: Question[];
+  trail: Answer[];
+}
+
+export interface WaitingTask extends Task {
+  agent: string | null;
+  status: string | null;
+  question: string | null;
+  has_form: boolean;
+  for_person: boolean;
+}
+
+export interface Waiting extends Asked {
+  rows: WaitingTask[];
+  total: number;
+  dag_ids: string[];
+  errors: Problem[];
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list: a table where there is room, cards on a phone.
+
+import { elapsed, inWords, moment } from "../clock";
+import { AirflowLink, nameOf, pathOf } from "../parts/links";
+import { Status } from "../parts/Status";
+import type { WaitingTask } from "../types";
+
+export function Rows({ rows, now }: { rows: WaitingTask[]; now: number }) {
+  if (rows.length === 0) return null;
+  // The roles are said, since a table that is laid out as cards loses them.
+  return (
+    <table class="rows" role="table">
+      <thead role="rowgroup">
+        <tr role="row">
+          {["Status", "Agent", "Task", "For", "Task is"].map((name) => (
+            <th key={name} role="columnheader" scope="col">
+              {name}
+            </th>
+          ))}
+          <th role="columnheader" scope="col">
+            <span class="hidden">To do</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {rows.map((row) => (
+          <Row key={`${row.dag_id} ${row.dag_run_id} ${row.task_id} ${row.map_index}`} row={row} now={now} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Row({ row, now }: { row: WaitingTask; now: number }) {
+  const path = pathOf(row);
+  return (
+    <tr role="row" class={row.for_person ? "person" : undefined}>
+      <td role="cell" class="status">
+        <Status status={row.for_person ? "interrupted" : row.status} />
+      </td>
+      <td role="cell" class="agent">
+        {row.agent ?? <span class="quiet">–</span>}
+      </td>
+      <td role="cell" class="task">
+        <AirflowLink href={`${path}/plugin/agent-run`} title={row.dag_run_id}>
+          <span class="dag">{row.dag_id}</span> <strong>{nameOf(row)}</strong>
+        </AirflowLink>
+        {row.question && <span class="asks">{row.question}</span>}
+      </td>
+      <td role="cell" class="since" title={moment(row.since)}>
+        {inWords(elapsed(row.since, null, now))}
+      </td>
+      <td role="cell" class="state">
+        {(row.state ?? "").replaceAll("_", " ")}
+      </td>
+      <td role="cell" class="todo">
+        {row.has_form && (
+          <AirflowLink class="button primary" href={`${path}/required_actions`}>
+            Answer
+          </AirflowLink>
+        )}
+      </td>
+    </tr>
+  );
+}

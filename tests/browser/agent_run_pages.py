@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""This package's own pages in a browser: where they are, and what is wrong with how they look."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import airflow_provider_agentruns.plugins
+from tests.browser.pages import Browser
+
+#: The width of a small phone, in pixels.
+SMALL = 360
+
+_AXE = Path(airflow_provider_agentruns.plugins.__path__[0]) / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+
+_SPILLING = """
+    const width = document.documentElement.clientWidth;
+    const spills = element => {
+        const box = element.getBoundingClientRect(), style = getComputedStyle(element);
+        if (box.width <= 1) return false;
+        const cut = element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1
+            && !['visible', 'auto'].includes(style.overflowX);
+        return box.right > width + 0.5 || box.left < -0.5 || cut;
+    };
+    return [...document.querySelectorAll('main *')].filter(spills).map(element => element.outerHTML.slice(0, 200));
+"""
+
+_OVERLAPPING = """
+    // What is for screen readers alone lies in an element of one pixel.
+    const unseen = element => element && (element.getBoundingClientRect().width <= 1 || unseen(element.parentElement));
+    const texts = [...document.querySelectorAll('main *')].filter(element =>
+        element.checkVisibility() && !unseen(element)
+        && [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()));
+    const found = [];
+    for (const [index, one] of texts.entries()) for (const other of texts.slice(index + 1)) {
+        if (one.contains(other) || other.contains(one)) continue;
+        // Line by line: an inline element is as wide as all its lines.
+        const overlap = [...one.getClientRects()].some(a => [...other.getClientRects()].some(b =>
+            Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+            && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4));
+        if (overlap) found.push(`${one.textContent.slice(0, 60)} | ${other.textContent.slice(0, 60)}`);
+    }
+    return found;
+"""
+
+_FAULTS = """
+    const done = arguments[0];
+    axe.run(document, {resultTypes: ['violations']}).then(
+        result => done(result.violations.map(fault => [fault.impact, fault.id, fault.nodes[0].html.slice(0, 200)])),
+        error => done([['critical', String(error), '']]));
+"""
+
+
+class AgentRunPages:
+    """
+    The pages, as somebody at a browser sees them.
+
+    :param browser: The browser.
+    :param airflow_url: Where Airflow is.
+    :param screenshots: Where the screenshots go.
+    """
+
+    def __init__(self, browser: Browser, airflow_url: str, screenshots: Path) -> None:
+        self.browser = browser
+        self._url = airflow_url
+        self._screenshots = screenshots
+        # Which logs one in.
+        browser.driver.get(f"{airflow_url}/")
+        browser.wait(lambda: browser.all("nav, [data-testid='nav-sidebar']"))
+
+    def open_task(self, dag_id: str, dag_run: str, task_id: str) -> None:
+        """Open the tab of a task instance's run in Airflow."""
+        run = f"{self._url}/dags/{dag_id}/runs/{quote(dag_run, safe='')}"
+        self.browser.driver.get(f"{run}/tasks/{task_id}/plugin/agent-run")
+
+    def open_task_alone(self, dag_id: str, dag_run: str, task_id: str) -> None:
+        """Open the same page without Airflow around it, as wide as the window; with ids as Airflow 3.1 writes them."""
+        query = f"dag_id={dag_id}&run_id={dag_run}&task_id={task_id}&map_index={{MAP_INDEX}}"
+        self.browser.driver.get(f"{self._url}/agent-runs/task?{query}")
+
+    def open_list(self) -> None:
+        """Open the page of all waits in Airflow."""
+        self.browser.driver.get(f"{self._url}/plugin/agent-runs")
+
+    def open_list_alone(self) -> None:
+        """Open the same page without Airflow around it."""
+        self.browser.driver.get(f"{self._url}/agent-runs/")
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Look into the frame in which Airflow shows a page."""
+        [frame] = self.browser.wait(lambda: self.browser.all("iframe"))
+        self.browser.driver.switch_to.frame(frame)
+        try:
+            yield
+        finally:
+            self.browser.driver.switch_to.default_content()
+
+    @property
+    def text(self) -> str:
+        """All that is to be read."""
+        return str(self.browser.script("return document.querySelector('main')?.innerText ?? ''"))
+
+    def wait_for(self, text: str) -> None:
+        """Wait until something is to be read."""
+        self.browser.wait(lambda: text in self.text)
+
+    @property
+    def theme(self) -> str:
+        """The colours that the page took."""
+        return str(self.browser.script("return document.documentElement.dataset.theme"))
+
+    @property
+    def asked(self) -> int:
+        """How often the page has asked the server so far."""
+        resources = self.browser.script("return performance.getEntriesByType('resource').map(one => one.name)")
+        return sum("/api/" in name for name in resources)
+
+    def check_looks(self) -> None:
+        """Check that nothing is cut off, nothing lies on something else, and everybody can use it."""
+        wrong = {
+            "spilling": self.browser.script(_SPILLING),
+            "overlapping": self.browser.script(_OVERLAPPING),
+            "faults": self._faults(),
+        }
+        assert not any(wrong.values()), wrong
+
+    def _faults(self) -> list[Any]:
+        """Return what axe finds that is serious."""
+        assert _AXE.is_file(), f"{_AXE} is not there: run `npm ci` in airflow_provider_agentruns/plugins/ui"
+        self.browser.script(_AXE.read_text())
+        found = self.browser.driver.execute_async_script(_FAULTS)
+        return [fault for fault in found if fault[0] in ("serious", "critical")]
+
+    def take_whole(self, name: str) -> None:
+        """Take a screenshot of a page without Airflow around it, however long it is."""
+        width, height = self.browser.script(
+            "return [document.documentElement.clientWidth, document.documentElement.scrollHeight]"
+        )
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        taken = self.browser.driver.execute_cdp_cmd(
+            "Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip}
+        )
+        (self._screenshots / f"{name}.png").write_bytes(b64decode(taken["data"]))

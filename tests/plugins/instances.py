@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Task instances in Airflow's database, as its scheduler and workers leave them."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.models.dag import DagModel
+from airflow.models.dagbundle import DagBundleModel
+from airflow.models.dagrun import DagRun
+from airflow.models.hitl import HITLDetail
+from airflow.models.renderedtifields import RenderedTaskInstanceFields
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.trigger import Trigger
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+from sqlalchemy import delete, insert, select
+
+CONNECTION = "agentruns_default"
+TRIGGER = "airflow_provider_agentruns.triggers.agent_run.AgentRunTrigger"
+
+_BUNDLE = "plugins-tests"
+_numbers = itertools.count(1)
+
+
+def dag_run_of(dag_id: str) -> str:
+    """Return the id of a DAG's one run."""
+    with create_session() as session:
+        return str(session.scalars(select(DagRun.run_id).where(DagRun.dag_id == dag_id)).one())
+
+
+def _new_id() -> Any:
+    new = uuid.uuid4()
+    # Airflow 3.1 has ids as text.
+    return str(new) if TaskInstance.__table__.c.id.type.python_type is str else new
+
+
+class Instances:
+    """Puts task instances there, and takes them away again."""
+
+    def __init__(self) -> None:
+        self._dag_runs: list[tuple[str, str]] = []
+        self._triggers: list[int] = []
+
+    def dag_run(self, dag_id: str) -> str:
+        """Make a DAG run, and the DAG where there is none, and return the run's id."""
+        run_id = f"manual__{next(_numbers)}+00:00~x"
+        with create_session() as session:
+            if session.get(DagBundleModel, _BUNDLE) is None:
+                session.add(DagBundleModel(name=_BUNDLE))
+                session.flush()
+            if session.get(DagModel, dag_id) is None:
+                session.add(DagModel(dag_id=dag_id, bundle_name=_BUNDLE, is_stale=False, is_paused=False))
+            session.add(
+                DagRun(dag_id=dag_id, run_id=run_id, run_type="manual", state="running", run_after=datetime.now(UTC))
+            )
+        self._dag_runs.append((dag_id, run_id))
+        return run_id
+
+    def task(
+        self,
+        dag_id: str,
+        dag_run: str | None = None,
+        *,
+        task_id: str = "wait",
+        state: str = "running",
+        operator: str = "AgentRunSensor",
+        map_index: int = -1,
+        ago: float = 60,
+        rendered: dict[str, Any] | None = None,
+        xcoms: dict[str, Any] | None = None,
+        trigger: dict[str, Any] | None = None,
+        form: dict[str, Any] | None = None,
+    ) -> tuple[str, str, str, int]:
+        """
+        Make a task instance.
+
+        :param ago: How long ago it started, in seconds.
+        :param rendered: Its rendered fields; None for none.
+        :param trigger: The arguments of the trigger that it waits with.
+        :param form: What is in the form that it shows: ``subject``, ``interrupt_id`` and ``answered``.
+        """
+        run_id = dag_run or self.dag_run(dag_id)
+        ti_id, started = _new_id(), datetime.now(UTC) - timedelta(seconds=ago)
+        key = {"dag_id": dag_id, "task_id": task_id, "run_id": run_id, "map_index": map_index}
+        with create_session() as session:
+            trigger_id = None
+            if trigger is not None:
+                row = Trigger(TRIGGER, trigger, created_date=started)
+                session.add(row)
+                session.flush()
+                trigger_id = row.id
+                self._triggers.append(trigger_id)
+            session.execute(
+                insert(TaskInstance).values(
+                    id=ti_id,
+                    **key,
+                    state=state,
+                    operator=operator,
+                    pool="default_pool",
+                    pool_slots=1,
+                    start_date=started,
+                    trigger_id=trigger_id,
+                    try_number=1,
+                )
+            )
+            if rendered is not None:
+                session.execute(insert(RenderedTaskInstanceFields).values(**key, rendered_fields=rendered))
+            if form is not None:
+                self._add_form(session, ti_id, started, **form)
+            number = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+            for name, value in (xcoms or {}).items():
+                # As JSON, which is how a task has them stored.
+                session.execute(insert(XComModel).values(**key, dag_run_id=number, key=name, value=value))
+        return dag_id, run_id, task_id, map_index
+
+    def clean_up(self) -> None:
+        """Take all away, so that no other test sees it."""
+        with create_session() as session:
+            for dag_id, run_id in self._dag_runs:
+                session.execute(delete(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+            session.execute(delete(Trigger).where(Trigger.id.in_(self._triggers)))
+
+    @staticmethod
+    def _add_form(
+        session: Any, ti_id: Any, shown_at: datetime, subject: str, interrupt_id: str, answered: bool = False
+    ) -> None:
+        session.execute(
+            insert(HITLDetail).values(
+                ti_id=ti_id,
+                options=["Approve", "Reject"],
+                subject=subject,
+                params={"interrupt_id": {"value": interrupt_id, "schema": {"const": interrupt_id}}},
+                created_at=shown_at,
+                responded_at=datetime.now(UTC) if answered else None,
+                params_input={},
+            )
+        )

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Airflow's own API server with this package's plugin in it, on a port of this machine, and what asks it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+import httpx
+import uvicorn
+
+from tests.support.standalone import free_port
+
+
+class ServedAirflow:
+    """
+    The API server as a context manager, in a thread of this process.
+
+    Its configuration is what the environment says when it starts.
+    """
+
+    def __init__(self) -> None:
+        from airflow.api_fastapi.app import create_app, purge_cached_app
+
+        purge_cached_app()
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.app = create_app(apps="core")
+        config = uvicorn.Config(self.app, host="127.0.0.1", port=self.port, log_level="warning", lifespan="on")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, name="api-server", daemon=True)
+
+    def __enter__(self) -> ServedAirflow:
+        self._thread.start()
+        end = time.monotonic() + 30
+        while not self._server.started:
+            assert self._thread.is_alive(), "the API server did not start"
+            assert time.monotonic() < end, "the API server takes too long to start"
+            time.sleep(0.02)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def log_in(self, name: str, role: str = "VIEWER") -> httpx.Client:
+        """Return a browser of somebody who is logged in."""
+        from airflow.api_fastapi.app import get_auth_manager
+        from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+        browser = self.browser()
+        token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=name, role=role))
+        browser.cookies.set(COOKIE_NAME_JWT_TOKEN, token)
+        return browser
+
+    def browser(self) -> httpx.Client:
+        """Return a browser of nobody in particular."""
+        return httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+
+
+def task_path(dag_id: str, run_id: str, task_id: str, map_index: Any = "{MAP_INDEX}") -> httpx.URL:
+    """Return where a page asks for a task instance's run; where it is not mapped, as Airflow's page has it."""
+    query = {"run_id": run_id, "task_id": task_id, "map_index": str(map_index)}
+    return httpx.URL(f"/agent-runs/api/dags/{dag_id}/task", params=query)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Airflow finds the plugin, it costs nothing where it is not used, and what it serves is all there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import airflow_provider_agentruns.plugins
+from tests.plugins.served import ServedAirflow
+
+PLUGINS = Path(airflow_provider_agentruns.plugins.__path__[0])
+
+#: What only the API server needs.
+HEAVY = ("fastapi", "starlette", "httpx", "sqlalchemy", "airflow.api_fastapi", "airflow.models", "pydantic")
+
+
+def added_by(step: str, *, after: str) -> set[str]:
+    """Return the modules that a step adds in a fresh Python."""
+    tell = "print(json.dumps(sorted(set(sys.modules) - known)))"
+    code = f"import json, sys\n{after}\nknown = set(sys.modules)\n{step}\n{tell}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True, timeout=120
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_plugin_is_registered(served: ServedAirflow) -> None:
+    [entry] = entry_points(group="airflow.plugins", name="agent_runs")
+    assert entry.load().name == "agent_runs"
+
+
+def test_importing_it_brings_nothing_that_airflow_has_not_loaded_by_then() -> None:
+    # What each process of Airflow does before it loads plugins.
+    before = "import airflow.sdk\nfrom airflow.providers.common.compat.sdk import AirflowPlugin"
+    added = added_by(
+        "from airflow_provider_agentruns.plugins.agent_runs import AgentRunsPlugin as P; P()", after=before
+    )
+    assert "airflow_provider_agentruns.plugins.agent_runs" in added
+    assert {name for name in added if name.startswith(HEAVY)} == set()
+    assert {name for name in added if name.startswith("airflow_provider_agentruns")} == {
+        "airflow_provider_agentruns.plugins",
+        "airflow_provider_agentruns.plugins.agent_runs",
+    } | ({"airflow_provider_agentruns"} & added)
+
+
+def test_airflow_shows_both_pages(served: ServedAirflow) -> None:
+    with served.log_in("admin", "ADMIN") as admin:
+        plugins = admin.get("/api/v2/plugins").raise_for_status().json()["plugins"]
+        assert admin.get("/api/v2/plugins/importErrors").json()["import_errors"] == []
+    [ours] = [plugin for plugin in plugins if plugin["name"] == "agent_runs"]
+    assert {view["destination"]: view["url_route"] for view in ours["external_views"]} == {
+        "task_instance": "agent-run",
+        "nav": "agent-runs",
+    }
+    assert [app["url_prefix"] for app in ours["fastapi_apps"]] == ["/agent-runs"]
+
+
+def test_what_the_pages_refer_to_is_served(reader: httpx.Client, served: ServedAirflow) -> None:
+    from airflow_provider_agentruns.plugins.agent_runs import AgentRunsPlugin
+
+    views: list[dict[str, Any]] = AgentRunsPlugin.external_views
+    icons = [f"/{view[key]}" for view in views for key in ("icon", "icon_dark_mode")]
+    for path in ["/agent-runs/static/page.js", "/agent-runs/static/page.css", *icons]:
+        answer = reader.get(path)
+        assert answer.status_code == 200, path
+        assert answer.content
+        # Asked for again, it is not sent again.
+        again = reader.get(path, headers={"If-None-Match": answer.headers["etag"]})
+        assert again.status_code == 304
+    for view in views:
+        page = reader.get(f"/{view['href']}")
+        assert page.status_code == 200
+        assert 'src="static/page.js' in page.text
+
+
+@pytest.mark.parametrize("name", ["page.js", "page.css"])
+def test_what_is_built_is_small_and_reaches_out_to_nobody(name: str) -> None:
+    import gzip
+
+    built = (PLUGINS / "static" / name).read_bytes()
+    assert len(gzip.compress(built)) < 60_000
+    for address in (b"//cdn", b"@import", b"eval(", b"new Function", b"dangerouslySetInnerHTML="):
+        assert address not in built
+
+
+def test_the_source_puts_no_text_into_a_page_as_html() -> None:
+    sources = list((PLUGINS / "ui" / "src").rglob("*.ts*"))
+    assert len(sources) > 10
+    for source in sources:
+        text = source.read_text()
+        for way in ("dangerouslySetInnerHTML", "innerHTML", "outerHTML", "document.write", "insertAdjacentHTML"):
+            assert way not in text, source

@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast-test test-matrix test-contract test-browser test-scale bench fault-table ui lint format constraints build clean
+.PHONY: help demo test fast-test test-matrix test-contract test-browser test-scale bench fault-table docs ui lint format constraints build clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,10 @@ bench: $(READY)  ## Measure what waiting costs, beside other providers (about te
 fault-table: $(READY)  ## Write anew what each fault does to each component (tests/faults/results/table.md)
 	$(BIN)/python -m tests.faults
 
+docs: $(READY)  ## Build the documentation into docs/_build/html; a warning is an error
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 ui:  ## Build the pages inside Airflow from their source (takes Node 20.19 or newer)
 	cd airflow_provider_agentruns/plugins/ui && npm ci && npm run build
 
@@ -67,7 +71,7 @@ format: $(READY)  ## Put style in order
 constraints: $(READY)  ## Write .ci/constraints*.txt anew, with the newest versions that fit
 	echo "apache-airflow==$(AIRFLOW_VERSION)" | $(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
 		--constraints /dev/stdin --all-extras --group dev --group browser --group scale --group bench \
-		--group conformance --output-file .ci/constraints.txt pyproject.toml
+		--group conformance --group docs --output-file .ci/constraints.txt pyproject.toml
 	# The same versions as far as an older Airflow takes them; Airflow 3.2 and svcs 26 do not work together.
 	for version in $(OLDER_AIRFLOWS); do cp .ci/constraints.txt .ci/constraints-$$version.txt && \
 		printf 'apache-airflow==%s.*\nsvcs<26\n' $$version | $(BIN)/uv pip compile --quiet --universal --no-header \
@@ -78,7 +82,7 @@ build: $(READY)  ## Build the wheel and the source distribution into dist/
 	$(BIN)/uv build
 
 clean:  ## Remove all that was made here
-	rm -rf .venv .venv-matrix .demo dist .mypy_cache .pytest_cache .ruff_cache airflow_provider_agentruns/plugins/ui/node_modules
+	rm -rf .venv .venv-matrix .demo dist docs/_build .mypy_cache .pytest_cache .ruff_cache airflow_provider_agentruns/plugins/ui/node_modules
 
 $(READY): pyproject.toml .ci/constraints.txt Makefile
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Say which one with PYTHON=..." >&2; exit 1; }

@@ -2,7 +2,7 @@
 """
 What is counted and timed, through Airflow's own metrics: to StatsD or OpenTelemetry, wherever Airflow sends its own.
 
-All names begin with ``agentruns.``; the README lists them. Tags name the connection and never a run: there are
+All names begin with ``agentruns.``; the README and ``docs/reference/metrics.md`` list them. Tags name the connection and never a run: there are
 thousands of those. Where Airflow's configuration has metrics off, all this costs a call that does nothing.
 """
 

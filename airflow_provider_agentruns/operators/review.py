@@ -55,7 +55,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         words), ``fields``, ``chosen_options``, ``responded_by``, ``responded_at`` and ``by`` (``person``,
         ``policy`` or ``timeout``). By default ``{"decision", "fields", "responded_by", "responded_at"}``, or
         what the interrupt's schema describes.
-    :param decide: A policy for the easy cases: a callable that takes the :class:`~...models.Interrupt` and returns
+    :param decide: A policy for the easy cases: a callable that takes the :class:`~airflow_provider_agentruns.models.Interrupt` and returns
         one of ``options``, or the answer to send as it is, or None to ask a person.
     :param feedback: Whether the form has a rating for the artifact that is proposed, where it has an id.
     :param agentruns_conn_id: The Airflow connection. (templated)

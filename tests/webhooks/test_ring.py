@@ -52,7 +52,8 @@ def test_a_run_that_changed_is_in_the_list_soon(sender: Sender) -> None:
     wait_for("r-1")
     sender.send(event("interrupted", "r-2"))
     wait_for("r-2")
-    assert run_ids() == ["r-1", "r-2"]
+    # A run of the test before may have been gathered still.
+    assert [run_id for run_id in run_ids() if run_id in ("r-1", "r-2")] == ["r-1", "r-2"]
 
 
 @pytest.mark.usefixtures("somebody_waits")

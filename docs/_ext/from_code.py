@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Directives that make the reference out of the code: the connection's fields, the command line, the faults."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from tables import inline, table
+
+_MEANINGS = {
+    "host": "Where the service is; a bare host means https.",
+    "password": "A token of the same environment as the base URL.",
+}
+
+
+class ConnectionFields(SphinxDirective):
+    """The fields of the connection form, as Airflow gets them."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        from airflow_provider_agentruns.get_provider_info import get_provider_info
+
+        [kind] = get_provider_info()["connection-types"]
+        named = kind["ui-field-behaviour"]["relabeling"]
+        shown = kind["ui-field-behaviour"]["placeholders"]
+        rows = [(label, field, _MEANINGS[field], shown.get(field, "")) for field, label in named.items()]
+        rows += [
+            (field["label"], f"extra.{name}", field["description"], _default(field["schema"]))
+            for name, field in kind["conn-fields"].items()
+        ]
+        return [table(["form field", "stored in", "meaning", "default"], rows, code_columns=(1, 3))]
+
+
+class CommandLine(SphinxDirective):
+    """The options of ``python -m airflow_provider_agentruns.emulator``."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        from airflow_provider_agentruns.emulator.__main__ import _parser
+
+        rows = [
+            (_usage(action), action.help or "", "" if action.default in (None, False, []) else str(action.default))
+            for action in _parser()._actions
+            if not isinstance(action, argparse._HelpAction)
+        ]
+        return [table(["option", "meaning", "default"], rows, code_columns=(0, 2))]
+
+
+class FaultList(SphinxDirective):
+    """All faults of the offline service, with their parameters."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return a heading and a list for each group."""
+        from airflow_provider_agentruns.emulator.faults.base import FAULTS
+        from airflow_provider_agentruns.emulator.faults.describing import _GROUPS
+
+        parts: list[nodes.Node] = []
+        for module, title in _GROUPS.items():
+            faults = [fault for fault in FAULTS.values() if fault.__module__.rpartition(".")[2] == module]
+            section = nodes.section("", nodes.title("", title), ids=[nodes.make_id(f"faults-{title}")])
+            section += nodes.definition_list("", *map(_fault, faults))
+            parts.append(section)
+        return parts
+
+
+def _default(schema: dict[str, Any]) -> str:
+    default = schema.get("default")
+    return "" if default is None else default if isinstance(default, str) else json.dumps(default)
+
+
+def _usage(action: argparse.Action) -> str:
+    [option, *_] = action.option_strings
+    takes = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
+    return f"{option}{takes}"
+
+
+def _fault(fault: Any) -> nodes.definition_list_item:
+    from airflow_provider_agentruns.emulator.faults.base import parameters_of
+    from airflow_provider_agentruns.emulator.faults.describing import parameters, what_happens
+
+    meanings = parameters(fault)
+    what = nodes.definition("", nodes.paragraph("", "", *inline(what_happens(fault))))
+    items = [_item(f"{it.name}={json.dumps(it.default)}", meanings[it.name]) for it in parameters_of(fault)]
+    if items:
+        what += nodes.bullet_list("", *items)
+    return nodes.definition_list_item("", nodes.term("", "", nodes.literal(fault.name, fault.name)), what)
+
+
+def _item(code: str, meaning: str) -> nodes.list_item:
+    return nodes.list_item("", nodes.paragraph("", "", nodes.literal(code, code), nodes.Text(": "), *inline(meaning)))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Make the directives known to Sphinx."""
+    app.add_directive("connection-fields", ConnectionFields)
+    app.add_directive("emulator-command-line", CommandLine)
+    app.add_directive("emulator-faults", FaultList)
+    return {"parallel_read_safe": True}

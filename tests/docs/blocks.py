@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The code blocks of the documentation and of the README, and what kind of thing each is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+_FENCE = re.compile(r"^(?P<fence>```+)(?P<language>[^\n]*)\n(?P<text>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
+
+#: The kinds that are known by their language alone.
+_DATA = ("json", "ini", "yaml", "nginx", "shell")
+
+
+@dataclass(frozen=True)
+class Block:
+    """
+    A code block.
+
+    :param page: Its page, relative to the repository.
+    :param line: Where it begins there.
+    """
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def kind(self) -> str:
+        """What is done with it; empty where nothing is known to do with it."""
+        if self.language in _DATA:
+            return self.language
+        if self.language != "python":
+            return ""
+        if re.search(r"^def test_", self.text, re.MULTILINE):
+            return "sample test"
+        if re.search(r"^with DAG\(", self.text, re.MULTILINE):
+            return "dag"
+        return "tasks" if "task_id=" in self.text else "python"
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether a person is to answer in it."""
+        return re.search(r"\b(AgentRunReviewOperator|review_rounds)\(", self.text) is not None
+
+
+def pages() -> list[Path]:
+    """Return all pages of the documentation, and the README."""
+    built = DOCS / "_build"
+    return [ROOT / "README.md", *(path for path in sorted(DOCS.rglob("*.md")) if built not in path.parents)]
+
+
+def all_blocks() -> list[Block]:
+    """Return all code blocks. What begins with a brace is Sphinx's own."""
+    found = []
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+        for fence in _FENCE.finditer(text):
+            if not (language := fence["language"].strip()).startswith("{"):
+                line = text.count("\n", 0, fence.start()) + 1
+                found.append(Block(str(path.relative_to(ROOT)), line, language, fence["text"]))
+    return found
+
+
+def blocks(*kinds: str) -> list[Block]:
+    """Return the code blocks of some kinds."""
+    return [block for block in all_blocks() if block.kind in kinds]

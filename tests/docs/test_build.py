@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documentation builds without a warning, and can be read where there is no network."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import DOCS, ROOT
+
+pytest.importorskip("sphinx", reason="the dependency group docs is not installed")
+pytest.importorskip("myst_parser", reason="the dependency group docs is not installed")
+pytest.importorskip("furo", reason="the dependency group docs is not installed")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the pages."""
+    folder = tmp_path_factory.mktemp("docs")
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", folder / "trees", "docs", folder / "html"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "html"
+
+
+def test_every_page_is_there(built: Path) -> None:
+    for page in DOCS.rglob("*.md"):
+        if page.name != "README.md" and "_build" not in page.parts:
+            assert (built / page.relative_to(DOCS)).with_suffix(".html").is_file()
+
+
+def test_nothing_comes_from_another_host(built: Path) -> None:
+    """Links may lead away; scripts, styles, fonts and images may not."""
+    for page in built.rglob("*.html"):
+        loaded = re.findall(r"<(?:script|img|source|iframe)[^>]*\bsrc=\"([^\"]+)\"", page.read_text())
+        loaded += re.findall(r"<link[^>]*\brel=\"(?:stylesheet|preload|icon)[^>]*\bhref=\"([^\"]+)\"", page.read_text())
+        assert not [address for address in loaded if re.match(r"(https?:)?//", address)], page
+    for style in built.rglob("*.css"):
+        assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", style.read_text()), style
+
+
+def test_what_is_made_from_the_code_is_there(built: Path) -> None:
+    expected = {
+        "connection-fields": ["extra.rate_limit", "extra.webhook_secret", "API token"],
+        "command-line": ["--port", "--list-faults", "8400"],
+        "faults": ["answer lost", "listing lags", "retry_after=1"],
+        "models": ["raw_output", "interrupts", "list[Artifact]"],
+        "operators": ["on_interrupt", "review_rounds", "deferrable"],
+    }
+    for page, words in expected.items():
+        text = re.sub(r"<[^>]+>", "", (built / "reference" / f"{page}.html").read_text())
+        for word in words:
+            assert word in text, f"{word} in {page}"

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blocks that are data: read as what they are for."""
+
+from __future__ import annotations
+
+import configparser
+import json
+
+import pytest
+import yaml
+from airflow.configuration import conf
+
+from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.emulator.faults.plan import read_plan
+from airflow_provider_agentruns.plugins.agent_runs import PREFIX
+from tests.docs.blocks import Block, blocks
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=str)
+def test_json(block: Block) -> None:
+    value = json.loads(block.text)
+    if isinstance(value, list):
+        assert read_plan(block.text)
+    elif value.keys() <= Settings.model_fields.keys():
+        Settings.from_parts(password="mk_test_offline", extra=value)
+    else:
+        assert value.keys() & {"decision", "event", "interrupt_id"}, "nothing is known to check it by"
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("ini") if "[pytest]" not in block.text], ids=str)
+def test_an_ini_has_options_that_airflow_knows(block: Block) -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(block.text)
+    assert parser.sections()
+    for section in parser.sections():
+        for option, value in parser[section].items():
+            assert option in conf.configuration_description[section]["options"], f"[{section}] {option}"
+            assert value
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_yaml(block: Block) -> None:
+    assert yaml.safe_load(block.text)
+
+
+@pytest.mark.parametrize("block", blocks("nginx"), ids=str)
+def test_nginx(block: Block) -> None:
+    lines = [line.strip() for line in block.text.splitlines() if line.strip()]
+    assert all(line.endswith((";", "{", "}")) for line in lines)
+    assert block.text.count("{") == block.text.count("}")
+    assert f"location {PREFIX}/webhooks/ {{" in lines

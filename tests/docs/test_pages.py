@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is true of all pages, and what the reference says beside what the code does."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns import metrics
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.transport import Exchange
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+from airflow_provider_agentruns.outcomes import log_status
+from tests.docs.blocks import DOCS, all_blocks, blocks, pages
+
+
+def test_every_block_is_of_a_kind_that_something_tries() -> None:
+    assert not [f"{block} ({block.language or 'no language'})" for block in all_blocks() if not block.kind]
+
+
+def test_the_blocks_are_found() -> None:
+    assert {block.kind for block in all_blocks()} >= {"dag", "tasks", "python", "sample test", "shell", "json", "ini"}
+
+
+@pytest.mark.parametrize("page", [page.relative_to(DOCS) for page in pages()[1:] if page.name != "README.md"], ids=str)
+def test_a_page_says_first_what_it_is_good_for(page: Any) -> None:
+    heading, _, first, *_ = (DOCS / page).read_text().splitlines()
+    assert heading.startswith("# ")
+    assert first.startswith(("At the end of this page", "Here you", "In about")), first
+
+
+def test_no_drawing_and_no_page_needs_another_host() -> None:
+    for path in [*pages(), *DOCS.glob("images/*.svg"), *DOCS.glob("_static/*")]:
+        text = path.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"(src|href|url)\s*[=(]\s*[\"']?https?:", text), path
+        assert not re.search(r"!\[[^]]*\]\(https?:", text), path
+
+
+class Counted:
+    """Stands where Airflow's metrics are, and keeps the names, kinds and tags."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, tuple[str, frozenset[str]]] = {}
+
+    def __getattr__(self, kind: str) -> Callable[..., None]:
+        words = {"incr": "counter", "timing": "timer", "gauge": "gauge"}
+
+        def keep(name: str, *values: object, tags: dict[str, str]) -> None:
+            self.seen[name.removeprefix("agentruns.")] = (words[kind], frozenset(tags))
+
+        return keep
+
+
+def test_the_reference_lists_what_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted()
+    monkeypatch.setattr(metrics, "_stats", lambda: counted)
+    observe = metrics.observer("c")
+    for status in (200, 429, 500):
+        observe(_exchange(status))
+    for found in (False, True):
+        metrics.run_started("c", "a", found=found)
+    metrics.waiting("c", 1)
+    metrics.wait_ended("c", {"status": "completed"}, 1.0)
+    metrics.resumed("c", "AgentRunConflictError")
+    metrics.review_asked("c")
+    metrics.review_decided("c", "person", 1.0)
+    called = {"observer", "run_started", "waiting", "wait_ended", "resumed", "review_asked", "review_decided"}
+    public = inspect.getmembers(metrics, lambda it: inspect.isfunction(it) and it.__module__ == metrics.__name__)
+    assert {name for name, _ in public if not name.startswith("_")} == called
+
+    listed = {}
+    for line in (DOCS / "reference/metrics.md").read_text().splitlines():
+        if row := re.match(r"\| `([\w.]+)` \| (\w+) \| ([^|]+) \|", line):
+            listed[row[1]] = (row[2], frozenset(re.findall(r"`(\w+)`", row[3])))
+    assert listed == counted.seen
+
+
+def _exchange(status: int) -> Exchange:
+    return Exchange(requests.list_agents(), paced=0.0, sent=0.0, status=status, seconds=0.1)
+
+
+def test_the_reference_has_every_method_of_the_hook() -> None:
+    text = (DOCS / "reference/hook.md").read_text()
+    listed = set(re.findall(r"\b\w+\b", text.split(":members:")[1]))
+    own = {name for name in vars(AgentRunHook) if not name.startswith("_")}
+    twins = {name for name in own if name.startswith("a") and name[1:] in own} | {"aget_run_status", "get_conn"}
+    fields = {"conn_name_attr", "default_conn_name", "conn_type", "hook_name"}
+    assert own - twins - fields <= listed
+
+
+def test_each_metric_that_a_page_names_is_there() -> None:
+    listed = set(re.findall(r"^\| `([\w.]+)` \|", (DOCS / "reference/metrics.md").read_text(), re.MULTILINE))
+    named = re.findall(r"`agentruns\.([\w.]+)`", (DOCS / "how-to/observability.md").read_text())
+    assert named
+    assert {name.rstrip(".") for name in named} - {""} <= listed
+
+
+def test_a_change_is_logged_as_it_is_shown() -> None:
+    [shown] = [json.loads(block.text) for block in blocks("json") if '"event"' in block.text]
+    said: list[dict[str, Any]] = []
+
+    def tell(level: int, message: str, *args: object, **fields: object) -> None:
+        said.append({"event": message % args, **fields})
+
+    log_status(tell, shown["agent_run_id"], shown["agent_run_status"], shown["agent_run_was"])
+    assert said == [shown]

@@ -48,6 +48,9 @@ def get_provider_info() -> dict[str, Any]:
         },
         # Of the assets that webhooks make events of; see the module `assets`.
         "asset-uris": [{"schemes": ["agentruns"], "handler": None}],
+        "task-decorators": [
+            {"name": "agent_run", "class-name": f"{_PACKAGE}.decorators.agent_run.agent_run_task"},
+        ],
         "extra-links": [f"{_PACKAGE}.links.agent_run.AgentRunLink"],
         "connection-types": [
             {

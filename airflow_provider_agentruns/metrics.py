@@ -2,8 +2,9 @@
 """
 What is counted and timed, through Airflow's own metrics: to StatsD or OpenTelemetry, wherever Airflow sends its own.
 
-All names begin with ``agentruns.``; the README and ``docs/reference/metrics.md`` list them. Tags name the connection and never a run: there are
-thousands of those. Where Airflow's configuration has metrics off, all this costs a call that does nothing.
+All names begin with ``agentruns.``; the README and ``docs/reference/metrics.md`` list them. Tags name the connection,
+and no run: there are thousands of those. Where Airflow's configuration has metrics off, all this costs a call that
+does nothing.
 """
 
 from __future__ import annotations

@@ -93,11 +93,12 @@ def summary(run: AgentRun) -> dict[str, Any]:
     }
 
 
-def output_envelope(run: AgentRun, artifact_type: str | None = None) -> dict[str, Any]:
+def output_envelope(run: AgentRun, artifact_type: str | None = None, *, for_xcom: bool = True) -> dict[str, Any]:
     """
     Return a completed run's output as the service sent it.
 
     :param artifact_type: Only the artifacts of this type; the envelope's other fields stay.
+    :param for_xcom: Whether it is to go into XCom.
     :raises AgentRunUnfitError: If Airflow cannot hand it on.
     """
     envelope = run.raw_output if run.raw_output is not None else {"artifacts": []}
@@ -108,7 +109,8 @@ def output_envelope(run: AgentRun, artifact_type: str | None = None) -> dict[str
             if isinstance(artifact, dict) and artifact.get("type") == artifact_type
         ]
         envelope = {**envelope, "artifacts": artifacts}
-    check_fit(envelope, f"output of agent run {run.id}")
+    if for_xcom:
+        check_fit(envelope, f"output of agent run {run.id}")
     return envelope
 
 

@@ -47,6 +47,8 @@ class AgentRunTask(BaseOperator):
         configuration says in ``[operators] default_deferrable``.
     :param watch: ``poll``, or ``stream`` to have the triggerer follow the run's events as well, where it counts
         that a change is noticed within a second. Each stream is a connection that stays open.
+    :param map_index_template: How an instance of a mapped task is called. By default after its run; on Airflow
+        before 3.3, which takes no default from an operator, by its number.
     """
 
     ui_color = "#e8e4f3"
@@ -64,12 +66,18 @@ class AgentRunTask(BaseOperator):
         agentruns_conn_id: str = "agentruns_default",
         deferrable: bool | None = None,
         watch: Literal["poll", "stream"] = "poll",
+        map_index_template: str | None = "{{ task.run_label }}",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(map_index_template=map_index_template, **kwargs)
         self.agentruns_conn_id = agentruns_conn_id
         self.deferrable = _default_deferrable() if deferrable is None else deferrable
         self.watch = check_watch(watch)
+
+    @property
+    def run_label(self) -> str:
+        """What this task's run is called, for people."""
+        return str(getattr(self, "run_id", ""))
 
     @cached_property
     def hook(self) -> AgentRunHook:

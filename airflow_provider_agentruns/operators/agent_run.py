@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_agentruns.exceptions import AgentRunTimeoutError
 from airflow_provider_agentruns.operators.base import WaitingOperator
 from airflow_provider_agentruns.outcomes import output_envelope, summary
+from airflow_provider_agentruns.outputs import check_folder, store_output
 from airflow_provider_agentruns.waiting import RUN_ID_KEY, attempt_of, check_run_id, memory_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class AgentRunOutputOperator(WaitingOperator):
     """
     Gets the output of a run, waiting for its end where needed.
 
-    Its XCom value is the output envelope ``{"artifacts": [...]}`` as the service sent it, with all fields.
+    Its XCom value is the output envelope ``{"artifacts": [...]}`` as the service sent it, with all fields; with
+    ``output_path`` it is a reference to that, which :func:`~airflow_provider_agentruns.outputs.load_output` follows.
 
     :param run_id: The run's id; a template, or another task's output. (templated)
     :param artifact_type: Only the artifacts of this type, e.g. ``cip_summary``. (templated)
@@ -54,6 +56,8 @@ class AgentRunOutputOperator(WaitingOperator):
         somebody answers elsewhere.
     :param poll_interval: Seconds between two looks at the run.
     :param timeout: Seconds, or a ``timedelta``, after which the wait is given up; None for never.
+    :param output_path: Where in object storage to put the output, for one that is too large for XCom: the URL of a
+        folder, such as ``s3://my_conn@bucket/agent-runs``. (templated)
     :param agentruns_conn_id: The Airflow connection. (templated)
     :param deferrable: Whether to wait in the triggerer, so that no worker is held.
     :raises AgentRunFailedError: If the run ended as ``error``; the message names the failing step.
@@ -61,7 +65,7 @@ class AgentRunOutputOperator(WaitingOperator):
     :raises AgentRunTimeoutError: If ``timeout`` has passed, or the run is not completed and ``wait`` is off.
     """
 
-    template_fields: Sequence[str] = ("run_id", "artifact_type", "agentruns_conn_id")
+    template_fields: Sequence[str] = ("run_id", "artifact_type", "agentruns_conn_id", "output_path")
 
     def __init__(
         self,
@@ -72,15 +76,18 @@ class AgentRunOutputOperator(WaitingOperator):
         on_interrupt: Literal["fail", "wait"] = "fail",
         poll_interval: timedelta | float = 5.0,
         timeout: timedelta | float | None = None,
+        output_path: str | None = None,
         **kwargs: Any,
     ) -> None:
         check_run_id(run_id)
+        check_folder(output_path)
         super().__init__(
             wait_for="completed", on_interrupt=on_interrupt, poll_interval=poll_interval, timeout=timeout, **kwargs
         )
         self.run_id = run_id
         self.artifact_type = artifact_type
         self.wait_for_end = wait
+        self.output_path = output_path
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the output; defer first where it is not there yet."""
@@ -99,10 +106,10 @@ class AgentRunOutputOperator(WaitingOperator):
             return self._output(self.wait(str(self.run_id), event=event, deadline=deadline))
 
     def _output(self, run: AgentRun) -> dict[str, Any]:
-        output = output_envelope(run, self.artifact_type)
+        output = output_envelope(run, self.artifact_type, for_xcom=not self.output_path)
         if self.artifact_type and not output["artifacts"]:
             self.log.warning("Agent run %s has no artifact of type %s", run.id, self.artifact_type)
-        return output
+        return store_output(output, run.id, self.output_path) if self.output_path else output
 
 
 class AgentRunOperator(WaitingOperator):
@@ -128,6 +135,8 @@ class AgentRunOperator(WaitingOperator):
         somebody answers elsewhere.
     :param poll_interval: Seconds between two looks at the run.
     :param timeout: Seconds, or a ``timedelta``, after which the wait is given up; None for never.
+    :param output_path: Where in object storage to put the output, for one that is too large for XCom: the URL of a
+        folder, such as ``s3://my_conn@bucket/agent-runs``. (templated)
     :param agentruns_conn_id: The Airflow connection. (templated)
     :param deferrable: Whether to wait in the triggerer, so that no worker is held.
     :raises AgentRunFailedError: If the run ended as ``error``; the message names the failing step.
@@ -136,6 +145,7 @@ class AgentRunOperator(WaitingOperator):
     :raises AgentRunStartInDoubtError: If it cannot be told which of several runs an earlier try has started.
     """
 
+    # The run's id is there once the task has ended.
     template_fields: Sequence[str] = (
         "agent",
         "business_id",
@@ -143,7 +153,10 @@ class AgentRunOperator(WaitingOperator):
         "context_id",
         "thread_id",
         "agentruns_conn_id",
+        "output_path",
+        "run_id",
     )
+    overwrite_rtif_after_execution = True
 
     def __init__(
         self,
@@ -157,8 +170,10 @@ class AgentRunOperator(WaitingOperator):
         on_interrupt: Literal["fail", "wait"] = "fail",
         poll_interval: timedelta | float = 5.0,
         timeout: timedelta | float | None = None,
+        output_path: str | None = None,
         **kwargs: Any,
     ) -> None:
+        check_folder(output_path)
         super().__init__(
             wait_for=wait_for, on_interrupt=on_interrupt, poll_interval=poll_interval, timeout=timeout, **kwargs
         )
@@ -167,6 +182,15 @@ class AgentRunOperator(WaitingOperator):
         self.context_type = context_type
         self.context_id = context_id
         self.thread_id = thread_id
+        self.output_path = output_path
+        #: The id of the run, once it is known.
+        self.run_id = ""
+
+    @property
+    def run_label(self) -> str:
+        """The agent, what it works on, and the run once there is one."""
+        about = self.business_id or self.context_id or self.thread_id
+        return " · ".join(str(part) for part in (self.agent, about, self.run_id) if part)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the run or find it, then wait for it."""
@@ -187,6 +211,7 @@ class AgentRunOperator(WaitingOperator):
                 attempt=attempt_of(context),
                 log=self.log,
             )
+            self.run_id = started.run_id
             context["ti"].xcom_push(key=RUN_ID_KEY, value=started.run_id)
             metrics.run_started(self.agentruns_conn_id, str(self.agent), found=not started.fresh)
             return self._result(self.wait(started.run_id, started.run, fresh=started.fresh))
@@ -195,11 +220,15 @@ class AgentRunOperator(WaitingOperator):
         self, context: Context, event: dict[str, Any], deadline: float | None = None
     ) -> dict[str, Any]:
         """Return what the run came to that the trigger has seen change."""
+        self.run_id = event["run_id"]
         with self.at_work():
             return self._result(self.wait(event["run_id"], event=event, deadline=deadline))
 
     def _result(self, run: AgentRun) -> dict[str, Any]:
-        return output_envelope(run) if run.status == "completed" and "completed" in self.wait_for else summary(run)
+        if not (run.status == "completed" and "completed" in self.wait_for):
+            return summary(run)
+        output = output_envelope(run, for_xcom=not self.output_path)
+        return store_output(output, run.id, self.output_path) if self.output_path else output
 
 
 class AgentRunResumeOperator(WaitingOperator):
@@ -227,6 +256,7 @@ class AgentRunResumeOperator(WaitingOperator):
     """
 
     template_fields: Sequence[str] = ("run_id", "interrupt_id", "input", "agentruns_conn_id")
+    template_fields_renderers = {"input": "json"}  # noqa: RUF012 -- as Airflow declares it
 
     def __init__(
         self,

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: How long a retry waits for the triggerer to look up an answer.
 _LOOK_UP_WITHIN = timedelta(hours=1)
 
+#: How much of a question an instance of a mapped task is called by; Airflow takes 250 characters in all.
+_LABEL_LENGTH = 120
+
 
 class AgentRunReviewOperator(AgentRunTask, HITLOperator):
     """
@@ -55,8 +58,9 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         words), ``fields``, ``chosen_options``, ``responded_by``, ``responded_at`` and ``by`` (``person``,
         ``policy`` or ``timeout``). By default ``{"decision", "fields", "responded_by", "responded_at"}``, or
         what the interrupt's schema describes.
-    :param decide: A policy for the easy cases: a callable that takes the :class:`~airflow_provider_agentruns.models.Interrupt` and returns
-        one of ``options``, or the answer to send as it is, or None to ask a person.
+    :param decide: A policy for the easy cases: a callable that takes the
+        :class:`~airflow_provider_agentruns.models.Interrupt` and returns one of ``options``, or the answer to send as
+        it is, or None to ask a person.
     :param feedback: Whether the form has a rating for the artifact that is proposed, where it has an id.
     :param agentruns_conn_id: The Airflow connection. (templated)
     :raises AgentRunConflictError: If the interrupt is not pending, or somebody else answered it. Nothing is sent.
@@ -87,6 +91,14 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         self.build_input = build_input
         self.decide = decide
         self.feedback = feedback
+
+    @property
+    def run_label(self) -> str:
+        """The question, where it is given with the interrupt, and the run."""
+        given = getattr(self.interrupt, "value", self.interrupt)
+        value = given.get("value") if isinstance(given, Mapping) else None
+        label = value.get("label") if isinstance(value, Mapping) else None
+        return f"{label[:_LABEL_LENGTH]} · {self.run_id}" if isinstance(label, str) else str(self.run_id)
 
     def execute(self, context: Context) -> Any:
         """Decide by policy, or show the form and wait; a retry first makes use of an answer that is there."""

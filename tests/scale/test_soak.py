@@ -12,6 +12,7 @@ import os
 import uuid
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
@@ -79,6 +80,13 @@ def plan() -> list[str]:
     return entries
 
 
+def as_held(value: Any) -> Any:
+    """Return a value without what the fault ``unknown fields`` puts into it."""
+    if isinstance(value, dict):
+        return {key: as_held(part) for key, part in value.items() if key != "x_unknown"}
+    return [as_held(part) for part in value] if isinstance(value, list) else value
+
+
 def test_what_the_service_and_airflow_know_agrees_run_by_run(tmp_path: Path) -> None:
     ids = [str(uuid.UUID(int=(SEED << 64) + number + 1)) for number in range(SCALE)]
     service = Emulator(agents={"approval": approval}, seed=SEED, extra={"timeout": 8, "rate_limit": 100})
@@ -112,7 +120,8 @@ def test_what_the_service_and_airflow_know_agrees_run_by_run(tmp_path: Path) -> 
             assert airflow.xcom("soak", dag_run, "case.start", "run_id", number) == run_id
             assert airflow.xcom("soak", dag_run, "case.answer", map_index=number)["run_id"] == run_id
             output = airflow.xcom("soak", dag_run, "case.output", map_index=number)
-            assert output == emulator.service.runs[run_id].output
+            # What was sent is handed on as it came, also a field that a fault has put in on the way.
+            assert as_held(output) == emulator.service.runs[run_id].output
         for ti in airflow.task_instances("soak", dag_run):
             tries[ti["try_number"]] += 1
         print(f"{SCALE} runs started once and answered once; tries of a task: {dict(sorted(tries.items()))}")

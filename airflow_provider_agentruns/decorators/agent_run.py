@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``@task.agent_run``: a function that returns what a run is to work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import (
+    DecoratedOperator,
+    TaskDecorator,
+    context_merge,
+    determine_kwargs,
+    task_decorator_factory,
+)
+
+from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.operators.agent_run import AgentRunOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: What the function may return, besides a business's id alone.
+_FIELDS = ("business_id", "context_type", "context_id", "thread_id")
+
+
+class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
+    """
+    Calls a function, and starts a run on what it returns.
+
+    :param python_callable: Returns the id of a business, or a dict of ``business_id``, or ``context_type`` and
+        ``context_id``, or ``thread_id``. A retry calls it again, and goes on with the run that an earlier try has
+        started if it returns the same.
+    """
+
+    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *AgentRunOperator.template_fields)
+    template_fields_renderers: ClassVar[dict[str, str]] = {**DecoratedOperator.template_fields_renderers}
+    custom_operator_name = "@task.agent_run"
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if given := [name for name in _FIELDS if kwargs.get(name)]:
+            raise AgentRunsValueError(f"@task.agent_run takes no {' and no '.join(given)}: the function returns it")
+        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        """Call the function, then do as :class:`AgentRunOperator` does."""
+        from airflow_provider_agentruns.hooks.task_errors import task_errors
+
+        context_merge(context, self.op_kwargs)
+        kwargs = determine_kwargs(self.python_callable, self.op_args, context)
+        returned = self.python_callable(*self.op_args, **kwargs)
+        with task_errors():
+            about = _about(returned)
+        for name, value in about.items():
+            setattr(self, name, value)
+        return AgentRunOperator.execute(self, context)
+
+
+def agent_run_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
+    """
+    Make a task of a function that returns what a run is to work on.
+
+    :param python_callable: The function.
+    :param kwargs: Arguments of :class:`AgentRunOperator`, such as ``agent``.
+    """
+    return task_decorator_factory(
+        python_callable=python_callable, decorated_operator_class=_AgentRunDecoratedOperator, **kwargs
+    )
+
+
+def _about(returned: Any) -> dict[str, Any]:
+    """
+    Return what a run is to work on.
+
+    :raises AgentRunsValueError: If that cannot be told of what the function has returned.
+    """
+    if isinstance(returned, str):
+        return {"business_id": returned}
+    if not isinstance(returned, Mapping):
+        raise AgentRunsValueError(
+            f"a function under @task.agent_run returns a business's id, or a dict of {', '.join(_FIELDS)}; not "
+            f"{type(returned).__name__}"
+        )
+    if wrong := [name for name in returned if name not in _FIELDS]:
+        raise AgentRunsValueError(
+            f"a function under @task.agent_run returns a dict of {', '.join(_FIELDS)}; not of "
+            f"{', '.join(map(repr, wrong))}"
+        )
+    return dict(returned)

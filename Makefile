@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast-test test-matrix test-contract test-browser test-scale bench fault-table docs ui lint format constraints build clean
+.PHONY: help demo test fast-test test-matrix test-contract test-lineage test-browser test-scale bench fault-table docs ui lint format constraints build clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +30,10 @@ test-matrix: $(READY)  ## Run all tests on several Airflows and Pythons (MATRIX=
 test-contract: $(READY)  ## Have schemathesis try whether the offline service keeps to the contract
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group conformance
 	$(BIN)/python -m pytest tests/conformance/test_contract.py
+
+test-lineage: $(READY)  ## See what Airflow's OpenLineage provider is told
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt --group lineage
+	$(BIN)/python -m pytest tests/observability/test_lineage.py
 
 test-browser: $(READY)  ## Try the review forms in a real browser (SCREENSHOTS=DIR: keep what it saw there)
 	@test -x /usr/bin/chromium -a -x /usr/bin/chromedriver || { echo "This takes a browser and its driver:" \
@@ -71,7 +75,7 @@ format: $(READY)  ## Put style in order
 constraints: $(READY)  ## Write .ci/constraints*.txt anew, with the newest versions that fit
 	echo "apache-airflow==$(AIRFLOW_VERSION)" | $(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
 		--constraints /dev/stdin --all-extras --group dev --group browser --group scale --group bench \
-		--group conformance --group docs --output-file .ci/constraints.txt pyproject.toml
+		--group conformance --group docs --group lineage --output-file .ci/constraints.txt pyproject.toml
 	# The same versions as far as an older Airflow takes them; Airflow 3.2 and svcs 26 do not work together.
 	for version in $(OLDER_AIRFLOWS); do cp .ci/constraints.txt .ci/constraints-$$version.txt && \
 		printf 'apache-airflow==%s.*\nsvcs<26\n' $$version | $(BIN)/uv pip compile --quiet --universal --no-header \

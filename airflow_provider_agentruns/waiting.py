@@ -60,6 +60,10 @@ class AgentRunTask(BaseOperator):
     #: The status of the run that was logged last.
     _seen: str | None = None
 
+    #: The run as it was seen last, and where.
+    _run: AgentRun | None = None
+    _service: str = ""
+
     def __init__(
         self,
         *,
@@ -127,9 +131,22 @@ class AgentRunTask(BaseOperator):
 
     def saw(self, run: AgentRun) -> None:
         """Log the run's status, if it is another one than was logged last."""
+        self._run, self._service = run, self.hook.settings.base_url
         if run.status != self._seen:
             log_status(self.log.log, run.id, run.status, self._seen)
             self._seen = str(run.status)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Tell OpenLineage of the run; called by Airflow's OpenLineage provider, and only where that is installed."""
+        from airflow_provider_agentruns.lineage import lineage
+
+        if self._run is None:
+            return None
+        return lineage(self._run, self.agentruns_conn_id, self._service)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Do the same for a task that failed."""
+        return self.get_openlineage_facets_on_complete(task_instance)
 
     def defer_for(
         self,

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What OpenLineage is told, by Airflow's own provider for it; ``make test-lineage`` installs that."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns.emulator.scripts import Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.lineage import _MOST_SOURCES, _sources
+from airflow_provider_agentruns.models import Artifact
+
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+
+FILE = """
+from datetime import datetime
+from airflow.sdk import DAG
+from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunOutputOperator
+
+with DAG("lineage", schedule=None, start_date=datetime(2026, 1, 1)):
+    AgentRunOperator(
+        task_id="start", agent="{agent}", business_id="{business}", poll_interval=0.1, deferrable={deferrable}
+    )
+"""
+
+
+def sourced(case: Case) -> ScriptBody:
+    """Names its sources."""
+    yield Work(0.1, "read", "Reads")
+    sources = [
+        {"url": "https://registry.example.com/companies/7?token=secret#top"},
+        {"url": "https://registry.example.com/companies/7"},
+        {"url": "javascript:alert(1)"},
+        {"url": None},
+    ]
+    return [{"title": "Registration", "type": "registration_review", "sources": sources}]
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.agent_runs(agents={"sourced": sourced})
+def test_it_is_told_of_the_run_its_sources_and_its_output(
+    agent_runs_emulator: Emulator, tmp_path: Path, airflow_home: Path, deferrable: bool
+) -> None:
+    told = emitted(tmp_path, airflow_home, "sourced", deferrable)
+    [run_id] = agent_runs_emulator.service.runs
+    [complete] = [event for event in told if event["eventType"] == "COMPLETE" and "agentRun" in event["run"]["facets"]]
+    facet = complete["run"]["facets"]["agentRun"]
+    assert (facet["agentRunId"], facet["agent"], facet["status"]) == (run_id, "sourced", "completed")
+    assert (facet["connectionId"], facet["artifactTypes"]) == ("agentruns_default", ["registration_review"])
+    assert [(each["namespace"], each["name"]) for each in complete["inputs"]] == [
+        ("https://registry.example.com", "/companies/7")
+    ]
+    service = agent_runs_emulator.url.removeprefix("http://")
+    assert [(each["namespace"], each["name"]) for each in complete["outputs"]] == [
+        (f"agentruns://{service}", f"runs/{run_id}/output")
+    ]
+    assert "secret" not in json.dumps(told)
+
+
+def test_it_is_told_of_a_run_that_failed(agent_runs_emulator: Emulator, tmp_path: Path, airflow_home: Path) -> None:
+    told = emitted(tmp_path, airflow_home, "fails", False)
+    [failed] = [event for event in told if event["eventType"] == "FAIL" and "agentRun" in event["run"]["facets"]]
+    assert failed["run"]["facets"]["agentRun"]["status"] == "error"
+
+
+def emitted(folder: Path, home: Path, agent: str, deferrable: bool) -> list[dict[str, Any]]:
+    """Run a task in an Airflow of its own process that has OpenLineage on, and return what was emitted."""
+    pytest.importorskip(
+        "airflow.providers.openlineage", reason="needs Airflow's OpenLineage provider: make test-lineage"
+    )
+    dags = folder / "dags"
+    dags.mkdir()
+    (dags / "lineage.py").write_text(
+        textwrap.dedent(FILE).format(agent=agent, business=BUSINESS, deferrable=deferrable)
+    )
+    log = folder / "events"
+    transport = {"type": "file", "log_file_path": str(log), "append": True}
+    environment = {
+        **os.environ,
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+        "AIRFLOW__OPENLINEAGE__DISABLED": "False",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "dags", "test", "lineage", "-f", str(dags / "lineage.py")],
+        env=environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert log.exists(), done.stdout + done.stderr
+    return [json.loads(line) for line in log.read_text().splitlines() if line]
+
+
+def test_sources_are_bounded_and_of_the_web() -> None:
+    sources = [{"url": f"https://example.com/{number}?q=1"} for number in range(1000)]
+    found = _sources([Artifact.model_validate({"sources": [*sources, {"url": "ftp://x/y"}, {"url": "https://[bad"}]})])
+    assert len(found) == _MOST_SOURCES
+    assert found[0] == ("https://example.com", "/0")
+    assert _sources([Artifact.model_validate({"sources": "none"})]) == []

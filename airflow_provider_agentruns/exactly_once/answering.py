@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.exactly_once.looking import Looks, digest, hides_questions, no_question, shows
+from airflow_provider_agentruns.exactly_once.looking import Looks, digest, hides_questions, is_older, no_question, shows
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
     AgentRunInterruptGoneError,
@@ -76,15 +76,22 @@ def answer_once(
     looks = Looks(run_id, interrupt_id, send, sleep)
     sent = _earlier(memory, run_id, interrupt_id)
 
-    run = looks.until(lambda run: shows(run, interrupt_id, {question, sent["question"] if sent else None}))
+    known = {question, sent["question"] if sent else None}
+    seen = sent.get("seen") if sent else None
+    run = looks.until(lambda run: shows(run, interrupt_id, known) and not is_older(run, seen))
     interrupt = run.pending(interrupt_id)
+    if is_older(run, seen):
+        raise AgentRunsError(
+            f"Agent run {run_id} is shown as it was at {run.updated_at}, which is older than what was seen before an "
+            f"earlier try answered interrupt {interrupt_id!r}: it cannot be told yet whether the answer was taken"
+        )
     if interrupt is None:
         if hides_questions(run):
             raise no_question(run_id, interrupt_id)
         return _gone(run, interrupt_id, answer, sent, log)
     about = digest(interrupt.value)
     for answered, when in (
-        (sent and sent["question"], "an earlier try of this task answered it"),
+        (sent and sent["question"], "an earlier try of this task answered it, and it is unknown what became of that"),
         (question, "it was answered"),
     ):
         if answered and answered != about:
@@ -97,9 +104,14 @@ def answer_once(
     if sent and (over := looks.over()):
         # It was on its way still, and was taken only now.
         return _gone(over, interrupt_id, answer, sent, log)
+    if sent and looks.last == "unclear":
+        raise AgentRunsError(
+            f"What agent run {run_id} shows does not tell whether interrupt {interrupt_id!r} has taken the answer of "
+            "an earlier try of this task. Nothing was sent"
+        )
     note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": about, "answer": digest(answer)}
     if memory:
-        memory.set(_KEY, note)
+        memory.set(_KEY, {**note, "seen": run.updated_at.isoformat() if run.updated_at else None})
 
     for sending in range(1, _MOST_SENDINGS + 1):
         try:
@@ -107,7 +119,7 @@ def answer_once(
         except AgentRunConflictError:
             # Of two sendings the first, which may be an earlier try's, can have arrived late: then the second
             # meets this.
-            second = sending > 1 or sent == note
+            second = sending > 1 or (sent is not None and note.items() <= sent.items())
             if second and looks.fate(run := looks.read()) == "over":
                 log.info("Interrupt %s of agent run %s had taken the answer before", interrupt_id, run_id)
                 return Answered(run, confirmed=False)

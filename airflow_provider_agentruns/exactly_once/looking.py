@@ -13,6 +13,8 @@ import json
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Literal
 
+import pendulum
+
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunsError
 
@@ -80,19 +82,29 @@ class Looks:
 
     def fate(self, run: AgentRun) -> Fate:
         """Say what became of the question, by how the run is now."""
+        then, now = self._before and self._before.updated_at, run.updated_at
+        if then and now and now < then:
+            # As it was before it was seen last: a part of the service lags behind.
+            return "unclear"
         interrupt = run.pending(self._interrupt_id)
         if interrupt is None:
             return "unclear" if hides_questions(run) else "over"
-        if digest(interrupt.value) == self._about:
-            return "open"
-        # An agent may use an id again for its next question. Then the run has changed; else it is only shown otherwise.
-        then, now = self._before and self._before.updated_at, run.updated_at
-        return "over" if then and now and now > then else "unclear"
+        # Else an agent has used the id again for its next question, or the same one is only shown otherwise.
+        return "open" if digest(interrupt.value) == self._about else "unclear"
 
 
 def hides_questions(run: AgentRun) -> bool:
     """Whether a run says that it asks something, and does not say what."""
     return run.status == "interrupted" and not run.interrupts
+
+
+def is_older(run: AgentRun, seen: str | None) -> bool:
+    """
+    Whether a run is shown as it was before it was seen last.
+
+    :param seen: When it had last changed then, in ISO 8601; None where that is not known.
+    """
+    return seen is not None and run.updated_at is not None and run.updated_at < pendulum.parse(seen)  # type: ignore[operator]
 
 
 def no_question(run_id: str, interrupt_id: str) -> AgentRunsError:

@@ -45,7 +45,7 @@ class World:
 
 
 #: How a run is shown: truly, or as something between it and us may distort it for once.
-Shown = Literal["as it is", "a field more", "no question"]
+Shown = Literal["as it is", "a field more", "no question", "before it asked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Try:
     :param answer: What is to be answered, which a template may give anew in each try.
     :param pause: Seconds since the try before.
     :param posts: What becomes of its POSTs; of further ones nothing bad. ``gets`` likewise.
-    :param shown: How the run is shown, look by look; never with a field more at the first: that would be the question.
+    :param shown: How the run is shown, look by look; with a field more only where it is known what is asked.
     :param dies: After which of its steps the worker dies; None for not at all.
     :param overtaken: Whether somebody else answers just before its first POST is carried out.
     """
@@ -114,7 +114,8 @@ _TRIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "pause": st.sampled_from([0.0, 1.0, 10.0, 300.0]),
         "gets": st.lists(GETS, max_size=8).map(tuple),
         "shown": st.lists(
-            st.sampled_from(["as it is", "as it is", "as it is", "a field more", "no question"]), max_size=6
+            st.sampled_from([*["as it is"] * 3, "a field more", "no question", "before it asked"]),
+            max_size=6,
         ).map(tuple),
         "dies": st.none() | st.integers(0, 20),
     }

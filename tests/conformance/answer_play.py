@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import pendulum
 
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
 from airflow_provider_agentruns.exactly_once.answering import Answered, answer_once
@@ -48,9 +51,9 @@ class AnsweringService(Adversary):
         self.world = world
         self.taken: list[Taken] = []
         self.settled = clock.moment
-        #: How the run is shown at the next looks, and whether it has been looked at in this try.
+        #: How the run is shown at the next looks, and whether it is known by then what it asks.
         self.shown: list[Shown] = []
-        self.looked = False
+        self.knows_question: Callable[[], bool] = lambda: False
         self._asked: dict[str, Any] = {}
         interrupts = [{"id": key, "value": value} for key, value in QUESTIONS.values()]
         self._run = self.add_run(status="interrupted", interrupts=interrupts)
@@ -77,11 +80,13 @@ class AnsweringService(Adversary):
         way = self.shown.pop(0) if self.shown else "as it is"
         if way == "no question":
             shown["interrupts"] = None
-        elif way == "a field more" and self.looked:
+        elif way == "before it asked":
+            earlier = pendulum.parse(str(shown["updated_at"])).subtract(hours=1).isoformat()
+            shown.update(status="running", interrupts=[], updated_at=earlier)
+        elif way == "a field more" and self.knows_question():
             shown["interrupts"] = [
                 {**asked, "value": {**asked["value"], "x_later": True}} for asked in shown["interrupts"]
             ]
-        self.looked = True
         return answer(shown)
 
     def _resume(self, run: dict[str, Any], body: dict[str, Any]) -> Reply:
@@ -160,10 +165,15 @@ class AnswerPlay:
         task, (interrupt_id, question) = self.tasks[one.task], QUESTIONS[one.task]
         task.told.add(one.answer)
         self.service.posts_fates, self.service.gets_fates = list(one.posts), list(one.gets)
-        self.service.shown, self.service.looked = list(one.shown), False
+        before = len(self.service.posts)
+        self.service.shown = list(one.shown)
+        self.service.knows_question = lambda: bool(
+            self.world.knows_question
+            or len(self.service.posts) > before
+            or (task.memory and (task.memory.get("agent_run_answer") or {}).get("interrupt_id") == interrupt_id)
+        )
         rivals = [self.service.be_overtaken] if one.overtaken else []
         self.service.carried_out = lambda request: rivals.pop()() if rivals else None
-        before = len(self.service.posts)
         worker = Worker(self.service, task.memory, dies=one.dies)
         outcome: Answered | AgentRunsError | None = None
         try:

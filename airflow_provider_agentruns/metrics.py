@@ -126,7 +126,7 @@ def _clean(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_./-]", "_", text)
 
 
-@cache
+@lru_cache(maxsize=32)
 def _tell_once(problem: str) -> None:
     log.warning("Airflow's metrics do not take what is counted here: %s", problem)
 

@@ -14,8 +14,10 @@ from typing import Any
 
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
 
-#: What tells a reference from an output envelope.
 _PATH = "output_path"
+
+#: What a reference has; an output envelope has nothing of the kind.
+_REFERENCE = frozenset({"run_id", _PATH, "size", "sha256", "artifacts"})
 
 
 def store_output(output: dict[str, Any], run_id: str, folder: str) -> dict[str, Any]:
@@ -52,12 +54,14 @@ def load_output(value: dict[str, Any]) -> dict[str, Any]:
     :raises AgentRunsValueError: If it is neither.
     :raises AgentRunsError: If what lies there is not what was written.
     """
-    if not isinstance(value, dict) or not ("artifacts" in value or _PATH in value):
+    is_reference = isinstance(value, dict) and value.keys() == _REFERENCE and isinstance(value["artifacts"], int)
+    if not isinstance(value, dict) or not ("artifacts" in value or is_reference):
         raise AgentRunsValueError(
             "load_output takes the XCom value of AgentRunOperator or AgentRunOutputOperator: a dict with artifacts, or "
             f"with {_PATH}; not {type(value).__name__}"
         )
-    if _PATH not in value:
+    if not is_reference:
+        # Whatever an agent has written into its output.
         return value
     from airflow.sdk import ObjectStoragePath
 

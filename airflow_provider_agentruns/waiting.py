@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -33,6 +33,9 @@ RUN_ID_KEY = "run_id"
 
 #: How long a run that was started just now may be unknown to the service, in seconds.
 MAY_BE_MISSING = 60.0
+
+#: How long the name of an instance of a mapped task may be, in characters.
+_LONGEST_LABEL = 250
 
 #: The trigger ends a wait in time by itself. Should no triggerer run, the scheduler does, this many seconds later.
 _TRIGGER_GRACE = 60.0
@@ -80,8 +83,13 @@ class AgentRunTask(BaseOperator):
 
     @property
     def run_label(self) -> str:
-        """What this task's run is called, for people."""
-        return str(getattr(self, "run_id", ""))
+        """What this task's run is called, for people; of a length and of characters that Airflow's database takes."""
+        label = " · ".join(str(part) for part in self.run_label_parts() if part)
+        return "".join(letter if letter.isprintable() else " " for letter in label[:_LONGEST_LABEL])
+
+    def run_label_parts(self) -> Sequence[Any]:
+        """Return what the label is made of."""
+        return (getattr(self, "run_id", ""),)
 
     @cached_property
     def hook(self) -> AgentRunHook:

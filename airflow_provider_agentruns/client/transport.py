@@ -80,6 +80,8 @@ class _Transport:
     def __init__(self, settings: Settings, observe: Callable[[Exchange], None] = _unobserved) -> None:
         self.settings = settings
         self._observe = observe
+        #: The largest answer that is read, in bytes, where that is less than for all.
+        self.largest_answer: int | None = None
         self._pacer = pacer_for(settings.account, settings.rate_limit)
         self._policy = retrying.policy(settings.max_retries)
 
@@ -160,7 +162,7 @@ class Transport(_Transport):
         ):
             exchange.over(response.status_code)
             if response.status_code != 200:
-                body = _Body(self.settings.timeout)
+                body = _Body(self.settings.timeout, self.largest_answer)
                 for chunk in response.iter_bytes():
                     body.add(chunk)
                 self._finish(request, response, body.whole())
@@ -181,7 +183,7 @@ class Transport(_Transport):
             self._deadlines.within(2 * self.settings.timeout),
             self._http.stream(request.method, request.path, params=request.params, json=request.body) as response,
         ):
-            body = _Body(self.settings.timeout)
+            body = _Body(self.settings.timeout, self.largest_answer)
             for chunk in response.iter_bytes():
                 body.add(chunk)
             exchange.over(response.status_code)
@@ -216,7 +218,7 @@ class AsyncTransport(_Transport):
             async with self._for_streams.stream(request.method, request.path, **_STREAM) as response:
                 exchange.over(response.status_code)
                 if response.status_code != 200:
-                    body = _Body(self.settings.timeout)
+                    body = _Body(self.settings.timeout, self.largest_answer)
                     async for chunk in response.aiter_bytes():
                         body.add(chunk)
                     self._finish(request, response, body.whole())
@@ -256,7 +258,7 @@ class AsyncTransport(_Transport):
                         request.method, request.path, params=request.params, json=request.body
                     ) as response,
                 ):
-                    body = _Body(self.settings.timeout)
+                    body = _Body(self.settings.timeout, self.largest_answer)
                     async for chunk in response.aiter_bytes():
                         body.add(chunk)
                     exchange.over(response.status_code)
@@ -278,7 +280,8 @@ class AsyncTransport(_Transport):
 class _Body:
     """Collects an answer's body, and stops where it takes too long or too much."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, largest: int | None = None) -> None:
+        self._largest = largest or LARGEST_ANSWER
         self._chunks: list[bytes] = []
         self._size = 0
         self._timeout = timeout
@@ -287,8 +290,8 @@ class _Body:
     def add(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
         self._size += len(chunk)
-        if self._size > LARGEST_ANSWER:
-            raise httpx.ReadError(f"the answer is larger than {LARGEST_ANSWER} bytes")
+        if self._size > self._largest:
+            raise httpx.ReadError(f"the answer is larger than {self._largest} bytes")
         if time.monotonic() > self._deadline:
             raise httpx.ReadTimeout(f"the answer took longer than {self._timeout:g} s")
 

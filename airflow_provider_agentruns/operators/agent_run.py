@@ -186,11 +186,9 @@ class AgentRunOperator(WaitingOperator):
         #: The id of the run, once it is known.
         self.run_id = ""
 
-    @property
-    def run_label(self) -> str:
-        """The agent, what it works on, and the run once there is one."""
-        about = self.business_id or self.context_id or self.thread_id
-        return " · ".join(str(part) for part in (self.agent, about, self.run_id) if part)
+    def run_label_parts(self) -> Sequence[Any]:
+        """Return the agent, what it works on, and the run once there is one."""
+        return self.agent, self.business_id or self.context_id or self.thread_id, self.run_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the run or find it, then wait for it."""

@@ -92,13 +92,12 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         self.decide = decide
         self.feedback = feedback
 
-    @property
-    def run_label(self) -> str:
-        """The question, where it is given with the interrupt, and the run."""
+    def run_label_parts(self) -> Sequence[Any]:
+        """Return the question, where it is given with the interrupt, and the run."""
         given = getattr(self.interrupt, "value", self.interrupt)
         value = given.get("value") if isinstance(given, Mapping) else None
         label = value.get("label") if isinstance(value, Mapping) else None
-        return f"{label[:_LABEL_LENGTH]} · {self.run_id}" if isinstance(label, str) else str(self.run_id)
+        return label[:_LABEL_LENGTH] if isinstance(label, str) else None, self.run_id
 
     def execute(self, context: Context) -> Any:
         """Decide by policy, or show the form and wait; a retry first makes use of an answer that is there."""

@@ -17,6 +17,8 @@ from airflow_provider_agentruns.plugins.reading import Readings
 READS_TASKS: list[Any] = [
     Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE)),
     Depends(requires_access_dag("GET", DagAccessEntity.XCOM)),
+    # What forms ask is shown, too.
+    Depends(requires_access_dag("GET", DagAccessEntity.HITL_DETAIL)),
 ]
 
 

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.client.transport import AsyncTransport
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConnectionError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.plugins.glances import Glance, Glances
@@ -41,8 +42,18 @@ _CONNECTION_AGE = 60.0
 _TIMEOUT, _RETRIES = 10.0, 1
 
 
+#: The largest answer that is read for a page, in bytes: it is parsed beside all else that the API server does.
+LARGEST_ANSWER = 16 * 1024 * 1024
+
+
 class _PageHook(AgentRunHook):
     """The hook, which gives up sooner."""
+
+    async def aget_conn(self) -> AsyncTransport:
+        """Return what sends requests, and reads no more than a page can be made of."""
+        transport = await super().aget_conn()
+        transport.largest_answer = LARGEST_ANSWER
+        return transport
 
     def _read(self, *args: Any, **kwargs: Any) -> Settings:
         settings = super()._read(*args, **kwargs)
@@ -74,7 +85,9 @@ class Account:
         async def read() -> dict[str, Any]:
             run = await self.send(requests.get_run, run_id, include_steps=True)
             settings = (await self._hook.aget_conn()).settings
-            return {"run": shown_run(run), "page": settings.run_page(run_id) or None}
+            # Not in the event loop: an agent decides how much there is of it.
+            shown = await asyncio.to_thread(shown_run, run)
+            return {"run": shown, "page": settings.run_page(run_id) or None}
 
         return await self._runs.glance(run_id, read)
 

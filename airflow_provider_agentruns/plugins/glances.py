@@ -79,7 +79,7 @@ class Glances(Generic[T]):
         if (reading := entry.reading) is not None:
             # Whoever goes away does not stop the reading, which others wait for.
             await asyncio.wait({reading}, timeout=self._patience if entry.value is None else PATIENCE_WITH_OLD)
-            if reading.done():
+            if reading.done() and not reading.cancelled():
                 reading.result()
         return entry.glance()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -76,19 +76,39 @@ def as_text(value: Any, limit: int) -> str | None:
 
 def as_json(value: Any) -> str:
     """Return any JSON value as lines to be read, cut where it is long."""
-    text = json.dumps(_readable(value), ensure_ascii=False, indent=2, default=str)
+    text = json.dumps(_readable(value, _Budget(2 * _DETAILS)), ensure_ascii=False, indent=2, default=str)
     return text if len(text) <= _DETAILS else f"{text[:_DETAILS].rstrip()}…"
 
 
-def _readable(value: Any, depth: int = 1) -> Any:
-    if isinstance(value, str):
-        return as_text(value, _SUMMARY)
-    if isinstance(value, dict | list) and depth > DEEPEST:
+class _Budget:
+    """
+    How many characters of a value are still made readable: what lies behind is cut anyway, and may be megabytes.
+
+    :param left: So many.
+    """
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def spend(self, text: str | None) -> str | None:
+        """Take a text from what is left."""
+        # No entry is free: there may be a million empty ones.
+        self.left -= len(text or "") + 1
+        return text
+
+
+def _readable(value: Any, budget: _Budget, depth: int = 1) -> Any:
+    if budget.left <= 0 or (isinstance(value, dict | list) and depth > DEEPEST):
         return "…"
+    if isinstance(value, str):
+        return budget.spend(as_text(value, min(_SUMMARY, budget.left)))
     if isinstance(value, dict):
-        return {line(str(key)): _readable(value[key], depth + 1) for key in islice(value, _MOST_ENTRIES)}
+        keys = takewhile(lambda _: budget.left > 0, islice(value, _MOST_ENTRIES))
+        return {budget.spend(line(str(key)[:_LINE])): _readable(value[key], budget, depth + 1) for key in keys}
     if isinstance(value, list):
-        return [_readable(entry, depth + 1) for entry in value[:_MOST_ENTRIES]]
+        entries = takewhile(lambda _: budget.left > 0, value[:_MOST_ENTRIES])
+        return [_readable(entry, budget, depth + 1) for entry in entries]
+    budget.spend(None)
     return value
 
 

@@ -28,6 +28,8 @@ OPERATORS = (
     "AgentRunResumeOperator",
     "AgentRunReviewOperator",
     "AgentRunSensor",
+    "_AgentRunDecoratedOperator",
+    "@task.agent_run",
 )
 
 #: States in which a task waits, or works on what it waited for.

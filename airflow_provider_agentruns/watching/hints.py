@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from airflow_provider_agentruns.assets import HINTS_KEY, hints_uri
-from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.watching.followed import Followed
 from airflow_provider_agentruns.watching.line import Line
 
@@ -76,8 +75,7 @@ async def _follow(line: Line, runs: Mapping[str, Followed], hint: Callable[[Foll
 async def _expects(line: Line) -> bool:
     try:
         return bool((await line.settings()).webhook_secret)
-    except AgentRunsError:
-        # The watch says so.
+    except Exception:  # noqa: BLE001 -- the watch says so, and hints are to go on once the connection can be read
         return False
 
 

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from functools import partial
+from functools import lru_cache, partial
 
 import anyio.to_thread
 from airflow.models.connection import Connection
@@ -39,6 +39,8 @@ class WebhookAccounts:
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
+        #: Connections with secrets that were not to be found at the last look.
+        self._missed: set[str] = set()
         self._reading: dict[str, asyncio.Task[tuple[str, ...]]] = {}
         # One after the other: a secrets backend may be slow, or cost something.
         self._turn = asyncio.Semaphore(1)
@@ -59,6 +61,9 @@ class WebhookAccounts:
         reading = self._reading.get(conn_id)
         if reading is None:
             if len(self._reading) >= MOST_WAITING:
+                if known is not None and known[1]:
+                    # Old but good, rather than let strangers keep the service out.
+                    return known[1]
                 raise TooManyError
             reading = self._reading[conn_id] = asyncio.create_task(self._read(conn_id))
             reading.add_done_callback(lambda _: self._reading.pop(conn_id, None))
@@ -68,17 +73,33 @@ class WebhookAccounts:
     async def _read(self, conn_id: str) -> tuple[str, ...]:
         async with self._turn:
             found = await anyio.to_thread.run_sync(partial(_secrets, conn_id))
+        _, before = self._known.get(conn_id, (0.0, ()))
+        if not found and before and conn_id not in self._missed:
+            # To Airflow a database that is down for a moment is a connection that there is not: once more, then.
+            self._missed.add(conn_id)
+            found = before
+        else:
+            self._missed.discard(conn_id)
         self._known[conn_id] = (time.monotonic(), found)
         self._known.move_to_end(conn_id)
         while len(self._known) > MOST_REMEMBERED:
-            self._known.popitem(last=False)
+            # Those of strangers first.
+            self._known.pop(next((known for known, (_, found) in self._known.items() if not found), conn_id))
         return found
+
+
+@lru_cache(maxsize=32)
+def _tell_once(problem: str) -> None:
+    log.warning("Connections cannot be read to see what webhooks are signed with: %s", problem)
 
 
 def _secrets(conn_id: str) -> tuple[str, ...]:
     try:
         connection = Connection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException:
+        return ()
+    except Exception as e:  # noqa: BLE001 -- what a secrets backend raises, and whoever asks is to learn nothing of it
+        _tell_once(type(e).__name__)
         return ()
     if connection.conn_type != _CONN_TYPE:
         return ()

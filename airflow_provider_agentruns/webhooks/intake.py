@@ -74,7 +74,9 @@ class Intake:
             else:
                 for _, taken in some:
                     _settle(taken, None)
-        await self._forget_now_and_then()
+            if not self._waiting:
+                # In here: what comes meanwhile is looked at once more.
+                await self._forget_now_and_then()
 
     async def _take_each(self, some: Sequence[tuple[taking.Told, asyncio.Future[None]]], error: Exception) -> None:
         for told, taken in some:

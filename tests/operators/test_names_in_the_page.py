@@ -11,6 +11,11 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.operators.agent_run import (
+    AgentRunOperator,
+    AgentRunOutputOperator,
+    AgentRunReviewOperator,
+)
 from tests.support.airflow_versions import needs_memory
 from tests.support.dag_runs import DagResult, DagRunner
 
@@ -64,3 +69,16 @@ def test_the_rendered_fields_tell_which_run_was_started(run_dag: DagRunner, agen
         shown = rendered(result, "start")
         assert shown["run_id"] == result.xcom("start", "run_id")
         assert (shown["agent"], shown["business_id"]) == ("instant", BUSINESS)
+
+
+def test_a_label_is_what_every_database_takes() -> None:
+    hostile = {"id": "i-1", "value": {"label": "a\x00b\u202eevil\n" + "x" * 300}}
+    for task in (
+        AgentRunOperator(task_id="start", agent="instant", context_type="business", context_id="c" * 300),
+        AgentRunReviewOperator(task_id="review", run_id="r-1", interrupt=hostile),
+        AgentRunOutputOperator(task_id="output", run_id="r\x00" * 300),
+    ):
+        assert len(task.run_label) <= 250
+        assert task.run_label.isprintable()
+    review = AgentRunReviewOperator(task_id="review", run_id="r-1", interrupt={"id": "i-1", "value": {"label": "Why?"}})
+    assert review.run_label == "Why? · r-1"

@@ -86,6 +86,11 @@ def test_an_envelope_is_its_own_output() -> None:
     assert load_output({"artifacts": [1]}) == {"artifacts": [1]}
 
 
+def test_what_an_agent_writes_into_its_output_is_no_reference() -> None:
+    envelope = {"artifacts": [], "output_path": "file:///etc/passwd", "run_id": "r", "size": 1, "sha256": "0"}
+    assert load_output(envelope) == envelope
+
+
 @pytest.mark.parametrize("value", [None, "r-1", {"status": "completed"}, []])
 def test_what_is_no_output_is_refused(value: Any) -> None:
     with pytest.raises(AgentRunsValueError, match="load_output takes the XCom value"):

@@ -81,6 +81,18 @@ def test_the_artifacts_own_fields_are_readable_and_bounded() -> None:
     assert artifact(title="t")["details"] is None
 
 
+def test_what_is_cut_anyway_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of megabytes must not hold up all else that the API server does."""
+    cleaned: list[int] = []
+    monkeypatch.setattr(shown, "clean", lambda text: cleaned.append(len(text)) or text)
+    more = {str(number): {str(inner): ["x" * 1_000] * 20 for inner in range(30)} for number in range(30)}
+    assert len(artifact(title="t", more=more)["details"]) < 5_000
+    assert sum(cleaned) < 50_000
+    cleaned.clear()
+    assert len(artifact(title="t", more=[[[""] * 100] * 100] * 30)["details"]) < 5_000
+    assert len(cleaned) < 10_000
+
+
 def test_more_than_anybody_reads_is_counted_and_not_shown() -> None:
     run = show(
         output={"artifacts": [{"title": str(n), "sources": [{"url": "https://a.example"}] * 40} for n in range(150)]},

@@ -42,7 +42,11 @@ async def test_a_connection_is_read_anew_after_some_seconds_and_not_before(
     monkeypatch.setattr(accounts, "FRESH", 0.0)
     assert await known.secrets("changing") == ("the-old-secret", "the-new-secret")
     monkeypatch.delenv("AIRFLOW_CONN_CHANGING")
+    # To Airflow, a database that cannot be read for a moment is the same.
+    assert await known.secrets("changing") == ("the-old-secret", "the-new-secret")
     assert await known.secrets("changing") == ()
+    set_secret(monkeypatch, "the-new-secret")
+    assert await known.secrets("changing") == ("the-new-secret",)
 
 
 async def test_who_asks_for_any_number_of_connections_that_there_are_not_is_held_up(airflow_home: Path) -> None:
@@ -52,6 +56,19 @@ async def test_who_asks_for_any_number_of_connections_that_there_are_not_is_held
     refused = [answer for answer in answers if isinstance(answer, TooManyError)]
     assert len(refused) == 100 - accounts.MOST_WAITING
     assert [answer for answer in answers if answer not in refused] == [()] * accounts.MOST_WAITING
+
+
+async def test_strangers_do_not_keep_the_service_out(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "FRESH", 0.0)
+    monkeypatch.setattr(accounts, "MOST_REMEMBERED", 5)
+    known = WebhookAccounts()
+    set_secret(monkeypatch, "the-secret-of-ours")
+    assert await known.secrets("changing") == ("the-secret-of-ours",)
+    strangers = [asyncio.create_task(known.secrets(f"none_{number}")) for number in range(accounts.MOST_WAITING)]
+    await asyncio.sleep(0)
+    assert await known.secrets("changing") == ("the-secret-of-ours",)
+    await asyncio.gather(*strangers)
+    assert "changing" in known._known
 
 
 async def test_what_is_remembered_does_not_grow_without_end(

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +16,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import update
 
 from airflow_provider_agentruns.assets import agent_run_asset
-from airflow_provider_agentruns.webhooks import events, taking
+from airflow_provider_agentruns.webhooks import events, intake, taking
 from airflow_provider_agentruns.webhooks.events import RunChange
 from tests.webhooks.assets import Assets, kept
 from tests.webhooks.sender import Sender, event
@@ -82,3 +84,28 @@ def test_what_the_database_does_not_take_is_sent_again_and_then_taken_once(
     for _ in range(2):
         assert sender.send(sent).status_code == 204
     assert len(assets.payloads(asset)) == 1
+
+
+async def test_what_comes_while_it_is_cleaned_up_is_taken_right_after(
+    assets: Assets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = assets.add(agent_run_asset("hooked"))
+    began, goes_on = threading.Event(), threading.Event()
+
+    def slow() -> int:
+        began.set()
+        assert goes_on.wait(10)
+        return 0
+
+    monkeypatch.setattr(taking, "forget_old", slow)
+    monkeypatch.setattr(intake, "FORGET_EVERY", 0.0)
+    taker = intake.Intake()
+    await taker.take("hooked", change("r-1"))
+    assert await asyncio.to_thread(began.wait, 10)
+    late = asyncio.create_task(taker.take("hooked", change("r-2")))
+    await asyncio.sleep(0)
+    monkeypatch.setattr(intake, "FORGET_EVERY", 3600.0)
+    goes_on.set()
+    async with asyncio.timeout(20):
+        await late
+    assert sorted(payload["run_id"] for payload in assets.payloads(asset)) == ["r-1", "r-2"]

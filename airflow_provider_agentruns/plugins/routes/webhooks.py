@@ -3,7 +3,7 @@
 Where the service sends its webhooks: ``POST /agent-runs/webhooks/{connection id}``.
 
 No login of Airflow's is asked for, since the signature is the login: without one, nothing is read but the request, and
-whoever sends it learns nothing, not even which connections there are.
+whoever sends it learns nothing but which connections take webhooks.
 """
 
 from __future__ import annotations

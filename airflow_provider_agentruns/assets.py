@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.outcomes import AWAITABLE
+from airflow_provider_agentruns.outcomes import AWAITABLE, check_agent
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
@@ -42,8 +42,7 @@ def agent_run_asset(
         raise AgentRunsValueError(f"agentruns_conn_id should be a connection's id, not {agentruns_conn_id!r}")
     if status is not None and status not in AWAITABLE:
         raise AgentRunsValueError(f"status should be one of {', '.join(AWAITABLE)}, or None for all, not {status!r}")
-    if agent is not None and (not isinstance(agent, str) or not agent.strip()):
-        raise AgentRunsValueError(f"agent should be an agent type, or None for all, not {agent!r}")
+    check_agent(agent)
     return Asset(asset_uri(agentruns_conn_id, status, agent))
 
 

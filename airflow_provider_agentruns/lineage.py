@@ -26,7 +26,7 @@ def lineage(run: AgentRun, conn_id: str, base_url: str) -> Any:
     :param run: The run as it was last seen.
     :param base_url: Where the service is.
     """
-    base, extractors = import_module("openlineage.client.generated.base"), "airflow.providers.openlineage.extractors"
+    base = import_module("openlineage.client.generated.base")
     artifacts = run.output.artifacts if run.output else []
     facet = _facet_class()(
         agentRunId=run.id,
@@ -38,7 +38,7 @@ def lineage(run: AgentRun, conn_id: str, base_url: str) -> Any:
         providerVersion=__version__,
     )
     service = f"agentruns://{urlsplit(base_url).netloc}"
-    return import_module(extractors).OperatorLineage(
+    return import_module("airflow.providers.openlineage.extractors").OperatorLineage(
         inputs=[base.Dataset(namespace=namespace, name=name) for namespace, name in _sources(artifacts)],
         outputs=[base.Dataset(namespace=service, name=f"runs/{run.id}/output")] if artifacts else [],
         run_facets={"agentRun": facet},

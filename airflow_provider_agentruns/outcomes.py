@@ -176,6 +176,16 @@ def check_wait_for(wait_for: Collection[str], *, may_be_empty: bool = False) -> 
     return tuple(map(str, statuses))
 
 
+def check_agent(agent: Any) -> None:
+    """
+    Refuse what is no agent type to choose runs by, nor None for all.
+
+    :raises AgentRunsValueError: If it is.
+    """
+    if agent is not None and (not isinstance(agent, str) or not agent.strip()):
+        raise AgentRunsValueError(f"agent should be an agent type, or None for all, not {agent!r}")
+
+
 def check_watch(watch: Any) -> Literal["poll", "stream"]:
     """
     Return how a run is watched.

@@ -10,14 +10,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
+from airflow_provider_agentruns.outcomes import output_envelope
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.models import AgentRun
 
 _PATH = "output_path"
 
 #: What a reference has; an output envelope has nothing of the kind.
 _REFERENCE = frozenset({"run_id", _PATH, "size", "sha256", "artifacts"})
+
+
+def handed_on(run: AgentRun, folder: str | None, artifact_type: str | None = None) -> dict[str, Any]:
+    """
+    Return what a task hands on of a run's output: the output envelope, or, once it is stored, the reference to it.
+
+    :param folder: Where in object storage to put it; None for XCom.
+    :param artifact_type: Only the artifacts of this type; the envelope's other fields stay.
+    :raises AgentRunUnfitError: If Airflow cannot hand it on.
+    """
+    output = output_envelope(run, artifact_type, for_xcom=not folder)
+    return store_output(output, run.id, folder) if folder else output
 
 
 def store_output(output: dict[str, Any], run_id: str, folder: str) -> dict[str, Any]:

@@ -162,10 +162,7 @@ class Transport(_Transport):
         ):
             exchange.over(response.status_code)
             if response.status_code != 200:
-                body = _Body(self.settings.timeout, self.largest_answer)
-                for chunk in response.iter_bytes():
-                    body.add(chunk)
-                self._finish(request, response, body.whole())
+                self._finish(request, response, self._whole(response))
             source, meter = self._source(request, response)
             for event in source.iter_sse():
                 meter.size = 0
@@ -183,11 +180,15 @@ class Transport(_Transport):
             self._deadlines.within(2 * self.settings.timeout),
             self._http.stream(request.method, request.path, params=request.params, json=request.body) as response,
         ):
-            body = _Body(self.settings.timeout, self.largest_answer)
-            for chunk in response.iter_bytes():
-                body.add(chunk)
+            body = self._whole(response)
             exchange.over(response.status_code)
-        return self._finish(request, response, body.whole())
+        return self._finish(request, response, body)
+
+    def _whole(self, response: httpx.Response) -> bytes:
+        body = _Body(self.settings.timeout, self.largest_answer)
+        for chunk in response.iter_bytes():
+            body.add(chunk)
+        return body.whole()
 
     def __enter__(self) -> Transport:
         return self
@@ -218,10 +219,7 @@ class AsyncTransport(_Transport):
             async with self._for_streams.stream(request.method, request.path, **_STREAM) as response:
                 exchange.over(response.status_code)
                 if response.status_code != 200:
-                    body = _Body(self.settings.timeout, self.largest_answer)
-                    async for chunk in response.aiter_bytes():
-                        body.add(chunk)
-                    self._finish(request, response, body.whole())
+                    self._finish(request, response, await self._whole(response))
                 source, meter = self._source(request, response)
                 async for event in source.aiter_sse():
                     meter.size = 0
@@ -258,15 +256,19 @@ class AsyncTransport(_Transport):
                         request.method, request.path, params=request.params, json=request.body
                     ) as response,
                 ):
-                    body = _Body(self.settings.timeout, self.largest_answer)
-                    async for chunk in response.aiter_bytes():
-                        body.add(chunk)
+                    body = await self._whole(response)
                     exchange.over(response.status_code)
             except TimeoutError:
                 if within is not None:
                     raise
                 raise httpx.ReadTimeout("the answer took too long") from None
-        return self._finish(request, response, body.whole())
+        return self._finish(request, response, body)
+
+    async def _whole(self, response: httpx.Response) -> bytes:
+        body = _Body(self.settings.timeout, self.largest_answer)
+        async for chunk in response.aiter_bytes():
+            body.add(chunk)
+        return body.whole()
 
     async def __aenter__(self) -> AsyncTransport:
         return self

@@ -12,7 +12,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import pendulum
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exactly_once.looking import Looks, digest, hides_questions, is_older, no_question, shows
@@ -78,9 +81,10 @@ def answer_once(
 
     known = {question, sent["question"] if sent else None}
     seen = sent.get("seen") if sent else None
-    run = looks.until(lambda run: shows(run, interrupt_id, known) and not is_older(run, seen))
+    since = pendulum.instance(datetime.fromisoformat(seen)) if seen else None
+    run = looks.until(lambda run: shows(run, interrupt_id, known) and not is_older(run, since))
     interrupt = run.pending(interrupt_id)
-    if is_older(run, seen):
+    if is_older(run, since):
         raise AgentRunsError(
             f"Agent run {run_id} is shown as it was at {run.updated_at}, which is older than what was seen before an "
             f"earlier try answered interrupt {interrupt_id!r}: it cannot be told yet whether the answer was taken"

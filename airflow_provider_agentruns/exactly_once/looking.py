@@ -13,12 +13,12 @@ import json
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Literal
 
-import pendulum
-
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunsError
 
 if TYPE_CHECKING:
+    from pendulum import DateTime
+
     from airflow_provider_agentruns.exactly_once.memory import Send
     from airflow_provider_agentruns.models import AgentRun
 
@@ -42,7 +42,7 @@ class Looks:
         self._interrupt_id = interrupt_id
         self._send = send
         self._sleep = sleep
-        self._before: AgentRun | None = None
+        self._since: DateTime | None = None
         self._about = ""
         #: What the last look told.
         self.last: Fate = "unclear"
@@ -68,7 +68,7 @@ class Looks:
 
         :param about: The digest of what was asked.
         """
-        self._before, self._about = run, about
+        self._since, self._about = run.updated_at, about
 
     def over(self) -> AgentRun | None:
         """Return the run once it shows that the question is not open any more; None if it does not in time."""
@@ -82,9 +82,8 @@ class Looks:
 
     def fate(self, run: AgentRun) -> Fate:
         """Say what became of the question, by how the run is now."""
-        then, now = self._before and self._before.updated_at, run.updated_at
-        if then and now and now < then:
-            # As it was before it was seen last: a part of the service lags behind.
+        if is_older(run, self._since):
+            # A part of the service lags behind.
             return "unclear"
         interrupt = run.pending(self._interrupt_id)
         if interrupt is None:
@@ -98,13 +97,13 @@ def hides_questions(run: AgentRun) -> bool:
     return run.status == "interrupted" and not run.interrupts
 
 
-def is_older(run: AgentRun, seen: str | None) -> bool:
+def is_older(run: AgentRun, since: DateTime | None) -> bool:
     """
     Whether a run is shown as it was before it was seen last.
 
-    :param seen: When it had last changed then, in ISO 8601; None where that is not known.
+    :param since: When it had last changed then; None where that is not known.
     """
-    return seen is not None and run.updated_at is not None and run.updated_at < pendulum.parse(seen)  # type: ignore[operator]
+    return since is not None and run.updated_at is not None and run.updated_at < since
 
 
 def no_question(run_id: str, interrupt_id: str) -> AgentRunsError:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.exceptions import AgentRunTimeoutError
 from airflow_provider_agentruns.operators.base import WaitingOperator
-from airflow_provider_agentruns.outcomes import output_envelope, summary
-from airflow_provider_agentruns.outputs import check_folder, store_output
+from airflow_provider_agentruns.outcomes import summary
+from airflow_provider_agentruns.outputs import check_folder, handed_on
 from airflow_provider_agentruns.waiting import RUN_ID_KEY, attempt_of, check_run_id, memory_of
 
 if TYPE_CHECKING:
@@ -106,10 +106,10 @@ class AgentRunOutputOperator(WaitingOperator):
             return self._output(self.wait(str(self.run_id), event=event, deadline=deadline))
 
     def _output(self, run: AgentRun) -> dict[str, Any]:
-        output = output_envelope(run, self.artifact_type, for_xcom=not self.output_path)
+        output = handed_on(run, self.output_path, self.artifact_type)
         if self.artifact_type and not output["artifacts"]:
             self.log.warning("Agent run %s has no artifact of type %s", run.id, self.artifact_type)
-        return store_output(output, run.id, self.output_path) if self.output_path else output
+        return output
 
 
 class AgentRunOperator(WaitingOperator):
@@ -223,10 +223,9 @@ class AgentRunOperator(WaitingOperator):
             return self._result(self.wait(event["run_id"], event=event, deadline=deadline))
 
     def _result(self, run: AgentRun) -> dict[str, Any]:
-        if not (run.status == "completed" and "completed" in self.wait_for):
-            return summary(run)
-        output = output_envelope(run, for_xcom=not self.output_path)
-        return store_output(output, run.id, self.output_path) if self.output_path else output
+        if run.status == "completed" and "completed" in self.wait_for:
+            return handed_on(run, self.output_path)
+        return summary(run)
 
 
 class AgentRunResumeOperator(WaitingOperator):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError
-from airflow_provider_agentruns.models import ListedRun
+from airflow_provider_agentruns.models import ListedRun, RunStatus
 from airflow_provider_agentruns.plugins.account import Account
 from airflow_provider_agentruns.plugins.glances import Glances
 
@@ -88,7 +88,7 @@ class Overview:
 
     def _has_ended(self, run_id: str) -> bool:
         known = self._known.get(run_id)
-        return known is not None and known.status in ("completed", "error")
+        return known is not None and known.status is not None and RunStatus(known.status).finished
 
     def _seen_at(self, run_id: str) -> float:
         known = self._known.get(run_id)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
-from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.outcomes import AWAITABLE, check_wait_for, check_watch
+from airflow_provider_agentruns.outcomes import AWAITABLE, check_agent, check_wait_for, check_watch
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.watching.cursor import Seen
@@ -146,8 +145,7 @@ class AgentRunEventTrigger(BaseEventTrigger):
         poll_interval: float = 30.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        if agent is not None and (not isinstance(agent, str) or not agent.strip()):
-            raise AgentRunsValueError(f"agent should be an agent type, or None for all, not {agent!r}")
+        check_agent(agent)
         checked = check_wait_for(statuses)
         self.agentruns_conn_id = agentruns_conn_id
         # In one order: Airflow tells triggers apart by their arguments.

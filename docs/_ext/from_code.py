@@ -56,12 +56,10 @@ class FaultList(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return a heading and a list for each group."""
-        from airflow_provider_agentruns.emulator.faults.base import FAULTS
-        from airflow_provider_agentruns.emulator.faults.describing import _GROUPS
+        from airflow_provider_agentruns.emulator.faults.describing import in_groups
 
         parts: list[nodes.Node] = []
-        for module, title in _GROUPS.items():
-            faults = [fault for fault in FAULTS.values() if fault.__module__.rpartition(".")[2] == module]
+        for title, faults in in_groups():
             section = nodes.section("", nodes.title("", title), ids=[nodes.make_id(f"faults-{title}")])
             section += nodes.definition_list("", *map(_fault, faults))
             parts.append(section)

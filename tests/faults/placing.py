@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_agentruns.emulator.faults import FAULTS
+from airflow_provider_agentruns.emulator.faults import FAULTS, describing
 from tests.faults.parts import PARTS, RUN
 
 #: Parameters that keep the table short, or make a fault the one that is meant.
@@ -54,7 +54,7 @@ class Rule:
 
 def group_of(fault: str) -> str:
     """Return which of the groups of faults one belongs to, such as ``network``."""
-    return FAULTS[fault].__module__.rpartition(".")[2]
+    return describing.group_of(FAULTS[fault])
 
 
 def timeout_for(fault: str) -> float:

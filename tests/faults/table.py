@@ -5,21 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow_provider_agentruns.emulator.faults import FAULTS
+from airflow_provider_agentruns.emulator.faults.describing import GROUPS, in_groups
 from tests.faults.parts import PARTS
-from tests.faults.placing import group_of
 
 TABLE = Path(__file__).parent / "results" / "table.md"
-
-_GROUPS = {
-    "network": "The connection",
-    "timing": "How the answer comes",
-    "statuses": "Another status",
-    "bodies": "No answer of the contract's",
-    "content": "What the answer says",
-    "lagging": "What the listing says",
-    "streams": "Streams",
-}
 
 _HEAD = """\
 # What each fault does to each component
@@ -56,8 +45,8 @@ database and the tasks' logs, are searched for the token, also URL-encoded, in b
 def write(rows: dict[str, dict[str, str]]) -> None:
     """Write the table: fault to component to what stands in the cell."""
     lines = [_HEAD]
-    for group, title in _GROUPS.items():
-        faults = [fault for fault in FAULTS if group_of(fault) == group]
+    for title, kinds in in_groups():
+        faults = [kind.name for kind in kinds]
         heads = [title, *(part.title for part in PARTS.values())]
         lines += [_line(heads), _line(["---"] * len(heads))]
         lines += [_line([fault, *(rows[fault][name] for name in PARTS)]) for fault in faults]
@@ -76,7 +65,7 @@ def read() -> dict[str, dict[str, str]]:
         fields = [field.strip() for field in line.strip().strip("|").split("|")] if line.startswith("|") else []
         if len(fields) != len(PARTS) + 1 or set(fields) == {"---"}:
             continue
-        if fields[0] in _GROUPS.values():
+        if fields[0] in GROUPS.values():
             heads = fields[1:]
             assert all(head in names for head in heads), heads
             continue

@@ -18,6 +18,17 @@ def asked(airflow: Standalone, emulator: Emulator) -> tuple[str, str]:
     return run.id, emulator.service.get_run(run.id).interrupts[0]["id"]
 
 
+def killed_with_the_answer(airflow: Standalone, emulator: Emulator, wire: Wire, expected: str) -> tuple[str, str, str]:
+    """Have a worker killed right after its answer, which the service gets once; return run, interrupt and DAG run."""
+    run_id, interrupt_id = asked(airflow, emulator)
+    wire.once("POST", ".*/resume", "kill the client before its answer")
+    dag_run = airflow.start_dag("answer", {"run_id": run_id, "interrupt_id": interrupt_id})
+    airflow.wait_for_dag("answer", dag_run, expected)
+    assert wire.count("POST", f"/v1/runs/{run_id}/resume") == 1
+    assert [answer.interrupt_id for answer in emulator.service.answers if answer.run_id == run_id] == [interrupt_id]
+    return run_id, interrupt_id, dag_run
+
+
 def test_a_worker_killed_right_after_the_start_leaves_one_run(
     airflow: Standalone, emulator: Emulator, wire: Wire
 ) -> None:
@@ -38,12 +49,7 @@ def test_a_worker_killed_right_after_the_start_leaves_one_run(
 def test_a_worker_killed_right_after_the_answer_leaves_one_answer(
     airflow: Standalone, emulator: Emulator, wire: Wire
 ) -> None:
-    run_id, interrupt_id = asked(airflow, emulator)
-    wire.once("POST", ".*/resume", "kill the client before its answer")
-    dag_run = airflow.start_dag("answer", {"run_id": run_id, "interrupt_id": interrupt_id})
-    airflow.wait_for_dag("answer", dag_run)
-    assert wire.count("POST", f"/v1/runs/{run_id}/resume") == 1
-    assert [answer.interrupt_id for answer in emulator.service.answers if answer.run_id == run_id] == [interrupt_id]
+    run_id, interrupt_id, dag_run = killed_with_the_answer(airflow, emulator, wire, "success")
     assert airflow.task_instance("answer", dag_run, "answer")["try_number"] >= 2
     assert airflow.xcom("answer", dag_run, "answer") == {
         "run_id": run_id,
@@ -57,12 +63,7 @@ def test_a_worker_killed_right_after_the_answer_leaves_one_answer(
 def test_without_a_memory_a_worker_killed_right_after_the_answer_leaves_one_answer_and_fails(
     airflow: Standalone, emulator: Emulator, wire: Wire
 ) -> None:
-    run_id, interrupt_id = asked(airflow, emulator)
-    wire.once("POST", ".*/resume", "kill the client before its answer")
-    dag_run = airflow.start_dag("answer", {"run_id": run_id, "interrupt_id": interrupt_id})
-    airflow.wait_for_dag("answer", dag_run, "failed")
-    assert wire.count("POST", f"/v1/runs/{run_id}/resume") == 1
-    assert [answer.interrupt_id for answer in emulator.service.answers if answer.run_id == run_id] == [interrupt_id]
+    _, _, dag_run = killed_with_the_answer(airflow, emulator, wire, "failed")
     assert "somebody else may have answered it" in airflow.task_log("answer", dag_run, "answer", 2)
 
 

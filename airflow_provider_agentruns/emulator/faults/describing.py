@@ -7,10 +7,12 @@ import inspect
 import json
 import re
 import textwrap
+from collections.abc import Iterator
 
 from airflow_provider_agentruns.emulator.faults.base import FAULTS, Fault, parameters_of
 
-_GROUPS = {
+#: The modules of faults, with what they are about.
+GROUPS = {
     "network": "The connection",
     "timing": "How the answer comes",
     "statuses": "Another status",
@@ -21,6 +23,17 @@ _GROUPS = {
 }
 _PARAMETER = re.compile(r":param (\w+):\s+((?:(?!:param ).)+)", re.DOTALL)
 _WIDTH = 110
+
+
+def group_of(fault: type[Fault]) -> str:
+    """Return which of the groups a fault belongs to, such as ``network``."""
+    return fault.__module__.rpartition(".")[2]
+
+
+def in_groups() -> Iterator[tuple[str, list[type[Fault]]]]:
+    """Yield the title of each group, and its faults."""
+    for group, title in GROUPS.items():
+        yield title, [fault for fault in FAULTS.values() if group_of(fault) == group]
 
 
 def what_happens(fault: type[Fault]) -> str:
@@ -35,11 +48,7 @@ def parameters(fault: type[Fault]) -> dict[str, str]:
 
 def describe() -> str:
     """List all faults with their parameters and the defaults."""
-    groups = []
-    for module, title in _GROUPS.items():
-        faults = [fault for fault in FAULTS.values() if fault.__module__.rpartition(".")[2] == module]
-        groups.append("\n".join([title, "", *map(_entry, faults)]))
-    return "\n\n".join(groups)
+    return "\n\n".join("\n".join([title, "", *map(_entry, faults)]) for title, faults in in_groups())
 
 
 def _docstring(fault: type[Fault]) -> str:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from airflow_provider_agentruns.arguments import AWAITABLE, check_agent
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.outcomes import AWAITABLE, check_agent
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset

@@ -55,7 +55,7 @@ class AgentRunTimeoutError(AgentRunsError):
     """The run did not reach the awaited status in time. The run itself goes on."""
 
 
-class AgentRunUnfitError(AgentRunsError):
+class AgentRunSerializationError(AgentRunsError):
     """What the run holds cannot be handed on to other tasks, or not as what it is; the message says where it lies."""
 
     retryable = False

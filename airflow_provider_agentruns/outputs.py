@@ -13,27 +13,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
-from airflow_provider_agentruns.outcomes import output_envelope
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.models import AgentRun
+    pass
 
 _PATH = "output_path"
 
 #: What a reference has; an output envelope has nothing of the kind.
 _REFERENCE = frozenset({"run_id", _PATH, "size", "sha256", "artifacts"})
-
-
-def handed_on(run: AgentRun, folder: str | None, artifact_type: str | None = None) -> dict[str, Any]:
-    """
-    Return what a task hands on of a run's output: the output envelope, or, once it is stored, the reference to it.
-
-    :param folder: Where in object storage to put it; None for XCom.
-    :param artifact_type: Only the artifacts of this type; the envelope's other fields stay.
-    :raises AgentRunUnfitError: If Airflow cannot hand it on.
-    """
-    output = output_envelope(run, artifact_type, for_xcom=not folder)
-    return store_output(output, run.id, folder) if folder else output
 
 
 def store_output(output: dict[str, Any], run_id: str, folder: str) -> dict[str, Any]:
@@ -86,19 +73,6 @@ def load_output(value: dict[str, Any]) -> dict[str, Any]:
         raise AgentRunsError(f"{value[_PATH]} holds something else than the output of agent run {value['run_id']}")
     output: dict[str, Any] = json.loads(content.decode(errors="surrogatepass"))
     return output
-
-
-def check_folder(folder: Any) -> None:
-    """
-    Refuse, when the DAG is made, what can be no place in object storage; a template may become one.
-
-    :raises AgentRunsValueError: If it has no scheme.
-    """
-    if isinstance(folder, str) and "://" not in folder and "{{" not in folder:
-        raise AgentRunsValueError(
-            "output_path should be a URL such as s3://my_conn@bucket/agent-runs or file:///data/agent-runs, not "
-            f"{folder!r}"
-        )
 
 
 def _file_name(run_id: str) -> str:

@@ -76,7 +76,7 @@ def test_a_dag_file_gets_neither_the_client_nor_triggers() -> None:
         f"{PACKAGE}.models",
         f"{PACKAGE}.hooks",
         f"{PACKAGE}.triggers",
-        f"{PACKAGE}.exactly_once",
+        f"{PACKAGE}.idempotency",
         f"{PACKAGE}.emulator",
     )
     before, added, _ = modules(DAG_FILE, USE, TRIGGERS)
@@ -103,7 +103,19 @@ def test_the_pytest_plugin_brings_nothing() -> None:
     assert below(("starlette", "uvicorn", "airflow", "httpx"), before) == set()
 
 
-@pytest.mark.parametrize("module", ["exceptions", "models", "client.transport", "outcomes"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "exceptions",
+        "models",
+        "client.transport",
+        "arguments",
+        "run_outcome",
+        "xcom_values",
+        "idempotency.create_run",
+        "idempotency.resume_run",
+    ],
+)
 def test_the_client_does_without_airflow(module: str) -> None:
     _, added = modules("", f"import {PACKAGE}.{module}")
     assert f"{PACKAGE}.{module}" in added

@@ -9,21 +9,16 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_agentruns.arguments import check_wait_for
 from airflow_provider_agentruns.exceptions import (
     AgentRunFailedError,
     AgentRunInterruptedError,
+    AgentRunSerializationError,
     AgentRunsValueError,
-    AgentRunUnfitError,
 )
 from airflow_provider_agentruns.models import AgentRun, RunStatus
-from airflow_provider_agentruns.outcomes import (
-    check_wait_for,
-    describe_failure,
-    describe_questions,
-    has_reached,
-    output_envelope,
-    summary,
-)
+from airflow_provider_agentruns.run_outcome import describe_failure, describe_questions, has_reached
+from airflow_provider_agentruns.xcom_values import output_envelope, summary
 
 ENDED = ("completed", "error")
 
@@ -254,9 +249,9 @@ def test_another_wait_is_refused(wait_for: Any, said: str) -> None:
     ],
 )
 def test_what_airflow_would_take_for_something_else_is_not_handed_on(value: Any, said: str) -> None:
-    with pytest.raises(AgentRunUnfitError, match=f"output of agent run r-1.more{said}"):
+    with pytest.raises(AgentRunSerializationError, match=f"output of agent run r-1.more{said}"):
         output_envelope(run("completed", output={"artifacts": [], "more": value}))
-    with pytest.raises(AgentRunUnfitError, match=rf"interrupts\[0\]\.value of agent run r-1{said}"):
+    with pytest.raises(AgentRunSerializationError, match=rf"interrupts\[0\]\.value of agent run r-1{said}"):
         summary(run("interrupted", interrupts=[{"id": "i-1", "value": value}]))
 
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_agentruns.arguments import check_folder, check_run_id
+from airflow_provider_agentruns.base import RUN_ID_KEY, current_attempt, state_store
 from airflow_provider_agentruns.exceptions import AgentRunTimeoutError
 from airflow_provider_agentruns.operators.base import WaitingOperator
-from airflow_provider_agentruns.outcomes import summary
-from airflow_provider_agentruns.outputs import check_folder, handed_on
-from airflow_provider_agentruns.waiting import RUN_ID_KEY, attempt_of, check_run_id, memory_of
+from airflow_provider_agentruns.xcom_values import summary, xcom_value
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -92,7 +92,7 @@ class AgentRunOutputOperator(WaitingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the output; defer first where it is not there yet."""
         run_id = str(self.run_id)
-        with self.at_work():
+        with self.error_boundary():
             run = self.look(run_id)
             if run and not self.wait_for_end and not self.reached(run):
                 raise AgentRunTimeoutError(f"Agent run {run_id} is {run.status}, and this task was told not to wait")
@@ -102,11 +102,11 @@ class AgentRunOutputOperator(WaitingOperator):
         self, context: Context, event: dict[str, Any], deadline: float | None = None
     ) -> dict[str, Any]:
         """Return the output of the run that the trigger has seen end."""
-        with self.at_work():
+        with self.error_boundary():
             return self._output(self.wait(str(self.run_id), event=event, deadline=deadline))
 
     def _output(self, run: AgentRun) -> dict[str, Any]:
-        output = handed_on(run, self.output_path, self.artifact_type)
+        output = xcom_value(run, self.output_path, self.artifact_type)
         if self.artifact_type and not output["artifacts"]:
             self.log.warning("Agent run %s has no artifact of type %s", run.id, self.artifact_type)
         return output
@@ -193,9 +193,9 @@ class AgentRunOperator(WaitingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the run or find it, then wait for it."""
         from airflow_provider_agentruns import metrics
-        from airflow_provider_agentruns.exactly_once.starting import Start, start_once
+        from airflow_provider_agentruns.idempotency.create_run import Start, start_once
 
-        with self.at_work():
+        with self.error_boundary():
             started = start_once(
                 Start(
                     agent=str(self.agent),
@@ -205,8 +205,8 @@ class AgentRunOperator(WaitingOperator):
                     thread_id=_text(self.thread_id),
                 ),
                 send=self.hook.send,
-                memory=memory_of(context),
-                attempt=attempt_of(context),
+                memory=state_store(context),
+                attempt=current_attempt(context),
                 log=self.log,
             )
             self.run_id = started.run_id
@@ -219,12 +219,12 @@ class AgentRunOperator(WaitingOperator):
     ) -> dict[str, Any]:
         """Return what the run came to that the trigger has seen change."""
         self.run_id = event["run_id"]
-        with self.at_work():
+        with self.error_boundary():
             return self._result(self.wait(event["run_id"], event=event, deadline=deadline))
 
     def _result(self, run: AgentRun) -> dict[str, Any]:
         if run.status == "completed" and "completed" in self.wait_for:
-            return handed_on(run, self.output_path)
+            return xcom_value(run, self.output_path)
         return summary(run)
 
 
@@ -277,7 +277,7 @@ class AgentRunResumeOperator(WaitingOperator):
         from airflow_provider_agentruns.operators.answering import answer_interrupt
 
         run_id = str(self.run_id)
-        with self.at_work():
+        with self.error_boundary():
             answered = answer_interrupt(self, context, run_id, str(self.interrupt_id), self.input)
             return self._result(self.wait(run_id, answered.run))
 
@@ -285,7 +285,7 @@ class AgentRunResumeOperator(WaitingOperator):
         self, context: Context, event: dict[str, Any], deadline: float | None = None
     ) -> dict[str, Any]:
         """Return what became of the run after the answer."""
-        with self.at_work():
+        with self.error_boundary():
             return self._result(self.wait(str(self.run_id), event=event, deadline=deadline))
 
     def _result(self, run: AgentRun) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns import metrics
-from airflow_provider_agentruns.exactly_once.answering import Answered, answer_once
+from airflow_provider_agentruns.base import AgentRunTask, state_store
 from airflow_provider_agentruns.exceptions import AgentRunsError
-from airflow_provider_agentruns.waiting import AgentRunTask, memory_of
+from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,7 +18,7 @@ def answer_interrupt(
     task: AgentRunTask, context: Context, run_id: str, interrupt_id: str, answer: Any, question: str | None = None
 ) -> Answered:
     """
-    Answer one pending interrupt, as :func:`~airflow_provider_agentruns.exactly_once.answering.answer_once` does.
+    Answer one pending interrupt, as :func:`~airflow_provider_agentruns.idempotency.resume_run.answer_once` does.
 
     :param answer: Any JSON value.
     :param question: The digest of what was asked when the answer was given, where that is known.
@@ -31,7 +31,7 @@ def answer_interrupt(
             interrupt_id,
             answer,
             send=task.hook.send,
-            memory=memory_of(context),
+            memory=state_store(context),
             resume_body=settings.resume_body,
             log=task.log,
             question=question,

@@ -8,9 +8,10 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_agentruns.arguments import check_seconds, check_wait_for
+from airflow_provider_agentruns.base import MAY_BE_MISSING, AgentRunTask, trigger_error
 from airflow_provider_agentruns.exceptions import AgentRunsValueError, AgentRunTimeoutError
-from airflow_provider_agentruns.outcomes import check_wait_for, has_reached
-from airflow_provider_agentruns.waiting import MAY_BE_MISSING, AgentRunTask, check_seconds, trigger_error
+from airflow_provider_agentruns.run_outcome import has_reached
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun

@@ -13,12 +13,13 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.definitions.template import literal
 
+from airflow_provider_agentruns.arguments import check_run_id
+from airflow_provider_agentruns.base import AgentRunTask, current_attempt, state_store
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
     AgentRunReviewError,
     AgentRunsValueError,
 )
-from airflow_provider_agentruns.waiting import AgentRunTask, attempt_of, check_run_id, memory_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -101,13 +102,13 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def execute(self, context: Context) -> Any:
         """Decide by policy, or show the form and wait; a retry first makes use of an answer that is there."""
-        with self.at_work():
+        with self.error_boundary():
             note = self._kept(context)
-            if note and note.series == attempt_of(context).series:
+            if note and note.series == current_attempt(context).max_tries:
                 if note.decision:
                     return self._settle(context, note)
                 self._look_up_answer(context)
-            elif memory_of(context) is None and _is_retry(context, self.retries):
+            elif state_store(context) is None and _is_retry(context, self.retries):
                 self._look_up_answer(context)
             return self._ask(context)
 
@@ -118,9 +119,9 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         # Whoever answers right now wakes this task as well, with Airflow's own event.
         answered = event.get("answered", "chosen_options" in event)
         # Without a memory, only its own word tells which question an answer is to.
-        if answered and (memory_of(context) is not None or QUESTION_FIELD in (event.get("params_input") or {})):
+        if answered and (state_store(context) is not None or QUESTION_FIELD in (event.get("params_input") or {})):
             return self.execute_complete(context, event)
-        with self.at_work():
+        with self.error_boundary():
             note = self._kept(context)
             if event.get("form") and note and note.shown:
                 self._wait_on(note)
@@ -137,7 +138,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
         if "error" in event and event.get("error_type") != "validation":
             self.process_trigger_event_error(event)
-        with self.at_work():
+        with self.error_boundary():
             if "error" in event:
                 # Airflow before 3.3 checks the fields as well, and what it says holds what a person wrote.
                 raise AgentRunReviewError(
@@ -148,7 +149,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             about = self._kept(context) or brought or self._note_on(context, self.pending())
             # Kept before anything else happens, so that no later try asks again.
             about.decision = Decision.from_event(event).as_json()
-            about.keep(memory_of(context))
+            about.keep(state_store(context))
             return self._settle(context, about)
 
     def _settle(self, context: Context, note: Note) -> dict[str, Any]:
@@ -194,7 +195,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             earlier.check_still_asked(interrupt)
         if self.decide and (decided := decide_by_policy(self.decide, interrupt, self.options)):
             note.decision, note.sent = decided[0].as_json(), decided[1]
-            note.keep(memory_of(context))
+            note.keep(state_store(context))
             return self._settle(context, note)
         self.subject = subject(interrupt)
         self.body = body(interrupt, run_id=str(self.run_id), run_page=self.run_page)
@@ -207,7 +208,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             "fields": list(self.params),
             "rated_artifact": rated,
         }
-        note.keep(memory_of(context))
+        note.keep(state_store(context))
         required_action.show(self, context)
         metrics.review_asked(self.agentruns_conn_id)
         try:
@@ -236,12 +237,12 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         :param expected: The digest of what it asked, where that is known. An answer of the service may show it
             otherwise for a moment, and is not relied on alone then.
         """
-        from airflow_provider_agentruns.exactly_once.looking import Looks, hides_questions, no_question, shows
+        from airflow_provider_agentruns.idempotency.probe import RunProbe, hides_questions, no_question, shows
 
         run_id, interrupt_id = str(self.run_id), self._interrupt_id
         run = self.look(run_id)
         if run and not shows(run, interrupt_id, {expected}):
-            looks = Looks(run_id, interrupt_id, self.hook.send, time.sleep)
+            looks = RunProbe(run_id, interrupt_id, self.hook.send, time.sleep)
             run = looks.until(lambda run: shows(run, interrupt_id, {expected}))
         if run and (interrupt := run.pending(interrupt_id)):
             return interrupt
@@ -252,15 +253,15 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
     def _note_on(self, context: Context, interrupt: Interrupt) -> Note:
         from airflow_provider_agentruns.reviews.note import Note
 
-        return Note.on(str(self.run_id), interrupt, attempt_of(context).series)
+        return Note.on(str(self.run_id), interrupt, current_attempt(context).max_tries)
 
     def _kept(self, context: Context) -> Note | None:
         from airflow_provider_agentruns.reviews.note import Note
 
-        return Note.kept(memory_of(context), str(self.run_id), self._interrupt_id)
+        return Note.kept(state_store(context), str(self.run_id), self._interrupt_id)
 
 
 def _is_retry(context: Context, retries: int | None) -> bool:
     """Whether an earlier try failed, and nobody has cleared the task since it first ran."""
-    attempt = attempt_of(context)
-    return attempt.number > 1 and attempt.series == (retries or 0)
+    attempt = current_attempt(context)
+    return attempt.number > 1 and attempt.max_tries == (retries or 0)

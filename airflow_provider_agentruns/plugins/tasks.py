@@ -19,7 +19,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import Load, Session
 
-from airflow_provider_agentruns.waiting import RUN_ID_KEY
+from airflow_provider_agentruns.base import RUN_ID_KEY
 
 #: The names of the operators as Airflow keeps them with a task instance.
 OPERATORS = (

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.exactly_once.looking import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
+from airflow_provider_agentruns.idempotency.probe import digest
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.exactly_once.memory import Memory
+    from airflow_provider_agentruns.idempotency.state import StateStore
     from airflow_provider_agentruns.models import Interrupt
 
 _KEY = "agent_run_review"
@@ -26,7 +26,7 @@ class Note:
     """
     All that is known of a review.
 
-    :param series: Changes when a person clears the task; see :class:`~...exactly_once.memory.Attempt`.
+    :param series: Changes when a person clears the task; see :class:`~...idempotency.state.Attempt`.
     :param question: The digest of what is asked.
     :param shown: What the person was shown; None where nobody was asked.
     :param decision: What was decided, once it was; see :class:`~...reviews.decision.Decision`.
@@ -57,7 +57,7 @@ class Note:
         )
 
     @classmethod
-    def kept(cls, memory: Memory | None, run_id: str, interrupt_id: str) -> Note | None:
+    def kept(cls, memory: StateStore | None, run_id: str, interrupt_id: str) -> Note | None:
         """
         Return what an earlier try kept, or None.
 
@@ -76,7 +76,7 @@ class Note:
             f"{START_ANEW}"
         )
 
-    def keep(self, memory: Memory | None) -> None:
+    def keep(self, memory: StateStore | None) -> None:
         """Keep this for later tries, where there is a memory."""
         if memory:
             memory.set(_KEY, asdict(self))

@@ -10,8 +10,9 @@ from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from airflow_provider_agentruns.exactly_once.looking import digest
+from airflow_provider_agentruns.base import state_store
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
+from airflow_provider_agentruns.idempotency.probe import digest
 from airflow_provider_agentruns.reviews.form import (
     ID_FIELD,
     QUESTION_FIELD,
@@ -23,7 +24,6 @@ from airflow_provider_agentruns.reviews.form import (
 )
 from airflow_provider_agentruns.reviews.note import START_ANEW
 from airflow_provider_agentruns.reviews.text import plain
-from airflow_provider_agentruns.waiting import memory_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -70,7 +70,7 @@ def form_params(
 def set_fields(review: AgentRunReviewOperator, context: Context, interrupt: Interrupt) -> str | None:
     """Give a review's form its fields, and return the id of the artifact that can be rated."""
     rated = rated_artifact(interrupt) if review.feedback else None
-    question = digest(interrupt.value) if memory_of(context) is None else None
+    question = digest(interrupt.value) if state_store(context) is None else None
     review.params = form_params(interrupt, review.options, review.params, rated, question)
     return rated["id"] if rated else None
 

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_agentruns import metrics
+from airflow_provider_agentruns.base import state_store
 from airflow_provider_agentruns.exceptions import AgentRunReviewError, AgentRunsError
 from airflow_provider_agentruns.operators.answering import answer_interrupt
 from airflow_provider_agentruns.reviews import required_action, trail
 from airflow_provider_agentruns.reviews.decision import Decision, default_answer, material_for_answer
 from airflow_provider_agentruns.reviews.form import QUESTION_FIELD, RATING, RATING_COMMENT
-from airflow_provider_agentruns.waiting import memory_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,7 +36,7 @@ def settle(review: AgentRunReviewOperator, context: Context, note: Note) -> dict
         note.check_still_asked(interrupt)
         decision = _checked(review, context, interrupt, decision)
         note.decision, note.sent = decision.as_json(), [_answer(review, context, interrupt, decision)]
-        note.keep(memory_of(context))
+        note.keep(state_store(context))
     answered = answer_interrupt(review, context, note.run_id, note.interrupt_id, note.sent[0], note.question)
     metrics.review_decided(review.agentruns_conn_id, decision.by, _seconds(note, decision))
     rating = _rate(review, note, decision)

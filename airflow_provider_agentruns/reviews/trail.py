@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.exactly_once.looking import digest
+from airflow_provider_agentruns.idempotency.probe import digest
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.exactly_once.answering import Answered
+    from airflow_provider_agentruns.idempotency.resume_run import Answered
     from airflow_provider_agentruns.models import AgentRun
     from airflow_provider_agentruns.reviews.decision import Decision
     from airflow_provider_agentruns.reviews.note import Note

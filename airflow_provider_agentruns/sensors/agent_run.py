@@ -12,9 +12,11 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.bases.sensor import PokeReturnValue
 
+from airflow_provider_agentruns.arguments import check_run_id, check_wait_for
+from airflow_provider_agentruns.base import RUN_ID_KEY, AgentRunTask, state_store, trigger_error
 from airflow_provider_agentruns.exceptions import AgentRunTimeoutError
-from airflow_provider_agentruns.outcomes import check_wait_for, has_reached, summary
-from airflow_provider_agentruns.waiting import RUN_ID_KEY, AgentRunTask, check_run_id, memory_of, trigger_error
+from airflow_provider_agentruns.run_outcome import has_reached
+from airflow_provider_agentruns.xcom_values import summary
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -84,14 +86,14 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Look at the run once; where it is not there yet, and the sensor is deferrable, defer."""
         run_id = str(self.run_id)
-        memory = memory_of(context) if self.reschedule else None
+        memory = state_store(context) if self.reschedule else None
         if memory and self._seen is None and context.get("task_reschedule_count"):
             self._seen = (memory.get(_KEY) or {}).get("status")
         known = self._seen
         patient = self._waiting or bool(context.get("task_reschedule_count"))
         self._waiting = True
         # Airflow's sensor decides by the class of an error, inside this call.
-        with self.at_work():
+        with self.error_boundary():
             run = self.look(run_id, patient=patient)
             if memory and self._seen != known:
                 memory.set(_KEY, {"status": self._seen})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
-from airflow_provider_agentruns.outcomes import AWAITABLE, check_agent, check_wait_for, check_watch
+from airflow_provider_agentruns.arguments import AWAITABLE, check_agent, check_wait_for, check_watch
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.watching.cursor import Seen

@@ -22,7 +22,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.models import ListedPage, ListedRun, RunStatus
-from airflow_provider_agentruns.outcomes import log_status
+from airflow_provider_agentruns.run_outcome import log_status
 from airflow_provider_agentruns.watching.followed import Followed, Verdict, Waiter
 from airflow_provider_agentruns.watching.hints import follow_hints
 from airflow_provider_agentruns.watching.line import Line

@@ -27,9 +27,9 @@ from tenacity import Retrying
 from airflow_provider_agentruns.client import retrying
 from airflow_provider_agentruns.client.answers import Answer, connection_error, read
 from airflow_provider_agentruns.client.requests import Request
-from tests.exactly_once.service import Clock as OneClock
-from tests.exactly_once.service import Service
-from tests.exactly_once.task import Killed, Memory
+from tests.idempotency.service import Clock as OneClock
+from tests.idempotency.service import Service
+from tests.idempotency.task import Killed, Memory
 from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, errors, html
 
 #: How often a worker's client sends again what may be sent again.

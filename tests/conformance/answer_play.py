@@ -11,12 +11,12 @@ from typing import Any, Literal
 import pendulum
 
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
-from airflow_provider_agentruns.exactly_once.answering import Answered, answer_once
-from airflow_provider_agentruns.exactly_once.looking import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
+from airflow_provider_agentruns.idempotency.probe import digest
+from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
 from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
 from tests.conformance.answer_histories import SHOWS_IN, History, Shown, Try, World
-from tests.exactly_once.task import Killed, Memory
+from tests.idempotency.task import Killed, Memory
 from tests.support.scripted_server import Received, Reply, answer
 
 Name = Literal["a", "b"]

@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeVar
 
 from hypothesis import strategies as st
 
-from airflow_provider_agentruns.exactly_once.starting import Start
+from airflow_provider_agentruns.idempotency.create_run import Start
 from tests.conformance.adversary import Fate
-from tests.exactly_once.service import Order
+from tests.idempotency.service import Order
 
 T = TypeVar("T")
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from airflow_provider_agentruns.exactly_once.memory import Attempt
-from airflow_provider_agentruns.exactly_once.starting import Start, Started, start_once
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunStartInDoubtError
+from airflow_provider_agentruns.idempotency.create_run import Start, Started, start_once
+from airflow_provider_agentruns.idempotency.state import Attempt
 from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
 from tests.conformance.start_histories import STARTS, History, Sibling, Try, World
-from tests.exactly_once.task import Killed, Memory
+from tests.idempotency.task import Killed, Memory
 from tests.support.scripted_server import Received, Reply, errors
 
 #: Seconds after which nothing of a history is on its way any more.

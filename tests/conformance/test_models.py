@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from airflow_provider_agentruns import models, outcomes
+from airflow_provider_agentruns import models, xcom_values
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.answers import Answer
 from airflow_provider_agentruns.models import AgentRun
@@ -109,7 +109,7 @@ def test_a_run_is_read_the_same_however_it_is_written_down(data: st.DataObject, 
 @tries(60, 3000)
 @given(strategies.RUNS.map(strategies.with_small_numbers))
 def test_the_summary_is_what_is_promised(document: dict[str, Any]) -> None:
-    said = outcomes.summary(AgentRun.model_validate(document))
+    said = xcom_values.summary(AgentRun.model_validate(document))
     assert canonical(said) == canonical(
         {
             "run_id": document["id"],
@@ -130,7 +130,7 @@ def test_the_summary_is_what_is_promised(document: dict[str, Any]) -> None:
 def test_the_output_is_handed_on_unchanged(document: dict[str, Any]) -> None:
     as_sent = json.dumps(document["output"])
     # Not even the order of the fields changes.
-    assert json.dumps(outcomes.output_envelope(AgentRun.model_validate(document))) == as_sent
+    assert json.dumps(xcom_values.output_envelope(AgentRun.model_validate(document))) == as_sent
 
 
 @tries(60, 3000)
@@ -140,7 +140,7 @@ def test_of_the_output_the_artifacts_of_one_type_can_be_had(data: st.DataObject,
     types = [artifact["type"] for artifact in output["artifacts"]]
     wanted = data.draw(st.sampled_from([*types, "no such type"]))
     before = json.dumps(document)
-    had = outcomes.output_envelope(AgentRun.model_validate(document), wanted)
+    had = xcom_values.output_envelope(AgentRun.model_validate(document), wanted)
     chosen = [artifact for artifact in output["artifacts"] if artifact["type"] == wanted]
     assert json.dumps(had) == json.dumps({**output, "artifacts": chosen})
     assert json.dumps(document) == before
@@ -149,7 +149,7 @@ def test_of_the_output_the_artifacts_of_one_type_can_be_had(data: st.DataObject,
 @tries(60, 3000)
 @given(strategies.RUNS.filter(lambda run: run.get("output") is None))
 def test_a_run_without_an_output_has_an_empty_one(document: dict[str, Any]) -> None:
-    assert outcomes.output_envelope(AgentRun.model_validate(document)) == {"artifacts": []}
+    assert xcom_values.output_envelope(AgentRun.model_validate(document)) == {"artifacts": []}
 
 
 @pytest.mark.parametrize("value", [None, "2026-01-31T12:00:00Z", "large", 5, 0.5, [], {}], ids=repr)

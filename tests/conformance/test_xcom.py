@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_agentruns import outcomes
+from airflow_provider_agentruns import xcom_values
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.answers import Answer
-from airflow_provider_agentruns.exceptions import AgentRunUnfitError
+from airflow_provider_agentruns.exceptions import AgentRunSerializationError
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.operators.agent_run import (
     AgentRunOperator,
@@ -34,7 +34,7 @@ def check_same(value: Any) -> None:
 @tries(60, 3000)
 @given(strategies.RUNS.map(strategies.with_small_numbers))
 def test_a_sensors_value(document: dict[str, Any]) -> None:
-    check_same(outcomes.summary(AgentRun.model_validate(document)))
+    check_same(xcom_values.summary(AgentRun.model_validate(document)))
 
 
 @tries(60, 3000)
@@ -105,7 +105,7 @@ def check_refused_or_same(hand_on: Callable[[], Any], raw: Any) -> None:
     """What is refused would not have survived, and what is not refused does."""
     try:
         value = hand_on()
-    except AgentRunUnfitError:
+    except AgentRunSerializationError:
         assert not survives(raw)
     else:
         assert survives(value)
@@ -115,22 +115,22 @@ def check_refused_or_same(hand_on: Callable[[], Any], raw: Any) -> None:
 @given(hostile(strategies.INTERRUPTED, "interrupts"))
 def test_what_an_agent_asks_is_data_to_airflow_or_refused(document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
-    check_refused_or_same(lambda: outcomes.summary(run), [asked.value for asked in run.interrupts])
+    check_refused_or_same(lambda: xcom_values.summary(run), [asked.value for asked in run.interrupts])
 
 
 @tries(80, 5000)
 @given(hostile(strategies.COMPLETED, "output"))
 def test_what_an_agent_finds_is_data_to_airflow_or_refused(document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
-    check_refused_or_same(lambda: outcomes.output_envelope(run), document["output"])
+    check_refused_or_same(lambda: xcom_values.output_envelope(run), document["output"])
 
 
 @pytest.mark.parametrize("number", [b"18446744073709551616", b"-9223372036854775809", b"1e400", b"-1e400"])
 def test_a_number_that_airflow_cannot_hand_on_is_refused(number: bytes) -> None:
     body = b'{"id": "r-1", "status": "completed", "output": {"artifacts": [], "n": [%b]}}' % number
     run = requests.get_run("r-1").parse(Answer(200, {}, body))
-    with pytest.raises(AgentRunUnfitError, match=r"output of agent run r-1\.n\[0\] is a number"):
-        outcomes.output_envelope(run)
+    with pytest.raises(AgentRunSerializationError, match=r"output of agent run r-1\.n\[0\] is a number"):
+        xcom_values.output_envelope(run)
 
 
 @tries(60, 3000)
@@ -139,4 +139,4 @@ def test_half_a_character_is_handed_on_as_one(document: dict[str, Any]) -> None:
     document["output"]["artifacts"].append({"title": "\0", "half": "\ud800"})
     run = requests.get_run("r-1").parse(Answer(200, {}, json.dumps(strategies.with_small_numbers(document)).encode()))
     # NUL is a character, and stays.
-    assert outcomes.output_envelope(run)["artifacts"][-1] == {"title": "\0", "half": "\ufffd"}
+    assert xcom_values.output_envelope(run)["artifacts"][-1] == {"title": "\0", "half": "\ufffd"}

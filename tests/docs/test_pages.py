@@ -15,7 +15,7 @@ from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.transport import Exchange
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
-from airflow_provider_agentruns.outcomes import log_status
+from airflow_provider_agentruns.run_outcome import log_status
 from tests.docs.blocks import DOCS, all_blocks, blocks, pages
 
 

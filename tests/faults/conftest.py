@@ -10,7 +10,7 @@ import pytest
 from tenacity import wait_fixed
 
 from airflow_provider_agentruns.client import retrying, transport
-from airflow_provider_agentruns.exactly_once import looking, starting
+from airflow_provider_agentruns.idempotency import create_run, probe
 from airflow_provider_agentruns.triggers import agent_run
 from airflow_provider_agentruns.watching import known, news, reading, streams
 from tests.faults.bench import Bench
@@ -34,9 +34,9 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr(retrying, "_backoff", wait_fixed(0.05))
     monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.2)
-    monkeypatch.setattr(starting, "_SETTLES_IN", 0.4)
-    monkeypatch.setattr(starting, "_BETWEEN_LOOKS", 0.1)
-    monkeypatch.setattr(looking, "_LOOKS", (0.02, 0.05, 0.1))
+    monkeypatch.setattr(create_run, "_SETTLES_IN", 0.4)
+    monkeypatch.setattr(create_run, "_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(probe, "_LOOKS", (0.02, 0.05, 0.1))
     monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
     monkeypatch.setattr(agent_run, "_BEFORE_FAILING", 0.1)
     monkeypatch.setattr(news, "KEEP_AFTER", 0.1)

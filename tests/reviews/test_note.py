@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.exactly_once.looking import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
+from airflow_provider_agentruns.idempotency.probe import digest
 from airflow_provider_agentruns.models import Interrupt
 from airflow_provider_agentruns.reviews.note import START_ANEW, Note
-from tests.exactly_once.task import Memory
+from tests.idempotency.task import Memory
 from tests.reviews.forms import asks
 
 VALUE = {"label": "Right?", "artifacts": [{"title": "Report"}]}

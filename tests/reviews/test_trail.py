@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.exactly_once.answering import Answered
-from airflow_provider_agentruns.exactly_once.looking import digest
+from airflow_provider_agentruns.idempotency.probe import digest
+from airflow_provider_agentruns.idempotency.resume_run import Answered
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.reviews.decision import Decision
 from airflow_provider_agentruns.reviews.note import Note

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.exactly_once.looking import digest
+from airflow_provider_agentruns.idempotency.probe import digest
 from tests.standalone.conftest import RATED_ARTIFACT
 from tests.standalone.people import CONSTANTS, Review, answers, interrupted, review
 from tests.support.airflow_versions import HAS_MEMORY, WAITING_FOR_A_PERSON

@@ -19,7 +19,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsError
 if TYPE_CHECKING:
     from pendulum import DateTime
 
-    from airflow_provider_agentruns.exactly_once.memory import Send
+    from airflow_provider_agentruns.idempotency.state import Send
     from airflow_provider_agentruns.models import AgentRun
 
 #: Pauses between looks at a run that may have taken the answer, in seconds. A request that was cut off may
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 _LOOKS = (0.5, 1.5, 3.0)
 
 #: Whether the same question is open; or it is not any more; or that cannot be told.
-Fate = Literal["open", "over", "unclear"]
+InterruptState = Literal["open", "over", "unclear"]
 
 
-class Looks:
+class RunProbe:
     """
     Looks at one interrupt of a run, again and again for some seconds.
 
@@ -45,7 +45,7 @@ class Looks:
         self._since: DateTime | None = None
         self._about = ""
         #: What the last look told.
-        self.last: Fate = "unclear"
+        self.last: InterruptState = "unclear"
 
     def read(self) -> AgentRun:
         """Read the run."""
@@ -80,7 +80,7 @@ class Looks:
                 return run
         return None
 
-    def fate(self, run: AgentRun) -> Fate:
+    def fate(self, run: AgentRun) -> InterruptState:
         """Say what became of the question, by how the run is now."""
         if is_older(run, self._since):
             # A part of the service lags behind.

@@ -11,8 +11,8 @@ import pytest
 from airflow_provider_agentruns.client import retrying
 from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.client.transport import Transport
-from tests.exactly_once.service import Clock, Service
-from tests.exactly_once.task import Task
+from tests.idempotency.service import Clock, Service
+from tests.idempotency.task import Task
 from tests.support.scripted_server import ScriptedServer
 
 

@@ -15,8 +15,8 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsError,
     AgentRunsServerError,
 )
-from tests.exactly_once.service import Clock, Mishap, Service
-from tests.exactly_once.task import Killed, Task
+from tests.idempotency.service import Clock, Mishap, Service
+from tests.idempotency.task import Killed, Task
 from tests.support.scripted_server import Received, Reply, answer, errors, html
 
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 Send = Callable[..., Any]
 
 
-class Memory(Protocol):
+class StateStore(Protocol):
     """Keeps small JSON values for one task instance; Airflow's task state store is one."""
 
     def get(self, key: str) -> Any:
@@ -43,10 +43,10 @@ class Attempt:
     Which try of a task this is.
 
     :param number: From 1, over all tries, also those before a person cleared the task.
-    :param series: Changes when a person clears the task, and at nothing else (Airflow's ``max_tries``).
+    :param max_tries: Changes when a person clears the task, and at nothing else (Airflow's ``max_tries``).
     :param first_possible: A moment before which no try of the task can have started.
     """
 
     number: int
-    series: int
+    max_tries: int
     first_possible: pendulum.DateTime

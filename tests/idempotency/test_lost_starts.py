@@ -14,8 +14,8 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsServerError,
     AgentRunStartInDoubtError,
 )
-from tests.exactly_once.service import Clock, Mishap, Service
-from tests.exactly_once.task import Task
+from tests.idempotency.service import Clock, Mishap, Service
+from tests.idempotency.task import Task
 from tests.support.scripted_server import errors, html
 
 #: How long a run may need to show before it counts as not started, as the code has it.

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_agentruns.exactly_once.starting import Start
 from airflow_provider_agentruns.exceptions import (
     AgentRunInvalidRequestError,
     AgentRunsAPIError,
@@ -17,8 +16,9 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunStartInDoubtError,
     AgentRunsValueError,
 )
-from tests.exactly_once.service import Clock, Service
-from tests.exactly_once.task import START, Killed, Task
+from airflow_provider_agentruns.idempotency.create_run import Start
+from tests.idempotency.service import Clock, Service
+from tests.idempotency.task import START, Killed, Task
 from tests.support.scripted_server import errors
 
 STARTS = {

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.exactly_once.looking import Looks, digest, hides_questions, is_older, no_question, shows
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
     AgentRunInterruptGoneError,
     AgentRunsError,
 )
+from airflow_provider_agentruns.idempotency.probe import RunProbe, digest, hides_questions, is_older, no_question, shows
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.exactly_once.memory import Log, Memory, Send
+    from airflow_provider_agentruns.idempotency.state import Log, Send, StateStore
     from airflow_provider_agentruns.models import AgentRun
 
 _KEY = "agent_run_answer"
@@ -55,7 +55,7 @@ def answer_once(
     answer: Any,
     *,
     send: Send,
-    memory: Memory | None,
+    memory: StateStore | None,
     resume_body: dict[str, Any],
     log: Log,
     question: str | None = None,
@@ -76,7 +76,7 @@ def answer_once(
     request = {"run_id": run_id, "interrupt_id": interrupt_id, "input": answer, "template": resume_body}
     # What cannot be sent is refused before anything is read or written.
     requests.resume_run(**request)
-    looks = Looks(run_id, interrupt_id, send, sleep)
+    looks = RunProbe(run_id, interrupt_id, send, sleep)
     sent = _earlier(memory, run_id, interrupt_id)
 
     known = {question, sent["question"] if sent else None}
@@ -149,14 +149,14 @@ def answer_once(
     return Answered(run, confirmed=True)
 
 
-def _earlier(memory: Memory | None, run_id: str, interrupt_id: str) -> dict[str, Any] | None:
+def _earlier(memory: StateStore | None, run_id: str, interrupt_id: str) -> dict[str, Any] | None:
     """Return the note of an earlier try that was about to answer this interrupt."""
     note = memory.get(_KEY) if memory else None
     ours = note and note["run_id"] == run_id and note["interrupt_id"] == interrupt_id
     return note if ours else None
 
 
-def _take_back(memory: Memory | None, earlier: dict[str, Any] | None, sending: int) -> None:
+def _take_back(memory: StateStore | None, earlier: dict[str, Any] | None, sending: int) -> None:
     """Have the memory as before a first sending that was surely not taken: a later try has answered nothing then."""
     if memory and sending == 1:
         memory.set(_KEY, earlier or {})

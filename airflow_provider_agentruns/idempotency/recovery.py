@@ -21,8 +21,8 @@ from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunStartInDoubtError
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.exactly_once.memory import Log, Send
-    from airflow_provider_agentruns.exactly_once.starting import Start
+    from airflow_provider_agentruns.idempotency.create_run import Start
+    from airflow_provider_agentruns.idempotency.state import Log, Send
     from airflow_provider_agentruns.models import AgentRun, RunPage, Thread, ThreadPage
 
 #: By how much two clocks may differ after they have been compared: the HTTP Date header has whole seconds.

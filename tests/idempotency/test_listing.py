@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.exactly_once.service import Clock, Order, Service
-from tests.exactly_once.task import Killed, Task
+from tests.idempotency.service import Clock, Order, Service
+from tests.idempotency.task import Killed, Task
 
 ORDERS: list[Order] = ["newest first", "oldest first", "by last change", "none"]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
 from airflow_provider_agentruns.client.transport import Transport
-from airflow_provider_agentruns.exactly_once.answering import answer_once
-from airflow_provider_agentruns.exactly_once.memory import Attempt
-from airflow_provider_agentruns.exactly_once.starting import Start, Started, start_once
 from airflow_provider_agentruns.exceptions import AgentRunsError
+from airflow_provider_agentruns.idempotency.create_run import Start, Started, start_once
+from airflow_provider_agentruns.idempotency.resume_run import answer_once
+from airflow_provider_agentruns.idempotency.state import Attempt
 from airflow_provider_agentruns.models import AgentRun
-from tests.exactly_once.service import Clock
+from tests.idempotency.service import Clock
 
 log = logging.getLogger(__name__)
 

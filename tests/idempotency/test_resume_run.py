@@ -16,8 +16,8 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsAPIError,
     AgentRunsValueError,
 )
-from tests.exactly_once.service import Clock, Service
-from tests.exactly_once.task import Killed, Task
+from tests.idempotency.service import Clock, Service
+from tests.idempotency.task import Killed, Task
 from tests.support.scripted_server import Received, Reply, errors
 
 QUESTION = {"label": "Approve?", "artifacts": [{"title": "T"}]}

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_agentruns.arguments import check_watch
 from airflow_provider_agentruns.exceptions import (
     AgentRunNotFoundError,
     AgentRunsError,
-    AgentRunsValueError,
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.links.agent_run import AgentRunLink
-from airflow_provider_agentruns.outcomes import check_watch, log_status
+from airflow_provider_agentruns.run_outcome import log_status
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_agentruns.exactly_once.memory import Attempt, Memory
     from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+    from airflow_provider_agentruns.idempotency.state import Attempt, StateStore
     from airflow_provider_agentruns.models import AgentRun
 
 #: The XCom key under which tasks hand on a run's id.
@@ -100,7 +100,7 @@ class AgentRunTask(BaseOperator):
         return AgentRunHook(self.agentruns_conn_id)
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def error_boundary(self) -> Iterator[None]:
         """Tell Airflow which errors are final, and leave no connection open."""
         from airflow_provider_agentruns.hooks.task_errors import task_errors
 
@@ -207,34 +207,7 @@ def trigger_error(event: dict[str, Any] | None) -> AgentRunsError | None:
     )
 
 
-def check_run_id(run_id: Any) -> None:
-    """
-    Refuse, when the DAG is made, what can be no run's id; a template or another task's output may become one.
-
-    :raises AgentRunsValueError: If it is None or an empty string.
-    """
-    if run_id is None or (isinstance(run_id, str) and not run_id.strip()):
-        raise AgentRunsValueError(
-            f"run_id is {run_id!r}: give a run's id, a template, or another task's output, such as "
-            'my_agent_run.output["run_id"]'
-        )
-
-
-def check_seconds(name: str, value: timedelta | float | None) -> float | None:
-    """
-    Return a span of time in seconds.
-
-    :raises AgentRunsValueError: If it is negative, or not a number.
-    """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if seconds is None:
-        return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-        raise AgentRunsValueError(f"{name} should be a number of seconds or a timedelta, not {value!r}")
-    return float(seconds)
-
-
-def memory_of(context: Context) -> Memory | None:
+def state_store(context: Context) -> StateStore | None:
     """Return what outlives a try: Airflow's task state store, which there is since 3.3."""
     store = context.get("task_state_store")
     return None if store is None else _Store(store)
@@ -255,16 +228,16 @@ class _Store:
         self._store.set(key, value, retention=NEVER_EXPIRE)
 
 
-def attempt_of(context: Context) -> Attempt:
+def current_attempt(context: Context) -> Attempt:
     """Return which try of its task this is."""
     import pendulum
 
-    from airflow_provider_agentruns.exactly_once.memory import Attempt
+    from airflow_provider_agentruns.idempotency.state import Attempt
 
     ti, dag_run = context["ti"], context["dag_run"]
     return Attempt(
         number=ti.try_number,
-        series=ti.max_tries,
+        max_tries=ti.max_tries,
         first_possible=pendulum.instance(dag_run.start_date or dag_run.run_after),
     )
 

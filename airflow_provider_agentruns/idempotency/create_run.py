@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 import pendulum
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.exactly_once.finding import find_started
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError
+from airflow_provider_agentruns.idempotency.recovery import find_started
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.exactly_once.memory import Attempt, Log, Memory, Send
+    from airflow_provider_agentruns.idempotency.state import Attempt, Log, Send, StateStore
     from airflow_provider_agentruns.models import AgentRun
 
 _KEY = "agent_run_start"
@@ -76,7 +76,7 @@ def start_once(
     start: Start,
     *,
     send: Send,
-    memory: Memory | None,
+    memory: StateStore | None,
     attempt: Attempt,
     log: Log,
     sleep: Callable[[float], None] = time.sleep,
@@ -100,10 +100,10 @@ def start_once(
             note.get("run_id", "unknown"),
         )
     elif note and (run_id := note.get("run_id")):
-        if note["series"] == attempt.series or _goes_on(run_id, send, log):
-            if memory and note["series"] != attempt.series:
+        if note["series"] == attempt.max_tries or _goes_on(run_id, send, log):
+            if memory and note["series"] != attempt.max_tries:
                 # From now on it is the run of this series, however it has ended when a later try looks.
-                memory.set(_KEY, {**note, "series": attempt.series})
+                memory.set(_KEY, {**note, "series": attempt.max_tries})
             log.info("Agent run %s was started by an earlier try of this task: no other one is started", run_id)
             return Started(run_id, None, fresh=False)
         log.info("Agent run %s of before the task was cleared has ended: a new one is started", run_id)
@@ -124,10 +124,10 @@ def start_once(
 
 
 def _start(
-    start: Start, send: Send, memory: Memory | None, attempt: Attempt, log: Log, sleep: Callable[[float], None]
+    start: Start, send: Send, memory: StateStore | None, attempt: Attempt, log: Log, sleep: Callable[[float], None]
 ) -> Started:
     since = pendulum.now("UTC")
-    note = {"start": start.fingerprint, "series": attempt.series}
+    note = {"start": start.fingerprint, "series": attempt.max_tries}
     if memory:
         memory.set(_KEY, {**note, "since": since.isoformat()})
     try:
@@ -179,10 +179,10 @@ def _find(
 
 
 def _remember(
-    run: AgentRun, start: Start, memory: Memory | None, attempt: Attempt, log: Log, how: str, *, fresh: bool = False
+    run: AgentRun, start: Start, memory: StateStore | None, attempt: Attempt, log: Log, how: str, *, fresh: bool = False
 ) -> Started:
     if memory:
-        memory.set(_KEY, {"start": start.fingerprint, "series": attempt.series, "run_id": run.id})
+        memory.set(_KEY, {"start": start.fingerprint, "series": attempt.max_tries, "run_id": run.id})
     log.info("Agent run %s (%s) %s", run.id, start.agent, how)
     return Started(run.id, run, fresh)
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pendulum
 import pytest
 
-from airflow_provider_agentruns.exactly_once.starting import Start
 from airflow_provider_agentruns.exceptions import AgentRunStartInDoubtError
-from tests.exactly_once.service import Clock, Service
-from tests.exactly_once.task import START, Killed, Task
+from airflow_provider_agentruns.idempotency.create_run import Start
+from tests.idempotency.service import Clock, Service
+from tests.idempotency.task import START, Killed, Task
 from tests.support.scripted_server import Reply, errors
 
 COMPANY = Start("instant", context_type="company", context_id="c-1")

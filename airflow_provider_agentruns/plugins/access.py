@@ -10,7 +10,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import Depends, Request
 
-from airflow_provider_agentruns.plugins.reading import Readings
+from airflow_provider_agentruns.plugins.client_pool import ClientPool
 
 #: For a route that shows one DAG's tasks (with ``dag_id`` in its path) or many. What a run found is in XCom too, so
 #: that it takes the right to see that.
@@ -26,8 +26,8 @@ def _readable_dags(user: GetUserDep) -> set[str]:
     return get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
 
 
-def _readings(request: Request) -> Readings:
-    readings: Readings = request.app.state.readings
+def _readings(request: Request) -> ClientPool:
+    readings: ClientPool = request.app.state.readings
     return readings
 
 
@@ -35,4 +35,4 @@ def _readings(request: Request) -> Readings:
 ReadableDags = Annotated[set[str], Depends(_readable_dags)]
 
 #: What reads the service for all pages of this process.
-TheReadings = Annotated[Readings, Depends(_readings)]
+Pool = Annotated[ClientPool, Depends(_readings)]

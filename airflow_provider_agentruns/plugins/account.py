@@ -20,8 +20,8 @@ from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.client.transport import AsyncTransport
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConnectionError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
-from airflow_provider_agentruns.plugins.glances import Glance, Glances
-from airflow_provider_agentruns.plugins.shown import shown_run
+from airflow_provider_agentruns.plugins.serializers import serialize_run
+from airflow_provider_agentruns.plugins.single_flight_cache import CachedValue, SingleFlightCache
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,19 +74,19 @@ class Account:
         self._opened = 0.0
         self._under_way = 0
         self._next_turn = 0.0
-        self._runs: Glances[dict[str, Any]] = Glances(
+        self._runs: SingleFlightCache[dict[str, Any]] = SingleFlightCache(
             fresh_for=lambda shown: FRESH_WHEN_FINISHED if shown["run"]["finished"] else FRESH,
             patience=LONGEST_TURN + _TIMEOUT,
         )
 
-    async def run(self, run_id: str) -> Glance[dict[str, Any]]:
+    async def run(self, run_id: str) -> CachedValue[dict[str, Any]]:
         """Return what is to be shown of a run: ``run`` with its steps, and ``page``, where it can be opened."""
 
         async def read() -> dict[str, Any]:
             run = await self.send(requests.get_run, run_id, include_steps=True)
             settings = (await self._hook.aget_conn()).settings
             # Not in the event loop: an agent decides how much there is of it.
-            shown = await asyncio.to_thread(shown_run, run)
+            shown = await asyncio.to_thread(serialize_run, run)
             return {"run": shown, "page": settings.run_page(run_id) or None}
 
         return await self._runs.glance(run_id, read)

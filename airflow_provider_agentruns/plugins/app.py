@@ -11,9 +11,10 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from airflow_provider_agentruns.plugins.client_pool import ClientPool
 from airflow_provider_agentruns.plugins.headers import SafeHeaders
-from airflow_provider_agentruns.plugins.reading import Readings
-from airflow_provider_agentruns.plugins.routes import ROUTERS
+from airflow_provider_agentruns.plugins.routes import pages, task, waiting
+from airflow_provider_agentruns.plugins.webhooks import endpoint
 
 #: What is built of the pages' source.
 STATIC = Path(__file__).parent / "static"
@@ -28,9 +29,9 @@ def create_app() -> FastAPI:
         await app.state.readings.close()
 
     app = FastAPI(title="Agent runs", openapi_url=None, lifespan=lifespan)
-    app.state.readings = Readings()
+    app.state.readings = ClientPool()
     app.add_middleware(SafeHeaders)
-    for router in ROUTERS:
+    for router in (pages.router, task.router, waiting.router, endpoint.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

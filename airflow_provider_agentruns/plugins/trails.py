@@ -9,8 +9,8 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_provider_agentruns.plugins.shown import as_json, line
-from airflow_provider_agentruns.plugins.tasks import xcom_value
+from airflow_provider_agentruns.airflow_adapter.task_instances import xcom_value
+from airflow_provider_agentruns.plugins.serializers import as_json, line
 from airflow_provider_agentruns.reviews.trail import TRAIL
 
 #: How many answers are shown.

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.plugins import account, glances
+from airflow_provider_agentruns.plugins import account, single_flight_cache
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import Instances
 from tests.plugins.served import task_path
@@ -117,7 +117,7 @@ def test_who_would_wait_too_long_is_told(
 def test_what_was_seen_last_is_shown_while_the_service_is_down_and_then_anew(
     reader: httpx.Client, place_of: PlaceOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(glances, "FRESH_ERROR", 0.1)
+    monkeypatch.setattr(single_flight_cache, "FRESH_ERROR", 0.1)
     run = bounded.service.create_run("needs_approval", business_id=BUSINESS)
     place = place_of(run.id)
     assert reader.get(place).json()["error"] is None
@@ -133,7 +133,7 @@ def test_what_was_seen_last_is_shown_while_the_service_is_down_and_then_anew(
 def test_a_token_that_is_changed_in_the_connection_is_picked_up(
     conn_id: str, reader: httpx.Client, place_of: PlaceOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(glances, "FRESH_ERROR", 0.1)
+    monkeypatch.setattr(single_flight_cache, "FRESH_ERROR", 0.1)
     run = bounded.service.create_run("needs_approval", business_id=BUSINESS)
     place = place_of(run.id)
     assert reader.get(place).json()["error"] is None

@@ -136,15 +136,20 @@ def test_the_trail_of_answers_is_that_of_the_run(
 
 
 @pytest.mark.parametrize(
-    ("state", "operator", "rendered", "ours"),
+    ("state", "operator", "rendered", "is_agent_task"),
     [("queued", "AgentRunSensor", None, True), ("running", "MySensor", RENDERED, True), ("success", "Bash", {}, False)],
 )
 def test_a_task_without_a_run_says_whether_there_may_be_one(
-    reader: httpx.Client, instances: Instances, state: str, operator: str, rendered: dict[str, str] | None, ours: bool
+    reader: httpx.Client,
+    instances: Instances,
+    state: str,
+    operator: str,
+    rendered: dict[str, str] | None,
+    is_agent_task: bool,
 ) -> None:
     place = instances.task("early", state=state, operator=operator, rendered=rendered)
     shown = reader.get(task_path(*place)).json()
-    assert (shown["run"], shown["task"]["run_id"], shown["task"]["ours"]) == (None, None, ours)
+    assert (shown["run"], shown["task"]["run_id"], shown["task"]["is_agent_task"]) == (None, None, is_agent_task)
     assert (shown["ask_again_after"] is None) == (state == "success")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.assets import agent_run_asset
-from airflow_provider_agentruns.webhooks.bodies import LARGEST
+from airflow_provider_agentruns.plugins.webhooks.body import LARGEST
 from airflow_provider_agentruns.webhooks.signing import HEADER, sign
 from tests.plugins.served import ServedAirflow
 from tests.webhooks.assets import Assets, rows_of_all_tables

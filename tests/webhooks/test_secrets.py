@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_agentruns.assets import agent_run_asset
-from airflow_provider_agentruns.webhooks import accounts
-from airflow_provider_agentruns.webhooks.accounts import TooManyError, WebhookAccounts
+from airflow_provider_agentruns.plugins.webhooks import secrets
+from airflow_provider_agentruns.plugins.webhooks.secrets import TooManyError, WebhookSecrets
 from airflow_provider_agentruns.webhooks.signing import HEADER, sign
 from tests.webhooks.assets import Assets
 from tests.webhooks.sender import SECRET, Sender, body_of, event
@@ -34,12 +34,12 @@ def set_secret(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
 async def test_a_connection_is_read_anew_after_some_seconds_and_not_before(
     airflow_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = WebhookAccounts()
+    known = WebhookSecrets()
     set_secret(monkeypatch, "the-old-secret")
     assert await known.secrets("changing") == ("the-old-secret",)
     set_secret(monkeypatch, "the-old-secret the-new-secret")
     assert await known.secrets("changing") == ("the-old-secret",)
-    monkeypatch.setattr(accounts, "FRESH", 0.0)
+    monkeypatch.setattr(secrets, "FRESH", 0.0)
     assert await known.secrets("changing") == ("the-old-secret", "the-new-secret")
     monkeypatch.delenv("AIRFLOW_CONN_CHANGING")
     # To Airflow, a database that cannot be read for a moment is the same.
@@ -50,21 +50,21 @@ async def test_a_connection_is_read_anew_after_some_seconds_and_not_before(
 
 
 async def test_who_asks_for_any_number_of_connections_that_there_are_not_is_held_up(airflow_home: Path) -> None:
-    known = WebhookAccounts()
+    known = WebhookSecrets()
     asked = [asyncio.create_task(known.secrets(f"none_{number}")) for number in range(100)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, TooManyError)]
-    assert len(refused) == 100 - accounts.MOST_WAITING
-    assert [answer for answer in answers if answer not in refused] == [()] * accounts.MOST_WAITING
+    assert len(refused) == 100 - secrets.MOST_WAITING
+    assert [answer for answer in answers if answer not in refused] == [()] * secrets.MOST_WAITING
 
 
 async def test_strangers_do_not_keep_the_service_out(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accounts, "FRESH", 0.0)
-    monkeypatch.setattr(accounts, "MOST_REMEMBERED", 5)
-    known = WebhookAccounts()
+    monkeypatch.setattr(secrets, "FRESH", 0.0)
+    monkeypatch.setattr(secrets, "MOST_REMEMBERED", 5)
+    known = WebhookSecrets()
     set_secret(monkeypatch, "the-secret-of-ours")
     assert await known.secrets("changing") == ("the-secret-of-ours",)
-    strangers = [asyncio.create_task(known.secrets(f"none_{number}")) for number in range(accounts.MOST_WAITING)]
+    strangers = [asyncio.create_task(known.secrets(f"none_{number}")) for number in range(secrets.MOST_WAITING)]
     await asyncio.sleep(0)
     assert await known.secrets("changing") == ("the-secret-of-ours",)
     await asyncio.gather(*strangers)
@@ -74,8 +74,8 @@ async def test_strangers_do_not_keep_the_service_out(airflow_home: Path, monkeyp
 async def test_what_is_remembered_does_not_grow_without_end(
     airflow_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accounts, "MOST_REMEMBERED", 10)
-    known = WebhookAccounts()
+    monkeypatch.setattr(secrets, "MOST_REMEMBERED", 10)
+    known = WebhookSecrets()
     for number in range(25):
         await known.secrets(f"none_{number}")
     assert len(known._known) == 10

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Depends, HTTPException
 
+from airflow_provider_agentruns.airflow_adapter import task_instances
+from airflow_provider_agentruns.airflow_adapter.task_instances import AgentTask, Form
 from airflow_provider_agentruns.exceptions import AgentRunsError
-from airflow_provider_agentruns.plugins import tasks
-from airflow_provider_agentruns.plugins.access import READS_TASKS, TheReadings
-from airflow_provider_agentruns.plugins.glances import Glance
-from airflow_provider_agentruns.plugins.tasks import AgentTask, Form
+from airflow_provider_agentruns.plugins.access import READS_TASKS, Pool
+from airflow_provider_agentruns.plugins.single_flight_cache import CachedValue
 from airflow_provider_agentruns.plugins.trails import trails
 
 #: After how many seconds a page asks again: while something may change, and where only the run could not be read.
@@ -39,20 +39,22 @@ class _Facts:
 def _facts(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index: str = "-1") -> _Facts:
     # Where a task is not mapped, Airflow's page leaves the placeholder as it is.
     index = int(map_index) if map_index.isdecimal() and len(map_index) < _LONGEST_INDEX else -1
-    task = tasks.find(session, dag_id, run_id, task_id, index)
+    task = task_instances.find(session, dag_id, run_id, task_id, index)
     if task is None:
         raise HTTPException(404, "There is no such task instance")
     if not task.run_id:
         return _Facts(task, [], [])
-    return _Facts(task, tasks.open_forms(session, dag_id, run_id), trails(session, dag_id, run_id, task.run_id))
+    return _Facts(
+        task, task_instances.open_forms(session, dag_id, run_id), trails(session, dag_id, run_id, task.run_id)
+    )
 
 
 # The DAG is in the path: there, Airflow's check of rights and the look into the database mean the same one.
 @router.get("/api/dags/{dag_id}/task", dependencies=READS_TASKS)
-async def task_instance(facts: Annotated[_Facts, Depends(_facts)], readings: TheReadings) -> dict[str, Any]:
+async def task_instance(facts: Annotated[_Facts, Depends(_facts)], readings: Pool) -> dict[str, Any]:
     """Return a task instance, its run with all steps, who may answer what where, and what was answered."""
     task = facts.task
-    seen = Glance[dict[str, Any]](None, None, None)
+    seen = CachedValue[dict[str, Any]](None, None, None)
     problem = None
     if task.run_id and task.conn_id:
         seen = await readings.over(task.conn_id).run(task.run_id)
@@ -66,7 +68,7 @@ async def task_instance(facts: Annotated[_Facts, Depends(_facts)], readings: The
     run = seen.value["run"] if seen.value else None
     return {
         "now": datetime.now(UTC).isoformat(),
-        "task": shown_task(task),
+        "task": serialize_task(task),
         "run": run,
         "run_page": seen.value["page"] if seen.value else None,
         "age": seen.age,
@@ -83,7 +85,7 @@ def _ask_again_after(task: AgentTask, run: dict[str, Any] | None, problem: dict[
     return ASK_AGAIN_AFTER_ERROR if problem and problem["may_pass"] else None
 
 
-def shown_task(task: AgentTask) -> dict[str, Any]:
+def serialize_task(task: AgentTask) -> dict[str, Any]:
     """Return what pages show of a task instance."""
     return {
         "dag_id": task.dag_id,
@@ -96,7 +98,7 @@ def shown_task(task: AgentTask) -> dict[str, Any]:
         "started_at": task.started_at and task.started_at.isoformat(),
         "since": task.since and task.since.isoformat(),
         "run_id": task.run_id,
-        "ours": task.ours,
+        "is_agent_task": task.is_agent_task,
     }
 
 

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Depends
 
+from airflow_provider_agentruns.airflow_adapter import task_instances
+from airflow_provider_agentruns.airflow_adapter.task_instances import AgentTask
 from airflow_provider_agentruns.exceptions import AgentRunsError
-from airflow_provider_agentruns.plugins import tasks
-from airflow_provider_agentruns.plugins.access import READS_TASKS, ReadableDags, TheReadings
-from airflow_provider_agentruns.plugins.overview import Known
-from airflow_provider_agentruns.plugins.routes.task import describe, shown_task
-from airflow_provider_agentruns.plugins.shown import line
-from airflow_provider_agentruns.plugins.tasks import AgentTask
+from airflow_provider_agentruns.plugins.access import READS_TASKS, Pool, ReadableDags
+from airflow_provider_agentruns.plugins.routes.task import describe, serialize_task
+from airflow_provider_agentruns.plugins.serializers import line
+from airflow_provider_agentruns.plugins.status_cache import Known
 
 #: How many tasks are shown.
 MOST = 500
@@ -41,12 +41,12 @@ class _Facts:
 # Not async: the database is asked in a thread.
 def _facts(session: SessionDep, dag_ids: ReadableDags, dag_id: str | None = None) -> _Facts:
     chosen = {dag_id} & dag_ids if dag_id else dag_ids
-    found, total = tasks.waiting(session, chosen, MOST)
-    return _Facts(found, total, tasks.dags_with_waiting(session, dag_ids))
+    found, total = task_instances.waiting(session, chosen, MOST)
+    return _Facts(found, total, task_instances.dags_with_waiting(session, dag_ids))
 
 
 @router.get("/api/waiting", dependencies=READS_TASKS)
-async def waiting(facts: Annotated[_Facts, Depends(_facts)], readings: TheReadings) -> dict[str, Any]:
+async def waiting(facts: Annotated[_Facts, Depends(_facts)], readings: Pool) -> dict[str, Any]:
     """Return the tasks that wait; first those that wait for a person, each of them the longest first."""
     wanted: dict[str, set[str]] = defaultdict(set)
     for task in facts.tasks:
@@ -69,7 +69,7 @@ async def waiting(facts: Annotated[_Facts, Depends(_facts)], readings: TheReadin
 
 def _row(task: AgentTask, known: Known | None) -> dict[str, Any]:
     return {
-        **shown_task(task),
+        **serialize_task(task),
         "agent": line(known and known.agent) or line(task.agent),
         "status": line(known and (known.status or "not found")),
         "question": line(task.form and task.form.subject),

@@ -25,7 +25,7 @@ export interface Task extends TaskPlace {
   started_at: string | null;
   since: string | null;
   run_id: string | null;
-  ours: boolean;
+  is_agent_task: boolean;
 }
 
 export interface Step {

@@ -30,7 +30,7 @@ function Found({ data, now, live }: { data: TaskRun; now: number; live: Live<Tas
     return (
       <header class="head">
         <h1>Agent run</h1>
-        <p class="quiet">{task.ours ? `There is none yet. The task is ${state}.` : "This task has nothing to do with an agent run."}</p>
+        <p class="quiet">{task.is_agent_task ? `There is none yet. The task is ${state}.` : "This task has nothing to do with an agent run."}</p>
       </header>
     );
   }

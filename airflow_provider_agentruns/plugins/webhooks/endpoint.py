@@ -17,12 +17,12 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.requests import ClientDisconnect
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.webhooks.bodies import LARGEST, TooLargeError, read_body
+from airflow_provider_agentruns.plugins.webhooks.body import LARGEST, TooLargeError, read_body
 from airflow_provider_agentruns.webhooks.events import read_event
 from airflow_provider_agentruns.webhooks.signing import HEADER, is_signed, read_signature
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.webhooks.receiving import Receiver
+    from airflow_provider_agentruns.plugins.webhooks.receiver import Receiver
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _receiver(request: Request) -> Receiver | None:
     if not _airflow_can():
         return None
     # Not with the module: Airflow before 3.3 lacks what it imports.
-    from airflow_provider_agentruns.webhooks.receiving import Receiver
+    from airflow_provider_agentruns.plugins.webhooks.receiver import Receiver
 
     state = request.app.state
     if not hasattr(state, "webhooks"):

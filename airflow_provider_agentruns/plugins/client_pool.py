@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from airflow_provider_agentruns.plugins.account import Account
-from airflow_provider_agentruns.plugins.overview import Overview
+from airflow_provider_agentruns.plugins.status_cache import StatusCache
 
 
-class Readings:
+class ClientPool:
     """Opens a connection when somebody looks at a run of it. For one event loop."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, Account] = {}
-        self._overviews: dict[str, Overview] = {}
+        self._overviews: dict[str, StatusCache] = {}
 
     def over(self, conn_id: str) -> Account:
         """Return a connection. Only a task's own may be asked for here, and none that a browser names."""
@@ -20,10 +20,10 @@ class Readings:
             self._accounts[conn_id] = Account(conn_id)
         return self._accounts[conn_id]
 
-    def overview(self, conn_id: str) -> Overview:
+    def overview(self, conn_id: str) -> StatusCache:
         """Return what looks at many runs of a connection at a time."""
         if conn_id not in self._overviews:
-            self._overviews[conn_id] = Overview(self.over(conn_id))
+            self._overviews[conn_id] = StatusCache(self.over(conn_id))
         return self._overviews[conn_id]
 
     async def close(self) -> None:

@@ -59,7 +59,7 @@ class AgentTask:
     :param run_id: The agent run's id, once it is known.
     :param conn_id: The Airflow connection that the task itself uses, where that can be told.
     :param agent: The agent that the task starts, where it starts one.
-    :param ours: Whether it is a task of this package at all.
+    :param is_agent_task: Whether it is a task of this package at all.
     :param since: Since when it is in its state, as far as is known.
     """
 
@@ -76,7 +76,7 @@ class AgentTask:
     run_id: str | None
     conn_id: str | None
     agent: str | None
-    ours: bool
+    is_agent_task: bool
     form: Form | None
 
     @property
@@ -200,8 +200,8 @@ def _with_signs(query: Any) -> Any:
 def _task(row: Any) -> AgentTask:
     rendered: dict[str, Any] = row.rendered_fields or {}
     trigger = row.Trigger
-    ours = bool(trigger and trigger.classpath.startswith(_TRIGGERS))
-    given: dict[str, Any] = trigger.kwargs if ours else {}
+    is_agent_task = bool(trigger and trigger.classpath.startswith(_TRIGGERS))
+    given: dict[str, Any] = trigger.kwargs if is_agent_task else {}
     form = _form(row)
     return AgentTask(
         dag_id=row.dag_id,
@@ -217,7 +217,7 @@ def _task(row: Any) -> AgentTask:
         run_id=_text(xcom_value(row.run_id)) or _text(given.get("run_id")) or _text(rendered.get("run_id")),
         conn_id=_text(given.get(_CONNECTION)) or _text(rendered.get(_CONNECTION)),
         agent=_text(rendered.get("agent")),
-        ours=ours or row.operator in OPERATORS or _CONNECTION in rendered,
+        is_agent_task=is_agent_task or row.operator in OPERATORS or _CONNECTION in rendered,
         form=form,
     )
 

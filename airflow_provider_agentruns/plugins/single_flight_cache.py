@@ -25,7 +25,7 @@ PATIENCE_WITH_OLD = 1.0
 
 
 @dataclass(frozen=True)
-class Glance(Generic[T]):
+class CachedValue(Generic[T]):
     """
     What there is to see.
 
@@ -47,12 +47,12 @@ class _Entry(Generic[T]):
         self.fresh_until = 0.0
         self.reading: asyncio.Task[None] | None = None
 
-    def glance(self) -> Glance[T]:
+    def glance(self) -> CachedValue[T]:
         age = None if self.read_at is None else time.monotonic() - self.read_at
-        return Glance(self.value, age, self.error)
+        return CachedValue(self.value, age, self.error)
 
 
-class Glances(Generic[T]):
+class SingleFlightCache(Generic[T]):
     """
     Remembers what was read, and reads it again when somebody looks and it is old. For one event loop.
 
@@ -65,7 +65,7 @@ class Glances(Generic[T]):
         self._patience = patience
         self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
 
-    async def glance(self, key: str, read: Callable[[], Awaitable[T]]) -> Glance[T]:
+    async def glance(self, key: str, read: Callable[[], Awaitable[T]]) -> CachedValue[T]:
         """
         Return what there is to see, after a moment's wait where it is being read.
 

@@ -34,7 +34,7 @@ class TooManyError(Exception):
     """So many connections are asked for that this one cannot be read for the moment."""
 
 
-class WebhookAccounts:
+class WebhookSecrets:
     """Knows the secrets of connections. For one event loop."""
 
     def __init__(self) -> None:

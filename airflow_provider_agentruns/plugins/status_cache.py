@@ -11,7 +11,7 @@ from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError
 from airflow_provider_agentruns.models import ListedRun, RunStatus
 from airflow_provider_agentruns.plugins.account import Account
-from airflow_provider_agentruns.plugins.glances import Glances
+from airflow_provider_agentruns.plugins.single_flight_cache import SingleFlightCache
 
 #: How long what was read counts as new, in seconds.
 FRESH = 4.0
@@ -39,7 +39,7 @@ class Known:
     seen_at: float
 
 
-class Overview:
+class StatusCache:
     """
     The runs of one connection that somebody looks at a list of. For one event loop.
 
@@ -50,7 +50,7 @@ class Overview:
         self._account = account
         self._wanted: dict[str, float] = {}
         self._known: dict[str, Known] = {}
-        self._looks: Glances[int] = Glances(fresh_for=lambda _: FRESH, patience=_PATIENCE)
+        self._looks: SingleFlightCache[int] = SingleFlightCache(fresh_for=lambda _: FRESH, patience=_PATIENCE)
 
     async def known(self, run_ids: Collection[str]) -> tuple[dict[str, Known], AgentRunsError | None]:
         """Return what is known of some runs, after another look where that is due, and why it failed if it did."""

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.models import AgentRun
-from airflow_provider_agentruns.plugins import shown
+from airflow_provider_agentruns.plugins import serializers
 
 RUN = {"id": "r-1", "status": "completed"}
 
 
 def show(**fields: Any) -> dict[str, Any]:
     """Return what is shown of a run with some fields."""
-    return shown.shown_run(AgentRun.model_validate_json(json.dumps({**RUN, **fields})))
+    return serializers.serialize_run(AgentRun.model_validate_json(json.dumps({**RUN, **fields})))
 
 
 def artifact(**fields: Any) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_the_artifacts_own_fields_are_readable_and_bounded() -> None:
 def test_what_is_cut_anyway_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of megabytes must not hold up all else that the API server does."""
     cleaned: list[int] = []
-    monkeypatch.setattr(shown, "clean", lambda text: cleaned.append(len(text)) or text)
+    monkeypatch.setattr(serializers, "clean", lambda text: cleaned.append(len(text)) or text)
     more = {str(number): {str(inner): ["x" * 1_000] * 20 for inner in range(30)} for number in range(30)}
     assert len(artifact(title="t", more=more)["details"]) < 5_000
     assert sum(cleaned) < 50_000
@@ -99,11 +99,11 @@ def test_more_than_anybody_reads_is_counted_and_not_shown() -> None:
         interrupts=[{"id": str(n), "value": None} for n in range(60)],
         steps=[{"label": "outer", "steps": [{"label": str(n)} for n in range(600)]}, {"label": "last"}],
     )
-    assert (len(run["artifacts"]), run["more_artifacts"]) == (shown.MOST_ARTIFACTS, 50)
-    assert (len(run["artifacts"][0]["sources"]), run["artifacts"][0]["more_sources"]) == (shown.MOST_SOURCES, 10)
-    assert (len(run["interrupts"]), run["more_interrupts"]) == (shown.MOST_INTERRUPTS, 10)
+    assert (len(run["artifacts"]), run["more_artifacts"]) == (serializers.MOST_ARTIFACTS, 50)
+    assert (len(run["artifacts"][0]["sources"]), run["artifacts"][0]["more_sources"]) == (serializers.MOST_SOURCES, 10)
+    assert (len(run["interrupts"]), run["more_interrupts"]) == (serializers.MOST_INTERRUPTS, 10)
     count = sum(1 for step in run["steps"] for _ in [step, *step["steps"]])
-    assert (count, run["more_steps"]) == (shown.MOST_STEPS, 602 - shown.MOST_STEPS)
+    assert (count, run["more_steps"]) == (serializers.MOST_STEPS, 602 - serializers.MOST_STEPS)
 
 
 def test_steps_that_lie_too_deep_stand_beside_the_deepest() -> None:
@@ -111,7 +111,7 @@ def test_steps_that_lie_too_deep_stand_beside_the_deepest() -> None:
     for depth in range(11, 0, -1):
         step = {"label": str(depth), "steps": [step]}
     [at] = show(steps=[step])["steps"]
-    for _ in range(shown.DEEPEST - 2):
+    for _ in range(serializers.DEEPEST - 2):
         [at] = at["steps"]
     assert [step["label"] for step in at["steps"]] == ["8", "9", "10", "11", "12"]
     assert all(step["steps"] == [] for step in at["steps"])

@@ -38,7 +38,7 @@ _MOST_ENTRIES = 100
 _KNOWN_OF_ARTIFACT = ("title", "type", "confidence", "summary", "sources", "agent", "id")
 
 
-def shown_run(run: AgentRun) -> dict[str, Any]:
+def serialize_run(run: AgentRun) -> dict[str, Any]:
     """Return what is to be shown of a run that was read with its steps."""
     steps = _Steps()
     artifacts = run.output.artifacts if run.output else []

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from fastapi import HTTPException
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_provider_agentruns.webhooks.accounts import TooManyError, WebhookAccounts
+from airflow_provider_agentruns.plugins.webhooks.secrets import TooManyError, WebhookSecrets
 from airflow_provider_agentruns.webhooks.events import RunChange
 from airflow_provider_agentruns.webhooks.intake import FullError, Intake
 
@@ -21,7 +21,7 @@ class Receiver:
     """Knows the secrets, and takes what is signed with them. For one event loop."""
 
     def __init__(self) -> None:
-        self._accounts = WebhookAccounts()
+        self._accounts = WebhookSecrets()
         self._intake = Intake()
 
     async def secrets(self, conn_id: str) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ class AgentRunTrigger(BaseTrigger):
     with longer pauses until ``end_time``. A token that was changed in the connection is picked up.
 
     All triggers of a connection in one triggerer share one watch, whose cost grows with pages of the listing of
-    runs and not with runs; see :mod:`airflow_provider_agentruns.watching`.
+    runs and not with runs; see :mod:`airflow_provider_agentruns.polling`.
 
     :param run_id: The run's id.
     :param agentruns_conn_id: The Airflow connection.
@@ -92,7 +92,7 @@ class AgentRunTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire the one event."""
         # Not with the module: the triggerer and the DAG processor import triggers that they never run.
-        from airflow_provider_agentruns.watching.shared import wait_for_run
+        from airflow_provider_agentruns.polling.shared import wait_for_run
 
         verdict = await wait_for_run(
             self.run_id,

@@ -25,9 +25,9 @@ from airflow_provider_agentruns.watching.known import KnownRuns
 from airflow_provider_agentruns.watching.reading import Reading
 
 if TYPE_CHECKING:
+    from airflow_provider_agentruns.polling.watch import Watch
     from airflow_provider_agentruns.watching.subscription import Subscription
     from airflow_provider_agentruns.watching.sweep import Sweep
-    from airflow_provider_agentruns.watching.watch import Watch
 
 log = logging.getLogger(__name__)
 

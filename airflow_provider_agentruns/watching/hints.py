@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from airflow_provider_agentruns.assets import HINTS_KEY, hints_uri
-from airflow_provider_agentruns.watching.followed import Followed
-from airflow_provider_agentruns.watching.line import Line
+from airflow_provider_agentruns.polling.followed import Followed
+from airflow_provider_agentruns.polling.line import Line
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError
+from airflow_provider_agentruns.polling.followed import Followed, Verdict, Waiter
 from airflow_provider_agentruns.watching.cursor import GONE, Seen
-from airflow_provider_agentruns.watching.followed import Followed, Verdict, Waiter
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import ListedRun
-    from airflow_provider_agentruns.watching.watch import Watch
+    from airflow_provider_agentruns.polling.watch import Watch
 
 log = logging.getLogger(__name__)
 

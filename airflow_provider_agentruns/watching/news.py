@@ -10,9 +10,9 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
+from airflow_provider_agentruns.polling.followed import Tell
+from airflow_provider_agentruns.polling.shared import subscribed
 from airflow_provider_agentruns.watching.cursor import Cursor, Seen
-from airflow_provider_agentruns.watching.followed import Tell
-from airflow_provider_agentruns.watching.shared import subscribed
 from airflow_provider_agentruns.watching.subscription import Begun, Passed, Subscription
 
 #: How long after an event the cursor is kept that covers it, in seconds. An event leaves the process that runs

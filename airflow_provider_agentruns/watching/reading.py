@@ -15,13 +15,13 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsConfigError,
     AgentRunsError,
 )
+from airflow_provider_agentruns.polling.scan import Order
 from airflow_provider_agentruns.watching.cursor import Seen
-from airflow_provider_agentruns.watching.scan import Order
 from airflow_provider_agentruns.watching.sweep import Sweep
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import ListedPage
-    from airflow_provider_agentruns.watching.watch import Watch
+    from airflow_provider_agentruns.polling.watch import Watch
 
 log = logging.getLogger(__name__)
 

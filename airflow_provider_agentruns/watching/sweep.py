@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from airflow_provider_agentruns.watching.scan import Order
+from airflow_provider_agentruns.polling.scan import Order
 
 #: By how many seconds runs may be out of order in a listing that is in one: they may be sorted by something else
 #: that is given out at nearly the same moment.

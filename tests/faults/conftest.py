@@ -11,8 +11,9 @@ from tenacity import wait_fixed
 
 from airflow_provider_agentruns.client import retrying, transport
 from airflow_provider_agentruns.idempotency import create_run, probe
+from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers import agent_run
-from airflow_provider_agentruns.watching import known, news, reading, streams
+from airflow_provider_agentruns.watching import known, news, reading
 from tests.faults.bench import Bench
 from tests.faults.parts import PARTS
 from tests.hooks.conftest import kind, new_user, user  # noqa: F401 -- fixtures

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.polling.followed import Followed
+from airflow_provider_agentruns.polling.line import Line
+from airflow_provider_agentruns.polling.watch import Watch
 from airflow_provider_agentruns.watching import hints
-from airflow_provider_agentruns.watching.followed import Followed
-from airflow_provider_agentruns.watching.line import Line
-from airflow_provider_agentruns.watching.watch import Watch
 from tests.webhooks.sender import SECRET
 
 

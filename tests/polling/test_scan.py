@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_agentruns.watching.scan import Order, Scan, order_of
+from airflow_provider_agentruns.polling.scan import Order, Scan, order_of
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,12 +8,12 @@ import contextlib
 
 import pytest
 
-from airflow_provider_agentruns.watching import line
-from airflow_provider_agentruns.watching.shared import wait_for_run
+from airflow_provider_agentruns.polling import line
+from airflow_provider_agentruns.polling.shared import wait_for_run
 from tests.hooks.connections import connection_json, open_sockets
+from tests.polling.scripted import Service, came_to, waiting
 from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, html, truncated
 from tests.triggers.waiting import ENV, until
-from tests.watching.scripted import Service, came_to, waiting
 
 
 async def test_a_token_that_is_changed_is_picked_up_while_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,9 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsRateLimitError,
     AgentRunsServerError,
 )
-from tests.watching.fake_service import FakeService, Order, TooLarge, just_started, seeded
-from tests.watching.simulation import Simulation, Wait
-from tests.watching.virtual_time import BEGINNING
+from tests.polling.fake_service import FakeService, Order, TooLarge, just_started, seeded
+from tests.polling.simulation import Simulation, Wait
+from tests.polling.virtual_time import BEGINNING
 
 LOST = AgentRunsConnectionError("lost")
 GATEWAY = AgentRunsServerError(502, ["bad gateway"], "GET", "/v1/runs")

@@ -15,7 +15,7 @@ from random import Random
 
 from airflow_provider_agentruns.exceptions import AgentRunInvalidRequestError, AgentRunNotFoundError
 from airflow_provider_agentruns.models import ListedPage, ListedRun, RunStatus
-from tests.watching.virtual_time import BEGINNING, EPOCH
+from tests.polling.virtual_time import BEGINNING, EPOCH
 
 #: A status, and since when it holds.
 Period = tuple[float, str]

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from airflow_provider_agentruns.watching import shared
+from airflow_provider_agentruns.polling import shared
 from tests.hooks.connections import connection_json, open_sockets
+from tests.polling.scripted import Service, came_to, waiting
 from tests.support.scripted_server import Received, Reply, ScriptedServer, answer
 from tests.triggers.waiting import ENV, until
-from tests.watching.scripted import Service, came_to, waiting
 
 
 class Held:

@@ -7,9 +7,9 @@ import math
 
 import pytest
 
-from airflow_provider_agentruns.watching.agenda import Agenda
-from airflow_provider_agentruns.watching.followed import Followed, Waiter
-from tests.watching.fake_service import seeded
+from airflow_provider_agentruns.polling.agenda import Agenda
+from airflow_provider_agentruns.polling.followed import Followed, Waiter
+from tests.polling.fake_service import seeded
 
 
 def followed(run_id: str = "r-1", due: float = 0.0) -> Followed:

@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Callable
 
-from airflow_provider_agentruns.watching.followed import Followed
+from airflow_provider_agentruns.polling.followed import Followed
 
 
 class Agenda:

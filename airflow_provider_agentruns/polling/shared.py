@@ -15,9 +15,9 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from airflow_provider_agentruns import metrics
+from airflow_provider_agentruns.polling.followed import Tell, Verdict, Waiter
+from airflow_provider_agentruns.polling.watch import Watch, timed_out
 from airflow_provider_agentruns.watching.feed import Feed
-from airflow_provider_agentruns.watching.followed import Tell, Verdict, Waiter
-from airflow_provider_agentruns.watching.watch import Watch, timed_out
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

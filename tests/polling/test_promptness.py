@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.watching.fake_service import FakeRun, FakeService, Order, TooLarge, just_started, new_id, seeded
-from tests.watching.simulation import Simulation, Wait
-from tests.watching.virtual_time import BEGINNING
+from tests.polling.fake_service import FakeRun, FakeService, Order, TooLarge, just_started, new_id, seeded
+from tests.polling.simulation import Simulation, Wait
+from tests.polling.virtual_time import BEGINNING
 
 #: What comes on top of the interval: the answer has to come, and many are looked for one page after the other.
 TOLERANCE = 2.0

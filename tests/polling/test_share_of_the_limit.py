@@ -8,9 +8,9 @@ import math
 
 import pytest
 
-from tests.watching.fake_service import FakeRun, FakeService, just_started, new_id, seeded
-from tests.watching.simulation import Simulation, Wait
-from tests.watching.virtual_time import BEGINNING
+from tests.polling.fake_service import FakeRun, FakeService, just_started, new_id, seeded
+from tests.polling.simulation import Simulation, Wait
+from tests.polling.virtual_time import BEGINNING
 
 
 @pytest.mark.parametrize("limit", [2.0, 20.0, 60.0])

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 
-from airflow_provider_agentruns.watching.followed import Followed
+from airflow_provider_agentruns.polling.followed import Followed
 
 #: Sizes of a page to ask for, until one shows what the service grants. 100 is a common largest one, and a service
 #: may give its default to who asks for more.

@@ -12,12 +12,12 @@ from itertools import pairwise
 import pytest
 import structlog
 
-from airflow_provider_agentruns.watching.plan import Plan
-from airflow_provider_agentruns.watching.shared import wait_for_run
+from airflow_provider_agentruns.polling.plan import Plan
+from airflow_provider_agentruns.polling.shared import wait_for_run
 from tests.hooks.connections import connection_json
+from tests.polling.scripted import Service
 from tests.support.scripted_server import ScriptedServer, errors
 from tests.triggers.waiting import ENV, until
-from tests.watching.scripted import Service
 
 #: Which task something belongs to, as Airflow tells whose log a message goes to.
 task_of: ContextVar[str] = ContextVar("task_of", default="nobody")
@@ -45,7 +45,7 @@ def whose() -> str:
 @pytest.fixture
 def of_the_watch() -> Iterator[Records]:
     """Note what is said of the watch itself."""
-    records, logger = Records(), logging.getLogger("airflow_provider_agentruns.watching")
+    records, logger = Records(), logging.getLogger("airflow_provider_agentruns.polling")
     logger.addHandler(records)
     yield records
     logger.removeHandler(records)

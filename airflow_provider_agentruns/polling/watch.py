@@ -22,12 +22,12 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.models import ListedPage, ListedRun, RunStatus
+from airflow_provider_agentruns.polling.followed import Followed, Verdict, Waiter
+from airflow_provider_agentruns.polling.line import Line
+from airflow_provider_agentruns.polling.plan import Errand, Plan, ReadPage, ReadRun, Step
+from airflow_provider_agentruns.polling.streams import Streams
 from airflow_provider_agentruns.run_outcome import log_status
-from airflow_provider_agentruns.watching.followed import Followed, Verdict, Waiter
 from airflow_provider_agentruns.watching.hints import follow_hints
-from airflow_provider_agentruns.watching.line import Line
-from airflow_provider_agentruns.watching.plan import Errand, Plan, ReadPage, ReadRun, Step
-from airflow_provider_agentruns.watching.streams import Streams
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.watching.feed import Feed

@@ -13,9 +13,9 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsRateLimitError,
     AgentRunsServerError,
 )
-from tests.watching.fake_service import FakeRun, FakeService, Order, Period, TooLarge, new_id, seeded
-from tests.watching.simulation import Simulation, Wait
-from tests.watching.virtual_time import BEGINNING
+from tests.polling.fake_service import FakeRun, FakeService, Order, Period, TooLarge, new_id, seeded
+from tests.polling.simulation import Simulation, Wait
+from tests.polling.virtual_time import BEGINNING
 
 GATEWAY = AgentRunsServerError(502, ["bad gateway"], "GET", "/v1/runs")
 FAULTS = [

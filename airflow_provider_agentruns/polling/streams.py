@@ -17,8 +17,8 @@ from functools import partial
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsError
-from airflow_provider_agentruns.watching.followed import Followed
-from airflow_provider_agentruns.watching.line import Line
+from airflow_provider_agentruns.polling.followed import Followed
+from airflow_provider_agentruns.polling.line import Line
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ import pytest
 
 from airflow_provider_agentruns.emulator.scripts import Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.polling import line, shared
+from airflow_provider_agentruns.polling.plan import Plan
+from airflow_provider_agentruns.polling.watch import Watch
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
-from airflow_provider_agentruns.watching import line, shared
-from airflow_provider_agentruns.watching.plan import Plan
-from airflow_provider_agentruns.watching.watch import Watch
 from tests.hooks.connections import connection_json, open_sockets
+from tests.polling.scripted import Service, came_to, waiting
 from tests.support.scripted_server import ScriptedServer
 from tests.triggers.waiting import BUSINESS, ENV, event_of, until
-from tests.watching.scripted import Service, came_to, waiting
 
 pytestmark = pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
 

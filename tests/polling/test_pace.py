@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_agentruns.watching.pace import Pace, quick_interval
+from airflow_provider_agentruns.polling.pace import Pace, quick_interval
 
 LIMIT = 20.0
 

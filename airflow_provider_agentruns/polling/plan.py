@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from airflow_provider_agentruns.models import ListedPage, ListedRun, RunStatus
-from airflow_provider_agentruns.watching.agenda import Agenda
-from airflow_provider_agentruns.watching.followed import Followed, Waiter
-from airflow_provider_agentruns.watching.pace import Pace, quick_interval
-from airflow_provider_agentruns.watching.places import Places
-from airflow_provider_agentruns.watching.scan import Scan, order_of
+from airflow_provider_agentruns.polling.agenda import Agenda
+from airflow_provider_agentruns.polling.followed import Followed, Waiter
+from airflow_provider_agentruns.polling.pace import Pace, quick_interval
+from airflow_provider_agentruns.polling.places import Places
+from airflow_provider_agentruns.polling.scan import Scan, order_of
 
 #: So many runs are asked for singly, wherever they are.
 _FEW = 3

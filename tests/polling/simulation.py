@@ -21,11 +21,11 @@ import pytest
 
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.schedule import Schedule
-from airflow_provider_agentruns.watching import line, shared
-from tests.watching.fake_service import FakeRun, FakeService
-from tests.watching.virtual_time import BEGINNING, EPOCH, run, virtual_time
+from airflow_provider_agentruns.polling import line, shared
+from tests.polling.fake_service import FakeRun, FakeService
+from tests.polling.virtual_time import BEGINNING, EPOCH, run, virtual_time
 
-_PACKAGE = "airflow_provider_agentruns.watching"
+_PACKAGE = "airflow_provider_agentruns.polling"
 
 
 @dataclass(eq=False)

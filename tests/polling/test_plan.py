@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from airflow_provider_agentruns.models import ListedPage, RunStatus
-from airflow_provider_agentruns.watching.followed import Followed, Waiter
-from airflow_provider_agentruns.watching.plan import Plan, ReadPage, ReadRun, Step
+from airflow_provider_agentruns.polling.followed import Followed, Waiter
+from airflow_provider_agentruns.polling.plan import Plan, ReadPage, ReadRun, Step
 
 RUNNING = RunStatus.RUNNING
 

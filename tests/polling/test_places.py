@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_agentruns.watching.followed import Followed
-from airflow_provider_agentruns.watching.places import Places
-from tests.watching.fake_service import seeded
+from airflow_provider_agentruns.polling.followed import Followed
+from airflow_provider_agentruns.polling.places import Places
+from tests.polling.fake_service import seeded
 
 
 @pytest.fixture

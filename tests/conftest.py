@@ -21,6 +21,8 @@ from tests.support.airflow_home import airflow_environment, migrate
 if TYPE_CHECKING:
     from tests.support.dag_runs import DagRunner
 
+pytest_plugins = ["tests.support.grouping"]
+
 _HOME = Path(tempfile.mkdtemp(prefix="agentruns-tests-"))
 os.environ.update(airflow_environment(_HOME))
 

@@ -126,7 +126,7 @@ class AgentRunsAPIError(AgentRunsError):
         self.in_doubt = in_doubt
         self.resend = resend
         said = "; ".join(self.messages) or "no message"
-        super().__init__(f"{method} {path} was answered with {status_code}: {said}{self.hint}")
+        super().__init__(f"{method} {path} returned {status_code}: {said}{self.hint}")
 
 
 class AgentRunInvalidRequestError(AgentRunsAPIError):

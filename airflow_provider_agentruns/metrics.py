@@ -18,27 +18,27 @@ from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.client.transport import Exchange
+    from airflow_provider_agentruns.client.transport import RequestRecord
 
 log = logging.getLogger(__name__)
 
 
-def observer(conn_id: str) -> Callable[[Exchange], None]:
+def observer(conn_id: str) -> Callable[[RequestRecord], None]:
     """Return what counts a connection's requests."""
-    return partial(_exchanged, conn_id)
+    return partial(_record_request, conn_id)
 
 
-def _exchanged(conn_id: str, exchange: Exchange) -> None:
-    status = exchange.status
+def _record_request(conn_id: str, record: RequestRecord) -> None:
+    status = record.status
     tags = {
         "conn_id": conn_id,
-        "method": exchange.request.method,
-        "route": exchange.request.route,
+        "method": record.request.method,
+        "route": record.request.route,
         "status": "none" if status is None else str(status),
     }
     _count("requests", tags)
-    _time("request.duration", exchange.seconds, tags)
-    _time("request.paced", exchange.paced, {"conn_id": conn_id})
+    _time("request.duration", record.seconds, tags)
+    _time("request.paced", record.throttle_delay, {"conn_id": conn_id})
     if status == 429:
         _count("requests.rate_limited", tags)
     elif status is None or status >= 400:

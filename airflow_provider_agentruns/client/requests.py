@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_agentruns.client.answers import (
-    Answer,
+from airflow_provider_agentruns.client.responses import (
+    Response,
     event,
     items,
     listed_page,
@@ -68,7 +68,7 @@ class Request(Generic[T]):
 
     method: Literal["GET", "POST"]
     path: str
-    parse: Callable[[Answer], T]
+    parse: Callable[[Response], T]
     params: dict[str, str | int] = field(default_factory=dict)
     body: dict[str, Any] | None = None
 

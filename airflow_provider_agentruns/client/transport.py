@@ -23,11 +23,12 @@ from httpx_sse import EventSource, ServerSentEvent
 from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_agentruns import __version__
-from airflow_provider_agentruns.client import retrying
-from airflow_provider_agentruns.client.answers import Answer, connection_error, read
-from airflow_provider_agentruns.client.deadlines import limited
+from airflow_provider_agentruns.client import retries
+from airflow_provider_agentruns.client.deadline import limited
+from airflow_provider_agentruns.client.errors import connection_error, read
 from airflow_provider_agentruns.client.pacing import pacer_for
 from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConfigError, AgentRunsRateLimitError
 
@@ -44,7 +45,7 @@ STREAM_SILENCE = 600.0
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestRecord:
     """
     A request that was sent, and what became of it; for who counts them.
 
@@ -56,17 +57,17 @@ class Exchange:
     """
 
     request: Request[Any]
-    paced: float
+    throttle_delay: float
     sent: float
     status: int | None = None
     seconds: float = 0.0
 
-    def over(self, status: int | None = None) -> None:
-        """Note the status, and how long it took; of a stream, once it is open."""
+    def finish(self, status: int | None = None) -> None:
+        """Record the status and the duration; for a stream, as soon as it is open."""
         self.status, self.seconds = status, time.monotonic() - self.sent
 
 
-def _unobserved(exchange: Exchange) -> None:
+def _unobserved(record: RequestRecord) -> None:
     """Count nothing."""
 
 
@@ -77,13 +78,13 @@ class _Transport:
     :param observe: Is told of each request once it is over, in the process and thread that sent it.
     """
 
-    def __init__(self, settings: Settings, observe: Callable[[Exchange], None] = _unobserved) -> None:
+    def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] = _unobserved) -> None:
         self.settings = settings
         self._observe = observe
         #: The largest answer that is read, in bytes, where that is less than for all.
         self.largest_answer: int | None = None
         self._pacer = pacer_for(settings.account, settings.rate_limit)
-        self._policy = retrying.policy(settings.max_retries)
+        self._policy = retries.policy(settings.max_retries)
 
     def _client_arguments(self) -> dict[str, Any]:
         settings = self.settings
@@ -101,25 +102,25 @@ class _Transport:
         }
 
     @contextmanager
-    def _exchange(self, request: Request[Any], paced: float) -> Iterator[Exchange]:
+    def _recorded(self, request: Request[Any], throttle_delay: float) -> Iterator[RequestRecord]:
         """Tell the observer what becomes of a request, however that ends."""
-        exchange = Exchange(request, paced, time.monotonic())
+        record = RequestRecord(request, throttle_delay, time.monotonic())
         try:
-            yield exchange
+            yield record
         except httpx.HTTPError as e:
             raise connection_error(request, e, self.settings.base_url, self.settings.redact) from None
         finally:
-            if exchange.status is None:
-                exchange.over()
-            self._observe(exchange)
+            if record.status is None:
+                record.finish()
+            self._observe(record)
 
     def _finish(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
-        answer = Answer(response.status_code, response.headers, body)
+        answer = Response(response.status_code, response.headers, body)
         try:
             return read(request, answer, self.settings.redact)
         except AgentRunsRateLimitError as e:
             # The whole account is over its limit, so that all who share this pacer have to pause.
-            self._pacer.hold(min(e.retry_after or 1.0, retrying.LONGEST_PAUSE))
+            self._pacer.hold(min(e.retry_after or 1.0, retries.LONGEST_PAUSE))
             raise
 
     def _source(self, request: Request[Any], response: httpx.Response) -> tuple[EventSource, _Meter]:
@@ -138,7 +139,7 @@ class _Transport:
 class Transport(_Transport):
     """Sends requests and waits for the answers."""
 
-    def __init__(self, settings: Settings, observe: Callable[[Exchange], None] = _unobserved) -> None:
+    def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] = _unobserved) -> None:
         super().__init__(settings, observe)
         self._http = httpx.Client(**self._client_arguments())
         self._deadlines = limited(self._http)
@@ -155,12 +156,12 @@ class Transport(_Transport):
 
     def stream(self, request: Request[T]) -> Iterator[T]:
         """Follow a stream of events until the service closes it. A cut is an error, not an end."""
-        time.sleep(paced := self._pacer.reserve())
+        time.sleep(delay := self._pacer.reserve())
         with (
-            self._exchange(request, paced) as exchange,
+            self._recorded(request, delay) as record,
             self._http.stream(request.method, request.path, **_STREAM) as response,
         ):
-            exchange.over(response.status_code)
+            record.finish(response.status_code)
             if response.status_code != 200:
                 self._finish(request, response, self._whole(response))
             source, meter = self._source(request, response)
@@ -173,15 +174,15 @@ class Transport(_Transport):
         self._http.close()
 
     def _send_once(self, request: Request[T]) -> T:
-        time.sleep(paced := self._pacer.reserve())
+        time.sleep(delay := self._pacer.reserve())
         with (
-            self._exchange(request, paced) as exchange,
+            self._recorded(request, delay) as record,
             # To connect has a limit of its own, and is over by then.
             self._deadlines.within(2 * self.settings.timeout),
             self._http.stream(request.method, request.path, params=request.params, json=request.body) as response,
         ):
             body = self._whole(response)
-            exchange.over(response.status_code)
+            record.finish(response.status_code)
         return self._finish(request, response, body)
 
     def _whole(self, response: httpx.Response) -> bytes:
@@ -202,7 +203,7 @@ class Transport(_Transport):
 class AsyncTransport(_Transport):
     """The same as :class:`Transport`, for an event loop."""
 
-    def __init__(self, settings: Settings, observe: Callable[[Exchange], None] = _unobserved) -> None:
+    def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] = _unobserved) -> None:
         super().__init__(settings, observe)
         self._http = httpx.AsyncClient(**self._client_arguments())
         self._streams: httpx.AsyncClient | None = None
@@ -214,10 +215,10 @@ class AsyncTransport(_Transport):
 
     async def stream(self, request: Request[T]) -> AsyncGenerator[T, None]:
         """Do as :meth:`Transport.stream` does, without blocking."""
-        await _sleep(paced := self._pacer.reserve())
-        with self._exchange(request, paced) as exchange:
+        await _sleep(delay := self._pacer.reserve())
+        with self._recorded(request, delay) as record:
             async with self._for_streams.stream(request.method, request.path, **_STREAM) as response:
-                exchange.over(response.status_code)
+                record.finish(response.status_code)
                 if response.status_code != 200:
                     self._finish(request, response, await self._whole(response))
                 source, meter = self._source(request, response)
@@ -246,8 +247,8 @@ class AsyncTransport(_Transport):
         :param within: How many seconds all of it may take once it is its turn; None leaves it to httpx.
         :raises TimeoutError: If it takes longer.
         """
-        await _sleep(paced := self._pacer.reserve(urgent=urgent))
-        with self._exchange(request, paced) as exchange:
+        await _sleep(delay := self._pacer.reserve(urgent=urgent))
+        with self._recorded(request, delay) as record:
             try:
                 # To connect has a limit of its own, and is over by then.
                 async with (
@@ -257,7 +258,7 @@ class AsyncTransport(_Transport):
                     ) as response,
                 ):
                     body = await self._whole(response)
-                    exchange.over(response.status_code)
+                    record.finish(response.status_code)
             except TimeoutError:
                 if within is not None:
                     raise
@@ -338,7 +339,7 @@ _STREAM: dict[str, Any] = {
 
 def _event(request: Request[T], event: ServerSentEvent) -> T:
     try:
-        return request.parse(Answer(200, {"event": event.event}, event.data.encode()))
+        return request.parse(Response(200, {"event": event.event}, event.data.encode()))
     except (ValueError, TypeError):
         raise AgentRunsAPIError(200, ["an event of the stream cannot be read"], request.method, request.path) from None
 

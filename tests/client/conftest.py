@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from tenacity import wait_none
 
-from airflow_provider_agentruns.client import retrying
+from airflow_provider_agentruns.client import retries
 from tests.client.calling import Caller
 
 
@@ -24,10 +24,10 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     The growing pauses between sendings are tenacity's, and real ones would make the tests wait for seconds.
     What the service itself asks for is waited for all the same.
     """
-    monkeypatch.setattr(retrying, "_backoff", wait_none())
+    monkeypatch.setattr(retries, "_backoff", wait_none())
 
 
 @pytest.fixture
 def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hold an account back for a twentieth of a second after a 429 that asks for no pause, not for a whole one."""
-    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.05)

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_agentruns.client import pacing, retrying
+from airflow_provider_agentruns.client import pacing, retries
 from airflow_provider_agentruns.client.pacing import Pacer, pacer_for
 from airflow_provider_agentruns.client.transport import AsyncTransport, Transport
 from airflow_provider_agentruns.exceptions import AgentRunsRateLimitError
@@ -164,7 +164,7 @@ async def test_threads_and_a_loop_together_keep_to_the_rate() -> None:
 
 @pytest.mark.usefixtures("no_backoff")
 def test_a_429_holds_back_all_requests_of_the_account(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.3)
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.3)
     with ScriptedServer([errors(429, "slow down"), answer(RUN)]) as server:
         where = settings(server.url, max_retries=0)
         with pytest.raises(AgentRunsRateLimitError):

@@ -75,7 +75,7 @@ def test_a_cut_is_an_error_and_not_an_end(caller: Caller) -> None:
     seen: list[RunEvent] = []
     with ScriptedServer([events(STARTED, cut=True)]) as server, pytest.raises(AgentRunsConnectionError) as caught:
         caller.stream(settings(server.url), STREAM, seen)
-    assert "gave no usable answer" in str(caught.value)
+    assert "gave no usable response" in str(caught.value)
     assert kinds(seen) == ["RUN_STARTED"]
     assert not caught.value.in_doubt
 
@@ -96,7 +96,7 @@ def test_a_malformed_event_is_an_error_after_those_before_it(caller: Caller, mal
         (Reply(headers={"Content-Length": "0"}), AgentRunsAPIError, "no content type instead of a stream"),
         (errors(404, "no such run"), AgentRunNotFoundError, "404: no such run. Check the id"),
         (redirect("http://127.0.0.1:1/"), AgentRunsAPIError, "a redirect to http://127.0.0.1:1/, not followed"),
-        (LOST, AgentRunsConnectionError, "gave no usable answer"),
+        (LOST, AgentRunsConnectionError, "gave no usable response"),
     ],
 )
 def test_what_is_no_stream_is_an_error(caller: Caller, reply: Reply, kind: type[Exception], said: str) -> None:

@@ -87,7 +87,7 @@ def test_a_post_whose_answer_is_lost_is_not_sent_again(caller: Caller, request_:
         error = error_of(caller, server.url, request_)
         assert server.unused == 1
     assert (error.in_doubt, error.resend) == (True, False)
-    assert "gave no usable answer" in str(error)
+    assert "gave no usable response" in str(error)
 
 
 @pytest.mark.usefixtures("no_backoff")

@@ -24,9 +24,10 @@ import pendulum
 from hypothesis import currently_in_test_context, note
 from tenacity import Retrying
 
-from airflow_provider_agentruns.client import retrying
-from airflow_provider_agentruns.client.answers import Answer, connection_error, read
+from airflow_provider_agentruns.client import retries
+from airflow_provider_agentruns.client.errors import connection_error, read
 from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.responses import Response
 from tests.idempotency.service import Clock as OneClock
 from tests.idempotency.service import Service
 from tests.idempotency.task import Killed, Memory
@@ -156,7 +157,7 @@ class Worker:
         self.memory = None if memory is None else _Noted(memory, self._step)
         self._service = service
         self._left = dies
-        self._policy = {**retrying.policy(max_retries), "sleep": service.clock.sleep, "before_sleep": None}
+        self._policy = {**retries.policy(max_retries), "sleep": service.clock.sleep, "before_sleep": None}
 
     def send(self, build: Callable[..., Request[Any]], *args: Any, **kwargs: Any) -> Any:
         """Send a request, as ``AgentRunHook.send``."""
@@ -179,7 +180,7 @@ class Worker:
         if reply.reset:
             kind = httpx.ConnectError if reply.reset == "before" else httpx.ReadError
             raise connection_error(request, kind("broken"), "http://service", str)
-        return read(request, Answer(reply.status, httpx.Headers(dict(reply.headers)), b"".join(reply.pieces)), str)
+        return read(request, Response(reply.status, httpx.Headers(dict(reply.headers)), b"".join(reply.pieces)), str)
 
     def _step(self) -> None:
         if self._left is not None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.answers import Answer
 from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.models import AgentRun, RunPage
 from tests.conformance import strategies
 from tests.conformance.effort import tries
@@ -28,7 +28,7 @@ DATE = {"date": "Sat, 31 Jan 2026 12:00:00 GMT"}
 def parse(request: Request[Any], body: bytes) -> Any:
     """Read an answer as the client does; None where it cannot be read."""
     try:
-        return request.parse(Answer(200, DATE, body))
+        return request.parse(Response(200, DATE, body))
     except (ValidationError, ValueError):
         return None
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from airflow_provider_agentruns import models, xcom_values
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.answers import Answer
+from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.models import AgentRun
 from tests.conformance import strategies
 from tests.conformance.effort import tries
@@ -100,7 +100,7 @@ def test_an_instant_is_the_same_to_the_microsecond(document: dict[str, Any]) -> 
 @tries(60, 3000)
 @given(st.data(), strategies.RUNS)
 def test_a_run_is_read_the_same_however_it_is_written_down(data: st.DataObject, document: dict[str, Any]) -> None:
-    answer = Answer(200, {}, data.draw(strategies.as_sent(document)))
+    answer = Response(200, {}, data.draw(strategies.as_sent(document)))
     read = requests.get_run("r").parse(answer)
     assert canonical(read.model_dump(mode="json", exclude_unset=True)) == canonical(document)
     assert json.dumps(read.raw_output) == json.dumps(document.get("output"))
@@ -156,6 +156,6 @@ def test_a_run_without_an_output_has_an_empty_one(document: dict[str, Any]) -> N
 @pytest.mark.parametrize("name", ["served_at", "size", "left_out"])
 def test_what_we_know_of_a_page_ourselves_is_no_field_of_it(name: str, value: Any) -> None:
     page = {"object": "list", "has_more": True, "data": [], name: value}
-    answer = Answer(200, {}, json.dumps(page).encode())
+    answer = Response(200, {}, json.dumps(page).encode())
     assert requests.list_run_states().parse(answer).has_more
     assert requests.list_runs().parse(answer).model_dump()[name] == value

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_agentruns import xcom_values
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.answers import Answer
+from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.exceptions import AgentRunSerializationError
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.operators.agent_run import (
@@ -128,7 +128,7 @@ def test_what_an_agent_finds_is_data_to_airflow_or_refused(document: dict[str, A
 @pytest.mark.parametrize("number", [b"18446744073709551616", b"-9223372036854775809", b"1e400", b"-1e400"])
 def test_a_number_that_airflow_cannot_hand_on_is_refused(number: bytes) -> None:
     body = b'{"id": "r-1", "status": "completed", "output": {"artifacts": [], "n": [%b]}}' % number
-    run = requests.get_run("r-1").parse(Answer(200, {}, body))
+    run = requests.get_run("r-1").parse(Response(200, {}, body))
     with pytest.raises(AgentRunSerializationError, match=r"output of agent run r-1\.n\[0\] is a number"):
         xcom_values.output_envelope(run)
 
@@ -137,6 +137,6 @@ def test_a_number_that_airflow_cannot_hand_on_is_refused(number: bytes) -> None:
 @given(strategies.COMPLETED)
 def test_half_a_character_is_handed_on_as_one(document: dict[str, Any]) -> None:
     document["output"]["artifacts"].append({"title": "\0", "half": "\ud800"})
-    run = requests.get_run("r-1").parse(Answer(200, {}, json.dumps(strategies.with_small_numbers(document)).encode()))
+    run = requests.get_run("r-1").parse(Response(200, {}, json.dumps(strategies.with_small_numbers(document)).encode()))
     # NUL is a character, and stays.
     assert xcom_values.output_envelope(run)["artifacts"][-1] == {"title": "\0", "half": "\ufffd"}

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.transport import Exchange
+from airflow_provider_agentruns.client.transport import RequestRecord
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.run_outcome import log_status
 from tests.docs.blocks import DOCS, all_blocks, blocks, pages
@@ -80,8 +80,8 @@ def test_the_reference_lists_what_is_counted(monkeypatch: pytest.MonkeyPatch) ->
     assert listed == counted.seen
 
 
-def _exchange(status: int) -> Exchange:
-    return Exchange(requests.list_agents(), paced=0.0, sent=0.0, status=status, seconds=0.1)
+def _exchange(status: int) -> RequestRecord:
+    return RequestRecord(requests.list_agents(), throttle_delay=0.0, sent=0.0, status=status, seconds=0.1)
 
 
 def test_the_reference_has_every_method_of_the_hook() -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tenacity import wait_fixed
 
-from airflow_provider_agentruns.client import retrying, transport
+from airflow_provider_agentruns.client import retries, transport
 from airflow_provider_agentruns.idempotency import create_run, probe
 from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers import agent_run
@@ -33,8 +33,8 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
     These are the seconds in which a service may settle, or come back.
     """
-    monkeypatch.setattr(retrying, "_backoff", wait_fixed(0.05))
-    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(retries, "_backoff", wait_fixed(0.05))
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.2)
     monkeypatch.setattr(create_run, "_SETTLES_IN", 0.4)
     monkeypatch.setattr(create_run, "_BETWEEN_LOOKS", 0.1)
     monkeypatch.setattr(probe, "_LOOKS", (0.02, 0.05, 0.1))

@@ -166,7 +166,7 @@ async def test_a_token_that_is_refused_for_good_fails_the_watcher(
     async with running(*watchers):
         for watcher in watchers:
             assert watcher.task is not None
-            with pytest.raises(AgentRunsAuthError, match=r"was answered with 401: A valid token is needed\. Check the"):
+            with pytest.raises(AgentRunsAuthError, match=r"returned 401: A valid token is needed\. Check the"):
                 await asyncio.wait_for(watcher.task, 20)
     assert len(server.requests) == 4
     assert asyncio.all_tasks() == before

@@ -156,7 +156,7 @@ class TestTestButton:
         monkeypatch.setenv(ENV, connection_json(agent_runs_emulator.url))
         good, message = AgentRunHook().test_connection()
         assert not good
-        assert "GET /v1/agents was answered with 401" in message
+        assert "GET /v1/agents returned 401" in message
         assert TOKEN not in message
 
     def test_nobody_there(self, monkeypatch: pytest.MonkeyPatch) -> None:

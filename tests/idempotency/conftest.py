@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pendulum
 import pytest
 
-from airflow_provider_agentruns.client import retrying
+from airflow_provider_agentruns.client import retries
 from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.client.transport import Transport
 from tests.idempotency.service import Clock, Service
@@ -39,7 +39,7 @@ def service(clock: Clock) -> Service:
 def new_task(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
     """Return what makes a task that talks to the service, over HTTP."""
     # How long an account is held back after a 429 goes by the real clock, and matters nothing here.
-    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.01)
     with ScriptedServer(service) as server:
         # A GET is sent again by the transport; here it is to be seen what is done when that does not help.
         settings = Settings(base_url=server.url, token="mk_test_token", rate_limit=10_000, timeout=5, max_retries=0)

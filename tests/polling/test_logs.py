@@ -118,9 +118,7 @@ async def test_why_nothing_comes_is_told_to_each_once(monkeypatch: pytest.Monkey
     troubles = [told for told in waits.told if not told[1].endswith("is completed")]
     assert {owner for owner, _ in troubles} == set(service.ids)
     for owner, message in troubles:
-        assert message.startswith(
-            f"Cannot look at agent run {owner}, and go on trying: GET /v1/runs was answered with 503"
-        )
+        assert message.startswith(f"Cannot look at agent run {owner}, and go on trying: GET /v1/runs returned 503")
     assert len(troubles) == 10
     assert {owner for owner, _ in of_the_watch.all} == {"nobody"}
 

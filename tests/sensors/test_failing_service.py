@@ -58,7 +58,7 @@ def test_only_the_first_look_fails_the_task(run_dag: DagRunner, monkeypatch: pyt
         assert result.states == {"unlucky": "failed", "patient": "success"}
         assert len(server.seen("GET", "/v1/runs/unlucky")) == 1
         assert len(server.seen("GET", "/v1/runs/patient")) >= 4
-    assert "AgentRunsServerError: GET /v1/runs/unlucky was answered with 503: Down for a moment" in result.log
+    assert "AgentRunsServerError: GET /v1/runs/unlucky returned 503: Down for a moment" in result.log
     assert result.log.count("Cannot look at agent run patient, and go on") >= 2
 
 

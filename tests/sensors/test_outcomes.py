@@ -96,7 +96,7 @@ def test_a_run_that_fails_or_is_unknown_fails_the_task_at_once(
     where = "the step 'The registry of companies cannot be reached' (registry_error)"
     assert f"AgentRunFailedError: Agent run {run.id} of fails ended in error at {where}" in result.log
     assert f"AgentRunFailedError: Agent run {result.xcom('start')} of breaks ended in error at the step" in result.log
-    assert f"AgentRunNotFoundError: GET /v1/runs/{NO_RUN} was answered with 404: There is no run" in result.log
+    assert f"AgentRunNotFoundError: GET /v1/runs/{NO_RUN} returned 404: There is no run" in result.log
     assert agent_runs_emulator.count("GET", f"/v1/runs/{NO_RUN}") == 1
     assert result.xcom("awaited") == handed_on(run)
     assert (run.status, result.xcom("awaited")["interrupts"]) == ("error", [])

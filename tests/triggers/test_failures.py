@@ -97,7 +97,7 @@ async def test_a_token_that_is_still_wrong_when_read_again_ends_the_wait(
     monkeypatch.setenv(ENV, connection_json(agent_runs_emulator.url, token="mk_test_old"))
     event = await event_of(AgentRunTrigger(NO_RUN))
     assert (event["run_id"], event["error"]) == (NO_RUN, "AgentRunsAuthError")
-    assert "was answered with 401: A valid token is needed" in event["message"]
+    assert "returned 401: A valid token is needed" in event["message"]
     assert "mk_test_" not in event["message"].replace("mk_test tokens", "")
     assert [request.status for request in agent_runs_emulator.requests] == [401, 401]
 

@@ -10,7 +10,7 @@ import pendulum
 import pytest
 from tenacity import Future, RetryCallState, Retrying
 
-from airflow_provider_agentruns.client import requests, retrying
+from airflow_provider_agentruns.client import requests, retries
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsRateLimitError, AgentRunsServerError
 from tests.client.calling import GET, POST, RUN, Caller, settings
@@ -98,8 +98,8 @@ def test_the_seconds_that_the_service_asks_for_are_waited(caller: Caller) -> Non
 def test_no_pause_is_longer_than_the_longest_whatever_is_asked_for(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert retrying.LONGEST_PAUSE <= 60
-    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.1)
+    assert retries.LONGEST_PAUSE <= 60
+    monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.1)
     in_a_year = pendulum.now("UTC").add(years=1).format("ddd, DD MMM YYYY HH:mm:ss [GMT]")
     asked = ["9" * 300, in_a_year, "31536000"]
     script = [errors(status, "later", Retry_After=pause) for pause in asked for status in (429, 503)]
@@ -125,7 +125,7 @@ def pause(attempt: int, error: BaseException) -> float:
     state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
     state.attempt_number = attempt
     state.outcome = Future.construct(attempt, error, has_exception=True)
-    waited: float = retrying.policy(5)["wait"](state)
+    waited: float = retries.policy(5)["wait"](state)
     return waited
 
 
@@ -152,8 +152,8 @@ def test_a_pause_that_is_asked_for_is_the_least_and_a_minute_is_the_most() -> No
 def test_each_retry_is_told_with_its_reason(caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
     with ScriptedServer([errors(503, "out for lunch"), answer(RUN)]) as server:
         caller.send(settings(server.url), GET)
-    [told] = [record.getMessage() for record in caplog.records if record.name == retrying.__name__]
-    assert told == "GET /v1/runs/r-1 was answered with 503: out for lunch; trying again in 0.0 s"
+    [told] = [record.getMessage() for record in caplog.records if record.name == retries.__name__]
+    assert told == "GET /v1/runs/r-1 returned 503: out for lunch; trying again in 0.0 s"
 
 
 @pytest.mark.usefixtures("no_backoff", "short_holds")

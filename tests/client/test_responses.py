@@ -9,8 +9,8 @@ import pendulum
 import pytest
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.answers import Answer, listed_page, run_page
 from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.responses import Response, listed_page, run_page
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
     AgentRunInvalidRequestError,
@@ -59,7 +59,7 @@ def test_each_status_has_its_error(
     assert (error.status_code, error.messages) == (status, ("first", "second"))
     assert (error.method, error.path) == ("GET", "/v1/runs/r-1")
     assert error.retryable is retryable
-    assert str(error).startswith(f"GET /v1/runs/r-1 was answered with {status}: first; second")
+    assert str(error).startswith(f"GET /v1/runs/r-1 returned {status}: first; second")
     assert hint in str(error)
     assert not error.in_doubt
 
@@ -128,7 +128,7 @@ def test_a_redirect_is_named_and_not_followed(caller: Caller, status: int, reque
 @pytest.mark.parametrize(
     ("reply", "request_", "said"),
     [
-        (html(), GET, "is not JSON (text/html). Is the connection's base URL the service's"),
+        (html(), GET, "is not JSON (text/html). Check that the connection's base URL is the service"),
         (sent(b"", "application/json"), GET, "is not JSON"),
         (sent(b'{"id": "r-1", "sta', "application/json"), GET, "is not JSON"),
         (sent(b"\xff\xfe{}", "application/json"), GET, "is not JSON"),
@@ -151,7 +151,7 @@ def test_a_good_answer_that_cannot_be_read_is_an_error(
     error = error_of(caller, reply, request_)
     assert type(error) is AgentRunsAPIError
     assert error.status_code == 200
-    assert f"what came {said}" in str(error)
+    assert f"the response {said}" in str(error)
     assert (error.in_doubt, error.resend) == (False, True)
 
 
@@ -210,19 +210,19 @@ def test_each_kind_of_answer_is_read_as_what_it_is(caller: Caller) -> None:
     ],
 )
 def test_seconds_to_wait_are_read_where_they_make_sense(value: str, seconds: float | None) -> None:
-    assert Answer(429, {"retry-after": value}, b"").retry_after == seconds
-    assert Answer(429, {}, b"").retry_after is None
+    assert Response(429, {"retry-after": value}, b"").retry_after == seconds
+    assert Response(429, {}, b"").retry_after is None
 
 
 def test_a_moment_to_wait_for_is_read_as_well() -> None:
     in_an_hour = pendulum.now("UTC").add(hours=1).format("ddd, DD MMM YYYY HH:mm:ss [GMT]")
-    assert Answer(429, {"retry-after": in_an_hour}, b"").retry_after == pytest.approx(3600, abs=5)
-    assert Answer(429, {"retry-after": "Sat, 01 Aug 2020 12:00:00 GMT"}, b"").retry_after == 0.0
+    assert Response(429, {"retry-after": in_an_hour}, b"").retry_after == pytest.approx(3600, abs=5)
+    assert Response(429, {"retry-after": "Sat, 01 Aug 2020 12:00:00 GMT"}, b"").retry_after == 0.0
 
 
 def test_a_field_of_the_document_is_not_taken_for_what_is_noted_of_the_answer() -> None:
     document = b'{"data": [], "has_more": false, "served_at": {}, "size": null, "left_out": "all"}'
-    answer_ = Answer(200, {"date": "Sat, 01 Aug 2026 12:00:00 GMT"}, document)
+    answer_ = Response(200, {"date": "Sat, 01 Aug 2026 12:00:00 GMT"}, document)
     assert run_page(answer_).served_at == pendulum.datetime(2026, 8, 1, 12)
     assert run_page(answer_).model_dump()["served_at"] == {}
     page = listed_page(answer_)
@@ -230,10 +230,10 @@ def test_a_field_of_the_document_is_not_taken_for_what_is_noted_of_the_answer() 
 
 
 def test_the_services_clock_is_read_where_it_is_shown() -> None:
-    shown = Answer(200, {"date": "Sat, 01 Aug 2026 14:00:00 +0200"}, b"").date
+    shown = Response(200, {"date": "Sat, 01 Aug 2026 14:00:00 +0200"}, b"").date
     assert shown == pendulum.datetime(2026, 8, 1, 12)
-    assert Answer(200, {"date": "lately"}, b"").date is None
-    assert Answer(200, {}, b"").date is None
+    assert Response(200, {"date": "lately"}, b"").date is None
+    assert Response(200, {}, b"").date is None
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_half_a_surrogate_pair_in_what_is_skipped_does_no_harm(caller: Caller) -
 
 @pytest.mark.parametrize("reply", [html(), answer([]), answer({"id": "r-1"}), answer({"id": "r-1", "status": 5})])
 def test_what_is_no_run_is_an_error(caller: Caller, reply: Reply) -> None:
-    with pytest.raises(AgentRunsAPIError, match="what came"):
+    with pytest.raises(AgentRunsAPIError, match="the response"):
         state(caller, reply)
 
 
@@ -98,5 +98,5 @@ def test_a_page_says_when_it_was_sent(caller: Caller) -> None:
 
 @pytest.mark.parametrize("value", [{"data": 5}, {"data": {"id": "r-1"}}, {"data": "odd"}, [], 5, None])
 def test_what_is_no_page_is_an_error(caller: Caller, value: Any) -> None:
-    with pytest.raises(AgentRunsAPIError, match="what came cannot be read"):
+    with pytest.raises(AgentRunsAPIError, match="the response cannot be read"):
         page(caller, value)

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Turns failed responses and broken connections into the package's errors. Without I/O.
+
+Each error carries ``resend``, which says whether sending the same request again is harmless, and ``in_doubt``, which
+says whether the service may have carried the request out although no usable response arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.responses import Response
+from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError, api_error_class
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+#: Statuses after which the same request may succeed a moment later.
+_TRANSIENT = frozenset({429, 502, 503, 504})
+
+
+def read(request: Request[T], response: Response, redact: Callable[[str], str]) -> T:
+    """
+    Return the result of a request.
+
+    :param redact: Removes secrets from a text, in case the service repeats them.
+    :raises AgentRunsAPIError: If the response is an error or a redirect, or breaks the contract.
+    """
+    if not 200 <= response.status_code < 300:
+        raise _api_error(request, response, redact)
+    try:
+        return request.parse(response)
+    except ValidationError as e:
+        # Omit the values, which may be personal data.
+        first = e.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the response"
+        problem = f"the response cannot be read: {where}: {first['msg']}"
+    except ValueError:
+        kind = response.headers.get("content-type", "no content type")
+        problem = (
+            f"the response is not JSON ({kind}). Check that the connection's base URL is the service's, and that no "
+            "proxy answers in its place"
+        )
+    raise AgentRunsAPIError(
+        response.status_code,
+        [redact(problem)],
+        request.method,
+        request.path,
+        in_doubt=not request.repeatable,
+        resend=request.repeatable,
+    )
+
+
+def connection_error(
+    request: Request[Any], error: httpx.HTTPError, base_url: str, redact: Callable[[str], str]
+) -> AgentRunsConnectionError:
+    """
+    Return the error for a request without a response.
+
+    If no connection was established, the request was not sent, and sending it again is harmless. Otherwise only a
+    repeatable request may be sent again, and any other request is in doubt.
+    """
+    import httpx
+
+    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    details = redact(str(error)) or "no details"
+    return AgentRunsConnectionError(
+        f"{request.method} {request.path}: {base_url} "
+        f"{'could not be reached' if unsent else 'gave no usable response'} ({type(error).__name__}: {details})",
+        in_doubt=not unsent and not request.repeatable,
+        resend=unsent or request.repeatable,
+    )
+
+
+def _api_error(request: Request[Any], response: Response, redact: Callable[[str], str]) -> AgentRunsAPIError:
+    status = response.status_code
+    if 300 <= status < 400:
+        location = response.headers.get("location", "an unnamed location")
+        messages = [
+            f"a redirect to {location}, not followed because it would receive the token. "
+            "Correct the connection's base URL"
+        ]
+    else:
+        messages = _messages(response)
+    return api_error_class(status)(
+        status,
+        [redact(message) for message in messages],
+        request.method,
+        request.path,
+        retry_after=response.retry_after,
+        # A 429 had no effect. After a gateway error, the effect is unknown.
+        in_doubt=status >= 500 and not request.repeatable,
+        resend=status in _TRANSIENT and (request.repeatable or status == 429),
+    )
+
+
+def _messages(response: Response) -> list[str]:
+    """Return the messages of the ``errors`` array, or one that says what the response is instead."""
+    try:
+        messages = [
+            f"{entry['message']} ({entry['parameter']})" if entry.get("parameter") else str(entry["message"])
+            for entry in response.json()["errors"]
+        ]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        messages = []
+    return messages or [f"no error message ({response.headers.get('content-type', 'no content type')})"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_provider_agentruns.models import Interrupt
-    from airflow_provider_agentruns.reviews.note import Note
+    from airflow_provider_agentruns.reviews.state import ReviewState
 
 #: How long a retry waits for the triggerer to look up an answer.
 _LOOK_UP_WITHIN = timedelta(hours=1)
@@ -134,7 +134,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         :param note: What was kept of the review when it began to wait, where the task has no memory.
         """
         from airflow_provider_agentruns.reviews.decision import Decision
-        from airflow_provider_agentruns.reviews.note import Note
+        from airflow_provider_agentruns.reviews.state import ReviewState
 
         if "error" in event and event.get("error_type") != "validation":
             self.process_trigger_event_error(event)
@@ -145,17 +145,17 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
                     f"The answer to interrupt {self._interrupt_id!r} of agent run {self.run_id} does not fit the form, "
                     "as Airflow checks it. Nothing was sent. Clear the task to ask again"
                 )
-            brought = Note(**note) if note else None
+            brought = ReviewState(**note) if note else None
             about = self._kept(context) or brought or self._note_on(context, self.pending())
             # Kept before anything else happens, so that no later try asks again.
             about.decision = Decision.from_event(event).as_json()
             about.keep(state_store(context))
             return self._settle(context, about)
 
-    def _settle(self, context: Context, note: Note) -> dict[str, Any]:
-        from airflow_provider_agentruns.reviews.settling import settle
+    def _settle(self, context: Context, note: ReviewState) -> dict[str, Any]:
+        from airflow_provider_agentruns.operators.submission import submit
 
-        return settle(self, context, note)
+        return submit(self, context, note)
 
     def _look_up_answer(self, context: Context) -> None:
         """Defer for a moment: to show a form again would take away the answer that a worker died with."""
@@ -165,7 +165,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             trigger=FormAnswerTrigger(str(context["ti"].id)), method_name="answer_looked_up", timeout=_LOOK_UP_WITHIN
         )
 
-    def _wait_on(self, note: Note) -> NoReturn:
+    def _wait_on(self, note: ReviewState) -> NoReturn:
         """Wait with the form that is shown already: to show it again would take away what is answered just now."""
         # Only who has a memory comes here, and that came with the same Airflow.
         from airflow.sdk.exceptions import TaskAwaitingInput
@@ -178,7 +178,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         import pendulum
 
         from airflow_provider_agentruns import metrics
-        from airflow_provider_agentruns.reviews import required_action
+        from airflow_provider_agentruns.operators import review_form
         from airflow_provider_agentruns.reviews.body import body, subject
         from airflow_provider_agentruns.reviews.policy import decide_by_policy
 
@@ -199,7 +199,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             return self._settle(context, note)
         self.subject = subject(interrupt)
         self.body = body(interrupt, run_id=str(self.run_id), run_page=self.run_page)
-        rated = required_action.set_fields(self, context, interrupt)
+        rated = review_form.set_fields(self, context, interrupt)
         note.shown = {
             "at": pendulum.now("UTC").isoformat(),
             "subject": self.subject,
@@ -209,7 +209,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             "rated_artifact": rated,
         }
         note.keep(state_store(context))
-        required_action.show(self, context)
+        review_form.show(self, context)
         metrics.review_asked(self.agentruns_conn_id)
         try:
             return HITLOperator.execute(self, context)
@@ -250,15 +250,15 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             raise no_question(run_id, interrupt_id)
         raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "somebody else may have answered it")
 
-    def _note_on(self, context: Context, interrupt: Interrupt) -> Note:
-        from airflow_provider_agentruns.reviews.note import Note
+    def _note_on(self, context: Context, interrupt: Interrupt) -> ReviewState:
+        from airflow_provider_agentruns.reviews.state import ReviewState
 
-        return Note.on(str(self.run_id), interrupt, current_attempt(context).max_tries)
+        return ReviewState.on(str(self.run_id), interrupt, current_attempt(context).max_tries)
 
-    def _kept(self, context: Context) -> Note | None:
-        from airflow_provider_agentruns.reviews.note import Note
+    def _kept(self, context: Context) -> ReviewState | None:
+        from airflow_provider_agentruns.reviews.state import ReviewState
 
-        return Note.kept(state_store(context), str(self.run_id), self._interrupt_id)
+        return ReviewState.kept(state_store(context), str(self.run_id), self._interrupt_id)
 
 
 def _is_retry(context: Context, retries: int | None) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_agentruns.reviews.artifacts import HEADING_LENGTH, anything, artifact, text
 from airflow_provider_agentruns.reviews.fields import NAME_LENGTH, Excerpt, as_text, fields, is_text, size
 from airflow_provider_agentruns.reviews.form import SCHEMA_KEYS, answer_schema
-from airflow_provider_agentruns.reviews.text import LABEL_LENGTH, clean, inert, link, linkable, plain
+from airflow_provider_agentruns.reviews.text import LABEL_LENGTH, clean, escape_markdown, link, linkable, plain
 
 if TYPE_CHECKING:
     # Building the models takes long, and Airflow imports what an operator imports whenever it parses a DAG file.
@@ -49,7 +49,7 @@ def body(interrupt: Interrupt, *, run_id: str, run_page: str = "") -> str:
     :param run_id: Id of the run that asks.
     :param run_page: Address of the run's page, where there is one.
     """
-    run = f"run {link(run_id, run_page) if linkable(run_page) else inert(run_id, LABEL_LENGTH)}"
+    run = f"run {link(run_id, run_page) if linkable(run_page) else escape_markdown(run_id, LABEL_LENGTH)}"
     excerpt = Excerpt()
     lines: list[str] = []
     room = BODY_LENGTH - len(run) - _NOTE_LENGTH

@@ -16,7 +16,7 @@ from airflow_provider_agentruns.reviews.form import (
     RATING_COMMENT,
     answer_by_schema,
     answer_schema,
-    words_for,
+    option_values,
 )
 
 if TYPE_CHECKING:
@@ -114,5 +114,5 @@ def default_answer(interrupt: Interrupt, decision: Decision) -> Any:
 
 
 def _word(interrupt: Interrupt, decision: Decision) -> str | list[str]:
-    words = words_for(answer_schema(interrupt), decision.chosen_options)
+    words = option_values(answer_schema(interrupt), decision.chosen_options)
     return words[0] if len(words) == 1 else words

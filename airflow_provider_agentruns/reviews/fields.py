@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
-from airflow_provider_agentruns.reviews.text import broken, inert, inert_lines, left_over
+from airflow_provider_agentruns.reviews.text import broken, escape_markdown, escape_markdown_lines, left_over
 
 #: How deep a value is shown, and how many entries at each level.
 DEEPEST = 4
@@ -42,7 +42,7 @@ class Excerpt:
         :param value: The value.
         :param limit: How much of it is shown, in characters.
         """
-        return inert(self._take(value, limit), limit)
+        return escape_markdown(self._take(value, limit), limit)
 
     def lines(self, value: Any, limit: int) -> list[str]:
         """
@@ -51,7 +51,7 @@ class Excerpt:
         :param value: The value.
         :param limit: How much of it is shown, in characters.
         """
-        return inert_lines(self._take(value, limit), limit)
+        return escape_markdown_lines(self._take(value, limit), limit)
 
     def name(self, key: Any) -> str:
         """

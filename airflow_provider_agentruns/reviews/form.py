@@ -92,7 +92,7 @@ def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[s
     return fields
 
 
-def words_for(schema: dict[str, Any] | None, chosen: Sequence[str]) -> list[str]:
+def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> list[str]:
     """
     Return the chosen options in the agent's words: those of its schema where it has any, else in lower case.
 

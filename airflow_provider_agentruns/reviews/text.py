@@ -77,7 +77,7 @@ def plain(text: str, limit: int) -> str:
     return cleaned if whole or not cleaned else f"{cleaned[: limit - 1].rstrip()}…"
 
 
-def inert(text: str, limit: int) -> str:
+def escape_markdown(text: str, limit: int) -> str:
     """
     Return the text as one line of Markdown that shows the text and does nothing.
 
@@ -88,7 +88,7 @@ def inert(text: str, limit: int) -> str:
     return _escaped(_one_line(shown)) + _more(rest)
 
 
-def inert_lines(text: str, limit: int) -> list[str]:
+def escape_markdown_lines(text: str, limit: int) -> list[str]:
     """
     Return the text as lines of inert Markdown; an empty one stands between paragraphs.
 
@@ -117,7 +117,7 @@ def block(text: str, limit: int) -> str:
     :param text: Any text.
     :param limit: How much of it is shown, in characters; what is cut ends with a count of the rest.
     """
-    return "\n".join(broken(inert_lines(text, limit)))
+    return "\n".join(broken(escape_markdown_lines(text, limit)))
 
 
 def broken(lines: list[str]) -> list[str]:
@@ -141,12 +141,12 @@ def link(label: str, url: str) -> str:
     """
     address = linkable(url)
     if not address:
-        return inert(url, LABEL_LENGTH)
+        return escape_markdown(url, LABEL_LENGTH)
     host = urlsplit(address).netloc
     named = re.split(r"[/?#]", re.sub(r"^https?://", "", plain(label, _LONGEST_URL).lower()))[0] == host
-    shown_host = inert(host, _LONGEST_URL)
+    shown_host = escape_markdown(host, _LONGEST_URL)
     # Character references count in a link's address, the only markup that is left in one.
-    markdown = f"[{_breakable(inert(label, LABEL_LENGTH)) or shown_host}](<{address.replace('&', '&amp;')}>)"
+    markdown = f"[{_breakable(escape_markdown(label, LABEL_LENGTH)) or shown_host}](<{address.replace('&', '&amp;')}>)"
     return markdown if named or not clean(label) else f"{markdown} ({shown_host})"
 
 

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.idempotency.resume_run import Answered
     from airflow_provider_agentruns.models import AgentRun
     from airflow_provider_agentruns.reviews.decision import Decision
-    from airflow_provider_agentruns.reviews.note import Note
+    from airflow_provider_agentruns.reviews.state import ReviewState
 
 #: The XCom key of the whole trail.
 TRAIL = "trail"
 
 
-def outcome(note: Note, decision: Decision, run: AgentRun) -> dict[str, Any]:
+def outcome(note: ReviewState, decision: Decision, run: AgentRun) -> dict[str, Any]:
     """Return what the tasks behind a review get."""
     return {
         "run_id": note.run_id,
@@ -30,7 +30,7 @@ def outcome(note: Note, decision: Decision, run: AgentRun) -> dict[str, Any]:
     }
 
 
-def whole(note: Note, decision: Decision, answered: Answered, rating: dict[str, Any] | None) -> dict[str, Any]:
+def whole(note: ReviewState, decision: Decision, answered: Answered, rating: dict[str, Any] | None) -> dict[str, Any]:
     """
     Return all that an auditor asks for.
 
@@ -49,7 +49,7 @@ def whole(note: Note, decision: Decision, answered: Answered, rating: dict[str, 
     }
 
 
-def for_log(note: Note, decision: Decision, answered: Answered) -> dict[str, Any]:
+def for_log(note: ReviewState, decision: Decision, answered: Answered) -> dict[str, Any]:
     """Return the same for a log: digests in place of what was shown, filled in and sent, which may be personal data."""
     return {
         "run_id": note.run_id,

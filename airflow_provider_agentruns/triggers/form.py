@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_agentruns.airflow_adapter.required_action import read_form
 
 _PAUSE = 5.0
 
@@ -38,18 +39,9 @@ class FormAnswerTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, and fire."""
-        from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail
-        from asgiref.sync import sync_to_async
-
-        # Airflow fails a task that wakes before the scheduler has heard of the end of the worker that deferred it.
+        # Airflow fails a task that wakes before the scheduler has processed the end of the worker that deferred it.
         await asyncio.sleep(_PAUSE)
-        try:
-            # As Airflow's own HITLTrigger does: the call goes to the triggerer's supervisor, from a thread.
-            form = await sync_to_async(get_hitl_detail_content_detail)(ti_id=UUID(self.ti_id))
-        except AirflowRuntimeError as e:
-            if (e.error.detail or {}).get("status_code") != 404:
-                raise
-            form = None
+        form = await read_form(UUID(self.ti_id))
         if form is None or not form.response_received or not form.chosen_options:
             yield TriggerEvent({"answered": False, "form": form is not None})  # type: ignore[no-untyped-call]
             return

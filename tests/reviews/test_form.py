@@ -13,8 +13,8 @@ from airflow_provider_agentruns.reviews.form import (
     SCHEMA_KEYS,
     answer_by_schema,
     answer_schema,
+    option_values,
     rated_artifact,
-    words_for,
 )
 from tests.reviews.forms import OPTIONS, accepts, asks, fields_of, form_of
 
@@ -144,7 +144,7 @@ def test_a_property_of_that_name_is_one_like_others() -> None:
     ],
 )
 def test_options_become_the_agents_words(schema: dict[str, Any] | None, words: list[str]) -> None:
-    assert words_for(schema, OPTIONS) == words
+    assert option_values(schema, OPTIONS) == words
 
 
 def test_an_open_object_also_says_who_answered() -> None:

@@ -21,8 +21,8 @@ from airflow_provider_agentruns.reviews.form import (
     answer_by_schema,
     answer_schema,
     form_fields,
+    option_values,
     rated_artifact,
-    words_for,
 )
 from tests.reviews.forms import OPTIONS, accepts, asks, fields_of, form_of
 
@@ -198,7 +198,7 @@ def test_whatever_an_interrupt_holds_the_form_comes_about() -> None:
         schema = answer_schema(asks(value))
         rated_artifact(asks(value))
         sizes.append(len(form_of(schema) if schema else form_fields(schema, OPTIONS)))
-        words_for(schema, OPTIONS)
+        option_values(schema, OPTIONS)
         if schema:
             answer_by_schema(schema, "approve", {ANSWER: 1}, {})
     # They are not all refused at the door.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from airflow_provider_agentruns.reviews.form import answer_by_schema, form_fields, words_for
+from airflow_provider_agentruns.reviews.form import answer_by_schema, form_fields, option_values
 from airflow_provider_agentruns.reviews.schema import flat
 
 OPTIONS = ["Approve", "Reject"]
@@ -53,7 +53,7 @@ def test_references_and_optional_fields_are_put_in_place() -> None:
 
 
 def test_a_decision_that_is_referred_to_gives_its_words() -> None:
-    assert words_for(SCHEMA, ["Reject"]) == ["REJECT"]
+    assert option_values(SCHEMA, ["Reject"]) == ["REJECT"]
     answer = answer_by_schema(SCHEMA, "REJECT", {"limit": 5, "risk": None, "note": ""}, {})
     assert Answer.model_validate(answer) == Answer(decision=Verdict.REJECT, limit=5)
 

@@ -12,8 +12,8 @@ from airflow_provider_agentruns.reviews.text import (
     block,
     broken,
     clean,
-    inert,
-    inert_lines,
+    escape_markdown,
+    escape_markdown_lines,
     left_over,
     link,
     linkable,
@@ -68,7 +68,7 @@ def one_line(text: str) -> str:
 
 def test_in_a_line_a_text_is_only_text() -> None:
     for text in TEXTS:
-        markdown = inert(text, ALL)
+        markdown = escape_markdown(text, ALL)
         assert kinds(markdown) == (PARAGRAPH if one_line(text) else []), text
         assert shown(markdown) == one_line(text), text
         assert links(markdown) == [], text
@@ -93,13 +93,13 @@ def test_in_a_block_a_text_is_only_paragraphs_and_its_lines() -> None:
 )
 def test_beside_our_own_markup_a_text_changes_nothing(template: str, reference: str) -> None:
     for text in filter(one_line, TEXTS):
-        markdown = template.format(inert(text, ALL), inert(text, ALL))
+        markdown = template.format(escape_markdown(text, ALL), escape_markdown(text, ALL))
         assert kinds(markdown) == kinds(reference), text
 
 
 def test_a_quotation_cannot_be_left() -> None:
     for text in filter(one_line, TEXTS):
-        markdown = "\n".join(f"> {line}" for line in broken(inert_lines(text, ALL)))
+        markdown = "\n".join(f"> {line}" for line in broken(escape_markdown_lines(text, ALL)))
         assert kinds(markdown)[0] == "blockquote_open", text
         assert kinds(markdown)[-1] == "blockquote_close", text
         assert set(kinds(markdown)[1:-1]) == set(PARAGRAPH), text
@@ -111,7 +111,7 @@ def test_what_means_nothing_is_not_escaped() -> None:
         "R. Alvarez, treasurer (since 2019)!",
         "it's 3-4% + 2 = ok; {x}",
     ):
-        assert inert(text, ALL) == text
+        assert escape_markdown(text, ALL) == text
 
 
 def test_lines_and_paragraphs_stay() -> None:
@@ -132,22 +132,22 @@ def test_what_is_not_seen_is_taken_out(unseen: str) -> None:
 def test_a_text_of_nothing_to_see_is_empty() -> None:
     for text in ("", " \n\t", "\u200b\u200d\ufe0f", "\u3164\u2800\u00a0", "\u0301\u0301"):
         assert clean(text) == ""
-        assert inert(text, ALL) == ""
+        assert escape_markdown(text, ALL) == ""
 
 
 def test_lone_surrogates_are_replaced() -> None:
     assert clean("a\ud800b\udfff") == "a\ufffdb\ufffd"
-    assert inert("\ud800", 10).encode() == "\ufffd".encode()
+    assert escape_markdown("\ud800", 10).encode() == "\ufffd".encode()
 
 
 @pytest.mark.parametrize("text", ["می‌خواهم", "क्‍ष", "👨‍👩‍👧", "❤️", "שָׁלוֹם", "مرحبا ١٢", "e\u0301", "Ủy ban", "漢字"])
 def test_scripts_and_emoji_stay(text: str) -> None:
     assert clean(text) == text
-    assert shown(inert(text, ALL)) == text
+    assert shown(escape_markdown(text, ALL)) == text
 
 
 def test_text_from_right_to_left_does_not_reorder_what_stands_beside_it() -> None:
-    assert inert("\u05e9\u05dc", ALL) == "\u2068\u05e9\u05dc\u2069"
+    assert escape_markdown("\u05e9\u05dc", ALL) == "\u2068\u05e9\u05dc\u2069"
     assert block("\u05e9\u05dc\nabc", ALL) == "\u2068\u05e9\u05dc\u2069  \nabc"
 
 
@@ -157,9 +157,9 @@ def test_floods_of_combining_characters_are_cut() -> None:
 
 
 def test_a_long_text_is_cut_and_says_how_much_is_missing() -> None:
-    assert inert("a" * 1_500, 100) == "a" * 100 + "… (1,400 more characters)"
-    assert inert("*" * 15, 10) == "\\*" * 10 + "… (5 more characters)"
-    assert inert("a" * 100, 100) == "a" * 100
+    assert escape_markdown("a" * 1_500, 100) == "a" * 100 + "… (1,400 more characters)"
+    assert escape_markdown("*" * 15, 10) == "\\*" * 10 + "… (5 more characters)"
+    assert escape_markdown("a" * 100, 100) == "a" * 100
     assert block("a\n" * 30, 10).endswith("… (49 more characters)")
     assert left_over("a" * 1_500, 100) == 1_400
     assert left_over("a" + " " * 150, 100) == 0
@@ -175,7 +175,7 @@ def test_plain_text_is_not_escaped_and_has_a_longest_length() -> None:
 def test_a_huge_text_costs_no_time() -> None:
     huge = "*\u200b \n" * 2_500_000
     started = time.perf_counter()
-    for cut in (inert, block, plain):
+    for cut in (escape_markdown, block, plain):
         cut(huge, 1_000)
     assert time.perf_counter() - started < 0.5
 

@@ -12,7 +12,7 @@ from airflow_provider_agentruns.idempotency.probe import digest
 from airflow_provider_agentruns.idempotency.resume_run import Answered
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.reviews.decision import Decision
-from airflow_provider_agentruns.reviews.note import Note
+from airflow_provider_agentruns.reviews.state import ReviewState
 from airflow_provider_agentruns.reviews.trail import for_log, outcome, whole
 from tests.reviews.forms import asks
 
@@ -26,9 +26,9 @@ NOBODY = Decision("timeout", ["Reject"], AT)
 RUN = AgentRun.model_validate({"id": "r-1", "agent": "some_agent", "status": "running"})
 
 
-def note(shown: dict[str, Any] | None = SHOWN, sent: list[Any] | None = None) -> Note:
+def note(shown: dict[str, Any] | None = SHOWN, sent: list[Any] | None = None) -> ReviewState:
     """Return the note of a review."""
-    begun = Note.on("r-1", asks(VALUE), 0)
+    begun = ReviewState.on("r-1", asks(VALUE), 0)
     begun.shown, begun.sent = shown, sent
     return begun
 

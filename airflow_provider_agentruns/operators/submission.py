@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.base import state_store
 from airflow_provider_agentruns.exceptions import AgentRunReviewError, AgentRunsError
+from airflow_provider_agentruns.operators import review_form
 from airflow_provider_agentruns.operators.answering import answer_interrupt
-from airflow_provider_agentruns.reviews import required_action, trail
+from airflow_provider_agentruns.reviews import trail
 from airflow_provider_agentruns.reviews.decision import Decision, default_answer, material_for_answer
 from airflow_provider_agentruns.reviews.form import QUESTION_FIELD, RATING, RATING_COMMENT
 
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_agentruns.models import Interrupt
     from airflow_provider_agentruns.operators.review import AgentRunReviewOperator
-    from airflow_provider_agentruns.reviews.note import Note
+    from airflow_provider_agentruns.reviews.state import ReviewState
 
 
-def settle(review: AgentRunReviewOperator, context: Context, note: Note) -> dict[str, Any]:
+def submit(review: AgentRunReviewOperator, context: Context, note: ReviewState) -> dict[str, Any]:
     """
     Send the answer to what was decided, and return what the tasks behind the review get.
 
@@ -49,11 +50,11 @@ def _checked(review: AgentRunReviewOperator, context: Context, interrupt: Interr
     """Return the decision with all fields of the form that a person sees, as Airflow checks them."""
     if decision.by == "policy":
         return decision
-    required_action.set_fields(review, context, interrupt)
+    review_form.set_fields(review, context, interrupt)
     given = {name: review.params.get_param(name).value for name in review.params} | decision.params_input
     # In time-out, nobody has filled in what has to be: the DAG author's defaults decide without it.
     if decision.by == "person" and (
-        wrong := required_action.misfits(review.params, review.options, decision.chosen_options, given)
+        wrong := review_form.validation_errors(review.params, review.options, decision.chosen_options, given)
     ):
         raise AgentRunReviewError(
             f"The answer to interrupt {interrupt.id!r} of agent run {review.run_id} does not fit the form: "
@@ -72,7 +73,7 @@ def _answer(review: AgentRunReviewOperator, context: Context, interrupt: Interru
     return review.render_template(review.build_input, cast("Context", {**context, "answer": material}))
 
 
-def _rate(review: AgentRunReviewOperator, note: Note, decision: Decision) -> dict[str, Any] | None:
+def _rate(review: AgentRunReviewOperator, note: ReviewState, decision: Decision) -> dict[str, Any] | None:
     """Rate the artifact, where the person did; the answer stands whatever becomes of that."""
     rated, rating = (note.shown or {}).get("rated_artifact"), decision.params_input.get(RATING)
     if not (rated and rating):
@@ -87,7 +88,7 @@ def _rate(review: AgentRunReviewOperator, note: Note, decision: Decision) -> dic
     return given
 
 
-def _seconds(note: Note, decision: Decision) -> float | None:
+def _seconds(note: ReviewState, decision: Decision) -> float | None:
     """Return how long the form had waited for the decision; None where none was shown."""
     try:
         since, until = datetime.fromisoformat((note.shown or {})["at"]), datetime.fromisoformat(decision.responded_at)

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
+from airflow_provider_agentruns.airflow_adapter.required_action import create_form
 from airflow_provider_agentruns.base import state_store
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.idempotency.probe import digest
@@ -22,7 +23,7 @@ from airflow_provider_agentruns.reviews.form import (
     form_fields,
     rated_artifact,
 )
-from airflow_provider_agentruns.reviews.note import START_ANEW
+from airflow_provider_agentruns.reviews.state import START_NEW_RUN
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ def _constant(value: str, title: str) -> Param:
     return Param(value, "Which question this form answers. Leave it as it is.", type="string", const=value, title=title)
 
 
-def misfits(params: ParamsDict, options: Sequence[str], chosen: Sequence[str], given: Mapping[str, Any]) -> list[str]:
+def validation_errors(
+    params: ParamsDict, options: Sequence[str], chosen: Sequence[str], given: Mapping[str, Any]
+) -> list[str]:
     """
     Return what does not fit a form, as Airflow checks it; without what was filled in, which may be personal data.
 
@@ -107,26 +110,21 @@ def show(review: AgentRunReviewOperator, context: Context) -> None:
 
     :raises AgentRunReviewError: If Airflow holds another form.
     """
-    from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
-
-    held = SUPERVISOR_COMMS.send(
-        CreateHITLDetailPayload(
-            ti_id=context["ti"].id,
-            options=review.options,
-            subject=review.subject,
-            body=review.body,
-            defaults=review.defaults,
-            multiple=review.multiple,
-            params=review.serialized_params,
-            assigned_users=review.assigned_users or [],
-        )
+    subject, body, values = create_form(
+        context["ti"].id,
+        options=review.options,
+        subject=review.subject,
+        body=review.body,
+        defaults=review.defaults,
+        multiple=review.multiple,
+        params=review.serialized_params,
+        assigned_users=review.assigned_users or [],
     )
-    params = getattr(held, "params", None) or {}
-    constants = {name: (params.get(name) or {}).get("value") for name in (ID_FIELD, QUESTION_FIELD)}
-    shown = (getattr(held, "subject", None), getattr(held, "body", None), constants)
-    if shown != (review.subject, review.body, {name: review.params.get(name) for name in constants}):
+    constants = {name: review.params.get(name) for name in (ID_FIELD, QUESTION_FIELD)}
+    if (subject, body) != (review.subject, review.body) or any(
+        values.get(name) != constant for name, constant in constants.items()
+    ):
         raise AgentRunReviewError(
             "Airflow keeps a task instance's form for ever, and this one has the form of another question than "
-            f"interrupt {review.params[ID_FIELD]!r} of agent run {review.run_id}. {START_ANEW}"
+            f"interrupt {review.params[ID_FIELD]!r} of agent run {review.run_id}. {START_NEW_RUN}"
         )

@@ -18,11 +18,11 @@ _KEY = "agent_run_review"
 _LABEL_LENGTH = 300
 
 #: What there is to do about a form that cannot be shown.
-START_ANEW = "Nothing is shown or sent. Start a new DAG run to review it"
+START_NEW_RUN = "Nothing is shown or sent. Start a new DAG run to review it"
 
 
 @dataclass
-class Note:
+class ReviewState:
     """
     All that is known of a review.
 
@@ -44,7 +44,7 @@ class Note:
     sent: list[Any] | None = None
 
     @classmethod
-    def on(cls, run_id: str, interrupt: Interrupt, series: int) -> Note:
+    def on(cls, run_id: str, interrupt: Interrupt, series: int) -> ReviewState:
         """Begin a note on an interrupt that is pending."""
         return cls(
             run_id=run_id,
@@ -57,7 +57,7 @@ class Note:
         )
 
     @classmethod
-    def kept(cls, memory: StateStore | None, run_id: str, interrupt_id: str) -> Note | None:
+    def kept(cls, memory: StateStore | None, run_id: str, interrupt_id: str) -> ReviewState | None:
         """
         Return what an earlier try kept, or None.
 
@@ -73,7 +73,7 @@ class Note:
         raise AgentRunReviewError(
             f"This task instance has shown interrupt {note.interrupt_id!r} of agent run {note.run_id}, and Airflow "
             f"keeps a task instance's form for ever: it cannot show interrupt {interrupt_id!r} of agent run {run_id}. "
-            f"{START_ANEW}"
+            f"{START_NEW_RUN}"
         )
 
     def keep(self, memory: StateStore | None) -> None:
@@ -90,5 +90,5 @@ class Note:
         if digest(interrupt.value) != self.question:
             raise AgentRunReviewError(
                 f"Interrupt {interrupt.id!r} of agent run {self.run_id} asks something else now than when this task "
-                f"showed it, and Airflow keeps a task instance's form for ever. {START_ANEW}"
+                f"showed it, and Airflow keeps a task instance's form for ever. {START_NEW_RUN}"
             )

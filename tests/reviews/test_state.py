@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.idempotency.probe import digest
 from airflow_provider_agentruns.models import Interrupt
-from airflow_provider_agentruns.reviews.note import START_ANEW, Note
+from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState
 from tests.idempotency.task import Memory
 from tests.reviews.forms import asks
 
@@ -19,9 +19,9 @@ VALUE = {"label": "Right?", "artifacts": [{"title": "Report"}]}
 SHOWN = {"subject": "Right?", "body": "…", "options": ["Approve"], "fields": ["interrupt_id"], "rated_artifact": None}
 
 
-def note(**more: Any) -> Note:
+def note(**more: Any) -> ReviewState:
     """Return a note on a pending interrupt, with what became of it since."""
-    begun = Note.on("r-1", asks(VALUE), 3)
+    begun = ReviewState.on("r-1", asks(VALUE), 3)
     for name, value in more.items():
         setattr(begun, name, value)
     return begun
@@ -46,20 +46,20 @@ def test_it_begins_with_what_is_asked_and_nothing_decided() -> None:
 def test_a_later_try_finds_all_of_it(more: dict[str, Any]) -> None:
     memory = Memory()
     note(**more).keep(memory)
-    assert Note.kept(memory, "r-1", "int-1") == note(**more)
+    assert ReviewState.kept(memory, "r-1", "int-1") == note(**more)
 
 
 def test_a_first_try_finds_nothing_and_neither_does_one_without_a_memory() -> None:
-    assert Note.kept(Memory(), "r-1", "int-1") is None
+    assert ReviewState.kept(Memory(), "r-1", "int-1") is None
     note().keep(None)
-    assert Note.kept(None, "r-1", "int-1") is None
+    assert ReviewState.kept(None, "r-1", "int-1") is None
 
 
 def test_the_last_that_was_kept_counts() -> None:
     memory = Memory()
     note().keep(memory)
     note(shown=SHOWN).keep(memory)
-    kept = Note.kept(memory, "r-1", "int-1")
+    kept = ReviewState.kept(memory, "r-1", "int-1")
     assert kept is not None
     assert kept.shown == SHOWN
 
@@ -76,10 +76,10 @@ def test_another_interrupt_is_refused_once_a_form_was_shown(run_id: str, interru
     memory = Memory()
     note(shown=SHOWN).keep(memory)
     with pytest.raises(AgentRunReviewError) as e:
-        Note.kept(memory, run_id, interrupt_id)
+        ReviewState.kept(memory, run_id, interrupt_id)
     assert "has shown interrupt 'int-1' of agent run r-1" in str(e.value)
     assert f"cannot show interrupt {interrupt_id!r} of agent run {run_id}" in str(e.value)
-    assert str(e.value).endswith(START_ANEW)
+    assert str(e.value).endswith(START_NEW_RUN)
     assert not e.value.retryable
 
 
@@ -87,7 +87,7 @@ def test_another_interrupt_is_refused_once_a_form_was_shown(run_id: str, interru
 def test_another_interrupt_is_none_of_its_business_where_nothing_was_shown(more: dict[str, Any]) -> None:
     memory = Memory()
     note(**more).keep(memory)
-    assert Note.kept(memory, "r-1", "int-2") is None
+    assert ReviewState.kept(memory, "r-1", "int-2") is None
 
 
 @pytest.mark.parametrize("value", [VALUE, dict(reversed(VALUE.items()))])
@@ -99,12 +99,12 @@ def test_the_same_question_is_still_asked_in_whatever_order(value: Any) -> None:
 def test_another_question_under_the_same_id_is_refused(value: Any) -> None:
     with pytest.raises(AgentRunReviewError, match="Interrupt 'int-1' of agent run r-1 asks something else now") as e:
         note().check_still_asked(asks(value))
-    assert str(e.value).endswith(START_ANEW)
+    assert str(e.value).endswith(START_NEW_RUN)
 
 
 def test_a_long_label_is_cut_and_what_cannot_be_kept_is_left_out() -> None:
     hostile = Interrupt(id="int-1", agent="a\ud800" * 999, value={"label": "\u202e\ud800\n" + "x" * 10_000})
-    begun = Note.on("r-1", hostile, 0)
+    begun = ReviewState.on("r-1", hostile, 0)
     assert begun.label == "\ufffd " + "x" * 297 + "…"
     assert begun.agent is not None
     assert len(begun.agent) == 300
@@ -113,5 +113,5 @@ def test_a_long_label_is_cut_and_what_cannot_be_kept_is_left_out() -> None:
 
 @pytest.mark.parametrize("value", [None, 7, "Right?", [], {"label": ["Right?"]}, {"label": ""}])
 def test_a_question_without_a_label_has_its_id_for_one(value: Any) -> None:
-    begun = Note.on("r-1", Interrupt(id="int-1", value=value), 0)
+    begun = ReviewState.on("r-1", Interrupt(id="int-1", value=value), 0)
     assert (begun.label, begun.agent) == ("interrupt int-1", None)

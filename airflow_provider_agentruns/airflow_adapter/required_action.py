@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Creates and reads the form (Required Action) of a task instance through Airflow's supervisor."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from airflow.sdk.exceptions import AirflowRuntimeError
+
+
+def create_form(ti_id: UUID, **form: Any) -> tuple[str | None, str | None, dict[str, Any]]:
+    """
+    Create the form of a task instance, and return the form that Airflow holds.
+
+    A task instance keeps its first form permanently. Only the response shows whether Airflow took this one.
+
+    :param ti_id: The ID of the task instance.
+    :param form: The fields of Airflow's ``CreateHITLDetailPayload``.
+    :return: Subject, body, and the value of each field.
+    """
+    from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    held = SUPERVISOR_COMMS.send(CreateHITLDetailPayload(ti_id=ti_id, **form))
+    params = getattr(held, "params", None) or {}
+    values = {name: field.get("value") if isinstance(field, dict) else field for name, field in params.items()}
+    return getattr(held, "subject", None), getattr(held, "body", None), values
+
+
+async def read_form(ti_id: UUID) -> Any:
+    """
+    Return the form of a task instance with its answer, or None if there is no form. Works in the triggerer only.
+
+    :param ti_id: The ID of the task instance.
+    """
+    from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail
+    from asgiref.sync import sync_to_async
+
+    try:
+        # Like Airflow's HITLTrigger: the call blocks on the triggerer's supervisor, so it needs a thread.
+        return await sync_to_async(get_hitl_detail_content_detail)(ti_id=ti_id)
+    except AirflowRuntimeError as e:
+        if (e.error.detail or {}).get("status_code") != 404:
+            raise
+        return None

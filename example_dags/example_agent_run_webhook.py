@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Be started by agent runs as soon as they complete, since the service tells of them by webhooks.
+Starts this DAG from a webhook as soon as an agent run completes.
 
-It takes Airflow 3.3, a connection with a webhook secret, and the service to be told where to send its webhooks. Each
-run makes one event, however often the service tells of it. Tasks that wait for the run go on at once, too.
+This needs Airflow 3.3 or newer, a connection with a webhook secret, and a service that sends webhooks to Airflow. Each
+run creates one asset event, even if the service sends its webhook several times.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, task
 
-from airflow_provider_agentruns.assets import agent_run_asset
+from airflow_provider_agentruns.events.asset_uris import agent_run_asset
 from airflow_provider_agentruns.operators.agent_run import AgentRunOutputOperator
 
-# Of one kind of agent. Without `agent`, of all; without `status`, also those that fail or ask something.
+# Only runs of the agent "slow". Without `agent`: all agents. Without `status`: failed and interrupted runs as well.
 completed_runs = agent_run_asset("agentruns_default", status="completed", agent="slow")
 
 with DAG(
@@ -28,9 +28,9 @@ with DAG(
 
     @task
     def run_ids(triggering_asset_events: dict | None = None) -> list[str]:
-        """Read the runs' ids out of the events that have started this DAG run."""
+        """Return the IDs of the runs in the asset events that started this DAG run."""
         events = triggering_asset_events[completed_runs]
-        # What a person adds by hand has none.
+        # An event that a person created by hand has no payload.
         return [event.extra["payload"]["run_id"] for event in events if "payload" in event.extra]
 
     output = AgentRunOutputOperator.partial(
@@ -39,7 +39,7 @@ with DAG(
 
     @task
     def summaries(outputs: list[dict]) -> list[str]:
-        """Gather one line from each output."""
+        """Return one summary per artifact."""
         return [artifact["summary"] for output in outputs for artifact in output["artifacts"]]
 
     summaries(output.output)

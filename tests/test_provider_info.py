@@ -22,8 +22,8 @@ from airflow.sdk import Asset, BaseHook, BaseOperatorLink
 from airflow.sdk.module_loading import import_string
 
 from airflow_provider_agentruns import __version__
-from airflow_provider_agentruns.assets import SCHEME
 from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.events.asset_uris import SCHEME
 from airflow_provider_agentruns.get_provider_info import get_provider_info
 from tests.support.airflow_versions import needs_declared_form
 

@@ -19,7 +19,7 @@ from airflow_provider_agentruns.emulator.ids import timestamp
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.scripts import Json
 from airflow_provider_agentruns.emulator.service import Service
-from airflow_provider_agentruns.webhooks.signing import HEADER, sign
+from airflow_provider_agentruns.events.signature import HEADER, sign
 
 log = logging.getLogger(__name__)
 

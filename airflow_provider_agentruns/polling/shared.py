@@ -15,14 +15,14 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from airflow_provider_agentruns import metrics
+from airflow_provider_agentruns.events.feed import Feed
 from airflow_provider_agentruns.polling.followed import Tell, Verdict, Waiter
 from airflow_provider_agentruns.polling.watch import Watch, timed_out
-from airflow_provider_agentruns.watching.feed import Feed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from airflow_provider_agentruns.watching.subscription import Subscription
+    from airflow_provider_agentruns.events.subscription import Subscription
 
 log = structlog.get_logger(__name__)
 

@@ -27,10 +27,9 @@ from airflow_provider_agentruns.polling.line import Line
 from airflow_provider_agentruns.polling.plan import Errand, Plan, ReadPage, ReadRun, Step
 from airflow_provider_agentruns.polling.streams import Streams
 from airflow_provider_agentruns.run_outcome import log_status
-from airflow_provider_agentruns.watching.hints import follow_hints
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.watching.feed import Feed
+    from airflow_provider_agentruns.events.feed import Feed
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,6 @@ class Watch:
         self._streams = Streams(self._line, self._hinted)
         self._plan = Plan(20.0, time.monotonic())
         self._changed = asyncio.Event()
-        self._hints: asyncio.Task[None] | None = None
         self._steps: set[asyncio.Task[None]] = set()
         self._refusals = 0
         # Whether a page, and whether the connection that was read anew for it, has been refused since the last answer.
@@ -152,7 +150,7 @@ class Watch:
 
     async def close(self) -> None:
         """Stop, and close all connections."""
-        tasks = [self._task, *self._steps, *([self._hints] if self._hints else [])]
+        tasks = [self._task, *self._steps]
         for task in tasks:
             task.cancel()
         try:
@@ -165,7 +163,6 @@ class Watch:
 
     async def _run(self) -> None:
         await self._open()
-        self._hints = asyncio.create_task(follow_hints(self._line, self._plan.runs, self._hinted))
         while True:
             self._plan.pace.limit = await self._rate_limit()
             now = time.monotonic()

@@ -15,7 +15,7 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from airflow_provider_agentruns.arguments import AWAITABLE, check_agent, check_wait_for, check_watch
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.watching.cursor import Seen
+    from airflow_provider_agentruns.events.cursor import Seen
 
 #: The shortest time between two looks at a run, in seconds.
 SHORTEST_POLL_INTERVAL = 0.1
@@ -169,7 +169,7 @@ class AgentRunEventTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire an event for each run that newly reaches one of the statuses."""
         # Not with the module: Airflow imports it when it parses a DAG file with a watcher.
-        from airflow_provider_agentruns.watching.news import Keeper, news
+        from airflow_provider_agentruns.events.run_events import Keeper, news
 
         keeper = Keeper(_accessors(getattr(self, "asset_state_store", None)), self._key, self.log.log)
         self._news = news(self.agentruns_conn_id, self.statuses, self.agent, interval=self.poll_interval, keeper=keeper)

@@ -10,10 +10,10 @@ import pytest
 from tenacity import wait_fixed
 
 from airflow_provider_agentruns.client import retries, transport
+from airflow_provider_agentruns.events import known, reading, run_events
 from airflow_provider_agentruns.idempotency import create_run, probe
 from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers import agent_run
-from airflow_provider_agentruns.watching import known, news, reading
 from tests.faults.bench import Bench
 from tests.faults.parts import PARTS
 from tests.hooks.conftest import kind, new_user, user  # noqa: F401 -- fixtures
@@ -40,7 +40,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "_LOOKS", (0.02, 0.05, 0.1))
     monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
     monkeypatch.setattr(agent_run, "_BEFORE_FAILING", 0.1)
-    monkeypatch.setattr(news, "KEEP_AFTER", 0.1)
+    monkeypatch.setattr(run_events, "KEEP_AFTER", 0.1)
     monkeypatch.setattr(known, "_PATIENT_MOST", 0.1)
     monkeypatch.setattr(reading, "_LONGEST_PAUSE", 0.3)
     monkeypatch.setattr(streams, "_FIRST_PAUSE", 0.1)

@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.client import transport
+from airflow_provider_agentruns.events import reading
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.idempotency import create_run, recovery
 from airflow_provider_agentruns.polling import scan
 from airflow_provider_agentruns.triggers import agent_run
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
-from airflow_provider_agentruns.watching import reading
+from tests.events.watchers import FakeStore, Watcher, running
 from tests.faults.hostile import EndlessListing, Spigot, bounded, without_end
-from tests.feed.watchers import FakeStore, Watcher, running
 from tests.hooks.conftest import HookUser
 from tests.hooks.connections import connection_json
 from tests.support.dag_runs import DagRunner

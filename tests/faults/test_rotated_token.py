@@ -13,12 +13,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from airflow_provider_agentruns.events import known
 from airflow_provider_agentruns.triggers import agent_run
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
-from airflow_provider_agentruns.watching import known
+from tests.events.watchers import FakeStore, Watcher, running, settled
 from tests.faults import secrets
 from tests.faults.bench import SESAME, Bench, Stand
-from tests.feed.watchers import FakeStore, Watcher, running, settled
 from tests.triggers.waiting import event_of, until
 
 

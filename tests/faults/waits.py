@@ -7,11 +7,11 @@ import asyncio
 from typing import Any
 
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
+from tests.events.watchers import FakeStore, Watcher, running, settled
 from tests.faults.bench import Stand
 from tests.faults.cells import Cell
 from tests.faults.parts import PARTS
 from tests.faults.placing import ROTATED, Rule, timeout_for
-from tests.feed.watchers import FakeStore, Watcher, running, settled
 from tests.triggers.waiting import event_of, until
 
 #: Within which every wait has to end, in seconds: also behind a service that hangs.

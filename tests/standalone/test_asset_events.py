@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.watching.news import KEEP_AFTER
+from airflow_provider_agentruns.events.run_events import KEEP_AFTER
 from tests.support.airflow_versions import needs_asset_memory
 from tests.support.standalone import Standalone
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.requests import ClientDisconnect
 
+from airflow_provider_agentruns.events.signature import HEADER, is_signed, read_signature
+from airflow_provider_agentruns.events.webhook_event import read_event
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.plugins.webhooks.body import LARGEST, TooLargeError, read_body
-from airflow_provider_agentruns.webhooks.events import read_event
-from airflow_provider_agentruns.webhooks.signing import HEADER, is_signed, read_signature
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.plugins.webhooks.receiver import Receiver

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from fastapi import HTTPException
 from sqlalchemy.exc import SQLAlchemyError
 
+from airflow_provider_agentruns.events.batch_writer import FullError, Intake
+from airflow_provider_agentruns.events.webhook_event import RunChange
 from airflow_provider_agentruns.plugins.webhooks.secrets import TooManyError, WebhookSecrets
-from airflow_provider_agentruns.webhooks.events import RunChange
-from airflow_provider_agentruns.webhooks.intake import FullError, Intake
 
 log = logging.getLogger(__name__)
 

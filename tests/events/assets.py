@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Assets in Airflow's database, as they are there when a DAG is scheduled by them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from airflow.models.asset import (
+    AssetActive,
+    AssetDagRunQueue,
+    AssetEvent,
+    AssetModel,
+    DagScheduleAssetReference,
+)
+from airflow.models.asset_state_store import AssetStateStoreModel
+from airflow.models.dag import DagModel
+from airflow.models.dagbundle import DagBundleModel
+from airflow.sdk import Asset
+from airflow.utils.session import create_session
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from airflow_provider_agentruns.events.asset_uris import SCHEME
+
+_BUNDLE = "webhooks-tests"
+
+
+class Assets:
+    """
+    Makes assets, each with a DAG that is scheduled by it, and takes all of this package's away again.
+
+    :param session: Opens the database.
+    """
+
+    def __init__(self, session: Callable[[], AbstractContextManager[Session]] = create_session) -> None:
+        self._session = session
+        self._dags: set[str] = set()
+
+    def add(self, asset: Asset, *, dag_id: str = "by_webhooks") -> Asset:
+        """Make an asset, and the DAG where there is none."""
+        with self._session() as session:
+            self._add_dag(session, dag_id)
+            model = AssetModel(name=asset.name, uri=asset.uri, group=asset.group, extra={})
+            session.add(model)
+            session.flush()
+            session.add(AssetActive(name=asset.name, uri=asset.uri))
+            session.add(DagScheduleAssetReference(asset_id=model.id, dag_id=dag_id))
+        return asset
+
+    def deactivate(self, asset: Asset) -> None:
+        """Do as the scheduler does once no DAG has an asset."""
+        with self._session() as session:
+            session.execute(delete(AssetActive).where(AssetActive.uri == asset.uri))
+
+    def events(self, asset: Asset) -> list[dict[str, Any]]:
+        """Return what an asset's events hold, in the order in which they came."""
+        query = (
+            select(AssetEvent.extra)
+            .join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+            .where(AssetModel.uri == asset.uri)
+            .order_by(AssetEvent.id)
+        )
+        with self._session() as session:
+            return list(session.scalars(query))
+
+    def payloads(self, asset: Asset) -> list[dict[str, Any]]:
+        """Return what DAGs read out of them."""
+        return [extra["payload"] for extra in self.events(asset)]
+
+    def queued(self) -> set[str]:
+        """Return the DAGs that an event is to start."""
+        with self._session() as session:
+            return set(session.scalars(select(AssetDagRunQueue.target_dag_id).distinct()))
+
+    def missed(self) -> int:
+        """Count the events that a DAG run which is started now would not be given."""
+        covered = select(AssetDagRunQueue.asset_id).where(AssetDagRunQueue.created_at >= AssetEvent.timestamp)
+        query = select(func.count()).where(AssetEvent.asset_id.not_in(covered.correlate(AssetEvent)))
+        with self._session() as session:
+            return session.scalar(query.select_from(AssetEvent)) or 0
+
+    def clean_up(self) -> None:
+        """Leave nothing for another test."""
+        ours = AssetModel.uri.startswith(f"{SCHEME}://")
+        ids = select(AssetModel.id).where(ours).scalar_subquery()
+        with self._session() as session:
+            for model in (AssetEvent, AssetDagRunQueue, DagScheduleAssetReference, AssetStateStoreModel):
+                session.execute(delete(model).where(model.asset_id.in_(ids)))
+            session.execute(delete(AssetActive).where(AssetActive.uri.startswith(f"{SCHEME}://")))
+            session.execute(delete(AssetModel).where(ours))
+            session.execute(delete(DagModel).where(DagModel.dag_id.in_(self._dags)))
+
+    def _add_dag(self, session: Session, dag_id: str) -> None:
+        if session.get(DagBundleModel, _BUNDLE) is None:
+            session.add(DagBundleModel(name=_BUNDLE))
+            session.flush()
+        if session.get(DagModel, dag_id) is None:
+            session.add(DagModel(dag_id=dag_id, bundle_name=_BUNDLE, is_stale=False, is_paused=False))
+            session.flush()
+        self._dags.add(dag_id)
+
+
+def rows_of_all_tables() -> dict[str, int]:
+    """Count the rows of each of Airflow's tables."""
+    with create_session() as session:
+        tables = AssetModel.metadata.sorted_tables
+        return {table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
+
+
+def kept(uri: str) -> dict[str, Any]:
+    """Return all that is kept for an asset, by its keys."""
+    query = (
+        select(AssetStateStoreModel.key, AssetStateStoreModel.value)
+        .join(AssetModel, AssetModel.id == AssetStateStoreModel.asset_id)
+        .where(AssetModel.uri == uri)
+    )
+    with create_session() as session:
+        return {row.key: json.loads(row.value) for row in session.execute(query)}

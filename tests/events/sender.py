@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service's side: events as it sends them, signed."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from airflow_provider_agentruns.events.signature import HEADER, sign
+
+SECRET = "whsec_that-only-the-service-knows"
+
+#: The connection whose secret that is, as JSON for ``AIRFLOW_CONN_...``.
+CONNECTION = json.dumps({"conn_type": "agentruns", "password": "mk_test_1", "extra": {"webhook_secret": SECRET}})
+
+
+def event(
+    status: str,
+    run_id: str | None = None,
+    *,
+    type_: str | None = None,
+    agent: str = "cip_orchestrator",
+    ago: timedelta = timedelta(),
+    asked: dict[str, Any] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """
+    Return an event as the service sends it.
+
+    :param status: The run's status.
+    :param ago: How old the event is.
+    :param asked: The values of the run's interrupts by their ids.
+    :param more: More fields of the run.
+    """
+    moment = (datetime.now(UTC) - ago).isoformat()
+    types = {"running": "run.created", "interrupted": "run.interrupted"}
+    run = {
+        "object": "run",
+        "id": str(uuid.uuid4()) if run_id is None else run_id,
+        "created_at": moment,
+        "updated_at": moment,
+        "status": status,
+        "agent": agent,
+        "interrupts": [{"id": key, "value": value} for key, value in (asked or {}).items()],
+        **more,
+    }
+    return {
+        "object": "event",
+        "id": str(uuid.uuid4()),
+        "type": types.get(status, "run.completed") if type_ is None else type_,
+        "created_at": moment,
+        "data": {"object": run},
+    }
+
+
+def body_of(sent: dict[str, Any]) -> bytes:
+    """Return an event's body."""
+    return json.dumps(sent).encode()
+
+
+class Sender:
+    """
+    Posts webhooks to an Airflow.
+
+    :param url: Where its root is.
+    :param conn_id: The connection in the URL.
+    """
+
+    def __init__(self, url: str, conn_id: str = "hooked") -> None:
+        self.path = f"/agent-runs/webhooks/{conn_id}"
+        self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
+
+    def send(self, sent: dict[str, Any] | bytes, *, secret: str = SECRET, path: str | None = None) -> httpx.Response:
+        """Send an event, signed."""
+        body = sent if isinstance(sent, bytes) else body_of(sent)
+        return self.post(body, {HEADER: sign(body, secret)}, path=path)
+
+    def post(self, body: Any, headers: dict[str, str], *, path: str | None = None) -> httpx.Response:
+        """Send any bytes with any headers."""
+        return self.http.post(path or self.path, content=body, headers={"Content-Type": "application/json", **headers})

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decides which page of a listing to read next, without I/O. Every reader of a listing uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Protocol
+
+#: The number of runs to request per page. The service documents no limit; 100 is a common one.
+PAGE_SIZE = 100
+
+#: A service that rejects even pages of this size does not reject them for their size.
+SMALLEST_PAGE_SIZE = 10
+
+#: Statuses with which a service may say that a page does not exist, or that it does not serve pages that deep.
+NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
+
+#: Creation times may be out of order by this many seconds in a listing that is sorted by a similar time.
+_TOLERANCE = 60.0
+
+#: No listing has this many pages. One that claims to has no end.
+_DEEPEST_PAGE = 1_000_000
+
+
+class Order(Enum):
+    """The order of a listing by creation time."""
+
+    NEWEST_FIRST = "newest first"
+    OLDEST_FIRST = "oldest first"
+    UNORDERED = "unordered"
+
+
+class Page(Protocol):
+    """One page of a listing: ``RunPage``, ``ListedPage``, or ``ThreadPage``. It may have a ``total_count``."""
+
+    @property
+    def has_more(self) -> bool: ...
+    @property
+    def data(self) -> Sequence[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What matters of a page that was read."""
+
+    entries: int = 0
+    more: bool = False
+    pages: int | None = None
+
+
+class ListingWalk:
+    """
+    Walks a listing from its newest end, in whatever order the service lists it::
+
+        walk = ListingWalk()
+        while walk.page is not None:
+            page = send(list_runs(page=walk.page, page_size=walk.page_size))
+            ...
+            walk.advance(page, stop=holds_only_old_runs(page))
+
+    The order shows in the creation times of the first pages. If the newest runs come last, the walk finds the last
+    page (from ``total_count``, otherwise by doubling and bisection) and walks back from there. If no order shows,
+    ``stop`` has no effect, because runs of interest may be on any page.
+
+    A walk reads each page number at most once. If runs are created meanwhile, an entry may appear twice.
+
+    :param page_size: The number of runs to request per page. The service may return fewer.
+    :param as_listed: Whether to read all pages in the service's own order instead.
+    :param max_pages: The walk ends after this many pages.
+    :param previous: An earlier walk over the same listing. The new one starts with what that one has learned.
+    """
+
+    def __init__(
+        self,
+        *,
+        page_size: int = PAGE_SIZE,
+        as_listed: bool = False,
+        max_pages: int = 10_000,
+        previous: ListingWalk | None = None,
+    ) -> None:
+        self.page_size: int = previous.page_size if previous else page_size
+        #: The order of the listing; None until it shows.
+        self.order: Order | None = previous.order if previous and not as_listed else None
+        #: The last page, if the listing is oldest first and the page is known.
+        self.last_page: int | None = previous.last_page if previous else None
+        #: Whether the walk ended because of ``max_pages``.
+        self.truncated = False
+        self._as_listed = as_listed
+        self._max_pages = max_pages
+        self._start()
+
+    def _start(self) -> None:
+        self._seen: set[int] = set()
+        self._newest_stop = 0
+        self._previous_ids: tuple[int, Any, Any] | None = None
+        self._steps = self._walk()
+        #: The page to read next; None when the walk is over.
+        self.page: int | None = next(self._steps)
+
+    def advance(self, page: Page | None, *, stop: bool = False) -> None:
+        """
+        Take in the page that was read, and decide on the next one.
+
+        :param page: The page; None if the service says that there is no such page (see ``NO_SUCH_PAGE``).
+        :param stop: Whether nothing older than this page is of interest.
+        """
+        if self.page is None:
+            raise RuntimeError("the walk is over")
+        self._seen.add(self.page)
+        read = _Read() if page is None else self._read(self.page, page)
+        if stop and read.entries:
+            self._newest_stop = max(self._newest_stop, self.page)
+        try:
+            self.page = self._steps.send(read)
+        except StopIteration:
+            self.page = None
+        if self.page is not None and len(self._seen) >= self._max_pages:
+            self.page, self.truncated = None, True
+
+    def shrink(self) -> bool:
+        """
+        Start again with smaller pages, because the service rejected the size or a page was too large to read.
+
+        :return: False if the pages are as small as they get.
+        """
+        if self.page_size <= SMALLEST_PAGE_SIZE:
+            return False
+        self.page_size = max(SMALLEST_PAGE_SIZE, self.page_size // 2)
+        self.last_page = None
+        self._start()
+        return True
+
+    def _read(self, number: int, page: Page) -> _Read:
+        # A page may also hold entries that could not be parsed.
+        entries = len(page.data) + getattr(page, "left_out", 0)
+        ids = (entries, _field(page.data[0], "id"), _field(page.data[-1], "id")) if page.data else None
+        if ids is not None and ids == self._previous_ids:
+            # The service ignores the page number, or repeats its last page without end.
+            return _Read()
+        self._previous_ids = ids
+        if not self._as_listed and self.order is not Order.UNORDERED:
+            self._learn_order(_field(entry, "created_at") for entry in page.data)
+        total = getattr(page, "total_count", None) or 0
+        pages = -(-total // entries) if entries else None
+        # A total that says otherwise outweighs `has_more`: to believe it costs one request, not to may lose runs.
+        more = bool(entries) and (page.has_more or total > number * max(entries, self.page_size))
+        return _Read(entries, more, pages)
+
+    def _learn_order(self, created: Iterable[Any]) -> None:
+        shown = order_of(created)
+        if shown is not None and shown is not self.order:
+            # A page that contradicts an earlier one shows that the listing is in no order.
+            self.order = shown if self.order is None else Order.UNORDERED
+
+    def _walk(self) -> Generator[int, _Read, None]:
+        """Yield the numbers of the pages to read, and receive what matters of each."""
+        first = 0
+        guess = self.last_page if self.order is Order.OLDEST_FIRST else None
+        while guess is None:
+            first += 1
+            read = yield first
+            if not read.more or (self._newest_stop and self.order is Order.NEWEST_FIRST):
+                return
+            if self.order is Order.OLDEST_FIRST:
+                guess = max(first + 1, read.pages or 0)
+        self.last_page = number = yield from self._find_last_page(first, guess)
+        # A listing that turns out to be unordered on the way is read completely: a stop no longer counts.
+        while number > (self._newest_stop if self.order is Order.OLDEST_FIRST else 0):
+            number -= 1
+            if number > 0 and number not in self._seen:
+                yield number
+
+    def _find_last_page(self, known: int, guess: int) -> Generator[int, _Read, int]:
+        """
+        Find the last page of a listing whose newest runs come last.
+
+        :param known: The highest page known to have pages behind it.
+        """
+        number, beyond, step = guess, None, 1
+        while known < number < _DEEPEST_PAGE:
+            read = yield number
+            if read.entries and not read.more:
+                return number
+            if read.entries:
+                known = number
+                number = number + step if beyond is None else (number + beyond) // 2
+                step *= 2
+            else:
+                beyond = number
+                number = (known + number) // 2
+        # The last page claimed that there were more.
+        return known
+
+
+def order_of(created: Iterable[Any]) -> Order | None:
+    """
+    Return the order that a page shows; None if it shows none, as when all its runs were created at one moment.
+
+    :param created: The creation times in the order of the page: datetimes or ISO 8601 strings. Others are ignored.
+    """
+    times = [time for value in created if (time := _timestamp(value)) is not None]
+    falling, rising = _widest_rise(reversed(times)), _widest_rise(times)
+    if min(rising, falling) > _TOLERANCE:
+        return Order.UNORDERED
+    if max(rising, falling) > _TOLERANCE or (rising > 0) != (falling > 0):
+        return Order.OLDEST_FIRST if rising > falling else Order.NEWEST_FIRST
+    return None
+
+
+def _widest_rise(times: Iterable[float]) -> float:
+    """Return by how much a time exceeds an earlier one in the sequence, at most."""
+    widest, lowest = 0.0, float("inf")
+    for time in times:
+        if time < lowest:
+            lowest = time
+        elif time - lowest > widest:
+            widest = time - lowest
+    return widest
+
+
+def _timestamp(value: Any) -> float | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() if moment else None
+    except (AttributeError, ValueError, OverflowError):
+        return None
+
+
+def _field(entry: Any, name: str) -> Any:
+    return entry.get(name) if isinstance(entry, dict) else getattr(entry, name, None)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every walk over a listing reads what it must, and little more, in whatever order the service lists runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns.client.paging import ListingWalk, Order, order_of
+from airflow_provider_agentruns.models import ListedPage, ListedRun
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def listed(number: int) -> ListedRun:
+    """Return the run that was created as the given number, ten seconds after the one before."""
+    return {
+        "id": f"r-{number}",
+        "status": "completed",
+        "created_at": (BEGIN + timedelta(seconds=10 * number)).isoformat(),
+    }
+
+
+@dataclass
+class Listing:
+    """
+    A listing in memory.
+
+    :param largest: The most runs that it returns per page.
+    :param change: Changes a page before it is returned.
+    """
+
+    runs: list[ListedRun]
+    counts: bool = False
+    largest: int = 100
+    change: Callable[[int, ListedPage], ListedPage | None] = lambda number, page: page
+    read: list[int] = field(default_factory=list)
+
+    def page(self, number: int, size: int) -> ListedPage | None:
+        self.read.append(number)
+        size = min(size, self.largest)
+        start = (number - 1) * size
+        page = ListedPage(
+            has_more=start + size < len(self.runs),
+            total_count=len(self.runs) if self.counts else None,
+            data=self.runs[start : start + size],
+        )
+        return self.change(number, page)
+
+    def walk(self, walk: ListingWalk, stop: Callable[[list[int]], bool] = lambda numbers: False) -> list[int]:
+        """Walk the listing, and return the numbers of the runs in the order in which they came."""
+        shown: list[int] = []
+        while walk.page is not None:
+            page = self.page(walk.page, walk.page_size)
+            numbers = [int(run["id"][2:]) for run in page.data] if page else []
+            shown += numbers
+            walk.advance(page, stop=stop(numbers))
+        return shown
+
+
+def in_order(count: int, order: Order, rng: Random | None = None) -> list[ListedRun]:
+    runs = [listed(number) for number in range(count)]
+    if order is Order.NEWEST_FIRST:
+        runs.reverse()
+    elif order is Order.UNORDERED:
+        (rng or Random(1)).shuffle(runs)  # noqa: S311
+    return runs
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["counted", "not counted"])
+@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize("count", [0, 1, 2, 99, 100, 101, 250, 1000, 1234])
+def test_a_walk_without_a_stop_reads_everything(count: int, order: Order, counts: bool) -> None:
+    listing = Listing(in_order(count, order), counts)
+    assert set(listing.walk(ListingWalk())) == set(range(count))
+    assert len(listing.read) <= len(set(listing.read)) + 1
+
+
+@pytest.mark.parametrize(
+    ("order", "counts", "most"),
+    [
+        (Order.NEWEST_FIRST, False, 2),
+        (Order.OLDEST_FIRST, True, 3),
+        (Order.OLDEST_FIRST, False, 20),
+        (Order.UNORDERED, False, 200),
+    ],
+)
+def test_a_stop_ends_the_walk_where_no_newer_runs_can_follow(order: Order, counts: bool, most: int) -> None:
+    listing = Listing(in_order(20_000, order), counts)
+    shown = listing.walk(ListingWalk(), stop=lambda numbers: not numbers or min(numbers) < 19_850)
+    assert set(range(19_850, 20_000)) <= set(shown)
+    assert len(listing.read) <= most
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_later_walk_starts_at_the_newest_end(counts: bool) -> None:
+    listing = Listing(in_order(20_000, Order.OLDEST_FIRST), counts)
+    first = ListingWalk()
+    listing.walk(first, stop=lambda numbers: 19_999 in numbers)
+    for more in range(0, 450, 150):
+        listing.runs += [listed(number) for number in range(20_000 + more, 20_000 + more + 150)]
+        listing.read.clear()
+        shown = listing.walk(ListingWalk(previous=first), stop=lambda numbers: 19_999 in numbers)
+        assert set(range(20_000, 20_000 + more + 150)) <= set(shown)
+        assert len(listing.read) <= 9
+
+
+def test_a_later_walk_finds_the_end_of_a_listing_that_has_become_shorter() -> None:
+    listing, first = Listing(in_order(5000, Order.OLDEST_FIRST), counts=True), ListingWalk()
+    listing.walk(first)
+    del listing.runs[2345:]
+    assert set(listing.walk(ListingWalk(previous=first))) == set(range(2345))
+
+
+def test_smaller_pages_than_requested_are_read_to_the_end() -> None:
+    for order in Order:
+        listing = Listing(in_order(333, order), counts=True, largest=20)
+        assert set(listing.walk(ListingWalk())) == set(range(333))
+
+
+def test_a_page_size_that_is_rejected_is_halved() -> None:
+    walk = ListingWalk(page_size=100)
+    sizes = []
+    while True:
+        sizes.append(walk.page_size)
+        if not walk.shrink():
+            break
+    assert sizes == [100, 50, 25, 12, 10]
+    assert set(Listing(in_order(45, Order.OLDEST_FIRST)).walk(walk)) == set(range(45))
+
+
+@pytest.mark.parametrize("order", Order)
+def test_has_more_that_is_wrong_neither_loses_runs_nor_goes_on_for_ever(order: Order) -> None:
+    def always(number: int, page: ListedPage) -> ListedPage:
+        page.has_more = True
+        return page
+
+    def never(number: int, page: ListedPage) -> ListedPage:
+        page.has_more = False
+        return page
+
+    assert set(Listing(in_order(1234, order), change=always).walk(ListingWalk())) == set(range(1234))
+    assert set(Listing(in_order(1234, order), counts=True, change=never).walk(ListingWalk())) == set(range(1234))
+
+
+@pytest.mark.parametrize("order", Order)
+def test_a_service_that_repeats_one_page_without_end(order: Order) -> None:
+    runs = in_order(1000, order)
+    listing = Listing(runs, change=lambda number, page: ListedPage(has_more=True, data=runs[:100]))
+    assert len(set(listing.walk(ListingWalk()))) == 100
+    assert len(listing.read) < 5
+
+
+def test_a_listing_without_end_is_cut_off() -> None:
+    def more(number: int, page: ListedPage) -> ListedPage:
+        return ListedPage(has_more=True, data=[listed(10**7 - number)])
+
+    listing, walk = Listing([], change=more), ListingWalk(max_pages=50)
+    listing.walk(walk)
+    assert walk.truncated
+    assert len(listing.read) == 50
+
+
+@pytest.mark.parametrize("order", Order)
+def test_pages_that_the_service_refuses_are_the_end(order: Order) -> None:
+    listing = Listing(in_order(1000, order), change=lambda number, page: page if page.data else None)
+    assert set(listing.walk(ListingWalk())) == set(range(1000))
+    deep = Listing(in_order(1000, order), change=lambda number, page: page if number <= 5 else None)
+    assert len(set(deep.walk(ListingWalk()))) == 500
+
+
+def test_runs_that_are_created_meanwhile_hide_none() -> None:
+    for order in (Order.NEWEST_FIRST, Order.OLDEST_FIRST):
+        listing = Listing(in_order(1000, order))
+
+        def create(number: int, page: ListedPage, listing: Listing = listing, order: Order = order) -> ListedPage:
+            new = [listed(len(listing.runs) + n) for n in range(7)]
+            listing.runs = listing.runs + new if order is Order.OLDEST_FIRST else new[::-1] + listing.runs
+            return page
+
+        listing.change = create
+        assert set(range(1000)) <= set(listing.walk(ListingWalk()))
+
+
+def test_a_listing_that_only_seemed_ordered_is_read_completely() -> None:
+    rng = Random(3)  # noqa: S311
+    rest = [listed(number) for number in range(1000)]
+    rng.shuffle(rest)
+    for head in (
+        [listed(number) for number in range(2000, 2100)],
+        [listed(number) for number in range(2100, 2000, -1)],
+    ):
+        walk = ListingWalk()
+        shown = Listing(head + rest).walk(walk, stop=lambda numbers: len(numbers) == 100 and max(numbers) < 2000)
+        assert walk.order is Order.UNORDERED
+        assert set(range(1000)) <= set(shown)
+
+
+def test_all_pages_as_listed() -> None:
+    runs = in_order(1000, Order.OLDEST_FIRST)
+    assert Listing(runs).walk(ListingWalk(as_listed=True)) == list(range(1000))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "order"),
+    [
+        ([], None),
+        ([5], None),
+        ([5, 5, 5], None),
+        ([5, 6, 6, 8], Order.OLDEST_FIRST),
+        ([8, 6, 6, 5], Order.NEWEST_FIRST),
+        ([500, 490, 495, 100], Order.NEWEST_FIRST),
+        ([5, 8, 6], None),
+        ([100, 900, 100], Order.UNORDERED),
+    ],
+)
+def test_order_of_a_page(seconds: list[int], order: Order | None) -> None:
+    moments = [BEGIN + timedelta(seconds=number) for number in seconds]
+    assert order_of(moments) is order
+    strings: list[Any] = [moment.isoformat() for moment in moments]
+    assert order_of([None, "yesterday", *strings, 7]) is order

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_agentruns
-from tests.support.airflow_versions import BROUGHT_BY_AIRFLOW
+from tests.support.airflow_versions import IMPORTED_BY_AIRFLOW
 
 PACKAGE = airflow_provider_agentruns.__name__
 ROOT = Path(airflow_provider_agentruns.__path__[0]).parent
@@ -82,7 +82,7 @@ def test_a_dag_file_gets_neither_the_client_nor_triggers() -> None:
     before, added, _ = modules(DAG_FILE, USE, TRIGGERS)
     assert {f"{PACKAGE}.operators.agent_run", f"{PACKAGE}.sensors.agent_run"} <= added
     # Were they there before, it would be no wonder that they are not added. Airflow itself brings no more than this.
-    assert below(heavy, before) == below(BROUGHT_BY_AIRFLOW, before)
+    assert below(heavy, before) == below(IMPORTED_BY_AIRFLOW, before)
     assert below((PACKAGE,), before) <= {PACKAGE, f"{PACKAGE}.get_provider_info"}
     assert below(heavy, added) == set()
 
@@ -134,5 +134,5 @@ def test_the_emulator_does_without_airflow_and_the_client(module: str) -> None:
 def test_the_triggerer_gets_no_client_before_a_trigger_runs() -> None:
     before, _, added = modules(DAG_FILE, USE, TRIGGERS)
     assert f"{PACKAGE}.triggers.agent_run" in added
-    assert "airflow.triggers.base" in added | below(BROUGHT_BY_AIRFLOW, before)
+    assert "airflow.triggers.base" in added | below(IMPORTED_BY_AIRFLOW, before)
     assert below((f"{PACKAGE}.client", f"{PACKAGE}.hooks", f"{PACKAGE}.models", "httpx_sse"), added) == set()

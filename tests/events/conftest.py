@@ -15,13 +15,13 @@ from airflow_provider_agentruns.events import run_events as news
 from airflow_provider_agentruns.triggers import agent_run
 from tests.events.sender import CONNECTION, Sender
 from tests.plugins.served import ServedAirflow
-from tests.support.airflow_versions import HAS_MEMORY
+from tests.support.airflow_versions import HAS_STATE_STORE
 
 if TYPE_CHECKING:
     from tests.events.assets import Assets
 
 # What they are about is not there before Airflow 3.3.
-collect_ignore_glob = [] if HAS_MEMORY else ["test_webhook_*.py"]
+collect_ignore_glob = [] if HAS_STATE_STORE else ["test_webhook_*.py"]
 
 
 @pytest.fixture(autouse=True)

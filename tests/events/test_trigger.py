@@ -16,7 +16,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger, _accessors
 from tests.support.airflow_names import encode_trigger, smart_decode_trigger_kwargs
-from tests.support.airflow_versions import needs_asset_memory
+from tests.support.airflow_versions import needs_asset_state_store
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_an_asset_takes_it() -> None:
     assert Asset("runs", watchers=[watcher]).watchers == [watcher]
 
 
-@needs_asset_memory
+@needs_asset_state_store
 def test_the_stores_of_all_its_assets_are_found_in_what_airflow_gives_it() -> None:
     from airflow.sdk.execution_time import context
 

@@ -16,7 +16,7 @@ from airflow_provider_agentruns.operators.agent_run import (
     AgentRunOutputOperator,
     AgentRunReviewOperator,
 )
-from tests.support.airflow_versions import needs_memory
+from tests.support.airflow_versions import needs_state_store
 from tests.support.dag_runs import DagResult, DagRunner
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
@@ -39,7 +39,7 @@ def rendered(result: DagResult, task_id: str) -> dict[str, Any]:
         return dict(session.scalars(select(RenderedTaskInstanceFields.rendered_fields).where(*of_task)).one())
 
 
-@needs_memory  # An operator's own default counts for mapped tasks from the same Airflow on.
+@needs_state_store  # An operator's own default counts for mapped tasks from the same Airflow on.
 def test_mapped_instances_are_called_after_their_runs(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
     result = run_dag(f"""
 started = AgentRunOperator.partial(task_id="start", agent="instant", poll_interval=0.1).expand(
@@ -53,7 +53,7 @@ AgentRunSensor.partial(task_id="own_name", map_index_template="mine {{{{ task.ru
     assert names(result, "own_name") == ["mine r-1"]
 
 
-@needs_memory
+@needs_state_store
 def test_a_mapped_sensor_is_called_after_its_run(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
     run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
     result = run_dag(f'AgentRunSensor.partial(task_id="wait", poke_interval=0.1).expand(run_id=["{run.id}"])')

@@ -11,11 +11,11 @@ import httpx
 import psutil
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.support.airflow_versions import HAS_MEMORY, WAITING_FOR_A_PERSON
+from tests.support.airflow_versions import FORM_STATE, HAS_STATE_STORE
 from tests.support.standalone import Standalone
 
 #: The fields of a form that are nobody's to change. Without a memory, an answer has to say which question it is to.
-CONSTANTS = ["interrupt_id"] if HAS_MEMORY else ["interrupt_id", "_question"]
+CONSTANTS = ["interrupt_id"] if HAS_STATE_STORE else ["interrupt_id", "_question"]
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
@@ -59,8 +59,8 @@ class Review:
 
     def shown(self) -> dict[str, Any]:
         """Wait until the form is shown, and return it."""
-        self.wait_for(WAITING_FOR_A_PERSON)
-        if not HAS_MEMORY:
+        self.wait_for(FORM_STATE)
+        if not HAS_STATE_STORE:
             # As it also is for a moment while a retry looks up what was answered.
             self.airflow.wait_for(lambda: "HITLTrigger" in str(self.ti["trigger"]), "wait for a person", 60)
         # As a person reads first. Airflow 3.3.2 fails a task that is answered before the scheduler has heard of the

@@ -10,7 +10,7 @@ import httpx
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.events.run_events import KEEP_AFTER
-from tests.support.airflow_versions import needs_asset_memory
+from tests.support.airflow_versions import needs_asset_state_store
 from tests.support.standalone import Standalone
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
@@ -59,7 +59,7 @@ def known_dags(airflow: Standalone) -> set[str]:
     return {dag["dag_id"] for dag in airflow.call("GET", "/dags", params={"limit": 100})["dags"]}
 
 
-@needs_asset_memory
+@needs_asset_state_store
 def test_each_run_makes_one_event_also_where_the_triggerer_is_killed(airflow: Standalone, emulator: Emulator) -> None:
     service = emulator.service
     # Long over when somebody begins to watch.

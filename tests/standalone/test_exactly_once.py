@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.support.airflow_versions import needs_memory, without_memory
+from tests.support.airflow_versions import needs_state_store, without_state_store
 from tests.support.standalone import Standalone
 from tests.support.wire import Wire
 
@@ -45,7 +45,7 @@ def test_a_worker_killed_right_after_the_start_leaves_one_run(
     assert f"Agent run {run_id} (slow) was started by an earlier try" in airflow.task_log("start", dag_run, "review", 2)
 
 
-@needs_memory
+@needs_state_store
 def test_a_worker_killed_right_after_the_answer_leaves_one_answer(
     airflow: Standalone, emulator: Emulator, wire: Wire
 ) -> None:
@@ -59,7 +59,7 @@ def test_a_worker_killed_right_after_the_answer_leaves_one_answer(
     assert "it is not sent again" in airflow.task_log("answer", dag_run, "answer", 2)
 
 
-@without_memory
+@without_state_store
 def test_without_a_memory_a_worker_killed_right_after_the_answer_leaves_one_answer_and_fails(
     airflow: Standalone, emulator: Emulator, wire: Wire
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.standalone.people import Review, answers, interrupted, review
-from tests.support.airflow_versions import HAS_MEMORY, WAITING_FOR_A_PERSON, needs_memory, without_memory
+from tests.support.airflow_versions import FORM_STATE, HAS_STATE_STORE, needs_state_store, without_state_store
 from tests.support.standalone import Standalone
 from tests.support.wire import Wire
 
@@ -28,7 +28,7 @@ def killed_with_the_answer(
     return asked, run_id, interrupt_id, sent
 
 
-@needs_memory
+@needs_state_store
 def test_a_worker_killed_between_the_post_and_its_response_has_answered_once(
     airflow: Standalone, emulator: Emulator, wire: Wire
 ) -> None:
@@ -39,7 +39,7 @@ def test_a_worker_killed_between_the_post_and_its_response_has_answered_once(
     assert "it is not sent again" in asked.log(2)
 
 
-@without_memory
+@without_state_store
 def test_without_a_memory_a_worker_killed_between_the_post_and_its_response_answers_nothing_more(
     airflow: Standalone, emulator: Emulator, wire: Wire
 ) -> None:
@@ -66,7 +66,7 @@ def test_so_is_one_that_a_worker_died_with(airflow: Standalone, emulator: Emulat
     asked.shown()
     asked.answer("Approve")
     # The worker is dead by now, and the next try has not begun to look up what was answered.
-    airflow.wait_for(lambda: asked.ti["state"] != WAITING_FOR_A_PERSON, "the end of the wait", 60)
+    airflow.wait_for(lambda: asked.ti["state"] != FORM_STATE, "the end of the wait", 60)
     use_id_again(emulator, run_id, {"label": "Shall all be deleted?"})
     airflow.wait_for_dag("dies_on_waking", asked.dag_run, "failed")
     log = asked.log(asked.ti["try_number"])
@@ -142,7 +142,9 @@ def test_an_answer_that_names_another_interrupt_is_refused(airflow: Standalone, 
     airflow.wait_for_dag("review", asked.dag_run, "failed")
     assert asked.ti["try_number"] == 1
     # Before 3.3, Airflow checks the fields as well, and first.
-    assert ("The answer was given to interrupt 'int_another'" if HAS_MEMORY else "does not fit the form") in asked.log()
+    assert (
+        "The answer was given to interrupt 'int_another'" if HAS_STATE_STORE else "does not fit the form"
+    ) in asked.log()
     assert wire.count("POST", f"/v1/runs/{run_id}/resume") == 0
     # Cleared, the task asks again: nothing was decided.
     clear(asked)
@@ -164,7 +166,7 @@ def test_a_cleared_task_whose_interrupt_is_another_one_by_now_shows_and_sends_no
     airflow.wait_for(lambda: emulator.service.get_run(run_id).interrupts, "a second question", 10)
     clear(asked, upstream=True)
     airflow.wait_for_dag("newest_question", dag_run, "failed")
-    why = "it cannot show interrupt" if HAS_MEMORY else "this one has the form of another question"
+    why = "it cannot show interrupt" if HAS_STATE_STORE else "this one has the form of another question"
     assert why in asked.log(asked.ti["try_number"])
     assert wire.count("POST", f"/v1/runs/{run_id}/resume") == 1
 

@@ -9,7 +9,7 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.idempotency.probe import digest
 from tests.standalone.conftest import RATED_ARTIFACT
 from tests.standalone.people import CONSTANTS, Review, answers, interrupted, review
-from tests.support.airflow_versions import HAS_MEMORY, WAITING_FOR_A_PERSON
+from tests.support.airflow_versions import FORM_STATE, HAS_STATE_STORE
 from tests.support.standalone import Standalone
 
 
@@ -25,8 +25,8 @@ def test_one_question_is_shown_answered_and_told_of(
     assert question["value"]["artifacts"][0]["title"] in form["body"]
     assert form["params"]["interrupt_id"]["schema"]["const"] == interrupt_id
     # Nobody waits: no worker and, from Airflow 3.3 on, no trigger.
-    assert asked.ti["state"] == WAITING_FOR_A_PERSON
-    assert (asked.ti["trigger"] is None) is HAS_MEMORY
+    assert asked.ti["state"] == FORM_STATE
+    assert (asked.ti["trigger"] is None) is HAS_STATE_STORE
 
     asked.answer(option)
     airflow.wait_for_dag("review", asked.dag_run)

@@ -13,10 +13,10 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from tests.events.sender import SECRET, Sender, event
 from tests.standalone.conftest import TOKEN
 from tests.standalone.test_asset_events import known_dags
-from tests.support.airflow_versions import needs_asset_memory
+from tests.support.airflow_versions import needs_asset_state_store
 from tests.support.standalone import Standalone
 
-pytestmark = needs_asset_memory
+pytestmark = needs_asset_state_store
 
 
 @pytest.fixture(scope="module")

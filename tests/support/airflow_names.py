@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow has under another name in another version, under one name."""
+"""Names that differ between versions of Airflow, under one name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ else:
     from airflow.serialization.serialized_objects import smart_decode_trigger_kwargs
 
 if AIRFLOW < (3, 3):
-    # As Airflow 3.3 does by itself. To make it anew for each task of each ``dag.test()`` takes seconds.
+    # Airflow 3.3 caches it. Creating it for each task of each ``dag.test()`` takes seconds.
     supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
 
 __all__ = [
@@ -39,6 +39,6 @@ __all__ = [
 
 
 def dag_bag(path: Path, folder: Path) -> Any:
-    """Return the DAGs of a file that lies in the folder of Airflow's only bundle."""
+    """Return the DAGs of a file in the folder of Airflow's only bundle."""
     bundle = {"bundle_name": "dags-folder"} if AIRFLOW >= (3, 2) else {}
     return DagBag(dag_folder=path, bundle_path=folder, safe_mode=False, **bundle)

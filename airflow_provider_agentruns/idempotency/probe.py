@@ -8,12 +8,11 @@ moment, or show a question with a field more; neither tells anything of what bec
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunsError
 
 if TYPE_CHECKING:
@@ -124,10 +123,3 @@ def shows(run: AgentRun, interrupt_id: str, expected: Collection[str | None]) ->
     if interrupt is None:
         return not hides_questions(run)
     return all(about in (None, digest(interrupt.value)) for about in expected)
-
-
-def digest(value: Any) -> str:
-    """Tell one JSON value from another, whatever the order of its keys, without keeping the value itself."""
-    # As JSON has it, in which all keys are text and can be sorted.
-    as_json = json.loads(json.dumps(value))
-    return hashlib.sha256(json.dumps(as_json, sort_keys=True).encode()).hexdigest()

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 
 from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
     AgentRunInterruptGoneError,
     AgentRunsError,
 )
-from airflow_provider_agentruns.idempotency.probe import RunProbe, digest, hides_questions, is_older, no_question, shows
+from airflow_provider_agentruns.idempotency.probe import RunProbe, hides_questions, is_older, no_question, shows
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.idempotency.state import Log, Send, StateStore

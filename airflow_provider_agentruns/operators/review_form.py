@@ -12,8 +12,8 @@ from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_provider_agentruns.airflow_adapter.required_action import create_form
 from airflow_provider_agentruns.base import state_store
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
-from airflow_provider_agentruns.idempotency.probe import digest
 from airflow_provider_agentruns.reviews.form import (
     ID_FIELD,
     QUESTION_FIELD,

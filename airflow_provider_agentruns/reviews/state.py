@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
-from airflow_provider_agentruns.idempotency.probe import digest
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.idempotency.probe import digest
+from airflow_provider_agentruns.digest import digest
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.idempotency.resume_run import Answered

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import pendulum
 
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
-from airflow_provider_agentruns.idempotency.probe import digest
 from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
 from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
 from tests.conformance.answer_histories import SHOWS_IN, History, Shown, Try, World

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
-from airflow_provider_agentruns.idempotency.probe import digest
 from airflow_provider_agentruns.models import Interrupt
 from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState
 from tests.idempotency.task import Memory

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.idempotency.probe import digest
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.idempotency.resume_run import Answered
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.reviews.decision import Decision

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.idempotency.probe import digest
 from tests.standalone.conftest import RATED_ARTIFACT
 from tests.standalone.people import CONSTANTS, Review, answers, interrupted, review
 from tests.support.airflow_versions import FORM_STATE, HAS_STATE_STORE

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A digest of JSON values, to compare questions and answers without storing or logging them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def digest(value: Any) -> str:
+    """
+    Return the SHA-256 digest of a JSON value. The order of keys does not matter.
+
+    :param value: Any JSON value.
+    """
+    # Converted to JSON and back first: in Python, keys of mixed types cannot be sorted.
+    as_json = json.loads(json.dumps(value))
+    return hashlib.sha256(json.dumps(as_json, sort_keys=True).encode()).hexdigest()

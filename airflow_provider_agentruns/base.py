@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -22,6 +22,7 @@ from airflow_provider_agentruns.links.agent_run import AgentRunLink
 from airflow_provider_agentruns.run_outcome import log_status
 
 if TYPE_CHECKING:
+    import jinja2
     from airflow.sdk import Context
 
     from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
@@ -56,6 +57,9 @@ class AgentRunTask(BaseOperator):
 
     ui_color = "#e8e4f3"
     operator_extra_links = (AgentRunLink(),)
+
+    #: Arguments that are rendered while the task runs, in addition to ``template_fields``.
+    late_template_fields: Sequence[str] = ()
 
     #: URL of the run's page, once the run is known and the connection says where its page is.
     run_page: str = ""
@@ -143,6 +147,23 @@ class AgentRunTask(BaseOperator):
         if run.status != self._seen:
             log_status(self.log.log, run.id, run.status, self._seen)
             self._seen = str(run.status)
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render the templates that the DAG's author wrote. Values from XCom stay as they are."""
+        if parent is self:
+            from airflow_provider_agentruns.airflow_adapter.xcom_arguments import make_xcom_arguments_literal
+
+            make_xcom_arguments_literal(self, [*template_fields, *self.late_template_fields], context)
+            # Airflow lists here what it takes for values from XCom: too few of them, and references to XCom as well.
+            seen_oids = set()
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Tell OpenLineage of the run; called by Airflow's OpenLineage provider, and only where that is installed."""

@@ -4,7 +4,10 @@ All code that uses Airflow outside its public API. Imports nothing of this packa
 
 Tested with Airflow 3.1.8, 3.2.2, and 3.3.2. What each module uses, and why:
 
-<<<<<<< HEAD
+``asset_events``
+    The asset manager and the tables of assets, asset events, and asset state (Airflow 3.3+). The API server has no
+    public way to write the asset events of a webhook exactly once.
+
 ``required_action``
     The supervisor's messages ``CreateHITLDetailPayload`` and ``GetHITLDetailResponse``. ``HITLOperator`` does not
     return the form that Airflow holds, which can be an older one, and no public function reads the answer to a form.
@@ -12,14 +15,8 @@ Tested with Airflow 3.1.8, 3.2.2, and 3.3.2. What each module uses, and why:
 ``task_instances``
     The tables of task instances, triggers, rendered fields, XComs, forms, and serialized DAGs. A plugin runs in the
     API server, and no public API joins a task instance to its trigger and its form.
-=======
-==================  =================================================================================================
-Module              What it uses, and why
-==================  =================================================================================================
-``asset_events``    The asset manager and the tables of assets, asset events, and asset state (Airflow 3.3+). The
-                    API server has no public way to write the asset events of a webhook exactly once.
-``task_instances``  The tables of task instances, triggers, rendered fields, XComs, forms, and serialized DAGs. A plugin
-                    runs in the API server, and no public API joins a task instance to its trigger and its form.
-==================  =================================================================================================
->>>>>>> 47b4d8d (Move asset events to events/, database writes to airflow_adapter/; webhooks no longer wake waits)
+
+``xcom_arguments``
+    The mapped operator's ``expand_input`` and ``partial_kwargs``. Airflow renders values that ``expand_kwargs`` gets
+    from XCom as templates, and no public setting prevents that.
 """

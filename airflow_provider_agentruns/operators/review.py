@@ -69,6 +69,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
     """
 
     template_fields: Sequence[str] = ("run_id", "interrupt", "agentruns_conn_id")
+    late_template_fields: Sequence[str] = ("build_input",)
     template_fields_renderers = {"interrupt": "json"}  # noqa: RUF012 -- as Airflow declares it
 
     def __init__(

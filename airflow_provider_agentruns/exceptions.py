@@ -90,6 +90,18 @@ class AgentRunsConnectionError(AgentRunsError):
         self.resend = resend
 
 
+class AgentRunsThrottledError(AgentRunsError):
+    """
+    The connection's own rate limit would delay the request for longer than the caller accepts. Nothing was sent.
+
+    :param delay: For how many seconds it would be delayed.
+    """
+
+    def __init__(self, delay: float) -> None:
+        super().__init__(f"The connection's rate limit would delay this request by {delay:.0f} s; it was not sent")
+        self.delay = delay
+
+
 class AgentRunsAPIError(AgentRunsError):
     """
     The service answered, but not with what was asked for.

@@ -38,7 +38,7 @@ def _record_request(conn_id: str, record: RequestRecord) -> None:
     }
     _count("requests", tags)
     _time("request.duration", record.seconds, tags)
-    _time("request.paced", record.throttle_delay, {"conn_id": conn_id})
+    _time("request.throttle_delay", record.throttle_delay, {"conn_id": conn_id})
     if status == 429:
         _count("requests.rate_limited", tags)
     elif status is None or status >= 400:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
+from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.client.responses import (
     Response,
     event,
@@ -62,8 +63,7 @@ class Request(Generic[T]):
     :param parse: Makes the result of a 2xx answer.
     :param params: The query.
     :param body: What is sent as JSON.
-    :param repeatable: Whether it may be sent again when nobody knows what became of it. A GET may; a POST
-        that starts or answers something never.
+    :param priority: Which requests of the account go first under its rate limit.
     """
 
     method: Literal["GET", "POST"]
@@ -71,6 +71,7 @@ class Request(Generic[T]):
     parse: Callable[[Response], T]
     params: dict[str, str | int] = field(default_factory=dict)
     body: dict[str, Any] | None = None
+    priority: Priority = Priority.WAIT
 
     @property
     def repeatable(self) -> bool:
@@ -135,7 +136,8 @@ def create_run(
     """
     check_context(business_id=business_id, context_type=context_type, context_id=context_id, thread_id=thread_id)
     context = _context(business_id=business_id, context_type=context_type, context_id=context_id, thread_id=thread_id)
-    return Request("POST", "/v1/runs", model(AgentRun), body={"type": _text("agent", agent), **context})
+    body = {"type": _text("agent", agent), **context}
+    return Request("POST", "/v1/runs", model(AgentRun), body=body, priority=Priority.START)
 
 
 def resume_run(
@@ -159,6 +161,7 @@ def resume_run(
         model(AgentRun),
         _include(include_steps),
         fill_resume_body(template or DEFAULT_RESUME_BODY, _text("interrupt_id", interrupt_id), input),
+        Priority.START,
     )
 
 

@@ -26,7 +26,7 @@ from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client import retries
 from airflow_provider_agentruns.client.deadline import limited
 from airflow_provider_agentruns.client.errors import connection_error, read
-from airflow_provider_agentruns.client.pacing import pacer_for
+from airflow_provider_agentruns.client.limiter import Priority, limiter_for
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.client.settings import Settings
@@ -83,7 +83,7 @@ class _Transport:
         self._observe = observe
         #: The largest answer that is read, in bytes, where that is less than for all.
         self.largest_answer: int | None = None
-        self._pacer = pacer_for(settings.account, settings.rate_limit)
+        self._limiter = limiter_for(settings.account, settings.rate_limit)
         self._policy = retries.policy(settings.max_retries)
 
     def _client_arguments(self) -> dict[str, Any]:
@@ -114,14 +114,12 @@ class _Transport:
                 record.finish()
             self._observe(record)
 
-    def _finish(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
-        answer = Response(response.status_code, response.headers, body)
-        try:
-            return read(request, answer, self.settings.redact)
-        except AgentRunsRateLimitError as e:
-            # The whole account is over its limit, so that all who share this pacer have to pause.
-            self._pacer.hold(min(e.retry_after or 1.0, retries.LONGEST_PAUSE))
-            raise
+    def _read(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
+        return read(request, Response(response.status_code, response.headers, body), self.settings.redact)
+
+    def _block_after(self, error: AgentRunsRateLimitError) -> None:
+        """Stop all requests of the account: it is over its limit, whichever process was."""
+        self._limiter.block_for(min(error.retry_after or 1.0, retries.LONGEST_PAUSE))
 
     def _source(self, request: Request[Any], response: httpx.Response) -> tuple[EventSource, _Meter]:
         kind = self.settings.redact(response.headers.get("content-type", "no content type"))
@@ -144,19 +142,22 @@ class Transport(_Transport):
         self._http = httpx.Client(**self._client_arguments())
         self._deadlines = limited(self._http)
 
-    def send(self, request: Request[T]) -> T:
+    def send(self, request: Request[T], *, priority: Priority | None = None, max_wait: float | None = None) -> T:
         """
-        Send a request, again where that helps and does no harm, and return what the answer holds.
+        Send a request and return its result. Repeat it after an error if that is harmless.
 
+        :param priority: Replaces the request's own priority.
+        :param max_wait: The longest acceptable delay by the rate limit, in seconds, for each attempt; None for any.
+        :raises AgentRunsThrottledError: If the delay would be longer than ``max_wait``.
         :raises AgentRunsConnectionError: If the service could not be reached.
         :raises AgentRunsAPIError: If it answered with anything but what was asked for.
         """
-        result: T = Retrying(**self._policy)(self._send_once, request)
+        result: T = Retrying(**self._policy)(self._send_once, request, priority or request.priority, max_wait)
         return result
 
     def stream(self, request: Request[T]) -> Iterator[T]:
         """Follow a stream of events until the service closes it. A cut is an error, not an end."""
-        time.sleep(delay := self._pacer.reserve())
+        delay = self._limiter.wait(request.priority)
         with (
             self._recorded(request, delay) as record,
             self._http.stream(request.method, request.path, **_STREAM) as response,
@@ -173,8 +174,8 @@ class Transport(_Transport):
         """Close all connections."""
         self._http.close()
 
-    def _send_once(self, request: Request[T]) -> T:
-        time.sleep(delay := self._pacer.reserve())
+    def _send_once(self, request: Request[T], priority: Priority, max_wait: float | None) -> T:
+        delay = self._limiter.wait(priority, max_wait)
         with (
             self._recorded(request, delay) as record,
             # To connect has a limit of its own, and is over by then.
@@ -184,6 +185,13 @@ class Transport(_Transport):
             body = self._whole(response)
             record.finish(response.status_code)
         return self._finish(request, response, body)
+
+    def _finish(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
+        try:
+            return self._read(request, response, body)
+        except AgentRunsRateLimitError as e:
+            self._block_after(e)
+            raise
 
     def _whole(self, response: httpx.Response) -> bytes:
         body = _Body(self.settings.timeout, self.largest_answer)
@@ -208,19 +216,19 @@ class AsyncTransport(_Transport):
         self._http = httpx.AsyncClient(**self._client_arguments())
         self._streams: httpx.AsyncClient | None = None
 
-    async def send(self, request: Request[T]) -> T:
-        """Do as :meth:`Transport.send` does, without blocking."""
-        result: T = await AsyncRetrying(**self._policy)(self.send_once, request)
+    async def send(self, request: Request[T], *, priority: Priority | None = None, max_wait: float | None = None) -> T:
+        """Async twin of :meth:`Transport.send`."""
+        result: T = await AsyncRetrying(**self._policy)(self.send_once, request, priority=priority, max_wait=max_wait)
         return result
 
     async def stream(self, request: Request[T]) -> AsyncGenerator[T, None]:
         """Do as :meth:`Transport.stream` does, without blocking."""
-        await _sleep(delay := self._pacer.reserve())
+        delay = await self._limiter.wait_async(request.priority)
         with self._recorded(request, delay) as record:
             async with self._for_streams.stream(request.method, request.path, **_STREAM) as response:
                 record.finish(response.status_code)
                 if response.status_code != 200:
-                    self._finish(request, response, await self._whole(response))
+                    await self._finish(request, response, await self._whole(response))
                 source, meter = self._source(request, response)
                 async for event in source.aiter_sse():
                     meter.size = 0
@@ -239,15 +247,25 @@ class AsyncTransport(_Transport):
             self._streams = httpx.AsyncClient(**self._client_arguments(), limits=httpx.Limits(max_connections=None))
         return self._streams
 
-    async def send_once(self, request: Request[T], *, urgent: bool = False, within: float | None = None) -> T:
+    async def send_once(
+        self,
+        request: Request[T],
+        *,
+        priority: Priority | None = None,
+        max_wait: float | None = None,
+        within: float | None = None,
+    ) -> T:
         """
-        Send a request once; for who decides himself whether, and when, to send it again.
+        Send a request once, for a caller that retries in its own way.
 
-        :param urgent: Whether to send it at once where the limit allows that, and not at an even distance.
-        :param within: How many seconds all of it may take once it is its turn; None leaves it to httpx.
-        :raises TimeoutError: If it takes longer.
+        :param priority: Replaces the request's own priority.
+        :param max_wait: The longest acceptable delay by the rate limit, in seconds; None for any.
+        :param within: The longest acceptable time for the request and its response, in seconds, without the delay.
+            None allows twice the connection's timeout.
+        :raises AgentRunsThrottledError: If the delay would be longer than ``max_wait``.
+        :raises TimeoutError: If it takes longer than ``within``.
         """
-        await _sleep(delay := self._pacer.reserve(urgent=urgent))
+        delay = await self._limiter.wait_async(priority or request.priority, max_wait)
         with self._recorded(request, delay) as record:
             try:
                 # To connect has a limit of its own, and is over by then.
@@ -263,7 +281,15 @@ class AsyncTransport(_Transport):
                 if within is not None:
                     raise
                 raise httpx.ReadTimeout("the answer took too long") from None
-        return self._finish(request, response, body)
+        return await self._finish(request, response, body)
+
+    async def _finish(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
+        try:
+            return self._read(request, response, body)
+        except AgentRunsRateLimitError as e:
+            # In a thread, because the shared file may be in use.
+            await asyncio.to_thread(self._block_after, e)
+            raise
 
     async def _whole(self, response: httpx.Response) -> bytes:
         body = _Body(self.settings.timeout, self.largest_answer)
@@ -342,12 +368,6 @@ def _event(request: Request[T], event: ServerSentEvent) -> T:
         return request.parse(Response(200, {"event": event.event}, event.data.encode()))
     except (ValueError, TypeError):
         raise AgentRunsAPIError(200, ["an event of the stream cannot be read"], request.method, request.path) from None
-
-
-async def _sleep(seconds: float) -> None:
-    # sleep(0) would give the loop away and come back for nothing.
-    if seconds > 0:
-        await asyncio.sleep(seconds)
 
 
 @lru_cache(maxsize=8)

@@ -8,6 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.exceptions import AgentRunsConnectionError, AgentRunsError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 
@@ -68,8 +69,9 @@ class Line:
         :param urgent: Whether its latency counts.
         """
         transport = await self.hook.aget_conn()
+        priority = Priority.START if urgent else None
         try:
-            return await transport.send_once(request, urgent=urgent, within=transport.settings.timeout + _GRACE)
+            return await transport.send_once(request, priority=priority, within=transport.settings.timeout + _GRACE)
         except TimeoutError:
             raise AgentRunsConnectionError(
                 f"{request.method} {request.path}: no answer within {transport.settings.timeout:g} s", resend=True

@@ -70,7 +70,9 @@ def test_each_sending_is_counted_with_what_became_of_it(monkeypatch: pytest.Monk
     assert {tags["route"] for tags in recorder.tags("agentruns.requests")} == {"/v1/agents"}
     assert len(recorder.tags("agentruns.requests.rate_limited")) == 1
     assert [tags["status"] for tags in recorder.tags("agentruns.requests.failed")] == ["503"]
-    assert len(recorder.tags("agentruns.request.duration")) == len(recorder.tags("agentruns.request.paced")) == 3
+    assert (
+        len(recorder.tags("agentruns.request.duration")) == len(recorder.tags("agentruns.request.throttle_delay")) == 3
+    )
 
 
 async def test_the_async_side_counts_the_same(monkeypatch: pytest.MonkeyPatch, recorder: Recorder) -> None:

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_agentruns.client.limiter import Priority, RateState
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.client.schedule import Schedule
 from airflow_provider_agentruns.polling import line, shared
 from tests.polling.fake_service import FakeRun, FakeService
 from tests.polling.virtual_time import BEGINNING, EPOCH, run, virtual_time
@@ -104,7 +104,7 @@ class Simulation:
         self._service = service
         self._latency = latency
         self._settings = SimpleNamespace(rate_limit=limit, timeout=30.0, max_streams=0)
-        self._schedule = Schedule()
+        self._rate = RateState()
 
     def run(self, waits: Iterable[Wait], *, within: float = 1200.0) -> list[Wait]:
         """
@@ -142,12 +142,16 @@ class Simulation:
         moments = [request.at for request in self.requests if not request.urgent]
         return max((bisect_left(moments, at + 1.0 - 1e-6) - first for first, at in enumerate(moments)), default=0)
 
-    async def send_once(self, request: Request[Any], *, urgent: bool = False, within: float | None = None) -> Any:
+    async def send_once(
+        self, request: Request[Any], *, priority: Priority | None = None, within: float | None = None
+    ) -> Any:
         """Answer as the transport would."""
         loop = asyncio.get_running_loop()
         page = int(request.params["page"]) if request.path == "/v1/runs" else None
-        self.requests.append(Asked(loop.time(), page, urgent))
-        await asyncio.sleep(self._schedule.reserve(loop.time(), self._settings.rate_limit, urgent) - loop.time())
+        self.requests.append(Asked(loop.time(), page, priority is Priority.START))
+        priority = priority or Priority.WAIT
+        self._rate, at = self._rate.assign(loop.time(), self._settings.rate_limit, priority)
+        await asyncio.sleep(at - loop.time())
         latency = self._latency()
         # The service sees its runs at some moment in between.
         await asyncio.sleep(latency / 2)

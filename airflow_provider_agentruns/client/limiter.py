@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The rate limit of an account: assigns each request a send time, by priority.
+
+Time is divided into slots, a little wider than ``1 / rate`` seconds, and one request is sent per slot. A cycle of 16
+slots reserves a few slots for starts and one for waits, so that neither queues behind the other for long. An idle
+limiter sends the first request at once. The state is constant in size, however many requests are queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import math
+import os
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from airflow_provider_agentruns.exceptions import AgentRunsThrottledError
+
+log = logging.getLogger(__name__)
+
+
+class Priority(Enum):
+    """
+    Which requests go first. The value lists the kinds of slots that a priority may use.
+
+    ``START`` starts a run or answers a question, ``WAIT`` reads for a task, and ``PAGE`` reads for a page. START may
+    use up to 15/16 of the rate, WAIT 14/16, and PAGE 3/16, shared with the higher priorities.
+    """
+
+    START = "SAP"
+    WAIT = "WAP"
+    PAGE = "P"
+
+
+#: The kind of each slot of a cycle: S is for starts, W for waits, A for both, and P for all priorities.
+_CYCLE = "SAAAPAAASAPAWAAP"
+
+#: Requests take some milliseconds more or less to arrive. Wider slots keep them apart on arrival.
+_MARGIN = 1.05
+
+#: Seconds to wait for the file's lock. A process holds it for less than a millisecond, unless it is not scheduled.
+_LOCK_TIMEOUT = 2.0
+
+#: Seconds without the shared file after it could not be used.
+_RETRY_FILE_AFTER = 10.0
+
+#: The longest time for which a store blocks all requests, in seconds.
+_LONGEST_BLOCK = 3600.0
+
+_STATE_BYTES = 512
+
+
+@dataclass(frozen=True)
+class RateState:
+    """
+    The reserved slots of one account.
+
+    :param gap: Seconds between two slots.
+    :param anchor: Time of slot 0, in seconds of the store's clock.
+    :param free: The number from which on the slots of each kind are free.
+    :param blocked_until: No slot is assigned before this time.
+    :param written_at: When the state was saved.
+    """
+
+    gap: float = 1.0
+    anchor: float = 0.0
+    free: dict[str, int] = field(default_factory=lambda: dict.fromkeys("SAPW", 0))
+    blocked_until: float = 0.0
+    written_at: float = 0.0
+
+    def assign(self, now: float, rate: float, priority: Priority) -> tuple[RateState, float]:
+        """
+        Assign the first free slot that the priority may use.
+
+        :param rate: Requests per second.
+        :return: The new state and the time of the slot.
+        """
+        gap, earliest, kinds = _MARGIN / rate, max(now, self.blocked_until), priority.value
+        anchor, free = self.anchor, self.free
+        if earliest >= anchor + max(free.values()) * self.gap:
+            # Idle: move the slots so that one begins right now.
+            first = next(number for number, kind in enumerate(_CYCLE) if kind in kinds)
+            anchor, free = earliest - first * gap, dict.fromkeys(free, first)
+        elif gap != self.gap:
+            # The rate was edited. Each kind of slots stays taken for as long as it was.
+            taken_until = {kind: anchor + number * self.gap for kind, number in free.items()}
+            anchor = now + gap
+            free = {kind: max(0, math.ceil((end - anchor) / gap)) for kind, end in taken_until.items()}
+        # The subtracted part makes up for rounding.
+        begin = max(0, math.ceil((earliest - anchor) / gap - 1e-6))
+        number, kind = min((_first_slot(kind, max(begin, free[kind])), kind) for kind in kinds)
+        at = anchor + number * gap
+        state = replace(self, gap=gap, anchor=anchor, free={**free, kind: number + 1})
+        return state, at if at > earliest + 1e-6 * gap else earliest
+
+
+def _first_slot(kind: str, number: int) -> int:
+    while _CYCLE[number % len(_CYCLE)] != kind:
+        number += 1
+    return number
+
+
+class Store(Protocol):
+    """Keeps the state that all processes of an account share. A store never fails: it falls back to its process."""
+
+    def reserve(self, rate: float, priority: Priority, max_delay: float, *, wait_for_store: bool = True) -> float:
+        """
+        Reserve a slot.
+
+        :param max_delay: Nothing is reserved if the slot is more than this many seconds away.
+        :param wait_for_store: Whether this call may block until the store is free.
+        :return: The seconds until the slot.
+        :raises StoreBusyError: If ``wait_for_store`` is false and the store is not free.
+        """
+
+    def block_for(self, seconds: float) -> None:
+        """Assign no slot within the next seconds."""
+
+    def blocked_for(self) -> float:
+        """Return for how many seconds no request may be sent; 0 if one may."""
+
+
+class StoreBusyError(Exception):
+    """Another process is using the store."""
+
+
+class FileStore:
+    """
+    A store in a file that the processes of one user on one machine share.
+
+    If the file cannot be used, the process keeps to the limit alone.
+
+    :param account: Identifies the account. The file's name is a digest of it.
+    """
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self._state = RateState()
+        self._unusable_until = 0.0
+        self._warned = False
+        #: Threads that are using the file. A signal handler that interrupts one of them does without the file.
+        self._active: set[tuple[int, int]] = set()
+
+    def reserve(self, rate: float, priority: Priority, max_delay: float, *, wait_for_store: bool = True) -> float:
+        """Reserve a slot, as :class:`Store` describes."""
+        with self._locked(_LOCK_TIMEOUT if wait_for_store else 0.0) as path:
+            state, now = self._load(path)
+            state, at = state.assign(now, rate, priority)
+            if at - now <= max_delay:
+                self._save(path, state, now)
+            return max(0.0, at - now)
+
+    def block_for(self, seconds: float) -> None:
+        """Assign no slot within the next seconds."""
+        with self._locked(_LOCK_TIMEOUT) as path:
+            state, now = self._load(path)
+            self._save(
+                path, replace(state, blocked_until=max(state.blocked_until, now + min(seconds, _LONGEST_BLOCK))), now
+            )
+
+    def blocked_for(self) -> float:
+        """Return for how many seconds no request may be sent; 0 if one may."""
+        try:
+            state, now = self._load(self._path())
+        except OSError:
+            state, now = self._load(None)
+        return max(0.0, state.blocked_until - now)
+
+    @contextmanager
+    def _locked(self, timeout: float) -> Iterator[Path | None]:
+        """Lock the file and yield its path; yield None if it cannot be used."""
+        # Airflow imports this module to parse DAG files, which send nothing.
+        from filelock import FileLock, Timeout
+
+        thread = os.getpid(), threading.get_ident()
+        if thread in self._active or time.monotonic() < self._unusable_until:
+            yield None
+            return
+        self._active.add(thread)
+        lock = path = None
+        try:
+            try:
+                path = self._path()
+                # A new lock each time, because a forked process cannot use its parent's.
+                lock = FileLock(path.with_suffix(".lock"), mode=0o600)
+                lock.acquire(timeout=timeout, poll_interval=0.002)
+            except Timeout:
+                if not timeout:
+                    raise StoreBusyError from None
+                path = None
+                self._do_without("another process holds its lock")
+            except (OSError, RuntimeError) as e:
+                path = None
+                self._do_without(str(e))
+            yield path
+        finally:
+            if lock is not None:
+                lock.release()
+            self._active.discard(thread)
+
+    def _path(self) -> Path:
+        folder = Path(tempfile.gettempdir()) / f"agentruns-{os.geteuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PermissionError(f"{folder} is not a directory that only this user can write to")
+        return folder / hashlib.sha256(f"{self._account}\n{_clock_id()}".encode()).hexdigest()
+
+    def _load(self, path: Path | None) -> tuple[RateState, float]:
+        """Return the shared state, or this process's own if the file is missing or corrupt, and the time."""
+        try:
+            content = b"" if path is None else path.read_bytes()[:_STATE_BYTES]
+            now = time.monotonic()
+            state = RateState(**json.loads(content))
+            plausible = (
+                state.gap > 0
+                and state.written_at <= now
+                and max(state.anchor, state.blocked_until) <= now + state.gap + _LONGEST_BLOCK
+                and state.free.keys() == self._state.free.keys()
+                and all(isinstance(number, int) for number in state.free.values())
+            )
+            if plausible:
+                self._state = state
+        except (OSError, ValueError, TypeError, AttributeError):
+            now = time.monotonic()
+        return self._state, now
+
+    def _save(self, path: Path | None, state: RateState, now: float) -> None:
+        self._state = replace(state, written_at=now)
+        if path is None:
+            return
+        content = json.dumps(asdict(self._state)).encode().ljust(_STATE_BYTES)
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                # One write of fixed length: a process that is killed leaves the old state or the new one.
+                os.pwrite(fd, content, 0)
+            finally:
+                os.close(fd)
+        except OSError as e:
+            self._do_without(str(e))
+
+    def _do_without(self, reason: str) -> None:
+        self._unusable_until = time.monotonic() + _RETRY_FILE_AFTER
+        if not self._warned:
+            self._warned = True
+            log.warning("The rate limit holds for this process only, not for this machine: %s", reason)
+
+
+@cache
+def _clock_id() -> str:
+    """Identify the monotonic clock: another boot, or a container with its own time namespace, has another one."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text() + str(Path("/proc/self/ns/time").readlink())
+    except OSError:
+        return ""
+
+
+class Limiter:
+    """
+    Delays requests so that all that share a store keep to one rate. Safe to use from threads, event loops, and forks.
+
+    :param rate: Requests per second.
+    :param store: Where the state is kept.
+    """
+
+    def __init__(self, rate: float, store: Store) -> None:
+        self.rate = rate
+        self._store = store
+
+    def wait(self, priority: Priority = Priority.WAIT, max_wait: float | None = None) -> float:
+        """
+        Sleep until a request may be sent.
+
+        :param max_wait: The longest acceptable delay, in seconds; None for any.
+        :return: The delay in seconds.
+        :raises AgentRunsThrottledError: If the delay would be longer. Nothing is reserved then.
+        """
+        begin = time.monotonic()
+        while True:
+            left = _left(begin, max_wait)
+            delay = _accepted(self._store.reserve(self.rate, priority, left), left)
+            time.sleep(delay)
+            # The service may have sent a 429 to another request meanwhile.
+            if not delay or not self._store.blocked_for():
+                return time.monotonic() - begin if delay else 0.0
+
+    async def wait_async(self, priority: Priority = Priority.WAIT, max_wait: float | None = None) -> float:
+        """Do what :meth:`wait` does, without blocking the event loop."""
+        begin = time.monotonic()
+        while True:
+            left = _left(begin, max_wait)
+            try:
+                delay = self._store.reserve(self.rate, priority, left, wait_for_store=False)
+            except StoreBusyError:
+                delay = await asyncio.to_thread(self._store.reserve, self.rate, priority, left)
+            if _accepted(delay, left):
+                await asyncio.sleep(delay)
+            if not delay or not self._store.blocked_for():
+                return time.monotonic() - begin if delay else 0.0
+
+    def block_for(self, seconds: float) -> None:
+        """Send nothing for some seconds, whatever its priority: the service has answered with a 429."""
+        self._store.block_for(seconds)
+
+
+def _left(begin: float, max_wait: float | None) -> float:
+    return math.inf if max_wait is None else max_wait - (time.monotonic() - begin)
+
+
+def _accepted(delay: float, max_wait: float) -> float:
+    if delay > max_wait:
+        raise AgentRunsThrottledError(delay)
+    return delay
+
+
+_limiters: dict[str, Limiter] = {}
+
+
+def limiter_for(account: str, rate: float) -> Limiter:
+    """
+    Return this process's limiter of an account, over the store that all processes of this machine share.
+
+    :param account: Identifies the account; never the token itself.
+    :param rate: Requests per second. The rate of the last call counts, so that an edited connection takes effect.
+    """
+    limiter = _limiters.setdefault(account, Limiter(rate, FileStore(account)))
+    limiter.rate = rate
+    return limiter

@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rate limit: by priority, across processes, and whatever happens to the shared file."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import os
+import random
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from airflow_provider_agentruns.client import limiter, retries
+from airflow_provider_agentruns.client.limiter import FileStore, Limiter, Priority, RateState, limiter_for
+from airflow_provider_agentruns.exceptions import AgentRunsRateLimitError, AgentRunsThrottledError
+from tests.client.calling import GET, RUN, Caller, settings
+from tests.support.scripted_server import ScriptedServer, answer, errors
+
+#: So low that the time that a test takes makes no difference.
+SLOW = 0.01
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Share no file with other tests. Return the folder of this test's files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(limiter, "_limiters", {})
+    return tmp_path / f"agentruns-{os.geteuid()}"
+
+
+def delay(store: FileStore, rate: float = SLOW, priority: Priority = Priority.WAIT, limit: float = 1e9) -> float:
+    """Reserve a slot and return the seconds until then."""
+    return store.reserve(rate, priority, limit)
+
+
+def gaps(times: list[float]) -> list[float]:
+    """Return the seconds between consecutive times."""
+    return [later - earlier for earlier, later in itertools.pairwise(sorted(times))]
+
+
+def lock_files(folder: Path) -> list[Path]:
+    """Return the files that are locked."""
+    return list(folder.glob("*.lock"))
+
+
+class Queue:
+    """Assigns slots without a store."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.state = RateState()
+
+    def assign(self, now: float, priority: Priority) -> float:
+        """Return the send time of a request."""
+        self.state, at = self.state.assign(now, self.rate, priority)
+        return at
+
+
+class TestSlots:
+    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize("rate", [0.5, 3, 20, 300])
+    def test_no_window_holds_more_than_the_rate(self, rate: float, seed: int) -> None:
+        chance, queue, now, times = random.Random(seed), Queue(rate), 1000.0, list[float]()  # noqa: S311
+        for _ in range(400):
+            now += chance.choice([0, 0, 0.1, 0.9, 1.7, 6]) / rate
+            times.append(queue.assign(now, chance.choice(list(Priority))))
+            assert times[-1] >= now
+        assert min(gaps(times)) >= 1 / rate
+        times.sort()
+        window = max(1.0, 1 / rate)
+        most = max(sum(begin <= at < begin + window for at in times[i : i + 400]) for i, begin in enumerate(times))
+        assert most <= max(1, rate)
+
+    @pytest.mark.parametrize("priority", Priority)
+    def test_the_first_request_and_one_after_a_rest_go_at_once(self, priority: Priority) -> None:
+        queue = Queue(10)
+        assert queue.assign(5.0, priority) == pytest.approx(5.0)
+        assert queue.assign(5.0, priority) >= 5.1
+        assert queue.assign(3600.0, priority) == pytest.approx(3600.0)
+        assert max(queue.assign(3600.0, Priority.START) for _ in range(11)) >= 3601.0, "a rest allows no burst"
+
+    @pytest.mark.parametrize(
+        ("priority", "share"), [(Priority.START, 15 / 16), (Priority.WAIT, 14 / 16), (Priority.PAGE, 3 / 16)]
+    )
+    def test_each_priority_gets_its_share_of_the_rate(self, priority: Priority, share: float) -> None:
+        queue = Queue(20)
+        took = max(queue.assign(0.0, priority) for _ in range(1000))
+        assert took == pytest.approx(1000 / 20 / share, rel=0.08)
+
+    def test_a_start_overtakes_queued_waits_and_pages(self) -> None:
+        queue = Queue(20)
+        for _ in range(1000):
+            queue.assign(0.0, Priority.WAIT)
+            queue.assign(0.0, Priority.PAGE)
+        assert [queue.assign(0.0, Priority.START) < 0.5 * n for n in range(1, 20)] == [True] * 19
+
+    def test_waits_are_served_while_a_thousand_starts_are_queued(self) -> None:
+        queue = Queue(20)
+        for _ in range(1000):
+            queue.assign(0.0, Priority.START)
+        assert [queue.assign(0.0, Priority.WAIT) < 1.0 * n for n in range(1, 20)] == [True] * 19
+
+    def test_an_edited_rate_counts_from_then_on(self) -> None:
+        queue = Queue(1)
+        slow = [queue.assign(0.0, Priority.START) for _ in range(10)]
+        queue.rate = 10
+        fast = [queue.assign(0.0, Priority.START) for _ in range(300)]
+        assert min(gaps(slow)) >= 1.0
+        assert max(fast) < 45
+        for begin in range(45):
+            assert sum(begin <= at < begin + 1 for at in slow + fast) <= 12
+
+
+class TestSharedFile:
+    def test_a_block_applies_to_all_and_a_shorter_one_does_not_end_it(self) -> None:
+        FileStore("account").block_for(50.0)
+        FileStore("account").block_for(1.0)
+        assert delay(FileStore("account"), priority=Priority.START) > 40
+        assert FileStore("account").blocked_for() > 40
+        assert delay(FileStore("another account")) == 0.0
+
+    def test_nothing_is_reserved_if_the_delay_is_too_long(self) -> None:
+        one = Limiter(SLOW, FileStore("account"))
+        assert one.wait() == 0.0
+        for _ in range(5):
+            with pytest.raises(AgentRunsThrottledError, match="it was not sent") as caught:
+                one.wait(max_wait=5.0)
+            assert 100 < caught.value.delay < 220
+        with pytest.raises(AgentRunsThrottledError):
+            asyncio.run(one.wait_async(max_wait=5.0))
+
+    def test_the_file_contains_no_name_and_only_its_owner_reads_it(self, folder: Path) -> None:
+        delay(FileStore("https://api.example.com#0123456789abcdef"))
+        assert folder.stat().st_mode & 0o777 == 0o700
+        for file in folder.iterdir():
+            assert file.stat().st_mode & 0o777 == 0o600
+            assert len(file.stem) == 64
+            assert b"example" not in file.read_bytes()
+
+    def test_threads_never_get_the_same_slot(self) -> None:
+        shared, times = FileStore("account"), []
+
+        def reserve() -> None:
+            times.extend([delay(shared) for _ in range(50)])
+
+        threads = [threading.Thread(target=reserve) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(times) == 300
+        assert min(gaps(times)) > 90
+
+    def test_forked_processes_keep_to_the_rate_together(self) -> None:
+        shared = FileStore("account")
+
+        def reserve() -> float:
+            # By the store's own clock, so that a busy machine makes no difference.
+            return delay(shared, 50) + shared._state.written_at
+
+        times = [reserve(), *forked(6, lambda: [reserve() for _ in range(20)])]
+        assert len(times) == 121
+        assert min(gaps(times)) >= 1 / 50
+        assert max(times) - min(times) < 121 * 1.3 / 50 + 5
+
+    def test_a_process_may_be_forked_while_a_thread_reserves(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shared, reading, original = FileStore("account"), threading.Event(), FileStore._load
+
+        def slow_load(store: FileStore, path: Path | None) -> tuple[RateState, float]:
+            monkeypatch.setattr(FileStore, "_load", original)
+            reading.set()
+            time.sleep(0.3)
+            return original(store, path)
+
+        delay(shared)
+        monkeypatch.setattr(FileStore, "_load", slow_load)
+        thread = threading.Thread(target=delay, args=(shared,))
+        thread.start()
+        reading.wait()
+        assert forked(1, lambda: [delay(shared)])[0] > 200
+        thread.join()
+
+    @pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
+    def test_a_process_that_dies_or_stops_with_the_lock_does_not_stop_others(
+        self, fate: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(limiter, "_LOCK_TIMEOUT", 0.5)
+        assert delay(FileStore("account")) == 0.0
+        child = os.fork()
+        if not child:
+            try:
+                monkeypatch.setattr(FileStore, "_load", lambda *_: os.kill(os.getpid(), fate))
+                delay(FileStore("account"))
+            finally:
+                os._exit(1)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
+        shared = FileStore("account")
+        times = [delay(shared) for _ in range(3)]
+        assert min(gaps(times)) > 90
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+    def test_a_signal_that_interrupts_a_reservation_may_reserve_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shared, original, nested = FileStore("account"), FileStore._load, []
+
+        def interrupted(store: FileStore, path: Path | None) -> tuple[RateState, float]:
+            monkeypatch.setattr(FileStore, "_load", original)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            return original(store, path)
+
+        previous = signal.signal(signal.SIGUSR1, lambda *_: nested.append(delay(shared, priority=Priority.START)))
+        try:
+            delay(shared)
+            monkeypatch.setattr(FileStore, "_load", interrupted)
+            delay(shared)
+        finally:
+            signal.signal(signal.SIGUSR1, previous)
+        assert len(nested) == 1
+        assert delay(FileStore("account")) > 100
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda _: b"",
+            lambda _: bytes(512),
+            lambda _: b"\xff" * 100_000,
+            lambda good: good[:80],
+            lambda good: good.replace(b'"free": {', b'"free": {"X": 1, '),
+            lambda good: good.replace(b'"W": ', b'"W": 0.'),
+            lambda good: good.replace(b'"blocked_until": ', b'"blocked_until": 9999'),
+            lambda _: b"[" * 512,
+        ],
+    )
+    def test_a_corrupt_file_is_replaced(self, folder: Path, spoil: Callable[[bytes], bytes]) -> None:
+        shared = FileStore("account")
+        shared.block_for(1000.0)
+        [file] = [path for path in folder.iterdir() if not path.suffix]
+        file.write_bytes(spoil(file.read_bytes()))
+        assert delay(FileStore("account")) == 0.0
+        file.write_bytes(spoil(file.read_bytes()))
+        assert delay(shared) == pytest.approx(1000.0, abs=5.0), "a process that knows better continues from there"
+        assert delay(FileStore("account")) > 1000
+
+    def test_a_file_of_another_boot_or_container_is_ignored(
+        self, monkeypatch: pytest.MonkeyPatch, folder: Path
+    ) -> None:
+        FileStore("account").block_for(1000.0)
+        [file] = [path for path in folder.iterdir() if not path.suffix]
+        state = json.loads(file.read_bytes())
+        monkeypatch.setattr(limiter, "_clock_id", lambda: "another boot")
+        assert delay(FileStore("account")) == 0.0
+        monkeypatch.undo()
+        monkeypatch.setattr(tempfile, "tempdir", str(folder.parent))
+        file.write_bytes(json.dumps({**state, "written_at": time.monotonic() + 1e6}).encode())
+        assert delay(FileStore("account")) == 0.0
+
+    @pytest.mark.parametrize("obstacle", ["symlink", "file", "others may write", "another owner", "read-only"])
+    def test_a_folder_that_is_not_safe_is_not_used(
+        self,
+        folder: Path,
+        tmp_path: Path,
+        obstacle: str,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        if obstacle == "symlink":
+            (tmp_path / "elsewhere").mkdir(mode=0o700)
+            folder.symlink_to(tmp_path / "elsewhere")
+        elif obstacle == "file":
+            folder.touch()
+        elif obstacle == "read-only":
+            monkeypatch.setattr(tempfile, "tempdir", "/proc")
+        else:
+            folder.mkdir(mode=0o700)
+            folder.chmod(0o702 if obstacle == "others may write" else 0o700)
+            if obstacle == "another owner":
+                uid = os.geteuid()
+                monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+                folder.rename(tmp_path / f"agentruns-{uid + 1}")
+        before = sorted(tmp_path.rglob("*"))
+        with caplog.at_level(logging.WARNING):
+            shared = FileStore("account")
+            assert delay(shared) == 0.0
+            assert delay(shared) > 100
+            shared.block_for(1000.0)
+            assert delay(shared) > 990
+        assert sorted(tmp_path.rglob("*")) == before
+        assert len(caplog.records) == 1
+        assert "not for this machine" in caplog.text
+
+    def test_a_file_that_was_deleted_is_created_again(self, folder: Path) -> None:
+        one, other = FileStore("account"), FileStore("account")
+        times = [delay(one) for _ in range(5)]
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+        times += [delay(one), delay(other)]
+        assert min(gaps(times)) > 90
+
+    async def test_the_event_loop_runs_while_another_process_holds_the_lock(self, folder: Path) -> None:
+        delay(FileStore("account"))
+        [file] = lock_files(folder)
+        ticks = 0
+        with FileLock(file).acquire():
+            waiting = asyncio.create_task(Limiter(10_000, FileStore("account")).wait_async())
+            while not waiting.done() and ticks < 20:
+                await asyncio.sleep(0.01)
+                ticks += 1
+            assert not waiting.done()
+        assert await asyncio.wait_for(waiting, 30) >= 0
+        assert ticks == 20
+
+
+class TestTransports:
+    def test_the_limiter_of_an_account_is_shared_and_takes_the_last_rate(self) -> None:
+        one = limiter_for("one", 10)
+        assert limiter_for("one", 20) is one
+        assert one.rate == 20
+        assert limiter_for("two", 10) is not one
+
+    def test_requests_keep_to_the_rate(self, caller: Caller) -> None:
+        with ScriptedServer(lambda _: answer(RUN)) as server:
+            caller.send(settings(server.url, rate_limit=20), *[GET] * 8)
+        times = [request.at for request in server.requests]
+        assert times[-1] - times[0] >= 7 / 20
+
+    @pytest.mark.usefixtures("no_backoff")
+    def test_a_429_blocks_all_requests_of_the_account(self, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.3)
+        with ScriptedServer([errors(429, "slow down"), answer(RUN)]) as server:
+            where = settings(server.url, max_retries=0)
+            with pytest.raises(AgentRunsRateLimitError):
+                caller.send(where, GET)
+            caller.send(where, GET)
+        first, second = server.requests
+        assert second.at - first.at >= 0.25
+
+    async def test_a_request_whose_slot_was_reserved_before_a_429_waits_for_the_block(self) -> None:
+        one = Limiter(20, FileStore("account"))
+        await one.wait_async()
+        second = asyncio.create_task(one.wait_async())
+        await asyncio.sleep(0)
+        one.block_for(0.4)
+        assert await second >= 0.4
+
+
+def forked(count: int, work: Callable[[], list[float]]) -> list[float]:
+    """Run the same in several forked processes at the same time, and return all results."""
+    pipes: list[tuple[int, int, int]] = []
+    for _ in range(count):
+        receiver, sender = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                signal.alarm(60)
+                os.write(sender, json.dumps(work()).encode())
+            finally:
+                os._exit(0)
+        os.close(sender)
+        pipes.append((child, receiver, sender))
+    return list(itertools.chain.from_iterable(_results(pipes)))
+
+
+def _results(pipes: list[tuple[int, int, int]]) -> Iterator[list[float]]:
+    for child, receiver, _ in pipes:
+        with os.fdopen(receiver) as result:
+            content = result.read()
+        assert os.waitpid(child, 0)[1] == 0
+        yield json.loads(content)

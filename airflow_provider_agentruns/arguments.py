@@ -13,11 +13,11 @@ from airflow_provider_agentruns.exceptions import AgentRunsValueError
 AWAITABLE = ("completed", "interrupted", "error")
 
 
-def check_wait_for(wait_for: Collection[str], *, may_be_empty: bool = False) -> tuple[str, ...]:
+def check_wait_for(wait_for: Collection[str] | str, *, may_be_empty: bool = False) -> tuple[str, ...]:
     """
     Return the awaited statuses as plain strings.
 
-    :raises AgentRunsValueError: If one is none that a run can be waited for to reach.
+    :raises AgentRunsValueError: If a task cannot wait for one of them, or there is none.
     """
     statuses = (wait_for,) if isinstance(wait_for, str) else tuple(wait_for)
     if wrong := [status for status in statuses if status not in AWAITABLE]:
@@ -29,9 +29,9 @@ def check_wait_for(wait_for: Collection[str], *, may_be_empty: bool = False) -> 
 
 def check_agent(agent: Any) -> None:
     """
-    Refuse what is no agent type to choose runs by, nor None for all.
+    Check an agent type to select runs by; None selects all runs.
 
-    :raises AgentRunsValueError: If it is.
+    :raises AgentRunsValueError: If it is neither None nor a string with text.
     """
     if agent is not None and (not isinstance(agent, str) or not agent.strip()):
         raise AgentRunsValueError(f"agent should be an agent type, or None for all, not {agent!r}")
@@ -39,7 +39,7 @@ def check_agent(agent: Any) -> None:
 
 def check_watch(watch: Any) -> Literal["poll", "stream"]:
     """
-    Return how a run is watched.
+    Return the way to watch a run.
 
     :raises AgentRunsValueError: If it is neither ``poll`` nor ``stream``.
     """
@@ -51,22 +51,22 @@ def check_watch(watch: Any) -> Literal["poll", "stream"]:
 
 def check_run_id(run_id: Any) -> None:
     """
-    Refuse, when the DAG is made, what can be no run's id; a template or another task's output may become one.
+    Check a ``run_id`` argument when the DAG file is parsed. Templates and XComArgs pass.
 
     :raises AgentRunsValueError: If it is None or an empty string.
     """
     if run_id is None or (isinstance(run_id, str) and not run_id.strip()):
         raise AgentRunsValueError(
-            f"run_id is {run_id!r}: give a run's id, a template, or another task's output, such as "
+            f"run_id is {run_id!r}: pass a run's ID, a template, or another task's output, such as "
             'my_agent_run.output["run_id"]'
         )
 
 
 def check_seconds(name: str, value: timedelta | float | None) -> float | None:
     """
-    Return a span of time in seconds.
+    Return a duration in seconds.
 
-    :raises AgentRunsValueError: If it is negative, or not a number.
+    :raises AgentRunsValueError: If it is negative or not a number.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if seconds is None:
@@ -76,14 +76,14 @@ def check_seconds(name: str, value: timedelta | float | None) -> float | None:
     return float(seconds)
 
 
-def check_folder(folder: Any) -> None:
+def check_output_path(output_path: Any) -> None:
     """
-    Refuse, when the DAG is made, what can be no place in object storage; a template may become one.
+    Check an ``output_path`` argument when the DAG file is parsed. Templates pass.
 
-    :raises AgentRunsValueError: If it has no scheme.
+    :raises AgentRunsValueError: If it is a string without a URL scheme.
     """
-    if isinstance(folder, str) and "://" not in folder and "{{" not in folder:
+    if isinstance(output_path, str) and "://" not in output_path and "{{" not in output_path:
         raise AgentRunsValueError(
             "output_path should be a URL such as s3://my_conn@bucket/agent-runs or file:///data/agent-runs, not "
-            f"{folder!r}"
+            f"{output_path!r}"
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sensor and the operators share: a run to look at, to wait for with or without a worker, to link to."""
+"""``AgentRunTask``, the base class of the sensor and the operators: reads a run, defers, links to the run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from airflow.sdk import BaseOperator
 
 from airflow_provider_agentruns.arguments import check_watch
-from airflow_provider_agentruns.exceptions import (
-    AgentRunNotFoundError,
-    AgentRunsError,
-    AgentRunTimeoutError,
-)
+from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError, AgentRunTimeoutError
 from airflow_provider_agentruns.links.agent_run import AgentRunLink
 from airflow_provider_agentruns.run_outcome import log_status
+from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
     import jinja2
@@ -29,30 +26,32 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.idempotency.state import Attempt, StateStore
     from airflow_provider_agentruns.models import AgentRun
 
-#: The XCom key under which tasks hand on a run's id.
+#: The XCom key of the run's ID.
 RUN_ID_KEY = "run_id"
 
-#: How long a run that was started just now may be unknown to the service, in seconds.
-MAY_BE_MISSING = 60.0
+#: The service may answer 404 for a new run for this long, in seconds.
+NEW_RUN_GRACE = 60.0
 
-#: How long the name of an instance of a mapped task may be, in characters.
-_LONGEST_LABEL = 250
+#: The longest name of an instance of a mapped task, in characters. Airflow's database takes no more.
+_MAX_LABEL = 250
 
-#: The trigger ends a wait in time by itself. Should no triggerer run, the scheduler does, this many seconds later.
+#: The trigger ends a wait in time. If no triggerer is running, the scheduler ends it this many seconds later.
 _TRIGGER_GRACE = 60.0
 
 
 class AgentRunTask(BaseOperator):
     """
-    A task that has to do with one agent run.
+    A task that reads one agent run.
 
-    :param agentruns_conn_id: The Airflow connection.
-    :param deferrable: Whether to wait in the triggerer, so that no worker is held. By default what Airflow's
-        configuration says in ``[operators] default_deferrable``.
-    :param watch: ``poll``, or ``stream`` to have the triggerer follow the run's events as well, where it counts
-        that a change is noticed within a second. Each stream is a connection that stays open.
-    :param map_index_template: How an instance of a mapped task is called. By default after its run; on Airflow
-        before 3.3, which takes no default from an operator, by its number.
+    Templates in arguments are rendered only if they are written in the DAG file. Values from XCom are used as they are.
+
+    :param agentruns_conn_id: The Airflow connection. (templated)
+    :param deferrable: Whether to wait in the triggerer instead of on a worker. By default, Airflow's setting
+        ``[operators] default_deferrable`` decides.
+    :param watch: ``poll``, or ``stream`` if the triggerer also follows the run's events, to notice a change within a
+        second. Each stream keeps a connection open.
+    :param map_index_template: The name of an instance of a mapped task. By default, it is made from the run (Airflow
+        3.3 or later; earlier versions ignore an operator's default and show a number).
     """
 
     ui_color = "#e8e4f3"
@@ -61,15 +60,12 @@ class AgentRunTask(BaseOperator):
     #: Arguments that are rendered while the task runs, in addition to ``template_fields``.
     late_template_fields: Sequence[str] = ()
 
-    #: URL of the run's page, once the run is known and the connection says where its page is.
+    #: URL of the run's page; empty if the run is not known yet or the connection has no ``run_url``.
     run_page: str = ""
 
-    #: The status of the run that was logged last.
-    _seen: str | None = None
-
-    #: The run as it was seen last, and where.
-    _run: AgentRun | None = None
-    _service: str = ""
+    _logged_status: str | None = None
+    _last_run: AgentRun | None = None
+    _base_url: str = ""
 
     def __init__(
         self,
@@ -87,25 +83,25 @@ class AgentRunTask(BaseOperator):
 
     @property
     def run_label(self) -> str:
-        """What this task's run is called, for people; of a length and of characters that Airflow's database takes."""
-        label = " · ".join(str(part) for part in self.run_label_parts() if part)
-        return "".join(letter if letter.isprintable() else " " for letter in label[:_LONGEST_LABEL])
+        """The default name of an instance of a mapped task."""
+        label = " · ".join(str(part) for part in self.run_label_parts() if part)[:_MAX_LABEL]
+        return single_line(label, _MAX_LABEL)[:_MAX_LABEL]
 
     def run_label_parts(self) -> Sequence[Any]:
-        """Return what the label is made of."""
+        """Return the parts of the label."""
         return (getattr(self, "run_id", ""),)
 
     @cached_property
     def hook(self) -> AgentRunHook:
-        """The hook over this task's connection."""
-        # Not with the module, which Airflow imports whenever it parses a DAG file.
+        """The hook for this task's connection."""
+        # Airflow imports this module whenever it parses a DAG file, and the hook is slow to import.
         from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 
         return AgentRunHook(self.agentruns_conn_id)
 
     @contextmanager
     def error_boundary(self) -> Iterator[None]:
-        """Tell Airflow which errors are final, and leave no connection open."""
+        """Mark errors that a retry cannot fix as final for Airflow, and close the hook's connections."""
         from airflow_provider_agentruns.hooks.task_errors import task_errors
 
         try:
@@ -114,39 +110,39 @@ class AgentRunTask(BaseOperator):
         finally:
             self.hook.close()
 
-    def look(self, run_id: str, *, patient: bool = False, missing_until: float | None = None) -> AgentRun | None:
+    def read_run(
+        self, run_id: str, *, tolerate_outage: bool = False, missing_until: float | None = None
+    ) -> AgentRun | None:
         """
-        Read the run; with its steps where it ended as ``error``, and only then.
+        Read the run. If it ended as ``error``, read it again with its steps.
 
-        :param patient: Whether a service that does not answer is a reason to look again later. It is for who
-            has been waiting, and no reason for who has just begun: then a wrong host shows at once.
-        :param missing_until: Until when, in seconds since 1970, a run that the service does not know counts as
-            not there yet.
-        :return: The run, or None where it cannot be seen for the moment.
+        :param tolerate_outage: Whether to return None if the service fails. Tasks that have waited set it. A task that
+            begins does not, so that a wrong host shows at once.
+        :param missing_until: Return None for a run that the service does not know until this time (Unix time).
         """
         self.run_page = self.hook.settings.run_page(run_id)
         try:
             run = self.hook.get_run(run_id)
         except AgentRunsError as e:
             may_appear = isinstance(e, AgentRunNotFoundError) and time.time() < (missing_until or 0)
-            if not (may_appear or (patient and e.retryable)):
+            if not (may_appear or (tolerate_outage and e.retryable)):
                 raise
-            self.log.warning("Cannot look at agent run %s, and go on waiting: %s", run_id, e)
+            self.log.warning("Cannot read agent run %s; still waiting: %s", single_line(run_id), e)
             return None
-        self.saw(run)
+        self.record(run)
         if run.status == "error":
             try:
                 return self.hook.get_run(run_id, include_steps=True)
             except AgentRunsError as e:
-                self.log.warning("Cannot read the steps of agent run %s, to name the failing one: %s", run_id, e)
+                self.log.warning("Cannot read the steps of agent run %s: %s", single_line(run_id), e)
         return run
 
-    def saw(self, run: AgentRun) -> None:
-        """Log the run's status, if it is another one than was logged last."""
-        self._run, self._service = run, self.hook.settings.base_url
-        if run.status != self._seen:
-            log_status(self.log.log, run.id, run.status, self._seen)
-            self._seen = str(run.status)
+    def record(self, run: AgentRun) -> None:
+        """Store the run for OpenLineage, and log its status if it changed."""
+        self._last_run, self._base_url = run, self.hook.settings.base_url
+        if run.status != self._logged_status:
+            log_status(self.log.log, run.id, run.status, self._logged_status)
+            self._logged_status = str(run.status)
 
     def _do_render_template_fields(
         self,
@@ -161,23 +157,24 @@ class AgentRunTask(BaseOperator):
             from airflow_provider_agentruns.airflow_adapter.xcom_arguments import make_xcom_arguments_literal
 
             make_xcom_arguments_literal(self, [*template_fields, *self.late_template_fields], context)
-            # Airflow lists here what it takes for values from XCom: too few of them, and references to XCom as well.
+            # In seen_oids, Airflow lists the values that it takes for XCom values. The list lacks most values of
+            # expand_kwargs, and contains references to XCom that Airflow then does not resolve.
             seen_oids = set()
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Tell OpenLineage of the run; called by Airflow's OpenLineage provider, and only where that is installed."""
+        """Return the run's lineage. Airflow's OpenLineage provider calls this method."""
         from airflow_provider_agentruns.lineage import lineage
 
-        if self._run is None:
+        if self._last_run is None:
             return None
-        return lineage(self._run, self.agentruns_conn_id, self._service)
+        return lineage(self._last_run, self.agentruns_conn_id, self._base_url)
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
-        """Do the same for a task that failed."""
+        """Return the run's lineage for a failed task."""
         return self.get_openlineage_facets_on_complete(task_instance)
 
-    def defer_for(
+    def defer_wait(
         self,
         run_id: str,
         wait_for: Collection[str],
@@ -187,10 +184,12 @@ class AgentRunTask(BaseOperator):
         missing_until: float | None = None,
     ) -> NoReturn:
         """
-        Hand the wait to the triggerer, which wakes ``execute_complete``.
+        Defer the task to the triggerer, which resumes it in ``execute_complete``.
 
-        :param deadline: When the wait ends, in seconds since 1970; None for never. ``execute_complete`` gets it
-            back, since the wait may have to go on after it.
+        :param poll_interval: Seconds between two reads of the run.
+        :param deadline: The end of the wait (Unix time); None for no end. ``execute_complete`` gets it too, because it
+            may have to wait again.
+        :param missing_until: A run that the service does not know counts as not visible yet until this time.
         """
         from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 
@@ -203,7 +202,7 @@ class AgentRunTask(BaseOperator):
                 end_time=deadline,
                 missing_until=missing_until,
                 watch=self.watch,
-                seen=self._seen,
+                seen=self._logged_status,
             ),
             method_name="execute_complete",
             kwargs={"deadline": deadline},
@@ -213,29 +212,29 @@ class AgentRunTask(BaseOperator):
 
 def trigger_error(event: dict[str, Any] | None) -> AgentRunsError | None:
     """
-    Return the error that a trigger's event tells of, or None where it tells of none.
+    Return the error in a trigger's event, or None.
 
-    Who is woken has read the run since, so that nearly every error shows there by itself. What is left is a
-    time that is up, and what only the triggerer meets.
+    The resumed task reads the run first, so most errors surface there. What remains is a timeout, and errors that
+    occur only in the triggerer.
     """
     if not event or "error" not in event:
         return None
     if event["error"] == AgentRunTimeoutError.__name__:
         return AgentRunTimeoutError(event["message"])
     return AgentRunsError(
-        f"The triggerer cannot look at agent run {event['run_id']}, although this worker can. It says "
+        f"The triggerer cannot read agent run {single_line(event['run_id'])}, although this worker can. "
         f"{event['error']}: {event['message']}"
     )
 
 
 def state_store(context: Context) -> StateStore | None:
-    """Return what outlives a try: Airflow's task state store, which there is since 3.3."""
+    """Return the storage that keeps values from one try to the next (Airflow 3.3 or later), or None."""
     store = context.get("task_state_store")
-    return None if store is None else _Store(store)
+    return None if store is None else _TaskStateStore(store)
 
 
-class _Store:
-    """The task state store, in which what is kept stays as long as the DAG run does, however long a run takes."""
+class _TaskStateStore:
+    """Airflow's task state store. Values stay as long as the DAG run does, because a run can take weeks."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -244,13 +243,14 @@ class _Store:
         return self._store.get(key)
 
     def set(self, key: str, value: dict[str, Any]) -> None:
-        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+        # Airflow's type stubs do not have it.
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
         self._store.set(key, value, retention=NEVER_EXPIRE)
 
 
 def current_attempt(context: Context) -> Attempt:
-    """Return which try of its task this is."""
+    """Return which try of the task this is."""
     import pendulum
 
     from airflow_provider_agentruns.idempotency.state import Attempt
@@ -259,7 +259,7 @@ def current_attempt(context: Context) -> Attempt:
     return Attempt(
         number=ti.try_number,
         max_tries=ti.max_tries,
-        first_possible=pendulum.instance(dag_run.start_date or dag_run.run_after),
+        earliest_start=pendulum.instance(dag_run.start_date or dag_run.run_after),
     )
 
 

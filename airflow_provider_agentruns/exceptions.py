@@ -12,11 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from airflow_provider_agentruns.text import quoted, single_line
+
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun
 
 _MESSAGES_SHOWN = 10
 _MESSAGE_LENGTH = 500
+
+#: The longest text of an error, in characters.
+_MAX_LENGTH = 8_000
 
 
 class AgentRunsError(Exception):
@@ -27,6 +32,10 @@ class AgentRunsError(Exception):
 
     #: Whether the service may have carried the request out although no usable answer came back.
     in_doubt: bool = False
+
+    def __str__(self) -> str:
+        """Return the message on one line, since parts of it come from the service and from agents."""
+        return single_line(super().__str__(), _MAX_LENGTH)
 
 
 class AgentRunsConfigError(AgentRunsError, ValueError):
@@ -184,11 +193,15 @@ class AgentRunInterruptGoneError(AgentRunConflictError):
     @classmethod
     def of(cls, run_id: str, interrupt_id: str, run: AgentRun | None, why: str) -> AgentRunInterruptGoneError:
         """Return the error for a run as it was just read."""
-        pending = ", ".join(repr(interrupt.id) for interrupt in (run.interrupts if run else ())) or "none"
+        pending = [quoted(interrupt.id) for interrupt in (run.interrupts if run else ())]
+        shown = ", ".join(pending[:_MESSAGES_SHOWN]) or "none"
+        if (more := len(pending) - _MESSAGES_SHOWN) > 0:
+            shown += f", and {more} more"
         return cls(
             run_id,
-            f"Interrupt {interrupt_id!r} of agent run {run_id} is not pending: {why}. Nothing was sent. The run is "
-            f"{run.status if run else 'out of sight'}; pending interrupts: {pending}",
+            f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)} is not pending: {why}. "
+            f"Nothing was sent. The run is {single_line(run.status) if run else 'out of sight'}; pending interrupts: "
+            f"{shown}",
         )
 
 

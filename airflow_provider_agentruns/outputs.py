@@ -1,37 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Outputs that are too large for XCom: they go to object storage, and XCom has a reference to them.
+Outputs in object storage, for outputs that are too large for XCom: XCom then holds a reference.
 
-For XCom in general Airflow has a backend that does so by size (``[common.io] xcom_objectstorage_path``); here it is one
-task's own choice, where others have to find the file.
+To move all large XCom values, Airflow has a backend (``[common.io] xcom_objectstorage_path``). This module serves a
+single task whose output other programs have to find.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
 
-if TYPE_CHECKING:
-    pass
-
 _PATH = "output_path"
 
-#: What a reference has; an output envelope has nothing of the kind.
+#: The keys of a reference. No output envelope has exactly these keys.
 _REFERENCE = frozenset({"run_id", _PATH, "size", "sha256", "artifacts"})
 
 
 def store_output(output: dict[str, Any], run_id: str, folder: str) -> dict[str, Any]:
     """
-    Write a run's output to object storage, and return the reference to it.
+    Write a run's output to object storage, and return a reference to it.
 
-    The name of the file is the run's id, so that another try writes the same file again.
+    The file is named after the run, so that a retry overwrites it.
 
     :param output: The output envelope.
     :param folder: A URL that Airflow's ``ObjectStoragePath`` takes, such as ``s3://my_conn@bucket/agent-runs``.
-    :return: ``{"run_id", "output_path", "size", "sha256", "artifacts"}``: size in bytes, and how many artifacts.
+    :return: ``{"run_id", "output_path", "size", "sha256", "artifacts"}``: size in bytes, number of artifacts.
     """
     from airflow.sdk import ObjectStoragePath
 
@@ -51,11 +48,11 @@ def store_output(output: dict[str, Any], run_id: str, folder: str) -> dict[str, 
 
 def load_output(value: dict[str, Any]) -> dict[str, Any]:
     """
-    Return an output envelope, wherever it is.
+    Return an output envelope, from XCom or from object storage.
 
-    :param value: What an operator has pushed to XCom: the envelope itself, or a reference to it.
+    :param value: The XCom value of an operator: the envelope itself, or a reference to it.
     :raises AgentRunsValueError: If it is neither.
-    :raises AgentRunsError: If what lies there is not what was written.
+    :raises AgentRunsError: If the file has changed since the task wrote it.
     """
     is_reference = isinstance(value, dict) and value.keys() == _REFERENCE and isinstance(value["artifacts"], int)
     if not isinstance(value, dict) or not ("artifacts" in value or is_reference):
@@ -64,18 +61,19 @@ def load_output(value: dict[str, Any]) -> dict[str, Any]:
             f"with {_PATH}; not {type(value).__name__}"
         )
     if not is_reference:
-        # Whatever an agent has written into its output.
         return value
     from airflow.sdk import ObjectStoragePath
 
     content = ObjectStoragePath(value[_PATH]).read_bytes()
     if hashlib.sha256(content).hexdigest() != value["sha256"]:
-        raise AgentRunsError(f"{value[_PATH]} holds something else than the output of agent run {value['run_id']}")
+        raise AgentRunsError(f"{value[_PATH]} has changed since the output of agent run {value['run_id']} was written")
     output: dict[str, Any] = json.loads(content.decode(errors="surrogatepass"))
     return output
 
 
 def _file_name(run_id: str) -> str:
-    """Return a run's id as a file's name: it is the service's word, and must not lead elsewhere."""
+    """Return a file name for a run's ID. The ID comes from the service and must not lead out of the folder."""
     safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in run_id)
-    return safe if safe == run_id else f"{safe[:100]}-{hashlib.sha256(run_id.encode()).hexdigest()[:16]}"
+    if safe == run_id and len(safe) <= 100:
+        return safe
+    return f"{safe[:100]}-{hashlib.sha256(run_id.encode(errors='surrogatepass')).hexdigest()[:16]}"

@@ -8,40 +8,44 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.exceptions import AgentRunSerializationError
 from airflow_provider_agentruns.outputs import store_output
+from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
     # Building the models is slow, and Airflow imports this module whenever it parses a DAG file.
     from airflow_provider_agentruns.models import AgentRun
 
-# In airflow.sdk.serde: what is refused in a dict, and what together makes it an object.
+# In airflow.sdk.serde: keys that a dict must not have, and keys that together turn it into an object.
 _RESERVED = frozenset({"__classname__", "__id__"})
 _RESERVED_TOGETHER = frozenset({"__type", "__var"})
-_KEY_LENGTH = 50
+_MAX_KEY_LENGTH = 50
 
 # Airflow's processes exchange integers of at most 64 bits.
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 
-def xcom_value(run: AgentRun, folder: str | None, artifact_type: str | None = None) -> dict[str, Any]:
+def xcom_value(run: AgentRun, output_path: str | None, artifact_type: str | None = None) -> dict[str, Any]:
     """
-    Return what a task hands on of a run's output: the output envelope, or, once it is stored, the reference to it.
+    Return the XCom value for a completed run: its output, or a reference to it in object storage.
 
-    :param folder: Where in object storage to put it; None for XCom.
-    :param artifact_type: Only the artifacts of this type; the envelope's other fields stay.
-    :raises AgentRunSerializationError: If Airflow cannot hand it on.
+    :param output_path: The folder in object storage; None to put the output itself into XCom.
+    :param artifact_type: Select the artifacts of this type; the envelope's other fields stay.
+    :raises AgentRunSerializationError: If XCom cannot hold the output.
     """
-    output = output_envelope(run, artifact_type, for_xcom=not folder)
-    return store_output(output, run.id, folder) if folder else output
+    output = output_envelope(run, artifact_type)
+    if output_path:
+        return store_output(output, run.id, output_path)
+    check_serializable(output, f"output of agent run {single_line(run.id)}")
+    return output
 
 
-def summary(run: AgentRun) -> dict[str, Any]:
+def run_summary(run: AgentRun) -> dict[str, Any]:
     """
-    Return what a sensor hands on: plain JSON values, without output.
+    Return the XCom value of a sensor: plain JSON values, without the output.
 
-    :raises AgentRunSerializationError: If Airflow cannot hand on what an interrupt holds.
+    :raises AgentRunSerializationError: If XCom cannot hold an interrupt's value.
     """
     for number, interrupt in enumerate(run.interrupts):
-        check_fit(interrupt.value, f"interrupts[{number}].value of agent run {run.id}")
+        check_serializable(interrupt.value, f"interrupts[{number}].value of agent run {single_line(run.id)}")
     return {
         "run_id": run.id,
         "status": str(run.status),
@@ -53,50 +57,53 @@ def summary(run: AgentRun) -> dict[str, Any]:
     }
 
 
-def output_envelope(run: AgentRun, artifact_type: str | None = None, *, for_xcom: bool = True) -> dict[str, Any]:
+def output_envelope(run: AgentRun, artifact_type: str | None = None) -> dict[str, Any]:
     """
     Return a completed run's output as the service sent it.
 
-    :param artifact_type: Only the artifacts of this type; the envelope's other fields stay.
-    :param for_xcom: Whether it is to go into XCom.
-    :raises AgentRunSerializationError: If Airflow cannot hand it on.
+    :param artifact_type: Select the artifacts of this type; the envelope's other fields stay.
     """
     envelope = run.raw_output if run.raw_output is not None else {"artifacts": []}
-    if artifact_type is not None:
-        artifacts = [
-            artifact
-            for artifact in envelope.get("artifacts") or ()
-            if isinstance(artifact, dict) and artifact.get("type") == artifact_type
-        ]
-        envelope = {**envelope, "artifacts": artifacts}
-    if for_xcom:
-        check_fit(envelope, f"output of agent run {run.id}")
-    return envelope
+    if artifact_type is None:
+        return envelope
+    artifacts = [
+        artifact
+        for artifact in envelope.get("artifacts") or ()
+        if isinstance(artifact, dict) and artifact.get("type") == artifact_type
+    ]
+    return {**envelope, "artifacts": artifacts}
 
 
-def check_fit(value: Any, where: str) -> None:
+def check_serializable(value: Any, place: str) -> None:
     """
-    Refuse what Airflow's XCom would take for something else than the JSON that it is, or cannot keep.
+    Check that Airflow's XCom returns a JSON value unchanged.
 
-    Some keys mean to Airflow that a dict stands for an object of another class, which is then made in the task
-    that reads it: what an agent writes must not decide that.
+    Airflow turns a dict with certain keys into an object of any class, in the task that reads it. An agent must not
+    be able to cause that.
 
-    :param where: What it is, for the message.
-    :raises AgentRunSerializationError: Saying where in it, and what.
+    :param place: A description of the value, for the message.
+    :raises AgentRunSerializationError: If it does not. The message names the place in the value.
     """
-    pending: list[tuple[Any, str]] = [(value, where)]
+    pending: list[tuple[Any, tuple[Any, ...]]] = [(value, ())]
     while pending:
-        part, place = pending.pop()
+        part, path = pending.pop()
         if isinstance(part, dict):
             if not _RESERVED.isdisjoint(part) or part.keys() >= _RESERVED_TOGETHER:
                 keys = ", ".join(sorted((_RESERVED | _RESERVED_TOGETHER) & part.keys()))
-                raise AgentRunSerializationError(
-                    f"{place} has the key {keys}, which means something else to Airflow's XCom"
-                )
-            pending.extend((entry, f"{place}.{str(key)[:_KEY_LENGTH]}") for key, entry in part.items())
+                raise AgentRunSerializationError(f"{place}{_in_words(path)} has the key {keys}, which XCom reserves")
+            pending.extend((entry, (path, key)) for key, entry in part.items())
         elif isinstance(part, list):
-            pending.extend((entry, f"{place}[{number}]") for number, entry in enumerate(part))
+            pending.extend((entry, (path, number)) for number, entry in enumerate(part))
         elif (isinstance(part, float) and not isfinite(part)) or (
             isinstance(part, int) and not _SMALLEST <= part <= _LARGEST
         ):
-            raise AgentRunSerializationError(f"{place} is a number that Airflow's XCom cannot keep")
+            raise AgentRunSerializationError(f"{place}{_in_words(path)} is a number that XCom cannot hold")
+
+
+def _in_words(path: tuple[Any, ...]) -> str:
+    """Return a path of keys and positions, each a pair with the path before it, as ``.key[3]``."""
+    steps: list[str] = []
+    while path:
+        path, step = path
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{single_line(step, _MAX_KEY_LENGTH)}")
+    return "".join(reversed(steps[:20]))

@@ -18,7 +18,7 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.models import AgentRun, RunStatus
 from airflow_provider_agentruns.run_outcome import describe_failure, describe_questions, has_reached
-from airflow_provider_agentruns.xcom_values import output_envelope, summary
+from airflow_provider_agentruns.xcom_values import output_envelope, run_summary, xcom_value
 
 ENDED = ("completed", "error")
 
@@ -120,7 +120,7 @@ def test_a_failure_is_told_with_the_agent_and_without_steps() -> None:
         (failed({"label": "Look up", "status": "error", "result": {"message": "No answer"}}), "No answer"),
         (failed({"label": "Look up", "status": "error", "message": "No answer"}), "No answer"),
         (failed({"label": "Look up", "status": "error", "error": "No answer"}), "No answer"),
-        (failed({"label": "Look up", "status": "error", "error": {"message": "x" * 1000}}), "x" * 500),
+        (failed({"label": "Look up", "status": "error", "error": {"message": "x" * 1000}}), "x" * 499 + "…"),
         (failed({"label": "Look up", "status": "error"}, errors=[{"message": "A"}, {"message": "B"}]), "A; B"),
         (failed({"label": "Look up", "status": "error", "result": {"message": {}}}, errors=[7, None]), None),
     ],
@@ -158,7 +158,7 @@ def test_a_summary_is_plain_json_without_the_output() -> None:
         output={"artifacts": []},
         interrupts=[{"id": "i-1", "agent": "sub", "value": value, "later": 1}, {"id": "i-2"}],
     )
-    told = summary(asking)
+    told = run_summary(asking)
     assert told == {
         "run_id": "r-1",
         "status": "interrupted",
@@ -171,7 +171,7 @@ def test_a_summary_is_plain_json_without_the_output() -> None:
 
 
 def test_a_summary_of_a_status_of_tomorrow_is_plain_too() -> None:
-    told = summary(run("a_status_of_tomorrow"))
+    told = run_summary(run("a_status_of_tomorrow"))
     assert (told["status"], type(told["status"]), told["interrupts"]) == ("a_status_of_tomorrow", str, [])
 
 
@@ -250,12 +250,12 @@ def test_another_wait_is_refused(wait_for: Any, said: str) -> None:
 )
 def test_what_airflow_would_take_for_something_else_is_not_handed_on(value: Any, said: str) -> None:
     with pytest.raises(AgentRunSerializationError, match=f"output of agent run r-1.more{said}"):
-        output_envelope(run("completed", output={"artifacts": [], "more": value}))
+        xcom_value(run("completed", output={"artifacts": [], "more": value}), None)
     with pytest.raises(AgentRunSerializationError, match=rf"interrupts\[0\]\.value of agent run r-1{said}"):
-        summary(run("interrupted", interrupts=[{"id": "i-1", "value": value}]))
+        run_summary(run("interrupted", interrupts=[{"id": "i-1", "value": value}]))
 
 
 def test_what_looks_like_it_is_handed_on() -> None:
     more = [{"__type": 1}, {"__var": 2}, {"type": "__classname__"}, 2**64 - 1, -(2**63), 1e300, True, None]
     output = {"artifacts": [], "more": more}
-    assert output_envelope(run("completed", output=output)) == output
+    assert xcom_value(run("completed", output=output), None) == output

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Task decorators: a function that says what is to be done, and an operator that does it."""
+"""Task decorators. What an operator can do without a function belongs in ``operators``."""

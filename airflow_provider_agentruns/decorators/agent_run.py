@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``@task.agent_run``: a function that returns what a run is to work on."""
+"""``@task.agent_run``: a function returns the subject of a run, and the task starts the run."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.operators.agent_run import AgentRunOperator
+from airflow_provider_agentruns.operators.run import AgentRunOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: What the function may return, besides a business's id alone.
+#: The keys of a dict that the function returns.
 _FIELDS = ("business_id", "context_type", "context_id", "thread_id")
 
 
 class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
     """
-    Calls a function, and starts a run on what it returns.
+    Calls a function, and starts a run on the subject that it returns.
 
-    :param python_callable: Returns the id of a business, or a dict of ``business_id``, or ``context_type`` and
-        ``context_id``, or ``thread_id``. A retry calls it again, and goes on with the run that an earlier try has
-        started if it returns the same.
+    :param python_callable: Returns a business ID, or a dict of ``business_id``, or ``context_type`` and ``context_id``,
+        or ``thread_id``. A retry calls the function again. If it returns the same subject, the task continues with the
+        run that the earlier try started.
     """
 
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *AgentRunOperator.template_fields)
@@ -50,22 +50,22 @@ class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
 
     def execute(self, context: Context) -> Any:
-        """Call the function, then do as :class:`AgentRunOperator` does."""
+        """Call the function, then start the run and wait for it."""
         from airflow_provider_agentruns.hooks.task_errors import task_errors
 
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
         returned = self.python_callable(*self.op_args, **kwargs)
         with task_errors():
-            about = _about(returned)
-        for name, value in about.items():
+            subject = _subject(returned)
+        for name, value in subject.items():
             setattr(self, name, value)
         return AgentRunOperator.execute(self, context)
 
 
 def agent_run_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
     """
-    Make a task of a function that returns what a run is to work on.
+    Turn a function that returns the subject of a run into a task that starts the run.
 
     :param python_callable: The function.
     :param kwargs: Arguments of :class:`AgentRunOperator`, such as ``agent``.
@@ -75,22 +75,22 @@ def agent_run_task(python_callable: Callable[..., Any] | None = None, **kwargs: 
     )
 
 
-def _about(returned: Any) -> dict[str, Any]:
+def _subject(returned: Any) -> dict[str, Any]:
     """
-    Return what a run is to work on.
+    Return the arguments that name the subject of a run.
 
-    :raises AgentRunsValueError: If that cannot be told of what the function has returned.
+    :raises AgentRunsValueError: If the function returned neither an ID nor a dict of known fields.
     """
     if isinstance(returned, str):
         return {"business_id": returned}
     if not isinstance(returned, Mapping):
         raise AgentRunsValueError(
-            f"a function under @task.agent_run returns a business's id, or a dict of {', '.join(_FIELDS)}; not "
+            f"a function under @task.agent_run returns a business ID, or a dict of {', '.join(_FIELDS)}; not "
             f"{type(returned).__name__}"
         )
     if wrong := [name for name in returned if name not in _FIELDS]:
         raise AgentRunsValueError(
             f"a function under @task.agent_run returns a dict of {', '.join(_FIELDS)}; not of "
-            f"{', '.join(map(repr, wrong))}"
+            f"{', '.join(map(repr, wrong[:5]))}"
         )
     return dict(returned)

@@ -2,7 +2,7 @@
 """
 Starting a run once, although workers die and answers get lost, and the service knows no idempotency key.
 
-Before the POST, the intent to start is written into the task's memory, and after it the run's id. A later try
+Before the POST, the intent to start is written into the task's store, and after it the run's id. A later try
 that finds the id has its run. One that finds only the intent cannot know whether a run was started, and looks
 for it among the newest runs before it starts another.
 """
@@ -64,19 +64,19 @@ class Started:
     A run, and how it came to be this task's.
 
     :param run: The run as the service just showed it; None where an earlier try is known to have started it.
-    :param fresh: Whether it was started just now, so that the service may not show it everywhere yet.
+    :param is_new: Whether it was started just now, so that the service may not show it everywhere yet.
     """
 
     run_id: str
     run: AgentRun | None
-    fresh: bool
+    is_new: bool
 
 
 def start_once(
     start: Start,
     *,
     send: Send,
-    memory: StateStore | None,
+    store: StateStore | None,
     attempt: Attempt,
     log: Log,
     sleep: Callable[[float], None] = time.sleep,
@@ -84,14 +84,14 @@ def start_once(
     """
     Start a run, or find the one that an earlier try of the same task started.
 
-    :param memory: What outlives a try; None on Airflow before 3.3. Then every later try counts as in doubt.
+    :param store: What outlives a try; None on Airflow before 3.3. Then every later try counts as in doubt.
     :param sleep: Pauses for some seconds.
     :raises AgentRunStartInDoubtError: If several runs could be the one that an earlier request started.
     """
     # What cannot be sent is refused before anything is read or written.
     requests.create_run(**asdict(start))
 
-    note = memory.get(_KEY) if memory else None
+    note = store.get(_KEY) if store else None
     in_doubt_since: pendulum.DateTime | None = None
     until: pendulum.DateTime | None = None
     if note and note["start"] != start.fingerprint:
@@ -101,51 +101,51 @@ def start_once(
         )
     elif note and (run_id := note.get("run_id")):
         if note["series"] == attempt.max_tries or _goes_on(run_id, send, log):
-            if memory and note["series"] != attempt.max_tries:
+            if store and note["series"] != attempt.max_tries:
                 # From now on it is the run of this series, however it has ended when a later try looks.
-                memory.set(_KEY, {**note, "series": attempt.max_tries})
+                store.set(_KEY, {**note, "series": attempt.max_tries})
             log.info("Agent run %s was started by an earlier try of this task: no other one is started", run_id)
-            return Started(run_id, None, fresh=False)
+            return Started(run_id, None, is_new=False)
         log.info("Agent run %s of before the task was cleared has ended: a new one is started", run_id)
     elif note and (since := note.get("since")):
         in_doubt_since = pendulum.instance(datetime.fromisoformat(since))
         until = in_doubt_since + _LONGEST_ON_ITS_WAY
-    elif memory is None and attempt.number > 1:
-        in_doubt_since = attempt.first_possible
+    elif store is None and attempt.number > 1:
+        in_doubt_since = attempt.earliest_start
 
     if in_doubt_since is not None:
         log.info("An earlier try may have started a run of %s: looking for it before starting one", start.agent)
         # However long ago the intent is: the last request may have been sent only a moment ago.
         window = (in_doubt_since, until, _BETWEEN_WORKERS)
         if run := _find(start, window, _SETTLES_IN, send, log, sleep):
-            return _remember(run, start, memory, attempt, log, "was started by an earlier try of this task")
+            return _remember(run, start, store, attempt, log, "was started by an earlier try of this task")
         log.info("No such run is there: one is started")
-    return _start(start, send, memory, attempt, log, sleep)
+    return _start(start, send, store, attempt, log, sleep)
 
 
 def _start(
-    start: Start, send: Send, memory: StateStore | None, attempt: Attempt, log: Log, sleep: Callable[[float], None]
+    start: Start, send: Send, store: StateStore | None, attempt: Attempt, log: Log, sleep: Callable[[float], None]
 ) -> Started:
     since = pendulum.now("UTC")
     note = {"start": start.fingerprint, "series": attempt.max_tries}
-    if memory:
-        memory.set(_KEY, {**note, "since": since.isoformat()})
+    if store:
+        store.set(_KEY, {**note, "since": since.isoformat()})
     try:
         run = _post(start, send)
     except AgentRunsError as e:
         if not e.in_doubt:
-            if memory:
+            if store:
                 # Surely nothing was started: a later try need not look, and take somebody else's run for its own.
-                memory.set(_KEY, note)
+                store.set(_KEY, note)
             raise
         log.warning("It is unknown whether a run was started (%s): looking for it", e)
         sleep(_BETWEEN_LOOKS)
         if found := _find(start, (since, None, pendulum.duration()), _SETTLES_IN, send, log, sleep):
-            return _remember(found, start, memory, attempt, log, "was started although its answer was lost")
+            return _remember(found, start, store, attempt, log, "was started although its answer was lost")
         log.info("No run of %s has come up: the request did not arrive, and is sent again", start.agent)
         # Once. Should its fate be unknown as well, it is for the next try to look again.
         run = _post(start, send)
-    return _remember(run, start, memory, attempt, log, "started", fresh=True)
+    return _remember(run, start, store, attempt, log, "started", is_new=True)
 
 
 def _post(start: Start, send: Send) -> AgentRun:
@@ -179,12 +179,12 @@ def _find(
 
 
 def _remember(
-    run: AgentRun, start: Start, memory: StateStore | None, attempt: Attempt, log: Log, how: str, *, fresh: bool = False
+    run: AgentRun, start: Start, store: StateStore | None, attempt: Attempt, log: Log, how: str, *, is_new: bool = False
 ) -> Started:
-    if memory:
-        memory.set(_KEY, {"start": start.fingerprint, "series": attempt.max_tries, "run_id": run.id})
+    if store:
+        store.set(_KEY, {"start": start.fingerprint, "series": attempt.max_tries, "run_id": run.id})
     log.info("Agent run %s (%s) %s", run.id, start.agent, how)
-    return Started(run.id, run, fresh)
+    return Started(run.id, run, is_new)
 
 
 def _goes_on(run_id: str, send: Send, log: Log) -> bool:

@@ -3,7 +3,7 @@
 Answering an interrupt once, although workers die and answers get lost.
 
 An answer is sent only while the run shows the very question as pending. That it is about to be sent is
-written into the task's memory first, with digests of question and answer. After any doubt the run is read
+written into the task's store first, with digests of question and answer. After any doubt the run is read
 again: a question that is still there was not answered, one that is gone was.
 """
 
@@ -56,7 +56,7 @@ def answer_once(
     answer: Any,
     *,
     send: Send,
-    memory: StateStore | None,
+    store: StateStore | None,
     resume_body: dict[str, Any],
     log: Log,
     question: str | None = None,
@@ -67,7 +67,7 @@ def answer_once(
 
     :param answer: Any JSON value.
     :param question: The :func:`digest` of what was asked when the answer was given, where that is known.
-    :param memory: What outlives a try; None on Airflow before 3.3. Then an interrupt that is gone when a
+    :param store: What outlives a try; None on Airflow before 3.3. Then an interrupt that is gone when a
         later try begins counts as answered by somebody else.
     :param resume_body: The connection's template of what is sent.
     :param sleep: Pauses for some seconds.
@@ -78,7 +78,7 @@ def answer_once(
     # What cannot be sent is refused before anything is read or written.
     requests.resume_run(**request)
     looks = RunProbe(run_id, interrupt_id, send, sleep)
-    sent = _earlier(memory, run_id, interrupt_id)
+    sent = _earlier(store, run_id, interrupt_id)
 
     known = {question, sent["question"] if sent else None}
     seen = sent.get("seen") if sent else None
@@ -115,8 +115,8 @@ def answer_once(
             "an earlier try of this task. Nothing was sent"
         )
     note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": about, "answer": digest(answer)}
-    if memory:
-        memory.set(_KEY, {**note, "seen": run.updated_at.isoformat() if run.updated_at else None})
+    if store:
+        store.set(_KEY, {**note, "seen": run.updated_at.isoformat() if run.updated_at else None})
 
     for sending in range(1, _MOST_SENDINGS + 1):
         try:
@@ -128,11 +128,11 @@ def answer_once(
             if second and looks.fate(run := looks.read()) == "over":
                 log.info("Interrupt %s of agent run %s had taken the answer before", interrupt_id, run_id)
                 return Answered(run, confirmed=False)
-            _take_back(memory, sent, sending)
+            _take_back(store, sent, sending)
             raise
         except AgentRunsError as e:
             if not e.in_doubt:
-                _take_back(memory, sent, sending)
+                _take_back(store, sent, sending)
                 raise
             log.warning("It is unknown whether the answer was taken (%s): reading the run", e)
             if over := looks.over():
@@ -150,17 +150,17 @@ def answer_once(
     return Answered(run, confirmed=True)
 
 
-def _earlier(memory: StateStore | None, run_id: str, interrupt_id: str) -> dict[str, Any] | None:
+def _earlier(store: StateStore | None, run_id: str, interrupt_id: str) -> dict[str, Any] | None:
     """Return the note of an earlier try that was about to answer this interrupt."""
-    note = memory.get(_KEY) if memory else None
+    note = store.get(_KEY) if store else None
     ours = note and note["run_id"] == run_id and note["interrupt_id"] == interrupt_id
     return note if ours else None
 
 
-def _take_back(memory: StateStore | None, earlier: dict[str, Any] | None, sending: int) -> None:
-    """Have the memory as before a first sending that was surely not taken: a later try has answered nothing then."""
-    if memory and sending == 1:
-        memory.set(_KEY, earlier or {})
+def _take_back(store: StateStore | None, earlier: dict[str, Any] | None, sending: int) -> None:
+    """Have the store as before a first sending that was surely not taken: a later try has answered nothing then."""
+    if store and sending == 1:
+        store.set(_KEY, earlier or {})
 
 
 def _gone(run: AgentRun, interrupt_id: str, answer: Any, sent: dict[str, Any] | None, log: Log) -> Answered:

@@ -44,9 +44,9 @@ class Attempt:
 
     :param number: From 1, over all tries, also those before a person cleared the task.
     :param max_tries: Changes when a person clears the task, and at nothing else (Airflow's ``max_tries``).
-    :param first_possible: A moment before which no try of the task can have started.
+    :param earliest_start: A moment before which no try of the task can have started.
     """
 
     number: int
     max_tries: int
-    first_possible: pendulum.DateTime
+    earliest_start: pendulum.DateTime

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The button in Airflow's task view that leads to the run's own page."""
+"""The button in Airflow's task view that opens the run's own page."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 class AgentRunLink(BaseOperatorLink):
     """
-    Leads to the run's page, where the connection's extra ``run_url`` says where that is.
+    Links to the run's page, if the connection's extra ``run_url`` has the URL of such pages.
 
-    Airflow asks for it, and puts it into XCom under :attr:`xcom_key`, whenever a worker lets go of the task: so
-    it is there while the task is deferred, and again when the task ends.
+    Airflow calls it and stores the URL in XCom whenever a worker releases the task. The link therefore exists while the
+    task is deferred, and is written again when the task ends.
     """
 
     name = "Agent run"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the page's URL, or an empty string where there is none."""
+        """Return the page's URL, or an empty string."""
         return getattr(operator, "run_page", "")

@@ -31,7 +31,7 @@ def answer_interrupt(
             interrupt_id,
             answer,
             send=task.hook.send,
-            memory=state_store(context),
+            store=state_store(context),
             resume_body=settings.resume_body,
             log=task.log,
             question=question,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operators that wait for a run have in common."""
+"""``WaitingOperator``, the base class of the operators that wait for a run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.arguments import check_seconds, check_wait_for
-from airflow_provider_agentruns.base import MAY_BE_MISSING, AgentRunTask, trigger_error
+from airflow_provider_agentruns.base import NEW_RUN_GRACE, AgentRunTask, trigger_error
 from airflow_provider_agentruns.exceptions import AgentRunsValueError, AgentRunTimeoutError
 from airflow_provider_agentruns.run_outcome import has_reached
+from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
 class WaitingOperator(AgentRunTask):
     """
-    An operator that waits for a run of its own accord.
+    An operator that waits for a run, in the triggerer or on its worker.
 
     :param wait_for: The awaited statuses.
-    :param on_interrupt: What an interrupt that is not awaited means: ``fail``, or ``wait`` on.
-    :param poll_interval: Seconds between two looks at the run.
-    :param timeout: Seconds, or a ``timedelta``, after which the wait is given up; None for never.
+    :param on_interrupt: What to do if the run is interrupted and that is not awaited: ``fail`` or ``wait``.
+    :param poll_interval: Seconds between two reads of the run.
+    :param timeout: The longest wait, in seconds or as a ``timedelta``; None for no limit.
     """
 
     def __init__(
@@ -44,8 +45,8 @@ class WaitingOperator(AgentRunTask):
         self.poll_interval = check_seconds("poll_interval", poll_interval) or 0.0
         self.timeout = check_seconds("timeout", timeout)
 
-    def reached(self, run: AgentRun) -> bool:
-        """Say whether there is nothing to wait for any more; raise where it cannot come."""
+    def has_reached(self, run: AgentRun) -> bool:
+        """Return whether the wait is over. Raises if the run can no longer reach an awaited status."""
         return not self.wait_for or has_reached(run, self.wait_for, fail_on_interrupt=self.on_interrupt == "fail")
 
     def wait(
@@ -53,37 +54,36 @@ class WaitingOperator(AgentRunTask):
         run_id: str,
         run: AgentRun | None = None,
         *,
-        fresh: bool = False,
+        is_new: bool = False,
         event: dict[str, Any] | None = None,
         deadline: float | None = None,
     ) -> AgentRun:
         """
-        Return the run once it has reached an awaited status; defer meanwhile where that is wanted.
+        Return the run once it has reached an awaited status. Until then, defer or sleep.
 
-        :param run: The run as it was just seen, where it was.
-        :param fresh: Whether it was started just now, so that the service may not show it yet.
-        :param event: What a trigger fired.
-        :param deadline: When the wait ends, in seconds since 1970; None if it begins here.
+        :param run: The run, if it was read just now.
+        :param is_new: Whether the run was started just now, so that the service may not show it yet.
+        :param event: The trigger's event, if the task was resumed.
+        :param deadline: The end of the wait (Unix time); None if the wait begins now.
+        :raises AgentRunTimeoutError: If the deadline has passed.
         """
         if deadline is None and self.timeout is not None:
             deadline = time.time() + self.timeout
-        missing_until = time.time() + MAY_BE_MISSING if fresh else None
-        error = trigger_error(event)
+        missing_until = time.time() + NEW_RUN_GRACE if is_new else None
         if event:
-            # The triggerer has logged it.
-            self._seen = event.get("status")
+            # The triggerer has logged this status.
+            self._logged_status = event.get("status")
         elif run:
-            self.saw(run)
-        # Who is woken has been waiting.
-        looked = event is not None
+            self.record(run)
+        has_waited = event is not None
         while True:
-            run = run or self.look(run_id, patient=looked, missing_until=missing_until)
-            if run and self.reached(run):
+            run = run or self.read_run(run_id, tolerate_outage=has_waited, missing_until=missing_until)
+            if run and self.has_reached(run):
                 return run
-            if error:
+            if error := trigger_error(event):
                 raise error
             if self.deferrable:
-                self.defer_for(
+                self.defer_wait(
                     run_id,
                     {*self.wait_for, "interrupted"} if self.on_interrupt == "fail" else self.wait_for,
                     poll_interval=self.poll_interval,
@@ -93,10 +93,11 @@ class WaitingOperator(AgentRunTask):
             pause = max(0.1, self.poll_interval)
             if deadline is not None:
                 if (remaining := deadline - time.time()) <= 0:
+                    status = f"is {single_line(run.status)}" if run else "could not be read"
                     raise AgentRunTimeoutError(
-                        f"Agent run {run_id} is {run.status if run else 'out of sight'} after the timeout of "
-                        f"{self.timeout:g} s. The run itself goes on"
+                        f"Agent run {single_line(run_id)} {status} after the timeout of {self.timeout:g} s. The run "
+                        "itself continues"
                     )
                 pause = min(pause, remaining)
             time.sleep(pause)
-            looked, run = True, None
+            has_waited, run = True, None

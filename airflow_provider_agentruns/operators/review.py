@@ -241,7 +241,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         from airflow_provider_agentruns.idempotency.probe import RunProbe, hides_questions, no_question, shows
 
         run_id, interrupt_id = str(self.run_id), self._interrupt_id
-        run = self.look(run_id)
+        run = self.read_run(run_id)
         if run and not shows(run, interrupt_id, {expected}):
             looks = RunProbe(run_id, interrupt_id, self.hook.send, time.sleep)
             run = looks.until(lambda run: shows(run, interrupt_id, {expected}))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import TaskGroup, task
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.operators.agent_run import AgentRunOutputOperator
+from airflow_provider_agentruns.operators.output import AgentRunOutputOperator
 from airflow_provider_agentruns.operators.review import AgentRunReviewOperator
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 

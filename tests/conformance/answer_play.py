@@ -182,7 +182,7 @@ class AnswerPlay:
                 interrupt_id,
                 task.mark(one.answer),
                 send=worker.send,
-                memory=worker.memory,
+                store=worker.memory,
                 resume_body=DEFAULT_RESUME_BODY,
                 log=Diary(self.clock),
                 question=digest(question) if self.world.knows_question else None,

@@ -126,7 +126,7 @@ class StartPlay:
             outcome = start_once(
                 self.start,
                 send=worker.send,
-                memory=worker.memory,
+                store=worker.memory,
                 attempt=Attempt(self._number, self._series, self._first_possible),
                 log=Diary(self.clock),
                 sleep=worker.sleep,
@@ -170,12 +170,12 @@ class StartPlay:
             # Where nothing tells, the only run that shows may be taken; but not in place of the own one.
             if self.world.tells or self.service.own:
                 assert outcome.run_id == self.service.own[-1], f"{outcome.run_id} is not the task's own"
-        if outcome.fresh:
+        if outcome.is_new:
             assert outcome.run_id == self.service.own[-1]
         self._note_events(outcome, posts)
 
     def _note_events(self, outcome: Started, posts: int) -> None:
-        if outcome.fresh:
+        if outcome.is_new:
             self.events |= {"a run is started"} | ({"a request is sent again"} if posts > 1 else set())
         elif outcome.run:
             self.events.add("a run is found in the same try" if posts else "a run is found by a later try")

@@ -109,7 +109,7 @@ def test_a_run_is_read_the_same_however_it_is_written_down(data: st.DataObject, 
 @tries(60, 3000)
 @given(strategies.RUNS.map(strategies.with_small_numbers))
 def test_the_summary_is_what_is_promised(document: dict[str, Any]) -> None:
-    said = xcom_values.summary(AgentRun.model_validate(document))
+    said = xcom_values.run_summary(AgentRun.model_validate(document))
     assert canonical(said) == canonical(
         {
             "run_id": document["id"],

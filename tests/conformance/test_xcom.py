@@ -34,7 +34,7 @@ def check_same(value: Any) -> None:
 @tries(60, 3000)
 @given(strategies.RUNS.map(strategies.with_small_numbers))
 def test_a_sensors_value(document: dict[str, Any]) -> None:
-    check_same(xcom_values.summary(AgentRun.model_validate(document)))
+    check_same(xcom_values.run_summary(AgentRun.model_validate(document)))
 
 
 @tries(60, 3000)
@@ -115,14 +115,14 @@ def check_refused_or_same(hand_on: Callable[[], Any], raw: Any) -> None:
 @given(hostile(strategies.INTERRUPTED, "interrupts"))
 def test_what_an_agent_asks_is_data_to_airflow_or_refused(document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
-    check_refused_or_same(lambda: xcom_values.summary(run), [asked.value for asked in run.interrupts])
+    check_refused_or_same(lambda: xcom_values.run_summary(run), [asked.value for asked in run.interrupts])
 
 
 @tries(80, 5000)
 @given(hostile(strategies.COMPLETED, "output"))
 def test_what_an_agent_finds_is_data_to_airflow_or_refused(document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
-    check_refused_or_same(lambda: xcom_values.output_envelope(run), document["output"])
+    check_refused_or_same(lambda: xcom_values.xcom_value(run, None), document["output"])
 
 
 @pytest.mark.parametrize("number", [b"18446744073709551616", b"-9223372036854775809", b"1e400", b"-1e400"])
@@ -130,7 +130,7 @@ def test_a_number_that_airflow_cannot_hand_on_is_refused(number: bytes) -> None:
     body = b'{"id": "r-1", "status": "completed", "output": {"artifacts": [], "n": [%b]}}' % number
     run = requests.get_run("r-1").parse(Response(200, {}, body))
     with pytest.raises(AgentRunSerializationError, match=r"output of agent run r-1\.n\[0\] is a number"):
-        xcom_values.output_envelope(run)
+        xcom_values.xcom_value(run, None)
 
 
 @tries(60, 3000)
@@ -139,4 +139,4 @@ def test_half_a_character_is_handed_on_as_one(document: dict[str, Any]) -> None:
     document["output"]["artifacts"].append({"title": "\0", "half": "\ud800"})
     run = requests.get_run("r-1").parse(Response(200, {}, json.dumps(strategies.with_small_numbers(document)).encode()))
     # NUL is a character, and stays.
-    assert xcom_values.output_envelope(run)["artifacts"][-1] == {"title": "\0", "half": "\ufffd"}
+    assert xcom_values.xcom_value(run, None)["artifacts"][-1] == {"title": "\0", "half": "\ufffd"}

@@ -68,7 +68,7 @@ class Task:
         return start_once(
             start,
             send=self.send,
-            memory=self.memory,
+            store=self.memory,
             attempt=Attempt(self.number, self.series, self._first_possible),
             log=log,
             sleep=self._clock.sleep,
@@ -89,7 +89,7 @@ class Task:
             interrupt_id,
             answer,
             send=self.send,
-            memory=self.memory,
+            store=self.memory,
             resume_body=resume_body,
             log=log,
             sleep=self._clock.sleep,

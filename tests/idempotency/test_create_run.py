@@ -31,7 +31,7 @@ STARTS = {
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 def test_the_first_try_starts_a_run_and_looks_for_none(task: Task, service: Service, start: Start) -> None:
     started = task.start(start)
-    assert (started.run_id, started.fresh) == ("r-1", True)
+    assert (started.run_id, started.is_new) == ("r-1", True)
     assert started.run is not None
     assert started.run.id == "r-1"
     assert [(r.method, r.path) for r in service.seen] == [("POST", "/v1/runs")]
@@ -44,7 +44,7 @@ def test_a_later_try_goes_on_with_the_run_of_the_first_without_asking(task: Task
     service.seen.clear()
     for _ in range(3):
         again = task.start()
-        assert (again.run_id, again.run, again.fresh) == ("r-1", None, False)
+        assert (again.run_id, again.run, again.is_new) == ("r-1", None, False)
     assert service.seen == []
 
 
@@ -65,7 +65,7 @@ def test_the_run_of_a_worker_that_died_before_it_noted_the_id_is_found(
     service.add_run(business_id="b-2")
     clock.sleep(300)
     found = task.start(start)
-    assert (found.run_id, found.fresh) == ("r-2", False)
+    assert (found.run_id, found.is_new) == ("r-2", False)
     assert found.run is not None
     assert len(service.posts) == 1
     # It is noted by now.
@@ -82,7 +82,7 @@ def test_a_worker_that_died_before_the_post_started_nothing_and_one_run_is_start
         task.start(start, dies="before POST")
     assert service.seen == []
     clock.sleep(300)
-    assert task.start(start).fresh
+    assert task.start(start).is_new
     assert task.start(start).run_id == "r-1"
     assert len(service.posts) == 1
 
@@ -109,7 +109,7 @@ def test_other_arguments_start_another_run_and_leave_the_first_alone(
 ) -> None:
     task.start()
     other = task.start(replace(START, business_id="b-2"))
-    assert (other.run_id, other.fresh) == ("r-2", True)
+    assert (other.run_id, other.is_new) == ("r-2", True)
     assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-2"]
     assert "a run with other arguments (run r-1): it is left alone" in caplog.text
 
@@ -129,7 +129,7 @@ def test_a_cleared_task_whose_run_has_ended_starts_a_new_one(task: Task, service
     service.run("r-1")["status"] = status
     task.clear()
     again = task.start()
-    assert (again.run_id, again.fresh) == ("r-2", True)
+    assert (again.run_id, again.is_new) == ("r-2", True)
     # A retry of the cleared task goes on with the new one.
     assert task.start().run_id == "r-2"
     assert len(service.posts) == 2
@@ -153,7 +153,7 @@ def test_a_cleared_task_whose_run_the_service_does_not_know_starts_a_new_one(
     task.start()
     service.runs.clear()
     task.clear()
-    assert task.start().fresh
+    assert task.start().is_new
     assert "is unknown to the service" in caplog.text
 
 
@@ -168,7 +168,7 @@ def test_a_cleared_task_that_cannot_read_its_run_starts_nothing(task: Task, serv
 
 def test_without_memory_the_first_try_starts_without_looking(new_task: Callable[..., Task], service: Service) -> None:
     task = new_task(remembers=False)
-    assert task.start().fresh
+    assert task.start().is_new
     assert [r.method for r in service.seen] == ["POST"]
 
 

@@ -106,7 +106,7 @@ def test_a_run_about_something_else_is_never_taken(task: Task, service: Service,
     if telling == "run":
         other["business_id"] = "b-2"
     started = task.start()
-    assert (started.run_id, started.fresh) == ("r-2", True)
+    assert (started.run_id, started.is_new) == ("r-2", True)
     assert len(service.posts) == 1
 
 
@@ -114,27 +114,27 @@ def test_a_run_in_another_thread_is_never_taken(task: Task, service: Service, cl
     start = Start("instant", thread_id="t-77")
     lose_no_run(task, clock, start)
     service.add_run(business_id="b-1")
-    assert task.start(start).fresh
+    assert task.start(start).is_new
 
 
 def test_a_run_of_another_agent_is_never_taken(task: Task, service: Service, clock: Clock) -> None:
     lose_no_run(task, clock)
     service.add_run("slow", business_id="b-1")
-    assert task.start().fresh
+    assert task.start().is_new
 
 
 @pytest.mark.parametrize("age", [3600, 30])
 def test_a_run_of_before_the_request_is_never_taken(task: Task, service: Service, clock: Clock, age: float) -> None:
     service.add_run(business_id="b-1", age=age)
     lose_no_run(task, clock)
-    assert task.start().fresh
+    assert task.start().is_new
 
 
 def test_a_run_of_long_after_the_request_is_never_taken(task: Task, service: Service, clock: Clock) -> None:
     lose_no_run(task, clock)
     clock.sleep(3 * 60 * 60)
     service.add_run(business_id="b-1")
-    assert task.start().fresh
+    assert task.start().is_new
 
 
 def test_the_only_run_that_may_be_about_another_context_is_left_in_doubt(

@@ -25,7 +25,7 @@ SETTLES_IN = 8.0
 def test_a_run_whose_answer_was_lost_is_found_in_the_same_try(task: Task, service: Service, clock: Clock) -> None:
     service.mishaps = ["answer lost"]
     found = task.start()
-    assert (found.run_id, found.fresh) == ("r-1", False)
+    assert (found.run_id, found.is_new) == ("r-1", False)
     assert found.run is not None
     assert len(service.posts) == 1
     assert sum(clock.slept) <= SETTLES_IN
@@ -39,7 +39,7 @@ def test_a_request_that_did_not_arrive_is_sent_again_once_that_is_sure(
 ) -> None:
     service.mishaps = [mishap]
     started = task.start()
-    assert (started.run_id, started.fresh) == ("r-1", True)
+    assert (started.run_id, started.is_new) == ("r-1", True)
     assert len(service.posts) == 2
     assert service.posts[0].json == service.posts[1].json
     assert sum(clock.slept) > SETTLES_IN
@@ -76,7 +76,7 @@ def test_a_request_that_is_lost_again_and_again_is_sent_twice_in_a_try(task: Tas
         with pytest.raises(AgentRunsConnectionError):
             task.start()
         assert len(service.posts) == sent
-    assert task.start().fresh
+    assert task.start().is_new
 
 
 def test_a_refusal_of_the_second_request_is_raised(task: Task, service: Service) -> None:
@@ -107,7 +107,7 @@ def test_where_looking_fails_nothing_is_sent_again(task: Task, service: Service,
     service.add_run(business_id="b-2")
     service.threads_by_business = errors(status, "later", Retry_After="0")
     service.mishaps = ["answer lost"]
-    with pytest.raises(Exception, match=f"answered with {status}"):
+    with pytest.raises(Exception, match=f"returned {status}"):
         task.start()
     assert len(service.posts) == 1
     service.threads_by_business = True

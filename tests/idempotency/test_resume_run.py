@@ -109,7 +109,7 @@ def test_an_answer_of_somebody_else_in_that_very_moment_is_a_conflict(
         return post(request)
 
     service._post = overtaken  # type: ignore[method-assign]
-    with pytest.raises(AgentRunConflictError, match="answered with 409: that interrupt is not pending"):
+    with pytest.raises(AgentRunConflictError, match="returned 409: that interrupt is not pending"):
         task.answer("yes")
     assert run["answers"] == ["no"]
     assert len(service.posts) == 1
@@ -120,7 +120,7 @@ def test_an_answer_that_was_refused_does_not_count_as_given_once_somebody_else_h
     task: Task, service: Service, run: dict[str, Any], status: int
 ) -> None:
     service.mishaps = [errors(status, "no", Retry_After="0")]
-    with pytest.raises(AgentRunsAPIError, match=f"answered with {status}"):
+    with pytest.raises(AgentRunsAPIError, match=f"returned {status}"):
         task.answer("yes")
     run["interrupts"].pop(0)
     with pytest.raises(AgentRunInterruptGoneError, match="somebody else may have answered it"):

@@ -86,7 +86,7 @@ def test_a_run_that_is_not_completed_fails_the_task_at_once_when_it_is_not_to_wa
     result = run_dag(f'AgentRunOutputOperator(task_id="output", run_id="{run.id}", wait=False)')
     assert result.states == {"output": "failed"}
     assert "AgentRunTimeoutError" in result.log
-    assert "told not to wait" in result.log
+    assert "this task has wait=False" in result.log
 
 
 def test_a_question_fails_the_task_where_an_output_is_wanted(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:

@@ -78,7 +78,7 @@ def test_a_runs_id_leads_nowhere_else(tmp_path: Path, run_id: str) -> None:
 def test_a_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     reference = store_output({"artifacts": []}, "r-1", f"file://{tmp_path}")
     (tmp_path / "r-1.json").write_text('{"artifacts": [{"title": "Approved"}]}')
-    with pytest.raises(AgentRunsError, match="holds something else than the output of agent run r-1"):
+    with pytest.raises(AgentRunsError, match="has changed since the output of agent run r-1"):
         load_output(reference)
 
 

@@ -29,7 +29,7 @@ def sensor(**arguments: Any) -> AgentRunSensor:
 @pytest.mark.parametrize("run_id", ["", "  ", None])
 def test_a_run_id_that_is_none_is_refused(run_id: str | None) -> None:
     with pytest.raises(
-        AgentRunsValueError, match=f"run_id is {run_id!r}: give a run's id, a template, or another task"
+        AgentRunsValueError, match=f"run_id is {run_id!r}: pass a run's ID, a template, or another task"
     ):
         sensor(run_id=run_id)
 

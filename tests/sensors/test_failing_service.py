@@ -59,7 +59,7 @@ def test_only_the_first_look_fails_the_task(run_dag: DagRunner, monkeypatch: pyt
         assert len(server.seen("GET", "/v1/runs/unlucky")) == 1
         assert len(server.seen("GET", "/v1/runs/patient")) >= 4
     assert "AgentRunsServerError: GET /v1/runs/unlucky returned 503: Down for a moment" in result.log
-    assert result.log.count("Cannot look at agent run patient, and go on") >= 2
+    assert result.log.count("Cannot read agent run patient; still waiting") >= 2
 
 
 def test_another_try_of_the_task_finds_a_service_that_is_back(
@@ -101,7 +101,7 @@ def test_a_broken_line_does_not_end_a_wait(
         """)
         fate.join(5)
     assert result.states == {"wait": "success"}
-    assert result.log.count(f"Cannot look at agent run {run_id}, and go on") == 2
+    assert result.log.count(f"Cannot read agent run {run_id}; still waiting") == 2
 
 
 class TestDeferred:
@@ -141,7 +141,7 @@ class TestDeferred:
     def test_what_only_the_triggerer_meets(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with ScriptedServer([run("running")]) as server:
             monkeypatch.setenv(ENV, connection_json(server.url))
-            said = "triggerer cannot look at agent run r-1, although this worker can. It says AgentRunsAuthError: no"
+            said = "triggerer cannot read agent run r-1, although this worker can. AgentRunsAuthError: no"
             with pytest.raises(AgentRunsError, match=said) as caught:
                 wake(error="AgentRunsAuthError", message="no")
         assert not isinstance(caught.value, AirflowFailException)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text from outside, such as an agent's question or an ID, made safe for one line of a message or log."""
+
+from __future__ import annotations
+
+#: Enough for any ID and for most questions, in characters.
+MAX_LENGTH = 200
+
+
+def single_line(value: object, limit: int = MAX_LENGTH) -> str:
+    """
+    Return a value as printable text on one line; control characters are escaped.
+
+    :param limit: The maximum length before escaping, in characters. Longer text is cut and ends in an ellipsis.
+    """
+    shown = _cut(str(value), limit)
+    if shown.isprintable():
+        return shown
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in shown
+    )
+
+
+def quoted(value: object, limit: int = MAX_LENGTH) -> str:
+    """Return the same in quotes, for text whose beginning or end would otherwise be unclear in a message."""
+    return repr(_cut(str(value), limit))
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -244,7 +244,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         run = self.read_run(run_id)
         if run and not shows(run, interrupt_id, {expected}):
             looks = RunProbe(run_id, interrupt_id, self.hook.send, time.sleep)
-            run = looks.until(lambda run: shows(run, interrupt_id, {expected}))
+            run = looks.read_until(lambda run: shows(run, interrupt_id, {expected}))
         if run and (interrupt := run.pending(interrupt_id)):
             return interrupt
         if run and hides_questions(run):

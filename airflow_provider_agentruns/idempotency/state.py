@@ -1,48 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a task stores from one try to the next, and what it knows about its tries."""
+"""What a task remembers from one try to the next, and what it knows about its tries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import pendulum
 
+
+T = TypeVar("T")
+
 #: Sends a described request: ``AgentRunHook.send``.
 Send = Callable[..., Any]
 
-#: Pauses for some seconds: ``time.sleep``.
-Sleep = Callable[[float], None]
-
 
 class StateStore(Protocol):
-    """Stores small JSON values for one task instance, such as Airflow's task state store."""
+    """Keeps small JSON values for one task instance; Airflow's task state store is one."""
 
     def get(self, key: str) -> Any:
-        """Return the stored value, or None."""
+        """Return what was kept under the key, or None."""
 
     def set(self, key: str, value: dict[str, Any]) -> None:
-        """Store a value durably before returning."""
+        """Keep a value, for good by the time this returns."""
 
 
 class Log(Protocol):
-    """The methods of a logger that are used here."""
+    """As much of a logger as is used here."""
 
-    def info(self, message: str, /, *args: Any) -> Any: ...
+    def info(self, message: str, /, *args: Any) -> Any:
+        """Tell what was done."""
 
-    def warning(self, message: str, /, *args: Any) -> Any: ...
+    def warning(self, message: str, /, *args: Any) -> Any:
+        """Tell what a person should know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """
-    One try of a task.
+    Which try of a task this is.
 
-    :param number: From 1, over all tries, including those before a person cleared the task.
-    :param max_tries: Airflow's ``max_tries``. It changes when a person clears the task, and at no other time.
-    :param earliest_start: No try of the task started before this time.
+    :param number: From 1, over all tries, also those before a person cleared the task.
+    :param max_tries: Changes when a person clears the task, and at nothing else (Airflow's ``max_tries``).
+    :param earliest_start: A moment before which no try of the task can have started.
     """
 
     number: int

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One Airflow for the whole run: an empty home with a fresh database, made before Airflow is imported.
+An empty Airflow home for the session, created before Airflow is imported.
 
-Tests that run a DAG ask for the fixture ``run_dag``; the others pay nothing for it.
+Only tests that use the fixtures ``airflow_home`` or ``run_dag`` pay for a database.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.airflow_home import airflow_environment, migrate
+from tests.support.airflow_home import airflow_environment
 
 if TYPE_CHECKING:
     from tests.support.dag_runs import DagRunner
@@ -26,26 +26,29 @@ pytest_plugins = ["tests.support.grouping"]
 _HOME = Path(tempfile.mkdtemp(prefix="agentruns-tests-"))
 os.environ.update(airflow_environment(_HOME))
 
-# Each server of a test is an account of its own, for which the processes of a machine share a file.
+# The rate limiter keeps a file in the temporary folder for each account, and each test server is an account.
 tempfile.tempdir = os.environ["TMPDIR"] = str(_HOME / "tmp")
 Path(tempfile.tempdir).mkdir()
 
 
 def pytest_unconfigure() -> None:
-    """Remove the home."""
+    """Delete the home."""
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def airflow_home() -> Path:
-    """Return the home of an Airflow whose database is ready."""
-    migrate(_HOME, dict(os.environ))
+    """Return the home of an Airflow with an empty database."""
+    # In this process, because it imports Airflow anyway.
+    from airflow.utils.db import upgradedb
+
+    upgradedb()
     return _HOME
 
 
 @pytest.fixture
 def run_dag(airflow_home: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[DagRunner]:
-    """Return what runs the text of a DAG file through a real Airflow, in this process."""
+    """Return a function that runs the text of a DAG file with ``dag.test()``."""
     from tests.support.dag_runs import DagRunner
 
     runner = DagRunner(airflow_home / "dags", capfd)

@@ -14,7 +14,7 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_agentruns.reviews.text import clean, plain, safe_url
+from airflow_provider_agentruns.reviews.text import clean, linkable, plain
 
 if TYPE_CHECKING:
     from pendulum import DateTime
@@ -176,7 +176,7 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
 
 
 def _source(source: Source) -> dict[str, Any]:
-    address = safe_url(source.url) if isinstance(source.url, str) else ""
+    address = linkable(source.url) if isinstance(source.url, str) else ""
     return {
         "name": line(source.source_name) or line(source.url) or "Source",
         "url": address or None,

@@ -7,7 +7,6 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Iterable
-from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -15,14 +14,12 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from airflow_provider_agentruns import metrics
-from airflow_provider_agentruns.events.feed import Feed
 from airflow_provider_agentruns.polling.followed import Tell, Verdict, Waiter
 from airflow_provider_agentruns.polling.watch import Watch, timed_out
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    pass
 
-    from airflow_provider_agentruns.events.subscription import Subscription
 
 log = structlog.get_logger(__name__)
 
@@ -95,32 +92,6 @@ async def wait_for_run(
             metrics.wait_ended(agentruns_conn_id, verdict, time.monotonic() - now)
         await _give_back(watch)
     return verdict
-
-
-@asynccontextmanager
-async def subscribed(agentruns_conn_id: str, subscription: Subscription) -> AsyncIterator[None]:
-    """
-    Have somebody told of all runs, as long as the block lasts.
-
-    :param agentruns_conn_id: The Airflow connection. All who subscribe to it in an event loop share one feed.
-    """
-    watch = _lend(agentruns_conn_id)
-    feed = watch.feed
-    if feed is None or feed.over:
-        feed = watch.feed = Feed(watch)
-    feed.join(subscription)
-    try:
-        yield
-    finally:
-        feed.leave(subscription)
-        try:
-            if feed.idle:
-                # At once, so that who comes while it closes opens another one.
-                if watch.feed is feed:
-                    watch.feed = None
-                await feed.close()
-        finally:
-            await _give_back(watch)
 
 
 def _lend(agentruns_conn_id: str) -> Watch:

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import (
@@ -27,9 +26,6 @@ from airflow_provider_agentruns.polling.line import Line
 from airflow_provider_agentruns.polling.plan import Errand, Plan, ReadPage, ReadRun, Step
 from airflow_provider_agentruns.polling.streams import Streams
 from airflow_provider_agentruns.run_outcome import log_status
-
-if TYPE_CHECKING:
-    from airflow_provider_agentruns.events.feed import Feed
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +65,6 @@ class Watch:
         self._told_overdue = False
         #: How many wait for a status; for who counts them.
         self.waits = 0
-        #: What looks for new runs over this watch, if anybody wants to be told of them.
-        self.feed: Feed | None = None
         # With no context of its own: what it logs belongs to none of the tasks that wait.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         self._task.add_done_callback(self._done, context=contextvars.Context())
@@ -146,7 +140,7 @@ class Watch:
     @property
     def idle(self) -> bool:
         """Whether nobody waits."""
-        return not self._plan.runs and self.feed is None
+        return not self._plan.runs
 
     async def close(self) -> None:
         """Stop, and close all connections."""
@@ -363,8 +357,6 @@ class Watch:
                 if not e.retryable or failures > _LOOKS_WITHOUT_CONNECTION:
                     self._fail_all(e)
                 else:
-                    if self.feed is not None:
-                        log.warning("Cannot look for new agent runs, and go on trying: %s", e)
                     await self._tell_all(e)
                 interval = _interval(self._plan.runs.values())
                 await asyncio.sleep(min(interval * 2 ** min(failures, 10), max(_LONGEST_PAUSE, interval)))

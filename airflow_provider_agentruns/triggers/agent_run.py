@@ -3,28 +3,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
+from airflow_provider_agentruns.airflow_adapter.asset_state import asset_state_stores
 from airflow_provider_agentruns.arguments import AWAITABLE, check_agent, check_wait_for, check_watch
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.events.cursor import Seen
+    from airflow.triggers.shared_stream import SharedStreamProducer
+
+    from airflow_provider_agentruns.events.cursor_store import CursorStore
+    from airflow_provider_agentruns.events.run_tracker import RunSnapshot
+    from airflow_provider_agentruns.events.stored_event_stream import Batch
 
 #: The shortest time between two looks at a run, in seconds.
 SHORTEST_POLL_INTERVAL = 0.1
 
-#: The shortest time between two looks at the listing, in seconds.
+#: The shortest interval between two polls for events, in seconds.
 SHORTEST_EVENT_INTERVAL = 1.0
-
-#: Airflow starts a watcher that has failed anew within a second or two, for ever.
-_BEFORE_FAILING = 60.0
 
 
 class AgentRunTrigger(BaseTrigger):
@@ -113,28 +112,26 @@ class AgentRunTrigger(BaseTrigger):
 
 class AgentRunEventTrigger(BaseEventTrigger):
     """
-    For an ``AssetWatcher``: an asset event for each run that newly reaches one of some statuses, whoever started it.
+    Creates an asset event for each run that newly reaches one of some statuses. For an ``AssetWatcher``.
 
-    The payload is ``{"run_id", "status", "agent"}``. A run that asks something is told of again whenever it asks
-    something else.
+    The payload is ``{"run_id", "status", "agent"}``. Runs count whoever started them. A run that is interrupted again,
+    with other questions, is reported again.
 
-    All watchers of a connection in one triggerer share one look at the listing every ``poll_interval`` seconds, and
-    share the looks at open runs with all tasks that wait; see :mod:`airflow_provider_agentruns.watching`. A run that
-    has long been as it is may be looked at less often: after 1 % of that time, and after ten minutes at the latest.
+    The trigger polls the listing of runs. When a watcher starts for the first time, it takes the statuses that runs
+    have by then as already reported. It keeps what it has reported in Airflow's asset state store (Airflow 3.3 and
+    newer). After a restart, a pause of the DAG, or an edit of the watcher, it reports what happened in the meantime.
+    Each run is reported at least once, even if the triggerer is killed; it is reported twice only after a kill. On
+    Airflow 3.1 and 3.2, which have no such store, each start is a first one.
 
-    When a watcher starts for the first time, what runs have come to before is no news. What it has told of is kept
-    in Airflow's asset state store, so that one which starts anew tells of what has happened meanwhile, also after
-    its DAG was paused. No run is missed, whenever the triggerer is killed; what was told of in the last
-    seconds before may be told of twice. On Airflow 3.1 and 3.2, which have no such store, each start is a first one.
+    An unfinished run that is not among the newest ones in the listing may be read less often than ``poll_interval``.
+    A service that is down or over its limit delays events and loses none. A connection that cannot work fails the
+    trigger, and Airflow then starts it again.
 
-    A service that is down or over its limit is waited for. A connection that cannot work fails the trigger, which
-    Airflow then starts anew.
-
-    :param agentruns_conn_id: The Airflow connection.
-    :param statuses: Of ``completed``, ``interrupted`` and ``error``, those that make an event.
-    :param agent: Only runs of this agent type.
-    :param poll_interval: How often to look for new runs, in seconds; at least 1.
-    :raises AgentRunsValueError: If an argument makes no sense.
+    :param agentruns_conn_id: The Airflow connection ID.
+    :param statuses: The statuses to report: ``completed``, ``interrupted``, and ``error``, or some of them.
+    :param agent: Report only runs of this agent type.
+    :param poll_interval: The number of seconds between two polls; at least 1.
+    :raises AgentRunsValueError: If an argument is invalid.
     """
 
     def __init__(
@@ -148,14 +145,14 @@ class AgentRunEventTrigger(BaseEventTrigger):
         check_agent(agent)
         checked = check_wait_for(statuses)
         self.agentruns_conn_id = agentruns_conn_id
-        # In one order: Airflow tells triggers apart by their arguments.
+        # In a fixed order: Airflow identifies a trigger by its arguments.
         self.statuses = tuple(status for status in AWAITABLE if status in checked)
         self.agent = agent
         self.poll_interval = max(SHORTEST_EVENT_INTERVAL, float(poll_interval))
-        self._news: AsyncGenerator[Seen, None] | None = None
+        self._changes: AsyncGenerator[list[RunSnapshot], None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what makes this trigger again in another process; JSON values only."""
+        """Return the class path and the arguments, as JSON values."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -166,42 +163,51 @@ class AgentRunEventTrigger(BaseEventTrigger):
             },
         )
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire an event for each run that newly reaches one of the statuses."""
-        # Not with the module: Airflow imports it when it parses a DAG file with a watcher.
-        from airflow_provider_agentruns.events.run_events import Keeper, news
+    def shared_stream_key(self) -> Hashable | None:
+        """Return a key of this trigger alone: its stream is not shared, only acknowledged. None without a store."""
+        return repr(self.serialize()) if getattr(self, "asset_state_store", None) is not None else None
 
-        keeper = Keeper(_accessors(getattr(self, "asset_state_store", None)), self._key, self.log.log)
-        self._news = news(self.agentruns_conn_id, self.statuses, self.agent, interval=self.poll_interval, keeper=keeper)
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
+        """Return what polls for this trigger and learns from Airflow when its events are stored."""
+        from airflow_provider_agentruns.events.stored_event_stream import StoredEventProducer
+
+        return StoredEventProducer(kwargs["agentruns_conn_id"], kwargs["poll_interval"])
+
+    async def filter_shared_stream(self, stream: AsyncIterator[Batch]) -> AsyncIterator[TriggerEvent]:
+        """Yield the events of each batch of the stream."""
+        async for batch in stream:
+            batch.store = self._cursor_store()
+            for event in self._events(batch.runs):
+                yield event
+            batch.reported = True
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll and yield events where Airflow acknowledges none: on Airflow 3.1 and 3.2."""
+        # Imported here, because Airflow imports this module when it parses a DAG file with a watcher.
+        from airflow_provider_agentruns.events.run_event_poller import changed_runs
+
+        self._changes = changed_runs(self.agentruns_conn_id, self.poll_interval, self._cursor_store())
         try:
-            async for seen in self._news:
-                payload = {"run_id": seen.run_id, "status": seen.status, "agent": seen.agent}
-                yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
-        except Exception as e:
-            self.log.error("Cannot watch agent runs over connection %r: %s", self.agentruns_conn_id, e)
-            await asyncio.sleep(_BEFORE_FAILING)
-            raise
+            async for runs in self._changes:
+                for event in self._events(runs):
+                    yield event
         finally:
             await self.cleanup()
 
     async def cleanup(self) -> None:
-        """Leave the shared watch, wherever the trigger was cancelled."""
-        if self._news is not None:
-            await self._news.aclose()
+        """Close the connections, wherever the trigger was cancelled."""
+        if self._changes is not None:
+            await self._changes.aclose()
 
-    @property
-    def _key(self) -> str:
-        what = json.dumps([self.agentruns_conn_id, self.statuses, self.agent])
-        return f"agent_runs:{hashlib.sha256(what.encode()).hexdigest()[:16]}"
+    def _events(self, runs: Iterable[RunSnapshot]) -> Iterator[TriggerEvent]:
+        for run in runs:
+            if run.status in self.statuses and self.agent in (None, run.agent):
+                payload = {"run_id": run.run_id, "status": run.status, "agent": run.agent}
+                yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
+    def _cursor_store(self) -> CursorStore:
+        from airflow_provider_agentruns.events.cursor_store import CursorStore
 
-def _accessors(store: Any) -> list[Any]:
-    """
-    Return the stores of all assets that are watched by one and the same trigger, as Airflow has it.
-
-    It gives them out by asset and does not say by which; with just one, it is one itself.
-    """
-    if store is None:
-        return []
-    several = [*getattr(store, "_by_name", {}).items(), *getattr(store, "_by_uri", {}).items()]
-    return [accessor for _, accessor in sorted(several, key=lambda item: item[0])] or [store]
+        stores = asset_state_stores(getattr(self, "asset_state_store", None))
+        return CursorStore(stores, self.agentruns_conn_id, self.statuses, self.agent)

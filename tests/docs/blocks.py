@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The code blocks of the documentation and of the README, and what kind of thing each is."""
+"""The code blocks of the documentation and of the README, and the kind of each."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ DOCS = ROOT / "docs"
 
 _FENCE = re.compile(r"^(?P<fence>```+)(?P<language>[^\n]*)\n(?P<text>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
 
-#: The kinds that are known by their language alone.
-_DATA = ("json", "ini", "yaml", "nginx", "shell")
+#: Kinds that the language determines.
+_DATA = ("json", "ini", "yaml", "nginx", "shell", "text")
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Block:
     """
     A code block.
 
-    :param page: Its page, relative to the repository.
-    :param line: Where it begins there.
+    :param page: The path of its page, relative to the repository.
+    :param line: Its first line on the page.
     """
 
     page: str
@@ -35,7 +35,7 @@ class Block:
 
     @property
     def kind(self) -> str:
-        """What is done with it; empty where nothing is known to do with it."""
+        """What a test does with it; empty if no test knows what to do."""
         if self.language in _DATA:
             return self.language
         if self.language != "python":
@@ -48,7 +48,7 @@ class Block:
 
     @property
     def asks_people(self) -> bool:
-        """Whether a person is to answer in it."""
+        """Whether a person answers in it."""
         return re.search(r"\b(AgentRunReviewOperator|review_rounds)\(", self.text) is not None
 
 
@@ -59,7 +59,7 @@ def pages() -> list[Path]:
 
 
 def all_blocks() -> list[Block]:
-    """Return all code blocks. What begins with a brace is Sphinx's own."""
+    """Return all code blocks. A language in braces is a Sphinx directive."""
     found = []
     for path in pages():
         text = path.read_text(encoding="utf-8")

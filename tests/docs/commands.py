@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands of the documentation's shell blocks: run, or read by the parser of the program that they call."""
+"""Runs the commands of shell blocks, or passes them to the parser of the program that they call."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from packaging.requirements import Requirement
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.docs.blocks import ROOT
 
-#: Commands of Airflow that end soon, and reach no further than its database and the offline service.
-_REALLY_RUN = (("connections", "add"), ("connections", "test"))
+#: Commands of Airflow that end soon and need only its database and the offline service.
+_EXECUTED = (("connections", "add"), ("connections", "test"))
 
 
 class Shell:
     """
-    Goes through the commands of a block, one after the other.
+    Executes the commands of a block in order.
 
-    :param emulator: Stands where a command expects the offline service, and is the default connection.
-    :param environment: Takes what is exported.
+    :param emulator: Replaces the offline service that a command expects, and is the default connection.
+    :param environment: Receives exported variables.
     """
 
     def __init__(self, emulator: Emulator, environment: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ class Shell:
         """Run the commands of a block."""
         for line in text.replace("\\\n", " ").splitlines():
             if words := shlex.split(line, comments=True):
-                assert words[0] in self._programs, f"nothing is known to do with {words[0]!r}"
+                assert words[0] in self._programs, f"unknown program {words[0]!r}"
                 self._programs[words[0]]([os.path.expandvars(word) for word in words[1:]])
 
     def _export(self, words: Sequence[str]) -> None:
@@ -62,7 +62,7 @@ class Shell:
             self._check_connection(value)
         elif name.startswith("AIRFLOW__"):
             section, option = name.removeprefix("AIRFLOW__").lower().split("__")
-            assert option in _options(section), f"Airflow knows no [{section}] {option}"
+            assert option in _options(section), f"Airflow has no option [{section}] {option}"
             self._environment.setenv(name, value)
         elif name != "AIRFLOW_HOME":
             assert name.startswith("AGENT_RUNS_"), name
@@ -82,7 +82,7 @@ class Shell:
 
         options = get_parser().parse_args(list(words))
         assert callable(options.func)
-        if tuple(words[:2]) not in _REALLY_RUN:
+        if tuple(words[:2]) not in _EXECUTED:
             return
         known = self._emulator.count("GET", "/v1/agents")
         options.func(options)
@@ -96,7 +96,7 @@ class Shell:
 
     def _curl(self, words: Sequence[str]) -> None:
         here = [word.replace("http://127.0.0.1:8400", self._emulator.url) for word in words]
-        assert here != list(words), "it does not ask the offline service"
+        assert here != list(words), "it does not call the offline service"
         before = len(self._emulator.requests)
         done = subprocess.run([_program("curl"), "--fail", *here], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -124,10 +124,15 @@ def _emulator(words: Sequence[str]) -> None:
 
 def _pip(words: Sequence[str]) -> None:
     assert words[0] == "install"
-    for word in words[1:]:
-        requirement = Requirement(word)
-        assert requirement.name == "airflow-provider-agentruns"
-        assert requirement.extras <= _project()["optional-dependencies"].keys()
+    requirements = {(it := Requirement(word)).name: it for word in words[1:] if not word.startswith(("--", "https:"))}
+    ours = requirements.pop("airflow-provider-agentruns")
+    assert ours.extras <= _project()["optional-dependencies"].keys()
+    assert requirements.keys() <= {"apache-airflow"}
+    for airflow in requirements.values():
+        # A complete Airflow is installed with the constraints of the same version.
+        option, url = words[-2:]
+        assert option == "--constraint"
+        assert url.startswith(f"https://raw.githubusercontent.com/apache/airflow/constraints-{_version(airflow)}/")
 
 
 def _make(words: Sequence[str]) -> None:
@@ -161,7 +166,13 @@ def _project() -> dict[str, Any]:
     return project
 
 
+def _version(requirement: Requirement) -> str:
+    [specifier] = requirement.specifier
+    assert specifier.operator == "=="
+    return specifier.version
+
+
 def _program(name: str) -> str:
     if (path := shutil.which(name)) is None:
-        pytest.skip(f"there is no {name} on this machine")
+        pytest.skip(f"{name} is not installed")
     return path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation builds without a warning, and can be read where there is no network."""
+"""The documentation builds without a warning, and needs no network to be read."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import pytest
 
 from tests.docs.blocks import DOCS, ROOT
 
-pytest.importorskip("sphinx", reason="the dependency group docs is not installed")
-pytest.importorskip("myst_parser", reason="the dependency group docs is not installed")
-pytest.importorskip("furo", reason="the dependency group docs is not installed")
+pytestmark = pytest.mark.full
+
+for module in ("sphinx", "myst_parser", "furo"):
+    pytest.importorskip(module, reason="the dependency group docs is not installed")
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the pages."""
+    """Build the documentation, and return the folder of the pages."""
     folder = tmp_path_factory.mktemp("docs")
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", folder / "trees", "docs", folder / "html"],
@@ -32,14 +33,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "html"
 
 
-def test_every_page_is_there(built: Path) -> None:
+def test_every_page_is_built(built: Path) -> None:
     for page in DOCS.rglob("*.md"):
         if page.name != "README.md" and "_build" not in page.parts:
             assert (built / page.relative_to(DOCS)).with_suffix(".html").is_file()
 
 
 def test_nothing_comes_from_another_host(built: Path) -> None:
-    """Links may lead away; scripts, styles, fonts and images may not."""
+    """Links may lead to other hosts; scripts, styles, fonts, and images may not."""
     for page in built.rglob("*.html"):
         loaded = re.findall(r"<(?:script|img|source|iframe)[^>]*\bsrc=\"([^\"]+)\"", page.read_text())
         loaded += re.findall(r"<link[^>]*\brel=\"(?:stylesheet|preload|icon)[^>]*\bhref=\"([^\"]+)\"", page.read_text())
@@ -48,7 +49,7 @@ def test_nothing_comes_from_another_host(built: Path) -> None:
         assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", style.read_text()), style
 
 
-def test_what_is_made_from_the_code_is_there(built: Path) -> None:
+def test_the_reference_contains_what_is_generated_from_the_code(built: Path) -> None:
     expected = {
         "connection-fields": ["extra.rate_limit", "extra.webhook_secret", "API token"],
         "command-line": ["--port", "--list-faults", "8400"],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks that are data: read as what they are for."""
+"""Code blocks that contain data are valid."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_json(block: Block) -> None:
     elif value.keys() <= Settings.model_fields.keys():
         Settings.from_parts(password="mk_test_offline", extra=value)
     else:
-        assert value.keys() & {"decision", "event", "interrupt_id"}, "nothing is known to check it by"
+        assert value.keys() & {"decision", "event", "interrupt_id"}, "no check fits this block"
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("ini") if "[pytest]" not in block.text], ids=str)
-def test_an_ini_has_options_that_airflow_knows(block: Block) -> None:
+def test_airflow_knows_the_options_of_an_ini(block: Block) -> None:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(block.text)
     assert parser.sections()

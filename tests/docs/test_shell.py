@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each command of the documentation's shell blocks."""
+"""The commands of the documentation's shell blocks work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.docs.commands import Shell
 
 
 @pytest.mark.parametrize("block", blocks("shell"), ids=str)
-def test_the_commands_of_a_block(
+def test_the_commands_of_a_block_work(
     block: Block, agent_runs_emulator: Emulator, airflow_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Shell(agent_runs_emulator, monkeypatch).run(block.text)
@@ -33,7 +33,7 @@ def test_the_commands_of_a_block(
         "curl --silent http://127.0.0.1:8400/v1/nothing",
     ],
 )
-def test_a_wrong_command_is_found(
+def test_a_wrong_command_is_rejected(
     command: str, agent_runs_emulator: Emulator, airflow_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises((AssertionError, SystemExit, ValueError)):

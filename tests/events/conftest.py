@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_agentruns.events import known
-from airflow_provider_agentruns.events import run_events as news
+from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.triggers import agent_run
 from tests.events.sender import CONNECTION, Sender
 from tests.plugins.served import ServedAirflow
@@ -28,9 +27,7 @@ collect_ignore_glob = [] if HAS_STATE_STORE else ["test_webhook_*.py"]
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let watchers look as often as they like, keep their cursors soon, and fail at once."""
     monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
-    monkeypatch.setattr(agent_run, "_BEFORE_FAILING", 0.1)
-    monkeypatch.setattr(news, "KEEP_AFTER", 0.3)
-    monkeypatch.setattr(known, "_PATIENT_MOST", 0.1)
+    monkeypatch.setattr(run_event_poller, "_PAUSE_PER_PAGE", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a watcher's trigger is made of, and what Airflow makes of it."""
+"""The event trigger in Airflow's own shared streams: it misses no run, and repeats an event only after a kill."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +14,336 @@ from airflow.sdk import Asset, AssetWatcher
 from airflow.sdk.module_loading import import_string
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.airflow_adapter.asset_state import asset_state_stores
+from airflow_provider_agentruns.events import run_event_poller
+from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError, AgentRunsValueError
 from airflow_provider_agentruns.models import RunStatus
-from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger, _accessors
+from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger
+from tests.events.listing import Listing
+from tests.events.watchers import ENV, FakeStore, Watcher, running, settled
+from tests.hooks.connections import connection_json, open_sockets
 from tests.support.airflow_names import encode_trigger, smart_decode_trigger_kwargs
 from tests.support.airflow_versions import needs_asset_state_store
+from tests.support.scripted_server import ScriptedServer, answer, errors
+from tests.triggers.waiting import until
+
+
+@pytest.fixture
+def runs() -> Listing:
+    """Return the runs of the service."""
+    return Listing()
+
+
+@pytest.fixture(autouse=True)
+def server(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
+    """Serve the listing."""
+    with ScriptedServer(runs) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        yield server
+
+
+# Events
+
+
+async def test_each_run_makes_one_event_per_status(runs: Listing) -> None:
+    runs.add("old", "completed")
+    runs.add("open", "interrupted", "i-1")
+    watcher = Watcher(store := FakeStore())
+    async with running(watcher):
+        await settled(watcher, store)
+        runs.add("open", "running")
+        runs.add("fails", "error")
+        runs.add("asks", "interrupted", "i-1")
+        runs.add("works")
+        runs.add("odd", "paused")
+        await watcher.came(2)
+        runs.add("open", "completed")
+        runs.add("asks", "interrupted", "i-2")
+        runs.add("works", "completed")
+        await watcher.came(5)
+        await asyncio.sleep(0.2)
+    assert sorted(watcher.seen) == sorted(
+        [
+            ("fails", "error"),
+            ("asks", "interrupted"),
+            ("asks", "interrupted"),
+            ("open", "completed"),
+            ("works", "completed"),
+        ]
+    )
+    # Nothing else: outputs and questions may hold personal data.
+    assert watcher.events[0].keys() == {"run_id", "status", "agent"}
+
+
+async def test_only_some_statuses_and_one_agent(runs: Listing) -> None:
+    failures, of_one = Watcher(statuses=["error"], store=FakeStore()), Watcher(agent="b", store=FakeStore())
+    async with running(failures, of_one):
+        await settled(failures, failures.trigger.asset_state_store)
+        await settled(of_one, of_one.trigger.asset_state_store)
+        runs.add("1", "completed", agent="a")
+        runs.add("2", "error", agent="a")
+        runs.add("3", "completed", agent="b")
+        await failures.came(1)
+        await of_one.came(1)
+        await asyncio.sleep(0.2)
+    assert failures.seen == [("2", "error")]
+    assert of_one.seen == [("3", "completed")]
+
+
+async def test_many_runs_at_once_are_reported_in_batches(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_event_poller, "BATCH_SIZE", 10)
+    watcher = Watcher(store := FakeStore())
+    async with running(watcher):
+        await settled(watcher, store)
+        writes = store.writes
+        for number in range(45):
+            runs.add(f"r-{number}", "completed")
+        await watcher.came(45)
+        await until(lambda: store.writes >= writes + 5)
+    assert sorted(watcher.seen) == sorted((f"r-{number}", "completed") for number in range(45))
+
+
+# Restarts
+
+
+@needs_asset_state_store
+async def test_what_happens_while_no_trigger_runs_is_reported_later(runs: Listing) -> None:
+    first = Watcher(store := FakeStore())
+    async with running(first):
+        await settled(first, store)
+        runs.add("reported", "completed")
+        runs.add("answered", "interrupted", "i-1")
+        runs.add("open", "interrupted", "i-1")
+        await first.came(3)
+        await until(lambda: {"answered", "open"} <= store.cursor["open"].keys())
+    runs.add("answered", "completed")
+    for number in range(50):
+        runs.add(f"new-{number}", "error")
+    second = Watcher(store)
+    async with running(second):
+        await second.came(51)
+        await asyncio.sleep(0.2)
+    expected = [("answered", "completed"), *((f"new-{number}", "error") for number in range(50))]
+    assert sorted(second.seen) == sorted(expected)
+
+
+@needs_asset_state_store
+async def test_an_event_that_was_not_stored_is_reported_again(runs: Listing) -> None:
+    async with running(first := Watcher(store := FakeStore())):
+        await settled(first, store)
+    # Airflow takes the events and is killed before they are in its database.
+    killed = Watcher(store, stored=False)
+    before = dict(store.values)
+    async with running(killed):
+        runs.add("1", "completed")
+        runs.add("2", "error")
+        await killed.came(2)
+        await asyncio.sleep(0.2)
+        runs.add("3", "completed")
+        await asyncio.sleep(0.2)
+    assert len(killed.events) == 2
+    assert json.loads(before[next(iter(before))])["ended"] == store.cursor["ended"]
+    async with running(second := Watcher(store)):
+        await second.came(3)
+        await asyncio.sleep(0.2)
+    assert sorted(second.seen) == [("1", "completed"), ("2", "error"), ("3", "completed")]
+
+
+@needs_asset_state_store
+async def test_a_trigger_that_is_stopped_amid_a_batch_loses_nothing(runs: Listing) -> None:
+    async with running(first := Watcher(store := FakeStore())):
+        await settled(first, store)
+    for number in range(5):
+        runs.add(f"r-{number}", "completed")
+    from airflow.triggers.shared_stream import SharedStreamManager
+
+    trigger = Watcher(store).trigger
+    manager, key = SharedStreamManager(), trigger.shared_stream_key()
+    assert key is not None
+    events = trigger.filter_shared_stream(manager.subscribe(trigger_id=1, trigger=trigger, key=key))
+    async with asyncio.timeout(20):
+        reported = (await anext(events)).payload["run_id"]
+        seq = manager.bind_pending_event(trigger_id=1, key=key)
+        assert seq is not None
+        manager.confirm_persisted([seq])
+        await manager.unsubscribe(1, key)
+    async with running(second := Watcher(store)):
+        await second.came(5)
+    assert {run_id for run_id, _ in second.seen} == {f"r-{number}" for number in range(5)} >= {reported}
+
+
+@needs_asset_state_store
+async def test_an_edited_watcher_continues_where_the_previous_one_was(runs: Listing) -> None:
+    async with running(first := Watcher(store := FakeStore(), statuses=["completed"])):
+        await settled(first, store)
+        runs.add("reported", "completed")
+        runs.add("failed before", "error")
+        runs.add("asks", "interrupted", "i-1")
+        await first.came(1)
+        await until(lambda: "asks" in store.cursor["open"])
+    runs.add("failed in between", "error")
+    runs.add("completed in between", "completed")
+    runs.add("asks", "completed")
+    async with running(second := Watcher(store, statuses=["completed", "error"])):
+        await second.came(3)
+        await asyncio.sleep(0.2)
+    expected = [("asks", "completed"), ("completed in between", "completed"), ("failed in between", "error")]
+    assert sorted(second.seen) == expected
+
+
+@needs_asset_state_store
+async def test_two_watchers_of_one_asset_have_a_cursor_each(runs: Listing) -> None:
+    store = FakeStore()
+    completed, failed = Watcher(store, statuses=["completed"]), Watcher(store, statuses=["error"])
+    async with running(completed):
+        await settled(completed, store)
+        async with running(failed):
+            await until(lambda: len(store.values) == 3)
+            runs.add("1", "error")
+            await failed.came(1)
+        # One of them goes on alone.
+        runs.add("2", "error")
+        runs.add("3", "completed")
+        await completed.came(1)
+        await asyncio.sleep(0.2)
+    async with running(again := Watcher(store, statuses=["error"])):
+        await until(lambda: ("2", "error") in again.seen)
+
+
+@needs_asset_state_store
+async def test_one_watcher_of_several_assets_has_a_cursor_with_each(runs: Listing) -> None:
+    stores = {name: FakeStore() for name in ("b", "a")}
+    async with running(first := Watcher(SimpleNamespace(_by_name=stores, _by_uri={}))):
+        await settled(first, stores["b"])
+        runs.add("reported", "completed")
+        await first.came(1)
+        await until(lambda: stores["a"].cursor == stores["b"].cursor and bool(stores["a"].cursor["ended"]))
+    runs.add("missed", "completed")
+    # One asset no longer has the watcher, and another one has it for the first time.
+    second = Watcher(SimpleNamespace(_by_name={"0": FakeStore(), "b": stores["b"]}, _by_uri={}))
+    async with running(second):
+        await second.came(1)
+        await asyncio.sleep(0.2)
+    assert second.seen == [("missed", "completed")]
+
+
+@needs_asset_state_store
+async def test_a_failing_store_is_waited_for(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_agentruns.events.cursor_store._MAX_BACKOFF", 0.05)
+    store = FakeStore()
+    # Without a first cursor, a restart would take the next run as already reported.
+    store.write_errors = [OSError("no database")] * 3
+    async with running(first := Watcher(store)):
+        runs.add("old", "completed")
+        await settled(first, store)
+        runs.add("open", "interrupted", "i-1")
+        await first.came(1)
+        await until(lambda: "open" in store.cursor["open"])
+        store.write_errors = [OSError("no database")] * 2
+        runs.add("1", "completed")
+        await first.came(2)
+        runs.add("2", "completed")
+        await first.came(3)
+        await until(lambda: len(store.cursor["ended"]) == 3)
+    store.read_errors = [OSError("no database")] * 3
+    runs.add("open", "completed")
+    async with running(second := Watcher(store)):
+        await second.came(1)
+    assert second.seen == [("open", "completed")]
+
+
+@needs_asset_state_store
+@pytest.mark.parametrize("garbage", [{"version": 99}, [], "text", 5])
+async def test_an_unreadable_cursor_counts_as_none(runs: Listing, garbage: Any, capfd: Any) -> None:
+    async with running(first := Watcher(store := FakeStore())):
+        await settled(first, store)
+    for key in store.values:
+        await store.aset(key, garbage)
+    runs.add("old", "completed")
+    async with running(second := Watcher(store)):
+        await until(lambda: isinstance(store.cursor, dict) and "open" in store.cursor)
+        runs.add("new", "completed")
+        await second.came(1)
+    assert second.seen == [("new", "completed")]
+
+
+async def test_without_a_store_each_start_is_the_first(runs: Listing) -> None:
+    for number in range(2):
+        async with running(watcher := Watcher()):
+            await asyncio.sleep(0.3)
+            runs.add(f"new-{number}", "completed")
+            await watcher.came(1)
+        assert watcher.seen == [(f"new-{number}", "completed")]
+        runs.add(f"missed-{number}", "completed")
+
+
+# Failures and cancellation
+
+
+@pytest.mark.parametrize("with_store", [True, False])
+async def test_a_connection_that_cannot_work_fails_the_trigger_after_a_pause(
+    server: ScriptedServer, runs: Listing, with_store: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow restarts a failed trigger within seconds, without end."""
+    monkeypatch.setattr(run_event_poller, "_FAILURE_PAUSE", 0.5)
+    runs.fault = lambda request: errors(401, "A valid token is needed")
+    before = asyncio.all_tasks()
+    watcher = Watcher(FakeStore() if with_store else None)
+    async with running(watcher):
+        assert watcher.task is not None
+        with pytest.raises(AgentRunsAuthError, match="A valid token is needed"):
+            await asyncio.wait_for(watcher.task, 20)
+    assert asyncio.all_tasks() == before
+    assert open_sockets(server.port) == 0
+    monkeypatch.setenv(ENV, "agentruns://@api.middesk.com")
+    begun = asyncio.get_running_loop().time()
+    async with running(watcher := Watcher()):
+        assert watcher.task is not None
+        with pytest.raises(AgentRunsConfigError, match=r"API token \(password\) is missing"):
+            await asyncio.wait_for(watcher.task, 20)
+    assert asyncio.get_running_loop().time() - begun > 0.5
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("with_store", [True, False])
+async def test_a_cancelled_trigger_leaves_nothing_behind(
+    server: ScriptedServer, runs: Listing, with_store: bool
+) -> None:
+    before = asyncio.all_tasks()
+    async with running(watcher := Watcher(FakeStore() if with_store else None)):
+        await until(lambda: len(server.requests) > 1)
+        runs.add("new", "completed")
+        await watcher.came(1)
+        assert open_sockets(server.port) > 0
+    assert open_sockets(server.port) == 0
+    # During a request.
+    runs.fault = lambda request: answer({"data": []}, delay=30)
+    async with running(Watcher(FakeStore() if with_store else None)):
+        seen = len(server.requests)
+        await until(lambda: len(server.requests) > seen)
+    assert open_sockets(server.port) == 0
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_trigger_that_is_cancelled_while_airflow_takes_an_event_leaves_nothing_behind(
+    server: ScriptedServer, runs: Listing
+) -> None:
+    """On Airflow 3.1 and 3.2, its task may be cancelled outside the generator."""
+    before = asyncio.all_tasks()
+    trigger = Watcher().trigger
+    events = trigger.run()
+    first = asyncio.ensure_future(anext(events))
+    await until(lambda: len(server.requests) > 1)
+    runs.add("new", "completed")
+    await first
+    assert open_sockets(server.port) > 0
+    await trigger.cleanup()
+    assert open_sockets(server.port) == 0
+    assert asyncio.all_tasks() == before
+    await events.aclose()
+
+
+# Arguments
 
 
 @pytest.mark.parametrize(
@@ -30,7 +357,7 @@ from tests.support.airflow_versions import needs_asset_state_store
         ({"agentruns_conn_id": "mine", "poll_interval": 0}, {"agentruns_conn_id": "mine", "poll_interval": 0.02}),
     ],
 )
-def test_it_comes_back_the_same(arguments: dict[str, Any], kwargs: dict[str, Any]) -> None:
+def test_the_trigger_survives_serialization(arguments: dict[str, Any], kwargs: dict[str, Any]) -> None:
     trigger = AgentRunEventTrigger(**arguments)
     defaults = {
         "agentruns_conn_id": "agentruns_default",
@@ -42,15 +369,14 @@ def test_it_comes_back_the_same(arguments: dict[str, Any], kwargs: dict[str, Any
     assert serialized == {**defaults, **kwargs}
     assert json.loads(json.dumps(serialized)) == serialized
     assert all(type(status) is str for status in serialized["statuses"])
-    # As the DAG processor writes it down, and as the triggerer reads it.
+    # As the DAG processor writes it, and as the triggerer reads it.
     written = json.loads(json.dumps(encode_trigger(AssetWatcher(name="w", trigger=trigger).trigger)))
     assert written["classpath"] == path
     again = import_string(path)(**{key: smart_decode_trigger_kwargs(value) for key, value in written["kwargs"].items()})
     assert again.serialize() == (path, serialized)
-    assert again._key == trigger._key
 
 
-def test_airflow_takes_the_same_arguments_for_one_trigger() -> None:
+def test_equal_arguments_make_one_trigger() -> None:
     def hashed(**arguments: Any) -> int:
         return BaseEventTrigger.hash(*AgentRunEventTrigger(**arguments).serialize())
 
@@ -59,20 +385,8 @@ def test_airflow_takes_the_same_arguments_for_one_trigger() -> None:
     assert hashed(poll_interval=30) == hashed()
 
 
-def test_what_it_keeps_is_kept_under_what_it_watches() -> None:
-    def key(**arguments: Any) -> str:
-        return AgentRunEventTrigger(**arguments)._key
-
-    assert key().startswith("agent_runs:")
-    assert len(key()) < 40
-    # Another pause between two looks makes no other cursor.
-    assert key() == key(poll_interval=5) == key(statuses=["error", "interrupted", "completed"])
-    different = [{}, {"agentruns_conn_id": "b"}, {"statuses": ["error"]}, {"agent": "a"}, {"agent": "None"}]
-    assert len({key(**arguments) for arguments in different}) == len(different)
-
-
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"statuses": ()}, "wait_for is empty"),
         ({"statuses": ["running"]}, "not 'running'"),
@@ -83,26 +397,25 @@ def test_what_it_keeps_is_kept_under_what_it_watches() -> None:
         ({"agent": ["slow"]}, "agent should be"),
     ],
 )
-def test_what_makes_no_sense_is_refused_when_the_dag_is_made(arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(AgentRunsValueError, match=said):
+def test_an_invalid_argument_is_an_error_when_the_dag_is_parsed(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(AgentRunsValueError, match=message):
         AgentRunEventTrigger(**arguments)
 
 
-def test_an_asset_takes_it() -> None:
+def test_an_asset_accepts_it() -> None:
     watcher = AssetWatcher(name="agent_runs", trigger=AgentRunEventTrigger(agent="slow"))
     assert Asset("runs", watchers=[watcher]).watchers == [watcher]
 
 
 @needs_asset_state_store
-def test_the_stores_of_all_its_assets_are_found_in_what_airflow_gives_it() -> None:
+def test_the_stores_of_all_assets_are_found_in_what_airflow_gives_the_trigger() -> None:
     from airflow.sdk.execution_time import context
 
     assets = [Asset(name=name, uri=f"test://{name}") for name in ("b", "a")]
-    both = _accessors(context.AssetStateStoreAccessors(inlets=assets))
+    both = asset_state_stores(context.AssetStateStoreAccessors(inlets=assets))
     assert both == [context.AssetStateStoreAccessor(name=name) for name in ("a", "b")]
-    one = _accessors(context.AssetStateStoreAccessors(inlets=assets[:1]))
+    one = asset_state_stores(context.AssetStateStoreAccessors(inlets=assets[:1]))
     assert one == [context.AssetStateStoreAccessor(name="b")]
-    assert _accessors(None) == []
-    # Were it made otherwise one day, it could still be asked itself.
+    assert asset_state_stores(None) == []
     other = SimpleNamespace(aget=None, aset=None)
-    assert _accessors(other) == [other]
+    assert asset_state_stores(other) == [other]

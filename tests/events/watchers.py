@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watchers as the triggerer runs them, and a store that outlives them."""
+"""Watchers run as the triggerer runs them, and a store that outlives them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from airflow_provider_agentruns.events import run_events as news
 from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger
 from tests.triggers.waiting import until
 
@@ -18,12 +17,12 @@ ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 
 
 class FakeStore:
-    """Stands for Airflow's store of an asset: JSON values under keys."""
+    """Stands in for Airflow's state store of one asset: JSON values by key."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.writes = 0
-        #: What the next readings and writings fail with.
+        #: The errors that the next reads and writes raise.
         self.read_errors: list[Exception] = []
         self.write_errors: list[Exception] = []
 
@@ -35,65 +34,85 @@ class FakeStore:
 
     async def aset(self, key: str, value: Any) -> None:
         await asyncio.sleep(0)
-        self.writes += 1
         if self.write_errors:
             raise self.write_errors.pop()
+        self.writes += 1
         self.values[key] = json.dumps(value)
 
     @property
     def cursor(self) -> dict[str, Any]:
-        """The one value that is kept."""
-        [value] = self.values.values()
-        found: dict[str, Any] = json.loads(value)
+        """The only cursor; empty if there is none yet."""
+        cursors = [json.loads(value) for key, value in self.values.items() if not key.endswith(":latest")]
+        found: dict[str, Any] = cursors[0] if cursors else {}
         return found
 
 
 class Watcher:
     """
-    One watcher, and the payloads of its events.
+    A watcher, and the payloads of its events.
 
-    :param store: Where it keeps its cursor; None as on an Airflow that has no such store.
+    :param store: The state store of its asset; None as on an Airflow without such stores.
+    :param stored: Whether the events reach Airflow's database.
     """
 
-    def __init__(self, store: Any = None, **arguments: Any) -> None:
+    def __init__(self, store: Any = None, *, stored: bool = True, **arguments: Any) -> None:
         arguments.setdefault("poll_interval", 0.05)
         self.trigger = AgentRunEventTrigger(**arguments)
         self.trigger.asset_state_store = store
+        self.stored = stored
         self.events: list[dict[str, Any]] = []
         self.task: asyncio.Task[None] | None = None
 
     @property
     def seen(self) -> list[tuple[str, str]]:
-        """Run id and status of each event, in the order in which they came."""
+        """Run ID and status of each event, in order."""
         return [(event["run_id"], event["status"]) for event in self.events]
 
     def start(self) -> None:
-        """Run, until stopped."""
+        """Run until stopped."""
         self.task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Cancel it, as a triggerer does that goes down."""
+        """Cancel the trigger, as a triggerer does when it shuts down."""
         assert self.task is not None
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
     async def came(self, count: int) -> None:
-        """Wait until as many events have come."""
+        """Wait for that many events. Fails if the trigger fails."""
         await until(lambda: len(self.events) >= count or (self.task is not None and self.task.done()))
         if self.task is not None and self.task.done():
             self.task.result()
 
     async def _run(self) -> None:
+        key = self.trigger.shared_stream_key()
+        if key is None:
+            try:
+                async for event in self.trigger.run():
+                    self.events.append(event.payload)
+            finally:
+                await self.trigger.cleanup()
+            return
+        # As in `TriggerRunner.run_trigger`.
+        from airflow.triggers.shared_stream import SharedStreamManager
+
+        manager = SharedStreamManager()
+        stream = manager.subscribe(trigger_id=1, trigger=self.trigger, key=key)
         try:
-            async for event in self.trigger.run():
+            async for event in self.trigger.filter_shared_stream(stream):
+                seq = manager.bind_pending_event(trigger_id=1, key=key)
+                assert seq is not None
                 self.events.append(event.payload)
+                if self.stored:
+                    asyncio.get_running_loop().call_later(0.01, manager.confirm_persisted, [seq])
         finally:
+            await manager.unsubscribe(1, key)
             await self.trigger.cleanup()
 
 
 @asynccontextmanager
 async def running(*watchers: Watcher) -> AsyncIterator[None]:
-    """Run watchers as long as the block lasts."""
+    """Run watchers until the block ends."""
     for watcher in watchers:
         watcher.start()
     try:
@@ -104,13 +123,10 @@ async def running(*watchers: Watcher) -> AsyncIterator[None]:
 
 
 async def settled(watcher: Watcher, store: FakeStore) -> None:
-    """Wait until a watcher that has just begun knows what there is."""
-    await until(lambda: bool(store.values) or (watcher.task is not None and watcher.task.done()))
+    """Wait until a watcher that starts for the first time knows which runs exist."""
+    await until(lambda: bool(store.cursor) or (watcher.task is not None and watcher.task.done()))
 
 
-async def kept(store: FakeStore) -> None:
-    """Wait until all that was told must have been kept."""
-    await asyncio.sleep(2.2 * news.KEEP_AFTER)
-    writes = store.writes
-    await asyncio.sleep(2.2 * news.KEEP_AFTER)
-    assert store.writes == writes
+async def saved(store: FakeStore, run_id: str) -> None:
+    """Wait until the cursor no longer lists a run as unfinished, or lists it as one."""
+    await until(lambda: run_id in json.dumps(store.cursor))

@@ -10,7 +10,7 @@ import pytest
 from tenacity import wait_fixed
 
 from airflow_provider_agentruns.client import retries, transport
-from airflow_provider_agentruns.events import known, reading, run_events
+from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.idempotency import create_run, probe
 from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers import agent_run
@@ -39,9 +39,8 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(create_run, "_BETWEEN_LOOKS", 0.1)
     monkeypatch.setattr(probe, "_LOOKS", (0.02, 0.05, 0.1))
     monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
-    monkeypatch.setattr(agent_run, "_BEFORE_FAILING", 0.1)
-    monkeypatch.setattr(run_events, "KEEP_AFTER", 0.1)
-    monkeypatch.setattr(known, "_PATIENT_MOST", 0.1)
-    monkeypatch.setattr(reading, "_LONGEST_PAUSE", 0.3)
+    monkeypatch.setattr(run_event_poller, "_FAILURE_PAUSE", 0.1)
+    monkeypatch.setattr(run_event_poller, "_PAUSE_PER_PAGE", 0.0)
+    monkeypatch.setattr(run_event_poller, "_MAX_BACKOFF", 0.3)
     monkeypatch.setattr(streams, "_FIRST_PAUSE", 0.1)
     monkeypatch.setitem(transport._STREAM, "timeout", httpx.Timeout(5.0, read=0.5))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.client import transport
-from airflow_provider_agentruns.events import reading
+from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.idempotency import create_run, recovery
@@ -190,7 +190,7 @@ class TestPagesWithoutEnd:
 
     def test_a_watcher_does_not_read_on_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
-        monkeypatch.setattr(reading, "MOST_PAGES", 20)
+        monkeypatch.setattr(run_event_poller, "MAX_PAGES", 20)
         listing = EndlessListing(size=10)
 
         async def watch() -> None:

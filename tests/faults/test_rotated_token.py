@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_agentruns.events import known
+from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.triggers import agent_run
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.events.watchers import FakeStore, Watcher, running, settled
@@ -31,7 +31,7 @@ def stand() -> Iterator[Stand]:
 
 def test_what_waits_goes_on_with_the_new_token(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
-    monkeypatch.setattr(known, "_PATIENT_MOST", 0.1)
+    monkeypatch.setattr(run_event_poller, "_PAUSE_PER_PAGE", 0.0)
     stand.connect()
     runs = [stand.run("curious") for _ in range(3)]
     triggers = [

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make test-matrix``: the tests on several versions of Airflow and Python, each in an environment of its own."""
+"""``make test-matrix``: runs the tests on several versions of Airflow and Python, each in its own environment."""

@@ -1,45 +1,108 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Runs the tests on the combinations that are named, and prints one table.
+Runs the tests on some combinations of Airflow and Python, and prints a table of the results.
 
-``python -m tests.matrix``, ``... all``, or ``... 3.1:3.11 3.3:3.13``; arguments for pytest behind ``--``.
+``python -m tests.matrix``, ``... all``, or ``... 3.1:3.11 3.3:3.13``. Arguments after ``--`` are passed to pytest.
 """
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.matrix.environments import Combination, Result
+from tests.matrix.pythons import find_python
 
-#: Each Airflow and each Python once; and all that are said to work.
+#: Each Airflow and each Python once, and all combinations that are supported.
 FEW = ("3.1:3.11", "3.2:3.12", "3.3:3.13")
 ALL = ("3.1:3.11", "3.1:3.13", "3.2:3.12", "3.3:3.11", "3.3:3.12", "3.3:3.13")
 
+_ROOT = Path(__file__).parents[2]
+_UV = Path(sys.executable).parent / "uv"
+_COUNT = re.compile(r"(\d+) (passed|failed|skipped|error)s?\b")
 
-def main(arguments: list[str]) -> int:
-    """Return the exit code: 1 where something failed, or a Python that was asked for by name is not there."""
-    split = arguments.index("--") if "--" in arguments else len(arguments)
-    named, for_pytest = arguments[:split], arguments[split + 1 :]
-    by_name = bool(named) and named != ["all"]
+
+@dataclass(frozen=True)
+class Result:
+    """
+    The result of one combination.
+
+    :param airflow: The exact version, or the requested one if it could not be installed.
+    :param python: The same for Python.
+    :param counts: Numbers of tests by ``passed``, ``failed``, ``skipped``, and ``error``.
+    :param problem: Why the combination counts as failed; empty if it passed.
+    """
+
+    airflow: str
+    python: str
+    counts: dict[str, int] = field(default_factory=dict)
+    minutes: float = 0.0
+    problem: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether tests have run and none failed."""
+        return not self.problem and self.counts.get("passed", 0) > 0
+
+
+def parse(text: str) -> tuple[str, str]:
+    """
+    Return the versions of Airflow and Python in a text such as ``3.1:3.11``.
+
+    :raises ValueError: If the text is no such pair, or there are no constraints for that Airflow.
+    """
+    if not (found := re.fullmatch(r"(3\.\d+):(3\.\d+)", text)):
+        raise ValueError(f"{text!r} must be AIRFLOW:PYTHON, such as 3.1:3.11")
+    if not constraints(found[1]).exists():
+        raise ValueError(f"{text!r}: {constraints(found[1]).name} is missing; `make constraints` creates such files")
+    return found[1], found[2]
+
+
+def constraints(airflow: str) -> Path:
+    """Return the constraints file for an Airflow."""
+    newest = _ROOT / ".ci" / "constraints.txt"
+    is_newest = f"\napache-airflow=={airflow}." in newest.read_text()
+    return newest if is_newest else newest.with_name(f"constraints-{airflow}.txt")
+
+
+def run(airflow: str, version: str, pytest_arguments: list[str]) -> Result:
+    """Install a combination into its environment, and run the tests in it."""
+    if (found := find_python(version, _UV)) is None:
+        return Result(airflow, version, problem="this Python is not installed")
+    python = _ROOT / ".venv-matrix" / f"{airflow}-{version}" / "bin" / "python"
+    packages = [f"apache-airflow=={airflow}.*", "--group", "dev", "--editable", ".[emulator,pytest]"]
     try:
-        combinations = [Combination.of(text) for text in (named if by_name else ALL if named else FEW)]
-    except ValueError as e:
-        print(e, file=sys.stderr)
-        return 2
-    console = Console()
-    results: list[Result] = []
-    for combination in combinations:
-        console.rule(f"Airflow {combination.airflow}, Python {combination.python}")
-        results.append(combination.run(for_pytest))
-    console.print(table(results))
-    missing = [result.python for result in results if result.python_is_missing]
-    if missing:
-        console.print(f"[bold red]NOT TRIED: there is no Python {', '.join(missing)} on this machine.[/]")
-    failed = any(not result.passed and (by_name or not result.python_is_missing) for result in results)
-    return int(failed or not any(result.passed for result in results))
+        if not python.exists():
+            _check(_UV, "venv", "--quiet", "--python", found, python.parents[1])
+        _check(_UV, "pip", "install", "--quiet", "--python", python, "--constraints", constraints(airflow), *packages)
+    except subprocess.CalledProcessError as e:
+        return Result(airflow, version, problem=f"{' '.join(map(str, e.cmd[1:3]))} failed")
+    code = "import sys, airflow; print(airflow.__version__, '%d.%d.%d' % sys.version_info[:3])"
+    *_, airflow, version = subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    start = time.monotonic()
+    # A shared cache would list tests that another version does not have.
+    command = [python, "-m", "pytest", "--quiet", "-rs", "-p", "no:cacheprovider", *pytest_arguments]
+    last_line = ""
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last_line = line if line.strip() else last_line
+    return Result(
+        airflow,
+        version,
+        counts={name: int(count) for count, name in _COUNT.findall(last_line)},
+        minutes=(time.monotonic() - start) / 60,
+        problem=f"pytest exited with {process.returncode}" if process.returncode else "",
+    )
 
 
 def table(results: list[Result]) -> Table:
@@ -49,12 +112,33 @@ def table(results: list[Result]) -> Table:
         made.add_column(name, justify="right")
     made.add_column("")
     for result in results:
-        failed = result.counts.get("failed", 0) + result.counts.get("error", 0)
-        numbers = (result.counts.get("passed", 0), failed, result.counts.get("skipped", 0), f"{result.minutes:.1f}")
-        verdict = "SKIPPED" if result.python_is_missing else "FAILED" if result.trouble else "passed"
-        what = f"{verdict}: {result.trouble}" if result.trouble else verdict
-        made.add_row(result.airflow, result.python, *(map(str, numbers) if result.counts else "----"), what)
+        counts = result.counts
+        numbers = [counts.get("passed", 0), counts.get("failed", 0) + counts.get("error", 0), counts.get("skipped", 0)]
+        row = [*map(str, numbers), f"{result.minutes:.1f}"] if counts else ["-"] * 4
+        made.add_row(result.airflow, result.python, *row, "passed" if result.passed else f"FAILED: {result.problem}")
     return made
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 if all combinations passed, 1 if one did not, and 2 if one is invalid."""
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    named, for_pytest = arguments[:split], arguments[split + 1 :]
+    try:
+        combinations = [parse(text) for text in (ALL if named == ["all"] else named or FEW)]
+    except ValueError as e:
+        print(e, file=sys.stderr)
+        return 2
+    console = Console()
+    results: list[Result] = []
+    for airflow, python in combinations:
+        console.rule(f"Airflow {airflow}, Python {python}")
+        results.append(run(airflow, python, for_pytest))
+    console.print(table(results))
+    return int(not all(result.passed for result in results))
+
+
+def _check(*command: str | Path) -> None:
+    subprocess.run(command, cwd=_ROOT, check=True)
 
 
 if __name__ == "__main__":

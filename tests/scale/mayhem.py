@@ -13,33 +13,31 @@ import psutil
 
 from tests.support.standalone import Standalone
 
-#: How the processes are called in which tasks run, and those of the workers, which are the scheduler's children.
+#: Titles of the processes that run tasks, and of the workers, which are children of the scheduler.
 _TASK = "airflow worker -- "
 _WORKER = "airflow worker -- LocalExecutor"
 
 
 class Mayhem:
     """
-    Kills with SIGKILL, as a lack of memory or a machine that goes down does, for as long as the ``with`` block lasts.
+    Kills processes with SIGKILL, as a machine failure or a lack of memory would, while the ``with`` block lasts.
 
-    :param task_every: How long until the next task is killed, in seconds, on average.
-    :param component_every: The same for the triggerer, and for the scheduler with all its workers and what they
-        run. Each is started anew at once.
+    :param task_every: The average time between two killed tasks, in seconds.
+    :param component_every: The same for the triggerer, and for the scheduler with its workers and their tasks. Each
+        is started again at once.
     """
 
     def __init__(self, airflow: Standalone, *, seed: int, task_every: float, component_every: float) -> None:
-        #: How many were killed, by what they were.
+        #: Numbers of killed processes by kind.
         self.killed: Counter[str] = Counter()
-        #: What went wrong in here.
+        #: Errors of this class itself.
         self.faults: list[BaseException] = []
         self._airflow = airflow
-        self._random = random.Random(seed)  # noqa: S311 -- no secret
+        self._random = random.Random(seed)  # noqa: S311 -- not for security
         self._over = threading.Event()
         self._threads = [
-            threading.Thread(target=self._again_and_again, args=(task_every, self._kill_a_task), name="tasks"),
-            threading.Thread(
-                target=self._again_and_again, args=(component_every, self._kill_a_component), name="components"
-            ),
+            threading.Thread(target=self._repeat, args=(task_every, self._kill_a_task), name="tasks"),
+            threading.Thread(target=self._repeat, args=(component_every, self._kill_a_component), name="components"),
         ]
 
     def __enter__(self) -> Mayhem:
@@ -53,16 +51,16 @@ class Mayhem:
         self.stop()
 
     def stop(self) -> None:
-        """Kill no more."""
+        """Stop killing."""
         self._over.set()
         for thread in self._threads:
             thread.join()
 
-    def _again_and_again(self, every: float, kill: Callable[[], None]) -> None:
+    def _repeat(self, every: float, kill: Callable[[], None]) -> None:
         while not self._over.wait(self._random.expovariate(1 / every)):
             try:
                 kill()
-            except BaseException as e:  # noqa: BLE001 -- told to the test
+            except BaseException as e:  # noqa: BLE001 -- the test reports it
                 self.faults.append(e)
                 return
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Agent runs that end when the test says so."""
+"""Agent runs that end when a test ends them."""
 
 from __future__ import annotations
 
@@ -12,37 +12,36 @@ from airflow_provider_agentruns.emulator.server import Emulator
 
 _BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
-#: How many waits end within a second. Where hundreds do at the same moment, Airflow's triggerer stands still for a
-#: while, whatever it is that they wait for.
+#: Runs that end per second. Airflow's triggerer blocks for a while if hundreds of triggers end at once.
 ENDS_PER_SECOND = 25
 
-#: Work without an end of its own.
-_HELD = Work(math.inf, "work", "Works until the test says that it is done")
+#: Work that does not end without the test.
+_HELD = Work(math.inf, "work", "Works until the test ends it")
 
 
 def report(case: Case) -> ScriptBody:
-    """Is completed at the end."""
+    """Complete at the end."""
     yield _HELD
     return [{"title": f"Report of {case.run_id}", "type": "report"}]
 
 
 def question(case: Case) -> ScriptBody:
-    """Asks something at the end."""
+    """Ask something at the end."""
     yield _HELD
     yield Ask([{"agent": case.agent, "label": f"Is {case.run_id} right?"}])
     return []
 
 
-#: For the emulator.
+#: Agents for the emulator.
 AGENTS: dict[str, Script] = {"report": report, "question": question}
 
-#: What becomes of the runs of each agent, once they have been ended.
+#: The final status of each agent's runs.
 _STATUS = {"report": "completed", "question": "interrupted"}
 
 
 class Runs:
     """
-    Runs of a service, half of which will be completed, and half of which will ask something.
+    Runs of a service. In the end, half of them are completed and half ask something.
 
     :param emulator: The service; with :data:`AGENTS`.
     """
@@ -55,7 +54,7 @@ class Runs:
         ]
 
     def end(self, numbers: Iterable[int]) -> None:
-        """End the work of some runs, one after the other."""
+        """End the work of some runs in order."""
         for number in numbers:
             with self._service.lock:
                 run = self._service.get_run(self.ids[number])
@@ -64,11 +63,11 @@ class Runs:
             time.sleep(1 / ENDS_PER_SECOND)
 
     def status(self, number: int) -> str:
-        """Return what a run that was ended is."""
+        """Return the status of a run that was ended."""
         return _STATUS[self._service.get_run(self.ids[number]).agent]
 
     def xcom(self, number: int) -> dict[str, object]:
-        """Return what the sensor has to say of a run that was ended."""
+        """Return the sensor's expected XCom value for a run that was ended."""
         run = self._service.get_run(self.ids[number])
         return {
             "run_id": run.id,

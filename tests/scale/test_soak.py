@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The long soak: a twentieth of all requests goes wrong, workers and the triggerer are killed at random.
+A long test in which one request in twenty fails, and workers, triggerer, and scheduler are killed at random.
 
-After it the service's record and Airflow's agree, run by run: started once, answered once, every output in XCom equal
-to what the service holds.
+At the end, the service and Airflow agree on each run: started once, answered once, and its output is in XCom.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from tests.scale.mayhem import Mayhem
 
 SEED = int(os.environ.get("SOAK_SEED", "1"))
 
-#: What another try of a request, or of its task, can mend; all that can be had on a line between two machines.
+#: Faults that another try of a request or of its task can repair.
 FAULTS = (
     "connection closed",
     "request reset",
@@ -48,10 +47,10 @@ FAULTS = (
     "listing lags seconds=2",
 )
 
-#: The share of requests that go wrong.
+#: The share of requests that fail.
 SHARE = float(os.environ.get("FAULTS", "0.05"))
 
-#: A machine that dies is noticed within seconds here, and not minutes.
+#: Airflow notices a dead machine within seconds instead of minutes.
 _SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
@@ -61,33 +60,33 @@ _SETTINGS = {
 
 
 def approval(case: Case) -> ScriptBody:
-    """Works for some seconds, asks, and is completed some seconds after the answer."""
+    """Work for some seconds, ask, and complete some seconds after the answer."""
     yield Work(3.0, "research", "Looks the business up")
-    answer = yield Ask([{"agent": case.agent, "label": "Shall it be approved?"}])
+    answer = yield Ask([{"agent": case.agent, "label": "Should it be approved?"}])
     yield Work(2.0, "write", "Writes the report")
     return [{"title": f"Report of {case.run_id}", "type": "report", "answer": answer}]
 
 
 def plan() -> list[str]:
-    """Return the plan of faults: each of them as often as the others, one request in twenty in all."""
+    """Return a plan in which all faults are equally frequent."""
     share = SHARE / len(FAULTS)
     entries = []
     for fault in FAULTS:
         name, *fields = fault.rsplit(" ", 1) if "=" in fault else (fault,)
-        # Of a triggerer that is killed takes care who starts it again.
+        # A GET may come from the triggerer, which Mayhem kills and restarts.
         where = [] if name == "connection closed" else ["POST" if name == "client killed" else "", "/v1/.*"]
         entries.append(" ".join([name, *filter(None, where), *fields, f"share={share}"]))
     return entries
 
 
 def as_held(value: Any) -> Any:
-    """Return a value without what the fault ``unknown fields`` puts into it."""
+    """Return a value without the additions of the fault ``unknown fields``."""
     if isinstance(value, dict):
         return {key: as_held(part) for key, part in value.items() if key != "x_unknown"}
     return [as_held(part) for part in value] if isinstance(value, list) else value
 
 
-def test_what_the_service_and_airflow_know_agrees_run_by_run(tmp_path: Path) -> None:
+def test_the_service_and_airflow_agree_on_each_run(tmp_path: Path) -> None:
     ids = [str(uuid.UUID(int=(SEED << 64) + number + 1)) for number in range(SCALE)]
     service = Emulator(agents={"approval": approval}, seed=SEED, extra={"timeout": 8, "rate_limit": 100})
     with service as emulator, airflow_at_scale(tmp_path / "airflow", emulator, settings=_SETTINGS) as airflow:
@@ -96,7 +95,7 @@ def test_what_the_service_and_airflow_know_agrees_run_by_run(tmp_path: Path) -> 
         with Mayhem(airflow, seed=SEED, task_every=15, component_every=75) as mayhem:
             airflow.wait_for(
                 lambda: airflow.dag_run_state("soak", dag_run) in ("success", "failed"),
-                "the end of the soak",
+                "finish the soak",
                 600 + 30 * SCALE,
             )
         emulator.faults.clear()
@@ -120,7 +119,7 @@ def test_what_the_service_and_airflow_know_agrees_run_by_run(tmp_path: Path) -> 
             assert airflow.xcom("soak", dag_run, "case.start", "run_id", number) == run_id
             assert airflow.xcom("soak", dag_run, "case.answer", map_index=number)["run_id"] == run_id
             output = airflow.xcom("soak", dag_run, "case.output", map_index=number)
-            # What was sent is handed on as it came, also a field that a fault has put in on the way.
+            # The output in XCom includes fields that a fault has added.
             assert as_held(output) == emulator.service.runs[run_id].output
         for ti in airflow.task_instances("soak", dag_run):
             tries[ti["try_number"]] += 1

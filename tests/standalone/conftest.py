@@ -1,80 +1,119 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One whole Airflow for all tests of this folder, with a wire between it and the offline service."""
+"""One complete Airflow for all tests of this folder, with a faulty network between it and the offline service."""
 
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody
+from airflow_provider_agentruns.emulator.scripts import Ask, Case, Fails, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.events.sender import SECRET
+from tests.support.postgres import Postgres
 from tests.support.standalone import Standalone
 from tests.support.statsd import StatsdServer
 from tests.support.wire import Wire
 
-#: The id of the artifact that the agent ``rated`` proposes.
+#: The ID of the artifact that the agent ``rated`` proposes.
 RATED_ARTIFACT = "7d0c1c1e-6a55-4f0e-9d6b-0d4b8f6c2a11"
 
-#: Looked for in all that Airflow writes.
+#: Must not appear in anything that Airflow writes. The webhook secret must not either.
 TOKEN = "mk_test_a-token-that-nobody-may-see"
 
 
 def rated(case: Case) -> ScriptBody:
-    """Proposes an artifact that has an id, by which it can be rated."""
+    """Propose an artifact with an ID, so that a reviewer can rate it."""
     artifact = {"id": RATED_ARTIFACT, "title": "New address", "type": "address_change", "summary": "Moved"}
-    yield Ask([{"agent": case.agent, "label": "Shall the address be changed?", "artifacts": [artifact]}])
+    yield Ask([{"agent": case.agent, "label": "Should the address be changed?", "artifacts": [artifact]}])
+    return []
+
+
+def watched(case: Case) -> ScriptBody:
+    """Ask one question; fail if it is rejected. Watchers of this agent do not see the runs of other tests."""
+    [answer] = yield Ask([{"agent": case.agent, "label": "Is this right?"}])
+    if answer == "reject":
+        raise Fails("Rejected", "The answer was reject")
     return []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """
-    Mark the tests of this folder, which take a whole Airflow.
-
-    Where tests run side by side, all of these are for one process. They take the longest, and come first.
-    """
+    """Mark the tests of this folder, keep them in one process, and run them first, because they take longest."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker("standalone")
-            item.add_marker(pytest.mark.xdist_group("standalone"))
+            item.add_marker(pytest.mark.timeout(900))
+            if not item.get_closest_marker("xdist_group"):
+                item.add_marker(pytest.mark.xdist_group("standalone"))
     items.sort(key=lambda item: here not in item.path.parents)
 
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
-    """Return the service, on which ``slow`` takes about two seconds."""
-    with Emulator(token=TOKEN, speed=2.5, agents={"rated": rated}) as emulator:
+    """Return the offline service, on which ``slow`` takes about 2 seconds."""
+    with Emulator(
+        token=TOKEN, speed=2.5, agents={"rated": rated, "watched": watched}, extra={"rate_limit": 200}
+    ) as emulator:
         yield emulator
 
 
 @pytest.fixture(scope="session")
 def wire(emulator: Emulator) -> Iterator[Wire]:
-    """Return what lies between Airflow and the service."""
+    """Return the network between Airflow and the service."""
     with Wire(emulator.url) as wire:
         yield wire
 
 
 @pytest.fixture(scope="session")
 def statsd() -> Iterator[StatsdServer]:
-    """Return what Airflow sends its metrics to."""
+    """Return the server that receives Airflow's metrics."""
     with StatsdServer() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def airflow(wire: Wire, statsd: StatsdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
-    """Return the Airflow."""
-    connection = (
-        f"agentruns://:{TOKEN}@127.0.0.1:{wire.port}/http?run_url=https%3A%2F%2Fexample.com%2Fruns%2F%7Brun_id%7D"
-    )
+def postgres() -> Iterator[Postgres | None]:
+    """Return Airflow's database server, or None where PostgreSQL is not installed and Airflow uses SQLite."""
+    try:
+        server = Postgres()
+    except FileNotFoundError as e:
+        warnings.warn(f"The complete Airflow uses SQLite. {e}", stacklevel=1)
+        yield None
+        return
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    wire: Wire, statsd: StatsdServer, postgres: Postgres | None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Standalone]:
+    """
+    Return the Airflow.
+
+    :raises AssertionError: At the end, if it has written the token or the webhook secret anywhere.
+    """
+    url = "https%3A%2F%2Fexample.com%2Fruns%2F%7Brun_id%7D"
+    connection = f"agentruns://:{TOKEN}@127.0.0.1:{wire.port}/http?rate_limit=200&run_url={url}"
     home = tmp_path_factory.mktemp("standalone")
     dags = home / "dags"
     shutil.copytree(Path(__file__).parent / "dags", dags)
-    for example in (Path(__file__).parents[2] / "example_dags").glob("*.py"):
-        # Nobody waits for hours here.
+    for example in (Path(__file__).parents[2] / "example_dags").glob("example_agent_run_review*.py"):
         (dags / example.name).write_text(example.read_text().replace("timedelta(hours=4)", "timedelta(seconds=4)"))
-    with Standalone(home, dags, {"AIRFLOW_CONN_AGENTRUNS_DEFAULT": connection, **statsd.environment}) as airflow:
+    environment = {
+        "AIRFLOW_CONN_AGENTRUNS_DEFAULT": connection,
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",  # Only DAGs that are not paused have watchers.
+        **statsd.environment,
+    }
+    with Standalone(home, dags, environment, database=postgres.url if postgres else None) as airflow:
         yield airflow
+    written = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    if postgres:
+        written[postgres.folder / "dump"] = postgres.dump()
+    assert any(path.suffix == ".log" for path in written)
+    for secret in (TOKEN, SECRET):
+        assert not [path for path, content in written.items() if secret.encode() in content]

@@ -1,48 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting as it is in production: scheduler, workers and triggerer, each a process of its own."""
+"""Waiting and starting with scheduler, workers, and triggerer in separate processes."""
 
 from __future__ import annotations
 
-import time
-
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.standalone.conftest import TOKEN
+from tests.standalone.people import BUSINESS, interrupted
+from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.standalone import Standalone
-
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
-MODES = ("poke", "reschedule", "deferrable")
+from tests.support.wire import Wire
 
 
-def test_all_modes_see_the_same_and_only_poke_holds_a_worker(airflow: Standalone, emulator: Emulator) -> None:
+def test_all_modes_return_the_same(airflow: Standalone, emulator: Emulator) -> None:
     run = emulator.service.create_run("two_questions", business_id=BUSINESS)
     dag_run = airflow.start_dag("modes", {"run_id": run.id})
     airflow.wait_for_dag("modes", dag_run)
-    values = [airflow.xcom("modes", dag_run, mode) for mode in MODES]
-    assert values[0]["status"] == "interrupted"
-    assert len(values[0]["interrupts"]) == 2
-    assert values == [values[0]] * 3
+    poke, *others = [airflow.xcom("modes", dag_run, mode) for mode in ("poke", "reschedule", "deferrable")]
+    assert poke["status"] == "interrupted"
+    assert len(poke["interrupts"]) == 2
+    assert others == [poke, poke]
 
 
 def test_a_deferred_wait_is_in_the_triggerer_and_links_to_the_run(airflow: Standalone, emulator: Emulator) -> None:
+    run_id, [question] = interrupted(airflow, emulator, "needs_approval")
+    dag_run = airflow.start_dag("patient", {"run_id": run_id})
+
+    def trigger() -> str | None:
+        ti = airflow.task_instance("patient", dag_run, "output")
+        return ti["trigger"]["classpath"] if ti["state"] == "deferred" and ti["trigger"] else None
+
+    classpath = airflow.wait_for(trigger, "defer the task")
+    assert classpath == "airflow_provider_agentruns.triggers.agent_run.AgentRunTrigger"
+    links = airflow.call("GET", f"/dags/patient/dagRuns/{dag_run}/taskInstances/output/links")
+    assert links["extra_links"] == {"Agent run": f"https://example.com/runs/{run_id}"}
+    emulator.service.answer(run_id, question["id"], {"decision": "approve"})
+    airflow.wait_for_dag("patient", dag_run)
+    assert airflow.xcom("patient", dag_run, "output") == emulator.service.get_run(run_id).output
+
+
+def test_a_worker_killed_right_after_the_start_leaves_one_run(
+    airflow: Standalone, emulator: Emulator, wire: Wire
+) -> None:
+    wire.once("POST", "/v1/runs", "kill the client before its answer")
     before = set(emulator.service.runs)
     dag_run = airflow.start_dag("start")
-    states = set()
-    while airflow.dag_run_state("start", dag_run) not in ("success", "failed"):
-        ti = airflow.task_instance("start", dag_run, "review")
-        if ti["state"] == "deferred" and ti["trigger"]:
-            states.add(ti["trigger"]["classpath"])
-        time.sleep(0.1)
-    assert states == {"airflow_provider_agentruns.triggers.agent_run.AgentRunTrigger"}
-    [run_id] = set(emulator.service.runs) - before
-    links = airflow.call("GET", f"/dags/start/dagRuns/{dag_run}/taskInstances/review/links")
-    assert links["extra_links"] == {"Agent run": f"https://example.com/runs/{run_id}"}
-    # By the trigger, and not again by the worker that it woke.
-    assert airflow.task_log("start", dag_run, "review").count(f"Agent run {run_id} is completed") == 1
+    airflow.wait_for_dag("start", dag_run)
+    [run_id] = [new for new in set(emulator.service.runs) - before if emulator.service.runs[new].agent == "slow"]
+    assert airflow.task_instance("start", dag_run, "review")["try_number"] >= 2
+    assert airflow.xcom("start", dag_run, "review", "run_id") == run_id
+    assert airflow.xcom("start", dag_run, "review") == emulator.service.runs[run_id].output
 
 
-def test_the_token_is_in_nothing_that_airflow_writes(airflow: Standalone) -> None:
-    """After the tests above, which have used it for all that the package does."""
-    written = [path for path in airflow.home.rglob("*") if path.is_file()]
-    assert any(path.name == "airflow.db" for path in written)
-    assert any(path.suffix == ".log" for path in written)
-    assert [path for path in written if TOKEN.encode() in path.read_bytes()] == []
+def test_a_worker_killed_right_after_the_answer_leaves_one_answer(
+    airflow: Standalone, emulator: Emulator, wire: Wire
+) -> None:
+    run_id, [question] = interrupted(airflow, emulator, "needs_approval")
+    wire.once("POST", f"/v1/runs/{run_id}/resume", "kill the client before its answer")
+    dag_run = airflow.start_dag("answer", {"run_id": run_id, "interrupt_id": question["id"]})
+    # Without a state store, the next try cannot tell its own answer from somebody else's.
+    airflow.wait_for_dag("answer", dag_run, "success" if HAS_STATE_STORE else "failed")
+    assert wire.count("POST", f"/v1/runs/{run_id}/resume") == 1
+    assert [answer.interrupt_id for answer in emulator.service.answers if answer.run_id == run_id] == [question["id"]]
+    assert airflow.task_instance("answer", dag_run, "answer")["try_number"] >= 2
+    if HAS_STATE_STORE:
+        expected = {"run_id": run_id, "status": "completed", "interrupt_id": question["id"]}
+        assert airflow.xcom("answer", dag_run, "answer") == expected

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making an Airflow home that nothing on the machine has a part in."""
+"""Creates Airflow homes that are independent of the machine's own Airflow."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 def airflow_environment(home: Path, dags: Path | None = None) -> dict[str, str]:
     """
-    Return the environment variables of an Airflow that lives in ``home``.
+    Return the environment variables of an Airflow with a home of its own.
 
-    :param dags: Where its DAG files are; by default ``home/dags``, which is made.
+    :param dags: The folder of DAG files; by default ``home/dags``, which is created.
     """
     if dags is None:
         dags = home / "dags"
@@ -24,14 +24,14 @@ def airflow_environment(home: Path, dags: Path | None = None) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
-        # Airflow starts `airflow` and `python` by name.
+        # Airflow starts `airflow` and `python` from the PATH.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "no_proxy": "127.0.0.1,localhost",
     }
 
 
 def migrate(home: Path, environment: dict[str, str]) -> None:
-    """Make the database of an Airflow home."""
+    """Create the database of an Airflow home."""
     done = subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"],
         env=environment,

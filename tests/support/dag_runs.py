@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running a DAG file as its author would with ``dag.test()``, and looking at what came of it."""
+"""Runs DAG files with ``dag.test()``, as their authors would, and returns the results."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ with DAG({dag_id!r}, schedule=None, start_date=datetime(2026, 1, 1)) as dag:
 @dataclass(frozen=True)
 class DagResult:
     """
-    What a DAG run came to.
+    The result of a DAG run.
 
     :param states: Task id (``task[0]`` for a mapped one) to the name of its state.
     :param tries: The same to the number of the last try.
     :param xcoms: The same to key to value.
-    :param log: All that Airflow and the tasks logged.
+    :param log: Everything that Airflow and the tasks logged.
     """
 
     dag_id: str
@@ -51,10 +51,10 @@ class DagResult:
 
 class DagRunner:
     """
-    Writes DAG files into the folder that Airflow reads, and runs them.
+    Writes DAG files into Airflow's DAG folder, and runs them.
 
     :param folder: Airflow's DAG folder.
-    :param capture: Takes what is logged, as pytest's ``capfd`` does.
+    :param capture: Pytest's ``capfd``, which captures the log.
     """
 
     def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +66,7 @@ class DagRunner:
         """
         Run a DAG that consists of some tasks.
 
-        :param tasks: What stands inside ``with DAG(...):``; all names of the package are there.
+        :param tasks: The body of ``with DAG(...):``. The package's operators and sensor are imported.
         :param conf: The DAG run's ``conf``.
         """
         dag_id = f"dag_{next(_numbers)}"
@@ -86,12 +86,12 @@ class DagRunner:
             result = run_dag_file(path, self._folder, conf)
         finally:
             captured = self._capture.readouterr()
-            # Where it is seen if the test fails.
+            # Pytest shows it if the test fails.
             sys.stdout.write(captured.out + captured.err)
         return replace(result, log=captured.out + captured.err)
 
     def clean_up(self) -> None:
-        """Take the files away, so that the next test's Airflow does not parse them."""
+        """Delete the files, so that the next test does not parse them."""
         for path in self._written:
             path.unlink(missing_ok=True)
 
@@ -100,7 +100,7 @@ def run_dag_file(path: Path, folder: Path, conf: dict[str, Any] | None = None) -
     """
     Run the one DAG of a file through ``dag.test()``.
 
-    :raises AssertionError: With Airflow's own words, where the file cannot be imported.
+    :raises AssertionError: If the file cannot be imported, with Airflow's message.
     """
     from tests.support.airflow_names import dag_bag
 

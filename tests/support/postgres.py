@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A PostgreSQL of a test's own, which nobody else on the machine or the network can reach."""
+"""A PostgreSQL server for one test session, on a Unix socket in a private folder."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from typing import Any, Self
 _READY_IN = 60.0
 _STOPPED_IN = 30.0
 
-#: PostgreSQL refuses to run as root; Debian's package makes this user for it.
+#: PostgreSQL refuses to run as root. Debian's package creates this user.
 _USER = "postgres"
 
 
 class Postgres:
     """
-    A server on a Unix socket, as a context manager. All is gone at the end.
+    A server, as a context manager. On exit, it stops and its data is deleted.
 
-    :param connections: How many connections it takes at a time.
+    :param connections: The maximum number of connections.
     :raises FileNotFoundError: If there is no PostgreSQL on this machine.
     """
 
@@ -63,9 +63,9 @@ class Postgres:
         self.stop()
 
     def stop(self) -> None:
-        """End the server, and remove all that it has kept."""
+        """Stop the server, and delete its data."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # Ends all connections, too.
+            self._process.send_signal(signal.SIGINT)  # A fast shutdown, which closes all connections.
             try:
                 self._process.wait(_STOPPED_IN)
             except subprocess.TimeoutExpired:
@@ -74,12 +74,19 @@ class Postgres:
             self._process = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def dump(self) -> bytes:
+        """Return the contents of the database as SQL."""
+        dump = self._run("pg_dump", f"--host={self.folder}", "--username=airflow", "postgres")
+        if dump.returncode:
+            raise RuntimeError(f"pg_dump failed:\n{dump.stdout.decode()}")
+        return dump.stdout
+
     def _start(self) -> subprocess.Popen[bytes]:
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.folder),
             "max_connections": str(self._connections),
-            # Nothing here has to outlive a crash of the machine.
+            # The data need not survive a crash of the machine.
             "fsync": "off",
         }
         arguments = [part for setting in settings.items() for part in ("-c", "=".join(setting))]
@@ -113,17 +120,17 @@ class Postgres:
 
 
 def _programs() -> Path:
-    """Return the folder of PostgreSQL's programs; Debian has none of a server's on the PATH."""
+    """Return the folder of PostgreSQL's server programs, which Debian does not put on the PATH."""
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     if not versions:
-        raise FileNotFoundError("There is no PostgreSQL server on this machine: apt-get install postgresql")
+        raise FileNotFoundError("No PostgreSQL server is installed: apt-get install postgresql")
     return versions[-1].parent
 
 
 def _place() -> Path:
-    """Return where to make a folder that the server's user can reach."""
+    """Return a temporary folder that the server's user can reach."""
     place = Path(tempfile.gettempdir())
     if os.geteuid() == 0:
         while not all(folder.stat().st_mode & stat.S_IXOTH for folder in (place, *place.parents)):
@@ -132,5 +139,5 @@ def _place() -> Path:
 
 
 def _as_postgres() -> dict[str, Any]:
-    """Return what starts a process as another user, where this one is root."""
+    """Return the arguments that start a process as PostgreSQL's user, if this process is root."""
     return {"user": _USER, "group": _USER, "extra_groups": []} if os.geteuid() == 0 else {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole Airflow (scheduler, triggerer, DAG processor, API server) on this machine, and its REST API."""
+"""A complete Airflow (scheduler, triggerer, DAG processor, API server) on this machine, and its REST API."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import httpx
 import psutil
@@ -21,45 +23,71 @@ from tests.support.airflow_home import airflow_environment
 
 T = TypeVar("T")
 
-_READY_IN = 300.0
+#: In seconds, for a loaded machine. Nothing waits longer than it has to.
+READY_WITHIN = 600.0
+PATIENCE = 240.0
+_API_PATIENCE = 90.0
+
+#: Airflow's log servers listen on all interfaces, without a setting. Here, all components share one log folder.
+_COMPONENTS = {
+    "api-server": ["api-server"],
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+}
 
 
 class Standalone:
     """
-    ``airflow standalone`` as a context manager.
+    All components of an Airflow, as a context manager. Every visitor is an admin, so it listens on loopback only.
 
-    :param home: Airflow's home; its ``standalone.log`` has what all components say.
-    :param dags: The folder of DAG files.
+    :param home: Airflow's home. The file ``airflow.log`` in it receives the output of all components.
+    :param dags: The folder of DAG files. Airflow reads each file once.
     :param environment: More environment variables, such as connections.
+    :param database: The URL of a database; SQLite by default.
+    :raises RuntimeError: On entry, if a component listens on an address that is not loopback.
     """
 
-    def __init__(self, home: Path, dags: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, dags: Path, environment: Mapping[str, str] | None = None, *, database: str | None = None
+    ) -> None:
         self.home = home
-        self.log_file = home / "standalone.log"
+        self.log_file = home / "airflow.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
             **os.environ,
             **airflow_environment(home, dags),
+            "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
-            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "8",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            # A worker notices the end of its task at its next heartbeat; the default is 5 seconds.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            **({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database} if database else {}),
             **(environment or {}),
         }
-        self._process: subprocess.Popen[bytes] | None = None
-        self._more: list[subprocess.Popen[bytes]] = []
-        self._http = httpx.Client(base_url=self.url, timeout=30.0, trust_env=False)
+        self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._http = httpx.Client(base_url=self.url, timeout=60.0, trust_env=False)
 
     def __enter__(self) -> Standalone:
         self.home.mkdir(parents=True, exist_ok=True)
-        self._process = self._start("standalone")
         try:
-            self._wait_until_ready()
+            if self._run(["db", "migrate"]).wait():
+                raise RuntimeError(f"airflow db migrate failed:\n{self._log_tail()}")
+            for component in _COMPONENTS:
+                self._start(component)
+            self.wait_for(self._healthy, "be ready", READY_WITHIN)
+            token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
+            self._http.headers["Authorization"] = f"Bearer {token}"
+            if exposed := [address for address in self.listening() if not ip_address(address[0]).is_loopback]:
+                raise RuntimeError(f"Airflow listens on other addresses than loopback: {exposed}")
         except BaseException:
             self.stop()
             raise
@@ -70,87 +98,127 @@ class Standalone:
     ) -> None:
         self.stop()
 
+    # The processes
+
     def stop(self) -> None:
         """End all processes of this Airflow."""
-        if self._process is None:
-            return
-        family = [member for process in (self._process, *self._more) for member in _family(process.pid)]
+        family = self.processes()
         for process in family:
             _signal(process.terminate)
-        _, alive = psutil.wait_procs(family, timeout=10)
+        _, alive = psutil.wait_procs(family, timeout=15)
         for process in alive:
             _signal(process.kill)
-        self._process.wait()
-        self._process = None
+        for _, popen in self._processes:
+            popen.wait()
+        self._processes.clear()
         self._http.close()
 
     def kill(self, component: str) -> None:
-        """Kill a component with all its processes, as a machine that goes down does."""
-        killed = next(process for process in self.processes() if f"airflow {component}" in _command(process))
-        family = _family(killed.pid)
+        """Kill a component and its child processes with SIGKILL, as a machine failure would."""
+        found = next(entry for entry in self._processes if entry[0] == component)
+        self._processes.remove(found)
+        family = _family(found[1].pid)
         for process in family:
             _signal(process.kill)
-        psutil.wait_procs(family, timeout=10)
+        psutil.wait_procs(family, timeout=30)
+        found[1].wait()
 
-    def processes(self) -> list[psutil.Process]:
-        """Return all processes of this Airflow, the lowest first."""
-        assert self._process is not None
-        parents = [self._process.pid, *(process.pid for process in self._more)]
-        return [member for pid in parents for member in _family(pid)]
-
-    def start(self, component: str, *, beside: bool = False) -> None:
-        """
-        Start a component, and wait until it works.
-
-        :param beside: Whether it is one more beside one that runs, and not in place of one that was killed.
-        """
-        kinds = ("WORKER", "TRIGGER") if beside else ()
-        ports = {f"AIRFLOW__LOGGING__{kind}_LOG_SERVER_PORT": str(free_port()) for kind in kinds}
-        self._more.append(self._start(component, ports))
-        self.wait_for(lambda: self._newest_is_healthy(component), f"a healthy {component} more", 90)
+    def start(self, component: str) -> None:
+        """Start a component, or another one of its kind, and wait until it is healthy."""
+        pid = self._start(component).pid
+        self.wait_for(lambda: self._is_healthy(component, pid), f"start another {component}")
 
     def kill_and_restart(self, component: str) -> None:
-        """Kill a component with all its processes, and start it anew."""
+        """Kill a component and its child processes, and start it again."""
         self.kill(component)
         self.start(component)
 
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes of this Airflow, children before their parents."""
+        return [member for _, popen in self._processes for member in _family(popen.pid)]
+
+    def listening(self) -> list[tuple[str, int]]:
+        """Return the IP address and port of each TCP socket on which a process of this Airflow listens."""
+        return sorted({address for process in self.processes() for address in listening(process)})
+
     # The REST API
 
-    def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Call Airflow's REST API below ``/api/v2``, and return the answer's JSON."""
-        answer = self._http.request(method, f"/api/v2{path}", **arguments)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+    def call(self, method: str, path: str, *, repeated: int | None = None, **arguments: Any) -> Any:
+        """
+        Call Airflow's REST API below ``/api/v2``, and return the response's JSON.
+
+        A loaded Airflow on SQLite sometimes responds with a 5xx ("database is locked"); such a call is repeated. Make
+        it idempotent.
+
+        :param repeated: The status of a repeated call whose first attempt took effect in spite of its 5xx.
+        :raises httpx.HTTPStatusError: For any other status.
+        """
+        end = time.monotonic() + _API_PATIENCE
+        failed = False
+        while True:
+            try:
+                response = self._http.request(method, f"/api/v2{path}", **arguments)
+            except httpx.TransportError:
+                if time.monotonic() > end:
+                    raise
+            else:
+                if failed and response.status_code == repeated:
+                    return None
+                if response.status_code < 500 or time.monotonic() > end:
+                    response.raise_for_status()
+                    return response.json() if response.content else None
+            failed = True
+            time.sleep(1)
+
+    def get(self, path: str, **params: Any) -> httpx.Response:
+        """Request a page of this Airflow, with the rights of an admin."""
+        # On a new connection, because the server may close an idle one at any time.
+        headers = {**self._http.headers, "Connection": "close"}
+        return httpx.get(self.url + path, params=params or None, headers=headers, timeout=60.0, trust_env=False)
 
     def start_dag(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
-        """Start a DAG run, once the DAG has been parsed, and return its id."""
-        self.wait_for(lambda: self._knows(dag_id), f"the DAG {dag_id}", 120)
+        """Start a DAG run, once the DAG has been parsed, and return its ID."""
+        self.unpause(dag_id)
+        run_id = f"test-{uuid4()}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
+        self.call("POST", f"/dags/{dag_id}/dagRuns", repeated=409, json=body)
+        return run_id
+
+    def unpause(self, dag_id: str) -> None:
+        """Wait until a DAG has been parsed, and unpause it."""
+        self.wait_until_parsed(dag_id)
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
-        run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf or {}})
-        return str(run["dag_run_id"])
+
+    def wait_until_parsed(self, dag_id: str) -> None:
+        """
+        Wait until Airflow knows a DAG.
+
+        :raises ImportError: If a DAG file could not be imported.
+        """
+        self.wait_for(lambda: self._knows(dag_id), f"parse the DAG {dag_id}")
 
     def dag_run_state(self, dag_id: str, run_id: str) -> str:
         """Return the state of a DAG run."""
         return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
-    def wait_for_dag(self, dag_id: str, run_id: str, expected: str = "success", *, seconds: float = 180) -> None:
+    def wait_for_dag(self, dag_id: str, run_id: str, expected: str = "success", *, seconds: float = PATIENCE) -> None:
         """
         Wait for the end of a DAG run.
 
-        :raises AssertionError: With the logs of its failed tasks, if it does not end as expected.
+        :raises AssertionError: If it ends in another state than expected, with the logs of its failed tasks.
         """
-        self.wait_for(
-            lambda: self.dag_run_state(dag_id, run_id) in ("success", "failed"),
-            f"the end of {dag_id} {run_id}",
+        state = self.wait_for(
+            lambda: (now := self.dag_run_state(dag_id, run_id)) in ("success", "failed") and now,
+            f"finish {dag_id} {run_id}",
             seconds,
         )
-        if self.dag_run_state(dag_id, run_id) != expected:
+        if state != expected:
             logs = [
                 self.task_log(dag_id, run_id, ti["task_id"], ti["try_number"], ti["map_index"])
                 for ti in self.task_instances(dag_id, run_id)
                 if ti["state"] == "failed"
             ]
-            raise AssertionError(f"{dag_id} {run_id} did not end as {expected}\n" + "\n\n".join(logs))
+            raise AssertionError(f"{dag_id} {run_id} ended as {state}, not {expected}\n" + "\n\n".join(logs))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return all task instances of a DAG run."""
@@ -168,12 +236,13 @@ class Standalone:
         return int(self.call("GET", path, params={"state": state, "limit": 1})["total_entries"])
 
     def task_instance(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, Any]:
-        """Return one task instance."""
-        return next(
+        """Return one task instance; its state is None while Airflow has not created it."""
+        found = [
             ti
             for ti in self.task_instances(dag_id, run_id)
             if ti["task_id"] == task_id and ti["map_index"] == map_index
-        )
+        ]
+        return found[0] if found else {"state": None, "try_number": 0, "trigger": None, "pid": None}
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """Return one XCom value."""
@@ -185,26 +254,32 @@ class Standalone:
         return entry["value"]
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1) -> str:
-        """Return the log of one try of a task: a line for each event, with its fields and its errors."""
-        answer = self.call(
+        """Return the log of one try of a task: a line for each event, with its fields and errors."""
+        response = self.call(
             "GET",
             f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}",
             params={"map_index": map_index, "full_content": True},
             headers={"Accept": "application/json"},
         )
-        return "\n".join(map(_log_line, answer["content"]))
+        return "\n".join(map(_log_line, response["content"]))
 
-    def wait_for(self, condition: Callable[[], T], what: str, seconds: float = 60) -> T:
-        """Return what the condition gives as soon as that is something."""
+    def wait_for(self, condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+        """
+        Return the first true value of a condition.
+
+        :param what: What Airflow should do, for the error message.
+        :raises TimeoutError: If there is none in time, or a component has ended; with the end of Airflow's log.
+        """
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if found := condition():
                 return found
-            if self._process is not None and self._process.poll() is not None:
-                break
+            if ended := [component for component, popen in self._processes if popen.poll() is not None]:
+                raise TimeoutError(f"Airflow did not {what}: {ended[0]} has ended.\n{self._log_tail()}")
             time.sleep(0.3)
-        tail = self.log_file.read_text(errors="replace")[-4000:]
-        raise TimeoutError(f"Airflow did not come to {what} within {seconds:g} s. Its log ends with:\n{tail}")
+        raise TimeoutError(f"Airflow did not {what} within {seconds:g} s.\n{self._log_tail()}")
+
+    # Helpers
 
     def _knows(self, dag_id: str) -> bool:
         errors = self.call("GET", "/importErrors")["import_errors"]
@@ -212,26 +287,29 @@ class Standalone:
             raise ImportError(errors[0]["stack_trace"])
         return self._http.get(f"/api/v2/dags/{dag_id}").status_code == 200
 
-    def _start(self, component: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def _start(self, component: str) -> subprocess.Popen[bytes]:
+        process = self._run(_COMPONENTS[component])
+        self._processes.append((component, process))
+        return process
+
+    def _run(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "airflow", component],
-                env={**self._environment, **(environment or {})},
+                [sys.executable, "-m", "airflow", *command],
+                env=self._environment,
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
 
-    def _newest_is_healthy(self, component: str) -> bool:
-        jobs = self.call("GET", "/jobs", params={"is_alive": True, "job_type": f"{component.title()}Job"})["jobs"]
-        started = psutil.Process(self._more[-1].pid).create_time()
-        return any(job["start_date"] and _timestamp(job["start_date"]) >= started - 1 for job in jobs)
-
-    def _wait_until_ready(self) -> None:
-        self.wait_for(self._healthy, "be ready", _READY_IN)
-        token = self._http.get("/auth/token").json()["access_token"]
-        self._http.headers["Authorization"] = f"Bearer {token}"
+    def _is_healthy(self, component: str, pid: int) -> bool:
+        params = {"is_alive": True, "job_type": f"{component.title()}Job"}
+        started = psutil.Process(pid).create_time()
+        jobs = self.call("GET", "/jobs", params=params)["jobs"]
+        return any(
+            job["start_date"] and datetime.fromisoformat(job["start_date"]).timestamp() >= started - 1 for job in jobs
+        )
 
     def _healthy(self) -> bool:
         try:
@@ -240,32 +318,32 @@ class Standalone:
             return False
         return all(health[part]["status"] == "healthy" for part in ("scheduler", "triggerer", "dag_processor"))
 
+    def _log_tail(self) -> str:
+        return f"Its log ends with:\n{self.log_file.read_text(errors='replace')[-4000:]}"
+
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
+    """Return a port of the loopback interface on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
+def listening(process: psutil.Process) -> list[tuple[str, int]]:
+    """Return the IP address and port of each TCP socket on which a process listens."""
+    try:
+        sockets = process.net_connections("tcp")
+    except psutil.NoSuchProcess:
+        return []
+    return [(address.laddr.ip, address.laddr.port) for address in sockets if address.status == psutil.CONN_LISTEN]
+
+
 def _family(pid: int) -> list[psutil.Process]:
-    """Return a process and all below it, the lowest first."""
     try:
         parent = psutil.Process(pid)
         return [*reversed(parent.children(recursive=True)), parent]
     except psutil.NoSuchProcess:
         return []
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
-        return ""
-
-
-def _timestamp(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
 
 
 def _log_line(line: Any) -> str:

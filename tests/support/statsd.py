@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A StatsD server that keeps what it is sent, as the metrics of a whole Airflow are."""
+"""A StatsD server that records the metrics of a complete Airflow."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from types import TracebackType
 @dataclass(frozen=True)
 class Metric:
     """
-    One value that was sent.
+    One value.
 
-    :param tags: What follows the name in InfluxDB's notation.
+    :param tags: Tags in InfluxDB's notation.
     :param kind: ``c`` for a count, ``g`` for a gauge, ``ms`` for a time in milliseconds.
     """
 
@@ -25,7 +25,7 @@ class Metric:
 
 
 class StatsdServer:
-    """Takes metrics on a port of the loopback interface, as a context manager."""
+    """Receives metrics on a loopback port, as a context manager."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -33,12 +33,12 @@ class StatsdServer:
         self._socket.settimeout(0.2)
         self.port: int = self._socket.getsockname()[1]
         self._metrics: list[Metric] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._take, name="statsd")
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._receive, name="statsd")
 
     @property
     def environment(self) -> dict[str, str]:
-        """What has Airflow send its metrics here, with tags."""
+        """Environment variables with which Airflow sends its metrics here."""
         return {
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
@@ -47,7 +47,7 @@ class StatsdServer:
         }
 
     def sent(self, name: str, **tags: str) -> list[Metric]:
-        """Return what was sent under a name, with at least these tags."""
+        """Return the values of a metric that have at least these tags."""
         return [
             metric
             for metric in list(self._metrics)
@@ -61,12 +61,12 @@ class StatsdServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._closed.set()
         self._thread.join()
         self._socket.close()
 
-    def _take(self) -> None:
-        while not self._over.is_set():
+    def _receive(self) -> None:
+        while not self._closed.is_set():
             try:
                 lines = self._socket.recv(65536).decode()
             except TimeoutError:

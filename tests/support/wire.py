@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A wire between a client and the service on which things happen: answers get lost, and clients die."""
+"""A proxy between a client and the service that loses requests and responses, and kills clients."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class _Plan:
 
 class Wire:
     """
-    Passes requests on to a service, as a context manager.
+    Forwards requests to a service, as a context manager.
 
-    :param service_url: Where the service is.
+    :param service_url: The base URL of the service.
     """
 
     def __init__(self, service_url: str) -> None:
@@ -45,10 +45,10 @@ class Wire:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def _pass_on(self) -> None:
+            def _forward(self) -> None:
                 wire._handle(self, upstream)
 
-            do_GET = do_POST = _pass_on  # noqa: N815 -- the standard library's names
+            do_GET = do_POST = _forward  # noqa: N815 -- the standard library's names
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -60,15 +60,15 @@ class Wire:
 
     def once(self, method: str, path: str, mishap: Mishap, *, times: int = 1) -> None:
         """
-        Let something happen to the next request that fits.
+        Apply a fault to the next matching request.
 
-        :param path: A regular expression that the whole path has to match.
+        :param path: A regular expression that must match the whole path.
         """
         with self._lock:
             self._plans.append(_Plan(method, re.compile(path), mishap, times))
 
     def count(self, method: str, path: str) -> int:
-        """Return how many such requests came, whatever became of them."""
+        """Return the number of matching requests, including failed ones."""
         return sum(m == method and bool(re.fullmatch(path, p)) for m, p in self.requests)
 
     def __enter__(self) -> Wire:
@@ -121,12 +121,12 @@ def _reset(handler: BaseHTTPRequestHandler) -> None:
 
 
 def _kill_owner(port: int) -> None:
-    """Kill the process that a connection comes from."""
+    """Kill the client process of a connection."""
     owners = {
         connection.pid
         for connection in psutil.net_connections("tcp")
         if connection.laddr.port == port and connection.pid and connection.pid != os.getpid()
     }
-    assert owners, f"nobody owns the port {port}"
+    assert owners, f"no process owns the port {port}"
     for owner in owners:
         os.kill(owner, signal.SIGKILL)

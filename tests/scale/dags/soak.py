@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The DAG of the long soak: start a run, answer what it asks, get its output; once for each business."""
+"""A DAG that starts a run for each business, answers its question, and returns its output."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from airflow_provider_agentruns.operators.agent_run import (
     AgentRunResumeOperator,
 )
 
-#: Workers are killed again and again: what matters is what the service sees of it.
+#: Workers are killed repeatedly.
 PATIENT = {"retries": 20, "retry_delay": timedelta(seconds=1)}
 
 
 @task(**PATIENT)
 def businesses() -> Any:
-    """Hand on what the test has given."""
+    """Return the business IDs in ``conf``."""
     return get_current_context()["dag_run"].conf["businesses"]
 
 
@@ -28,7 +28,7 @@ with DAG("soak", schedule=None, start_date=datetime(2026, 1, 1), max_active_task
 
     @task_group
     def case(business_id: str) -> None:
-        """Have one business reviewed."""
+        """Review one business."""
         started = AgentRunOperator(
             task_id="start",
             agent="approval",

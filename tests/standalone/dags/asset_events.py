@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A DAG that agent runs start."""
+"""DAGs that agent runs start: through watchers, and through webhooks. Each returns the payloads of its events."""
 
 from __future__ import annotations
 
@@ -7,27 +7,25 @@ from datetime import datetime
 
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
+from airflow_provider_agentruns.events.asset_uris import agent_run_asset
 from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger
 
-# Two assets, one trigger: Airflow makes one of those that have the same arguments.
-watched, also_watched = (
-    Asset(name, watchers=[AssetWatcher(name="runs", trigger=AgentRunEventTrigger(poll_interval=1))])
-    for name in ("watched_runs", "also_watched_runs")
-)
 
-with DAG("asset_events", schedule=[watched], start_date=datetime(2026, 1, 1)):
+def dag(dag_id: str, asset: Asset) -> None:
+    """Define a DAG that events of an asset start."""
+    with DAG(dag_id, schedule=[asset], start_date=datetime(2026, 1, 1)):
 
-    @task
-    def payloads(triggering_asset_events: dict | None = None) -> list[dict]:
-        """Hand on what the events hold."""
-        return [event.extra["payload"] for event in triggering_asset_events[watched]]
+        @task
+        def payloads(triggering_asset_events: dict | None = None) -> list[dict]:
+            """Return the payloads of the events."""
+            return [event.extra["payload"] for event in triggering_asset_events[asset]]
 
-    payloads()
+        payloads()
 
-with DAG("asset_events_too", schedule=[also_watched], start_date=datetime(2026, 1, 1)):
 
-    @task
-    def nothing() -> None:
-        """Do nothing."""
+trigger = AgentRunEventTrigger(agent="watched", poll_interval=1)
+# Airflow shares one trigger among watchers with the same arguments.
+for dag_id in ("asset_events", "asset_events_too"):
+    dag(dag_id, Asset(dag_id, watchers=[AssetWatcher(name="runs", trigger=trigger)]))
 
-    nothing()
+dag("started_by_webhooks", agent_run_asset("hooked", status="completed", agent="slow"))

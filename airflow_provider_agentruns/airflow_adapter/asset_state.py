@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state stores of the assets that an event trigger watches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def asset_state_stores(accessors: Any) -> list[Any]:
+    """
+    Return the state store of each asset that watches with one and the same trigger.
+
+    ``AssetStateStoreAccessors`` gives out a store by its asset, and a trigger does not know its assets.
+
+    :param accessors: ``BaseEventTrigger.asset_state_store``; None before Airflow 3.3.
+    """
+    if accessors is None:
+        return []
+    stores = [*getattr(accessors, "_by_name", {}).items(), *getattr(accessors, "_by_uri", {}).items()]
+    return [store for _, store in sorted(stores, key=lambda item: item[0])] or [accessors]

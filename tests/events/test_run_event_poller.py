@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Polls over real HTTP: each changed run is found once, with few requests, whatever the listing is like."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from tenacity import wait_exponential
+
+from airflow_provider_agentruns.events import run_event_poller
+from airflow_provider_agentruns.events.run_event_poller import RunEventPoller
+from airflow_provider_agentruns.events.run_tracker import RunTracker
+from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError
+from tests.events.listing import Listing
+from tests.events.watchers import ENV
+from tests.hooks.connections import connection_json, open_sockets
+from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, html
+from tests.triggers.waiting import until
+
+Served = tuple[Listing, ScriptedServer]
+
+read_interval = RunEventPoller._read_interval
+
+KINDS: dict[str, dict[str, Any]] = {
+    "newest first": {},
+    "newest first, no count, no date": {"counts": False, "dates": False},
+    "oldest first": {"order": "oldest first"},
+    "oldest first, no count, no date": {"order": "oldest first", "counts": False, "dates": False},
+    "unordered": {"order": "by id"},
+    "unordered, no count, no date": {"order": "by id", "counts": False, "dates": False},
+    "pages of three": {"largest": 3},
+    "one page": {"largest": 500},
+}
+
+
+@pytest.fixture
+def listing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """Serve a listing of some kind."""
+    listing = Listing(**getattr(request, "param", {}))
+    with ScriptedServer(listing) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        yield listing, server
+
+
+class Clock:
+    """The clocks of the poller, which a test can put forward."""
+
+    def __init__(self) -> None:
+        self._passed = 0.0
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass."""
+        self._passed += seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._passed
+
+    def time(self) -> float:
+        return time.time() + self._passed
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read each unfinished run that no page shows at each poll."""
+    monkeypatch.setattr(RunEventPoller, "_read_interval", lambda self, run_id: 1e-6)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch, eager: None) -> Clock:
+    """Return the clock that the poller goes by, and let it read old runs less often, as usual."""
+    monkeypatch.setattr(RunEventPoller, "_read_interval", read_interval)
+    clock = Clock()
+    monkeypatch.setattr(run_event_poller, "time", clock)
+    return clock
+
+
+every_kind = pytest.mark.parametrize("listing", KINDS.values(), ids=KINDS, indirect=True)
+
+
+class Polls:
+    """
+    A poller with hardly any pauses after failures, whose events are all stored.
+
+    :param cursor: Where to continue.
+    """
+
+    def __init__(self, cursor: Any = None) -> None:
+        self.tracker = RunTracker()
+        if cursor is not None:
+            self.tracker.load(cursor)
+        self.poller = RunEventPoller("agentruns_default", 30.0, self.tracker)
+        self.poller._retrying.wait = wait_exponential(multiplier=0.01)
+
+    async def once(self) -> dict[str, str]:
+        """Poll, and return the status of each run that changed."""
+        async with asyncio.timeout(30):
+            changes = await self.poller.poll()
+        for run in changes:
+            self.tracker.record(run)
+        self.poller.complete()
+        assert len({run.run_id for run in changes}) == len(changes)
+        return {run.run_id: run.status for run in changes}
+
+
+@asynccontextmanager
+async def polls(cursor: Any = None) -> AsyncIterator[Polls]:
+    """Close the poller afterwards."""
+    polls = Polls(cursor)
+    try:
+        yield polls
+    finally:
+        await polls.poller.close()
+
+
+@every_kind
+async def test_new_runs_are_found_and_existing_ones_are_not_new(listing: Served) -> None:
+    runs, server = listing
+    runs.add_old(130)
+    runs.add("open", "interrupted", "i-1", age=90_000)
+    runs.add("young", "error", age=30)
+    async with polls() as watcher:
+        assert await watcher.once() == {}
+        for number in range(50):
+            runs.add(f"{number:02}-new", "completed")
+        runs.add("open", "completed")
+        runs.add("working")
+        expected = {f"{number:02}-new": "completed" for number in range(50)}
+        assert await watcher.once() == {**expected, "open": "completed", "working": "running"}
+        runs.add("working", "error")
+        assert await watcher.once() == {"working": "error"}
+        before = len(server.requests)
+        assert await watcher.once() == {}
+        if runs.order != "by id":
+            # One page; oldest first, the last page may be followed by an empty one.
+            assert len(server.requests) - before <= 2
+
+
+@every_kind
+async def test_after_a_restart_it_reads_back_to_its_cursor(listing: Served) -> None:
+    runs, server = listing
+    runs.add_old(400)
+    runs.add("open", age=90_000)
+    async with polls() as first:
+        await first.once()
+        runs.add("reported", "completed")
+        assert await first.once() == {"reported": "completed"}
+    for number in range(45):
+        runs.add(f"{number:02}-new", "completed")
+    runs.add("open", "interrupted", "i-1")
+    before = len(server.requests)
+    async with polls(first.tracker.to_json()) as second:
+        expected = {f"{number:02}-new": "completed" for number in range(45)}
+        assert await second.once() == {**expected, "open": "interrupted"}
+    if runs.order != "by id":
+        # The new pages, what it takes to find the last one, and the old run on its own.
+        assert len(server.requests) - before < 6 + 48 // min(runs.largest, 46) + 14 * (not runs.counts)
+
+
+@every_kind
+async def test_a_run_that_is_listed_late_is_found_by_a_deep_poll(
+    listing: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, _ = listing
+    runs.add_old(50)
+    async with polls() as watcher:
+        await watcher.once()
+        for number in range(70):
+            runs.add(f"{number:02}-new", "completed", age=100)
+        assert len(await watcher.once()) == 70
+        monkeypatch.setattr(run_event_poller, "_DEEP_INTERVAL", 0.0)
+        assert await watcher.once() == {}
+        runs.add("late", "error", age=500)
+        runs.add("too late", "error", age=2000)
+        assert await watcher.once() == {"late": "error"}
+
+
+async def test_pages_that_move_while_they_are_read_hide_nothing(listing: Served) -> None:
+    runs, server = listing
+    runs.add_old(200)
+    for number in range(30):
+        runs.add(f"open-{number}", "interrupted", "i-1", age=3000 + 100 * number)
+
+    def more(request: object) -> None:
+        # Three runs are created and complete whenever a page is read.
+        for number in range(3):
+            runs.add(f"new-{len(server.requests):03}-{number}", "completed")
+
+    runs.fault = more
+    found: dict[str, str] = {}
+    async with polls() as watcher:
+        for _ in range(4):
+            found |= await watcher.once()
+        runs.fault = lambda request: None
+        for number in range(30):
+            runs.add(f"open-{number}", "completed")
+        for _ in range(10):
+            found |= await watcher.once()
+    # The runs on the very first page existed at the start.
+    expected = {run_id for run_id in runs.runs if run_id.startswith(("new", "open"))}
+    assert expected - found.keys() <= {f"new-001-{number}" for number in range(3)}
+
+
+async def test_entries_that_cannot_be_read_hide_no_others(listing: Served, caplog: pytest.LogCaptureFixture) -> None:
+    runs, _ = listing
+    async with polls() as watcher:
+        await watcher.once()
+        runs.add("1", "completed", agent={"type": "odd"})
+        runs.add("2", "interrupted", "i-1", interrupts=[{"id": 5}, {"id": "i-1"}, "odd"])
+        runs.add("3", "error", created_at="odd")
+        runs.runs["4"] = {"created_at": "2026-01-01T00:00:00Z", "id": 4}
+        runs.add("5\n", "completed")
+        runs.add("6" * 300, "completed")
+        runs.add("7", "completed", output="odd")
+        assert await watcher.once() == {"1": "completed", "2": "interrupted", "7": "completed"}
+        await watcher.once()
+    assert caplog.text.count("without a creation time or a usable ID") == 1
+
+
+async def test_a_service_without_runs(listing: Served) -> None:
+    runs, _ = listing
+    async with polls() as watcher:
+        assert await watcher.once() == {}
+        # By a clock that is an hour behind.
+        runs.add("first", "completed", age=3600)
+        assert await watcher.once() == {"first": "completed"}
+        assert await watcher.once() == {}
+
+
+async def test_a_creation_time_in_the_future_hides_no_runs(listing: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_event_poller, "_DEEP_INTERVAL", 0.0)
+    runs, _ = listing
+    async with polls() as watcher:
+        await watcher.once()
+        runs.add("future", "completed", age=-90_000)
+        assert await watcher.once() == {"future": "completed"}
+        runs.add("now", "completed")
+        assert await watcher.once() == {"now": "completed"}
+
+
+async def test_a_listing_without_end_is_not_read_completely(
+    listing: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(run_event_poller, "MAX_PAGES", 30)
+    runs, server = listing
+    runs.add_old(1000)
+    async with polls() as watcher:
+        await watcher.once()
+        assert "has more than 30 pages" in caplog.text
+        assert len(server.requests) == 30
+        runs.add("new", "completed")
+        assert await watcher.once() == {"new": "completed"}
+
+
+async def test_old_unfinished_runs_are_read_less_often(listing: Served, clock: Clock) -> None:
+    runs, server = listing
+    runs.add_old(100)
+    for number in range(40):
+        # Each on a page of its own.
+        runs.add(f"open-{number:02}", "interrupted", "i-1", age=10_000 + 3000 * number)
+        for other in range(20):
+            runs.add(f"between-{number}-{other}", "completed", age=10_100 + 3000 * number + other)
+    async with polls() as watcher:
+        await watcher.once()
+        for number in range(40):
+            runs.add(f"open-{number:02}", "completed")
+        before = len(server.requests)
+        assert await watcher.once() == {}
+        # Only the newest page: no old run is due so soon.
+        assert len(server.requests) - before == 1
+        found: dict[str, str] = {}
+        for _ in range(20):
+            clock.pass_by(30.5)
+            found |= await watcher.once()
+    assert found == {f"open-{number:02}": "completed" for number in range(40)}
+    # Within ten minutes, and each of them once.
+    assert sum(request.path != "/v1/runs" for request in server.requests) == 40
+
+
+async def test_a_run_that_changed_is_read_at_each_poll_again(listing: Served, clock: Clock) -> None:
+    runs, _ = listing
+    runs.add_old(100)
+    runs.add("open", "interrupted", "i-1", age=90_000)
+    async with polls() as watcher:
+        await watcher.once()
+        runs.add("open", "running", age=90_000)
+        clock.pass_by(600.0)
+        assert await watcher.once() == {"open": "running"}
+        runs.add("open", "completed", age=90_000)
+        clock.pass_by(30.5)
+        assert await watcher.once() == {"open": "completed"}
+
+
+async def test_many_recent_unfinished_runs_need_no_requests_of_their_own(listing: Served) -> None:
+    runs, server = listing
+    runs.add_old(100)
+    async with polls() as watcher:
+        await watcher.once()
+        for number in range(100):
+            runs.add(f"r-{number}")
+        assert len(await watcher.once()) == 100
+        for number in range(100):
+            runs.add(f"r-{number}", "completed")
+        assert len(await watcher.once()) == 100
+    assert {request.path for request in server.requests} == {"/v1/runs"}
+
+
+async def test_a_deleted_run_is_forgotten_after_two_attempts(listing: Served) -> None:
+    runs, server = listing
+    for number in range(3):
+        runs.add(f"r-{number}")
+    async with polls() as watcher:
+        await watcher.once()
+        del runs.runs["r-0"]
+        for attempt in range(4):
+            assert ("r-0" in watcher.tracker.unfinished) is (attempt < 2)
+            assert await watcher.once() == {}
+    assert [request.path for request in server.requests].count("/v1/runs/r-0") == 2
+
+
+@pytest.mark.parametrize("fault", [errors(403, "Not yours"), errors(500, "Down"), html(), LOST], ids=str)
+async def test_a_run_that_cannot_be_read_does_not_stop_the_others(
+    listing: Served, fault: Reply, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs, _ = listing
+    runs.add_old(100)
+    runs.add("r-1", age=90_000)
+    async with polls() as watcher:
+        await watcher.once()
+        runs.fault = lambda request: fault if request.path == "/v1/runs/r-1" else None
+        runs.add("new", "completed")
+        assert await watcher.once() == {"new": "completed"}
+        assert "Cannot read agent run r-1, and will try again" in caplog.text
+        runs.fault = lambda request: None
+        runs.add("r-1", "completed")
+        assert await watcher.once() == {"r-1": "completed"}
+
+
+FAULTS = {
+    "403": errors(403, "You may not list runs"),
+    "404": errors(404, "No such thing"),
+    "429": errors(429, "Too many", Retry_After="0"),
+    "500": errors(500, "Down"),
+    "html": html(),
+    "no list": answer([]),
+    "odd data": answer({"data": 5}),
+    "lost": LOST,
+    "rejected": errors(422, "Something"),
+}
+
+
+def fails(reply: Reply, *, times: int = 2, page: str = "1") -> Callable[[Received], Reply | None]:
+    """Return a fault that ends after some requests for a page."""
+    left = [reply] * times
+    return lambda request: left.pop() if left and request.query.get("page") == page else None
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("page", ["1", "11"])
+async def test_a_failing_service_is_waited_for(
+    listing: Served, fault: Reply, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, _ = listing
+    runs.add_old(400)
+    runs.add("open", age=90_000)
+    missing_page = page == "11" and fault.status in (404, 422)
+    runs.fault = fails(fault, page=page, times=0 if missing_page else 1)
+    async with polls() as watcher:
+        assert await watcher.once() == {}
+        runs.add("open", "error")
+        runs.add("new", "completed")
+        runs.fault = fails(fault, page=page)
+        assert await watcher.once() == {"open": "error", "new": "completed"}
+
+
+async def test_the_pauses_after_failures_grow(listing: Served) -> None:
+    runs, server = listing
+    runs.fault = fails(errors(500, "Down"), times=5)
+    poller = RunEventPoller("agentruns_default", 0.05, RunTracker())
+    await poller.poll()
+    await poller.close()
+    moments = [request.at for request in server.requests]
+    pauses = [later - earlier for earlier, later in pairwise(moments)]
+    assert len(pauses) == 5
+    assert pauses[-1] > 0.7
+
+
+async def test_a_listing_that_rejects_deep_pages_is_read_until_there(listing: Served) -> None:
+    runs, server = listing
+    runs.add_old(400)
+    runs.fault = lambda request: errors(422, "Too deep") if int(request.query.get("page", 1)) > 10 else None
+    async with polls() as watcher:
+        await watcher.once()
+        assert len(server.requests) == 11
+        runs.add("new", "completed")
+        assert await watcher.once() == {"new": "completed"}
+
+
+async def test_pages_that_are_too_large_are_requested_smaller(listing: Served) -> None:
+    runs, server = listing
+    runs.add_old(100)
+    runs.fault = lambda request: errors(400, "Too large") if int(request.query.get("per_page", 1)) > 30 else None
+    async with polls() as watcher:
+        await watcher.once()
+        rejected = len([request for request in server.requests if int(request.query["per_page"]) > 30])
+        assert rejected <= 2
+        runs.add("new", "completed")
+        assert await watcher.once() == {"new": "completed"}
+    # What was learned is kept.
+    assert len([request for request in server.requests if int(request.query["per_page"]) > 30]) == rejected
+
+
+async def test_a_wrong_token_is_an_error_after_some_attempts(listing: Served) -> None:
+    runs, server = listing
+    runs.fault = lambda request: errors(401, "A valid token is needed")
+    async with polls() as watcher:
+        with pytest.raises(AgentRunsAuthError, match="A valid token is needed"):
+            await watcher.once()
+    assert len(server.requests) == 4
+    assert open_sockets(server.port) == 0
+
+
+@pytest.mark.parametrize("where", ["/v1/runs", "/v1/runs/open"])
+async def test_a_rotated_token_is_picked_up(listing: Served, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, server = listing
+    runs.add_old(100)
+    runs.add("open", age=90_000)
+    async with polls() as watcher:
+        await watcher.once()
+        good = connection_json(server.url, token="token-1").encode()
+        runs.fault = lambda request: (
+            errors(401, "unknown token")
+            if request.path == where and request.headers["authorization"].split()[1].encode() not in good
+            else None
+        )
+        monkeypatch.setenv(ENV, good.decode())
+        runs.add("new", "completed")
+        runs.add("open", "error")
+        assert await watcher.once() == {"new": "completed", "open": "error"}
+
+
+async def test_an_edited_connection_is_picked_up(listing: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_event_poller, "_RELOAD_INTERVAL", 0.0)
+    async with polls() as watcher:
+        await watcher.once()
+        other = Listing()
+        with ScriptedServer(other) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url))
+            other.add("new", "completed")
+            assert await watcher.once() == {"new": "completed"}
+
+
+async def test_a_connection_that_cannot_work_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENV, "agentruns://@api.middesk.com")
+    async with polls() as watcher:
+        with pytest.raises(AgentRunsConfigError, match=r"API token \(password\) is missing"):
+            await watcher.once()
+
+
+async def test_a_missing_connection_is_waited_for(
+    listing: Served, monkeypatch: pytest.MonkeyPatch, airflow_home: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A secrets backend that is down looks the same."""
+    _, server = listing
+    monkeypatch.delenv(ENV)
+    async with polls() as watcher:
+        waiting = asyncio.create_task(watcher.once())
+        await until(lambda: "Cannot poll agent runs, and will try again" in caplog.text)
+        assert server.requests == []
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        assert await waiting == {}

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DAGs with one task each. Tests start them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG
+
+from airflow_provider_agentruns.operators.agent_run import (
+    AgentRunOperator,
+    AgentRunOutputOperator,
+    AgentRunResumeOperator,
+)
+from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
+
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+RETRY = {"retries": 2, "retry_delay": timedelta(seconds=1)}
+
+
+def dag(name: str) -> DAG:
+    """Return a DAG without a schedule."""
+    return DAG(name, schedule=None, start_date=datetime(2026, 1, 1))
+
+
+with dag("start"):
+    AgentRunOperator(task_id="review", agent="slow", business_id=BUSINESS, deferrable=True, poll_interval=0.5, **RETRY)
+
+with dag("answer"):
+    AgentRunResumeOperator(
+        task_id="answer",
+        run_id="{{ dag_run.conf['run_id'] }}",
+        interrupt_id="{{ dag_run.conf['interrupt_id'] }}",
+        input={"decision": "approve"},
+        wait_for="completed",
+        deferrable=True,
+        poll_interval=0.5,
+        **RETRY,
+    )
+
+with dag("patient"):
+    AgentRunOutputOperator(
+        task_id="output",
+        run_id="{{ dag_run.conf['run_id'] }}",
+        on_interrupt="wait",
+        deferrable=True,
+        poll_interval=0.5,
+        **RETRY,
+    )
+
+with dag("modes"):
+    for name, how in {
+        "poke": {"deferrable": False},
+        "reschedule": {"deferrable": False, "mode": "reschedule"},
+        "deferrable": {"deferrable": True},
+    }.items():
+        AgentRunSensor(task_id=name, run_id="{{ dag_run.conf['run_id'] }}", poke_interval=1, **how)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Every error that this package raises on purpose.
+The errors of this package.
 
-The family knows nothing of Airflow, so that the client can be used without it. Where an error leaves the
-hook, :mod:`airflow_provider_agentruns.hooks.task_errors` gives it the Airflow base class that tells Airflow
-whether a retry of the task makes sense; ``except`` clauses on the classes here go on working.
+They do not depend on Airflow. :mod:`airflow_provider_agentruns.hooks.task_errors` adds an Airflow base class to errors
+that no retry of the task can fix; ``except`` clauses on the classes here still match them.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class AgentRunsError(Exception):
     #: Whether another try of the same task could end differently.
     retryable: bool = True
 
-    #: Whether the service may have carried the request out although no usable answer came back.
+    #: Whether the service may have carried out the request although no usable response arrived.
     in_doubt: bool = False
 
     def __str__(self) -> str:
@@ -39,29 +38,29 @@ class AgentRunsError(Exception):
 
 
 class AgentRunsConfigError(AgentRunsError, ValueError):
-    """The Airflow connection holds something that cannot work."""
+    """The Airflow connection is missing, or has a setting that cannot work."""
 
     retryable = False
 
 
 class AgentRunsValueError(AgentRunsError, ValueError):
-    """An argument is wrong; nothing was sent."""
+    """An argument is wrong. Nothing was sent."""
 
     retryable = False
 
 
 class AgentRunFailedError(AgentRunsError):
-    """The run ended as ``error``, or in a way that can no longer bring what was waited for."""
+    """The run ended as ``error``, or can no longer reach the awaited status."""
 
     retryable = False
 
 
 class AgentRunInterruptedError(AgentRunsError):
-    """The run asks a person something, and the task was told not to wait for the answer."""
+    """The run asks a person a question, and the task does not wait for answers."""
 
 
 class AgentRunTimeoutError(AgentRunsError):
-    """The run did not reach the awaited status in time. The run itself goes on."""
+    """The run did not reach the awaited status in time. The run itself continues."""
 
 
 class AgentRunSerializationError(AgentRunsError):
@@ -88,9 +87,9 @@ class AgentRunsConnectionError(AgentRunsError):
     """
     The service could not be reached, or the connection broke.
 
-    :param message: What happened, for people.
-    :param in_doubt: Whether the request may have been carried out all the same.
-    :param resend: Whether the very same request may be sent again without harm.
+    :param message: A description of the problem.
+    :param in_doubt: Whether the service may have carried out the request.
+    :param resend: Whether sending the same request again is harmless.
     """
 
     def __init__(self, message: str, *, in_doubt: bool = False, resend: bool = False) -> None:
@@ -113,19 +112,19 @@ class AgentRunsThrottledError(AgentRunsError):
 
 class AgentRunsAPIError(AgentRunsError):
     """
-    The service answered, but not with what was asked for.
+    The service returned an error, or a response that breaks its contract.
 
-    :param status_code: The HTTP status of the answer.
-    :param messages: The ``message`` of each entry of the service's ``errors`` array, or our own words where
-        the answer carried none. Long ones are cut.
+    :param status_code: The HTTP status of the response.
+    :param messages: The ``message`` of each entry of the response's ``errors`` array, or a description of the response
+        without them. Long messages are cut, and control characters are escaped.
     :param method: The HTTP method of the request.
     :param path: The path of the request, without host and query.
-    :param retry_after: Seconds that the service asked to wait, where it said so.
-    :param in_doubt: Whether the request may have been carried out all the same.
-    :param resend: Whether the very same request may be sent again without harm.
+    :param retry_after: Seconds that the service asked to wait; None if it did not.
+    :param in_doubt: Whether the service may have carried out the request.
+    :param resend: Whether sending the same request again is harmless.
     """
 
-    #: What a person can do about it; appended to the message.
+    #: Advice for the user, appended to the message.
     hint: ClassVar[str] = ""
 
     def __init__(
@@ -140,7 +139,7 @@ class AgentRunsAPIError(AgentRunsError):
         resend: bool = False,
     ) -> None:
         self.status_code = status_code
-        self.messages = tuple(_cut(message) for message in messages[:_MESSAGES_SHOWN])
+        self.messages = tuple(single_line(message, _MESSAGE_LENGTH) for message in messages[:_MESSAGES_SHOWN])
         self.method = method
         self.path = path
         self.retry_after = retry_after
@@ -151,30 +150,30 @@ class AgentRunsAPIError(AgentRunsError):
 
 
 class AgentRunInvalidRequestError(AgentRunsAPIError):
-    """400 or 422: the service refuses the request as it stands."""
+    """400 or 422: the service rejects the request."""
 
     retryable = False
 
 
 class AgentRunsAuthError(AgentRunsAPIError):
-    """401 or 403: the token is missing, wrong, of another environment, or not allowed to do this."""
+    """401 or 403: the token is wrong, belongs to another environment, or lacks a permission."""
 
     retryable = False
     hint = (
         ". Check the API token of the Airflow connection, and that it belongs to the connection's base URL: "
-        "mk_live tokens go with production, mk_test tokens with the sandbox"
+        "mk_live tokens belong to production, mk_test tokens to the sandbox"
     )
 
 
 class AgentRunNotFoundError(AgentRunsAPIError):
-    """404: there is no such run, thread or agent for this account."""
+    """404: the account has no such run, thread, or agent."""
 
     retryable = False
-    hint = ". Check the id, and that the Airflow connection uses the account and environment it belongs to"
+    hint = ". Check the ID, and that the Airflow connection uses the account and environment that it belongs to"
 
 
 class AgentRunConflictError(AgentRunsAPIError):
-    """409: the run is not interrupted, or that interrupt is no longer pending."""
+    """409: the run is not interrupted, or the interrupt is no longer pending."""
 
     retryable = False
 
@@ -206,20 +205,20 @@ class AgentRunInterruptGoneError(AgentRunConflictError):
 
 
 class AgentRunsRateLimitError(AgentRunsAPIError):
-    """429, still after the last retry of the request."""
+    """429, after the last retry of the request."""
 
     hint = (
-        ". The account's limit is shared by all that use it: lower rate_limit in the connection's extra so "
-        "that all processes together stay below it"
+        ". All users of the account share its limit: lower rate_limit in the connection's extra, so that all processes "
+        "together stay below it"
     )
 
 
 class AgentRunsServerError(AgentRunsAPIError):
-    """5xx: the service, or something in front of it, failed."""
+    """5xx: the service or a gateway in front of it failed."""
 
 
 def api_error_class(status_code: int) -> type[AgentRunsAPIError]:
-    """Return the class of error that an HTTP status stands for."""
+    """Return the class of errors for an HTTP status."""
     if status_code >= 500:
         return AgentRunsServerError
     return {
@@ -231,7 +230,3 @@ def api_error_class(status_code: int) -> type[AgentRunsAPIError]:
         422: AgentRunInvalidRequestError,
         429: AgentRunsRateLimitError,
     }.get(status_code, AgentRunsAPIError)
-
-
-def _cut(message: str) -> str:
-    return message if len(message) <= _MESSAGE_LENGTH else message[: _MESSAGE_LENGTH - 1] + "…"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the service sends, as pydantic models. Free of Airflow and of I/O.
+The service's resources as pydantic models. Free of Airflow and of I/O.
 
-The models are lenient on purpose: a wait of hours must not fail because a field that nobody reads came as
-null. Fields that the service adds later are kept and given back by ``model_dump()``.
+The models are lenient, because a wait of hours must not fail over a null in a field that nobody reads. Fields that the
+service adds later are kept and returned by ``model_dump()``.
 """
 
 from __future__ import annotations
@@ -34,15 +34,17 @@ from pydantic import (
 # pydantic cannot read the standard library's before Python 3.12.
 from typing_extensions import TypedDict
 
+from airflow_provider_agentruns.text import single_line
+
 log = logging.getLogger(__name__)
 
 
 class RunStatus(StrEnum):
     """
-    Status of a run.
+    The status of a run.
 
-    A status that this version does not know parses too: it becomes a member of its own, counts as not
-    finished, and is warned about once in each process.
+    An unknown status parses, too. It counts as not finished, is shortened to 64 printable characters, and is logged
+    once as a warning.
     """
 
     RUNNING = "running"
@@ -59,17 +61,27 @@ class RunStatus(StrEnum):
     def _missing_(cls, value: object) -> RunStatus | None:
         if not isinstance(value, str):
             return None
-        log.warning("The service sent the run status %.100r, which is new to us: taken as not finished", value)
-        member = str.__new__(cls, value)
-        member._name_ = value.upper()
-        member._value_ = value
-        # Known from now on, so that the warning comes once.
-        cls._value2member_map_[value] = member
+        # Not stored in the class: a service that invents statuses must not fill the memory.
+        member = str.__new__(cls, single_line(value, _STATUS_LENGTH))
+        member._name_ = member._value_ = str(member)
+        _warn_of_status(member._value_)
         return member
 
 
+_STATUS_LENGTH = 64
+
+_MOST_WARNINGS = 20
+_warned_of: set[str] = set()
+
+
+def _warn_of_status(status: str) -> None:
+    if status not in _warned_of and len(_warned_of) < _MOST_WARNINGS:
+        _warned_of.add(status)
+        log.warning("The service returned the unknown run status %r, which counts as not finished", status)
+
+
 class Rating(StrEnum):
-    """A person's verdict on an artifact."""
+    """A person's rating of an artifact."""
 
     POSITIVE = "POSITIVE"
     NEGATIVE = "NEGATIVE"
@@ -79,7 +91,7 @@ def _instant(value: object) -> pendulum.DateTime:
     if isinstance(value, pendulum.DateTime):
         return value
     if isinstance(value, str):
-        # Its own error would quote the value, which may be anything.
+        # The library's own error would quote the value, which may be personal data.
         with suppress(ValueError, OverflowError):
             parsed = pendulum.parse(value, strict=True)
             if isinstance(parsed, pendulum.DateTime):
@@ -95,18 +107,18 @@ Instant = Annotated[
 ]
 
 
-def _or_as_sent(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+def _or_unchanged(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     try:
-        return read(value)
+        return validate(value)
     except ValidationError:
         return value
 
 
-#: What only people read. Should the service send something else than text, it is kept as it came.
-Text = Annotated[str | None, WrapValidator(_or_as_sent)]
+#: Text for people. Anything else that the service sends instead is kept unchanged.
+Text = Annotated[str | None, WrapValidator(_or_unchanged)]
 
 _NullIsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
-#: All wrong entries of a list together would take some hundred times the memory of the answer that they are in.
+#: Stop at the first invalid entry, because collecting the errors of all takes a hundred times the response's memory.
 _FIRST_WRONG = FailFast()
 _NullIsFalse = BeforeValidator(lambda value: False if value is None else value)
 
@@ -117,7 +129,7 @@ class ServiceModel(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Show what identifies the thing; its content may be personal data and does not belong in a log."""
+        """Show what identifies the resource only. Its content may be personal data, which must not reach a log."""
         for name in ("id", "type", "status", "agent"):
             value = getattr(self, name, None)
             if isinstance(value, str):
@@ -135,7 +147,7 @@ class Requester(ServiceModel):
 
 
 class Source(ServiceModel):
-    """Where a statement in an artifact comes from."""
+    """The source of a statement in an artifact."""
 
     url: Text = None
     source_name: Text = None
@@ -150,7 +162,7 @@ class Artifact(ServiceModel):
     type: Text = None
     confidence: Text = None
     summary: Text = None
-    sources: Annotated[list[Source], _FIRST_WRONG, _NullIsEmptyList, WrapValidator(_or_as_sent)] = []
+    sources: Annotated[list[Source], _FIRST_WRONG, _NullIsEmptyList, WrapValidator(_or_unchanged)] = []
 
 
 class Output(ServiceModel):
@@ -161,10 +173,10 @@ class Output(ServiceModel):
 
 class Interrupt(ServiceModel):
     """
-    A question to a person that a run waits with.
+    A question for a person; the run waits for the answer.
 
-    The shape of ``value`` depends on the agent that asks. Usually it is an object with ``agent``, ``label``
-    and ``artifacts``; an orchestrator's has ``type`` ``combined_proposal`` and ``proposals``.
+    The shape of ``value`` depends on the agent. Usually it is an object with ``agent``, ``label``, and ``artifacts``.
+    That of an orchestrator has the ``type`` ``combined_proposal`` and ``proposals``.
     """
 
     id: str
@@ -173,19 +185,19 @@ class Interrupt(ServiceModel):
 
     @property
     def label(self) -> str:
-        """The question in the agent's words; those of its proposals, or the id, where it has none."""
+        """The agent's question; without one, the questions of its proposals, or else the ID."""
         return _label(self.value) or f"interrupt {self.id}"
 
 
 def _label(value: Any) -> str:
-    """Return a value's label, or the labels of what it proposes; as deep as they lie, which the service decides."""
+    """Return a value's label, or the labels of its proposals, however deeply nested."""
     labels, pending = [], [value]
     while pending:
         part = pending.pop()
         if not isinstance(part, dict):
             continue
         label = part.get("label")
-        # In Python, a number may be too long to be written.
+        # Python refuses to convert huge integers to text.
         if label and (isinstance(label, str) or (isinstance(label, int | float) and abs(label) < 10**15)):
             labels.append(str(label))
         elif isinstance(proposals := part.get("proposals"), list):
@@ -194,7 +206,7 @@ def _label(value: Any) -> str:
 
 
 class Step(ServiceModel):
-    """One step of a run; ``label`` is for people, ``steps`` are those inside it."""
+    """One step of a run. ``label`` is for people, and ``steps`` are the steps inside this one."""
 
     id: str | None = None
     run_id: str | None = None
@@ -211,7 +223,7 @@ class Step(ServiceModel):
     artifacts: Annotated[list[Artifact], _FIRST_WRONG, _NullIsEmptyList] = []
 
     def walk(self) -> Iterator[Step]:
-        """Yield this step and all inside it, outermost first."""
+        """Yield this step and all steps inside it, outermost first."""
         pending = [self]
         while pending:
             step = pending.pop()
@@ -223,8 +235,8 @@ class AgentRun(ServiceModel):
     """
     One piece of an agent's work.
 
-    ``output`` is there only once the run is completed, ``interrupts`` only while it is interrupted, and
-    ``steps`` only where they were asked for.
+    ``output`` is set once the run is completed, ``interrupts`` while it is interrupted, and ``steps`` if they were
+    requested.
     """
 
     id: str
@@ -252,16 +264,16 @@ class AgentRun(ServiceModel):
 
     @property
     def raw_output(self) -> dict[str, Any] | None:
-        """The output as the service sent it: every field, in the order in which it came."""
+        """The output as the service sent it, with all fields in their order."""
         return self._raw_output
 
     def pending(self, interrupt_id: str) -> Interrupt | None:
-        """Return the pending interrupt with that id, or None where it is not pending."""
+        """Return the pending interrupt with this ID, or None."""
         return next((interrupt for interrupt in self.interrupts if interrupt.id == interrupt_id), None)
 
 
 class RunState(BaseModel):
-    """As much of a run as a wait needs: the rest, which may be large, is skipped while the JSON is read."""
+    """The part of a run that a wait needs. The rest, which may be large, is skipped during parsing."""
 
     status: RunStatus
 
@@ -281,7 +293,7 @@ class RunPage(ServiceModel):
 
     @property
     def served_at(self) -> pendulum.DateTime | None:
-        """When the service sent it. Not a field: what the document may have under this name is something else."""
+        """When the service sent the page. Not a field, because the document may have one of this name."""
         return self._served_at
 
     @served_at.setter
@@ -290,7 +302,7 @@ class RunPage(ServiceModel):
 
 
 class _Skipped(TypedDict):
-    """Says that there is an object, and nothing of what is in it."""
+    """An object whose content is skipped."""
 
 
 class _Asked(TypedDict):
@@ -299,9 +311,9 @@ class _Asked(TypedDict):
 
 class ListedRun(TypedDict, total=False):
     """
-    As much of a run as a watch over many needs: what may be large is skipped while the JSON is read.
+    The part of a run that a poller of many runs needs. What may be large is skipped during parsing.
 
-    ``output`` says only whether there is one.
+    ``output`` shows only whether the run has one.
     """
 
     id: Required[str]
@@ -313,7 +325,7 @@ class ListedRun(TypedDict, total=False):
 
 
 class ListedRuns(BaseModel):
-    """What the service sends as a page of the listing, as far as a watch over many runs needs it."""
+    """The part of a page of the listing that a poller needs."""
 
     has_more: Annotated[bool, _NullIsFalse] = False
     total_count: int | None = None
@@ -323,10 +335,11 @@ class ListedRuns(BaseModel):
 @dataclass(slots=True)
 class ListedPage:
     """
-    One page of the listing, for a watch over many runs.
+    One page of the listing, for a poller.
 
-    ``size`` is that of the answer in bytes, ``left_out`` says how many entries cannot be read, and ``served_at`` when
-    the service sent it, in seconds since 1970 by its own clock.
+    :param size: Bytes of the response.
+    :param left_out: How many entries could not be parsed.
+    :param served_at: When the service sent the page, in seconds since 1970 by the service's clock.
     """
 
     has_more: bool = False
@@ -350,21 +363,21 @@ class _StreamedState(TypedDict, total=False):
 
 
 class RunHint(BaseModel):
-    """As much of an event of a run's stream as a watch needs: whether it is worth looking at the run."""
+    """The part of a stream's event that shows whether the run may have changed."""
 
     type: str
     snapshot: _StreamedState | None = None
 
     @property
     def worth_a_look(self) -> bool:
-        """Whether the run may be anything else than at work. The start and what is said at work are no news."""
+        """Whether the run may have left the status ``running``."""
         if self.type == "RUN_STARTED":
             return False
         return not (self.snapshot and self.snapshot.get("status") == RunStatus.RUNNING) or self.type.startswith("RUN_")
 
 
 class Feedback(ServiceModel):
-    """A rating as the service recorded it."""
+    """A recorded rating."""
 
     id: str
     run_id: str | None = None
@@ -376,7 +389,7 @@ class Feedback(ServiceModel):
 
 
 class Thread(ServiceModel):
-    """A conversation that runs take place in."""
+    """A conversation that contains runs."""
 
     id: str
     status: RunStatus | None = None
@@ -395,7 +408,7 @@ class ThreadPage(ServiceModel):
 
 
 class Agent(ServiceModel):
-    """An agent that the account may run; ``type`` is what starts it."""
+    """An agent that the account may run. ``type`` is the name to start it by."""
 
     id: str
     type: str

@@ -138,11 +138,11 @@ def test_an_unknown_status_is_read_as_not_finished_and_warned_about_once(
     with caplog.at_level(logging.WARNING):
         run, again = AgentRun.model_validate(document), AgentRun.model_validate(document)
         state = RunState.model_validate_json(json.dumps(document))
-    assert run.status is again.status is state.status
+    assert run.status == again.status == state.status
     assert (run.status == unknown_status, str(run.status), run.status.finished) == (True, unknown_status, False)
     assert run.model_dump(mode="json")["status"] == unknown_status
     assert caplog.messages == [
-        "The service sent the run status 'paused_for_audit', which is new to us: taken as not finished"
+        "The service returned the unknown run status 'paused_for_audit', which counts as not finished"
     ]
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A limit for how long an answer may take as a whole, for the sync client.
+Limits how long a whole response may take, for the sync client.
 
-httpx limits each read, so that a head that comes byte by byte, or one informational answer after the other, could last
-for days. The network backend is where all reads pass.
+httpx limits single reads only. A response whose header arrives byte by byte, or after endless informational responses,
+could take days. All reads pass through the network backend, which is extended here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import httpx
 
 
 class Deadlines(httpcore.NetworkBackend):
-    """Connects as httpcore does, over streams whose reads end when the time of their thread's request is up."""
+    """Connects as httpcore does, but reads end at the deadline of their thread's request."""
 
     def __init__(self) -> None:
         self._inner = httpcore.SyncBackend()
@@ -27,7 +27,7 @@ class Deadlines(httpcore.NetworkBackend):
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Let what this thread reads in the block take no longer."""
+        """Set the deadline for this thread's reads inside the block."""
         self._of_thread.end = time.monotonic() + seconds
         try:
             yield
@@ -36,7 +36,7 @@ class Deadlines(httpcore.NetworkBackend):
 
     def left(self, timeout: float | None) -> float | None:
         """
-        Return how long one read may take.
+        Return how long one read may take, in seconds.
 
         :raises httpcore.ReadTimeout: If no time is left.
         """
@@ -45,7 +45,7 @@ class Deadlines(httpcore.NetworkBackend):
             return timeout
         left = float(end - time.monotonic())
         if left <= 0:
-            raise httpcore.ReadTimeout("the answer took too long")
+            raise httpcore.ReadTimeout("the response took too long")
         return left if timeout is None else min(timeout, left)
 
     def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
@@ -84,9 +84,9 @@ class _Stream(httpcore.NetworkStream):
 
 def limited(client: httpx.Client) -> Deadlines:
     """
-    Have all connections that a client opens end by deadlines.
+    Apply deadlines to all connections that a client opens.
 
-    httpx has no public way to say so. Where a later one is built otherwise, its own limit of each read is all there is.
+    httpx has no public API for this. If a later version has another structure, only its own read timeouts apply.
     """
     deadlines = Deadlines()
     transports: Iterable[Any] = [client._transport, *client._mounts.values()]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Every request that the service knows, described once and without I/O.
+Describes each request of the service once, without I/O.
 
-Each function returns a :class:`Request`; a transport, sync or async, sends it and returns what ``parse``
-makes of the answer. Ids are percent-encoded into paths, and refused before that where they make no sense.
+Each function returns a :class:`Request`, which a sync or async transport sends. Arguments are checked before anything
+is sent, and IDs are percent-encoded into paths.
 """
 
 from __future__ import annotations
@@ -44,9 +44,12 @@ from airflow_provider_agentruns.models import (
 
 T = TypeVar("T")
 
-#: What ``POST /v1/runs/{id}/resume`` is sent, unless the connection says otherwise: the service's reference
-#: does not give this body.
+#: The body of ``POST /v1/runs/{id}/resume``, unless the connection sets another one: the service's reference does not
+#: document it.
 DEFAULT_RESUME_BODY: dict[str, Any] = {"interrupt_id": "{interrupt_id}", "input": "{input}"}
+
+#: The largest response to a poller, in bytes. The triggerer parses it beside everything else that it does.
+_MAX_STATE_BYTES = 16 * 1024 * 1024
 
 _LONGEST_ID = 200
 _LONGEST_COMMENT = 5000
@@ -56,14 +59,15 @@ _UNRENDERED = re.compile(r"\{\{|\}\}|\{%")
 @dataclass(frozen=True, slots=True)
 class Request(Generic[T]):
     """
-    One request, and how to read its answer.
+    One request, and how to parse its response.
 
     :param method: The HTTP method.
     :param path: The path below the base URL, percent-encoded.
-    :param parse: Makes the result of a 2xx answer.
+    :param parse: Returns the result from a 2xx response.
     :param params: The query.
-    :param body: What is sent as JSON.
+    :param body: The JSON body.
     :param priority: Which requests of the account go first under its rate limit.
+    :param max_bytes: The largest response, in bytes; None for the transport's limit.
     """
 
     method: Literal["GET", "POST"]
@@ -72,33 +76,34 @@ class Request(Generic[T]):
     params: dict[str, str | int] = field(default_factory=dict)
     body: dict[str, Any] | None = None
     priority: Priority = Priority.WAIT
+    max_bytes: int | None = None
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it twice does the same as sending it once."""
+        """Whether sending it twice has the same effect as sending it once."""
         return self.method == "GET"
 
     @property
     def route(self) -> str:
-        """The path with ``ID`` in place of each id: what is counted by must not grow with the runs."""
-        # /v1/runs/ID/feedback: names and ids take turns.
+        """The path with ``ID`` in place of each ID, so that the number of metrics does not grow with the runs."""
+        # In /v1/runs/ID/feedback, names and IDs alternate.
         parts = self.path.split("/")
         return "/".join("ID" if number > 2 and number % 2 else part for number, part in enumerate(parts))
 
 
 def get_run(run_id: str, *, include_steps: bool = False) -> Request[AgentRun]:
-    """Read one run; ``include_steps`` costs the service a look-up."""
+    """Read one run. ``include_steps`` is an extra query for the service."""
     return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", model(AgentRun), _include(include_steps))
 
 
 def get_run_status(run_id: str) -> Request[RunStatus]:
-    """Read a run's status alone: the same request, without the cost of reading a large output."""
-    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", run_status)
+    """Read one run, but parse only its status."""
+    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", run_status, max_bytes=_MAX_STATE_BYTES)
 
 
 def get_run_state(run_id: str) -> Request[ListedRun]:
-    """Read as much of a run as :func:`list_run_states` does of each: its status, and which interrupts it waits with."""
-    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", run_state)
+    """Read one run, but parse only its status and the IDs of its interrupts."""
+    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", run_state, max_bytes=_MAX_STATE_BYTES)
 
 
 def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:
@@ -106,14 +111,14 @@ def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:
     Read one page of the listing of runs.
 
     :param page: From 1.
-    :param page_size: How many runs to ask for; the service may give fewer.
+    :param page_size: How many runs to request; the service may return fewer.
     """
     return Request("GET", "/v1/runs", run_page, _page(page, page_size))
 
 
 def list_run_states(*, page: int = 1, page_size: int = 100) -> Request[ListedPage]:
-    """Read one page of the listing for a watch: the same request, without the cost of reading large outputs."""
-    return Request("GET", "/v1/runs", listed_page, _page(page, page_size))
+    """Read one page of the listing, but parse only the status and the IDs of the interrupts of each run."""
+    return Request("GET", "/v1/runs", listed_page, _page(page, page_size), max_bytes=_MAX_STATE_BYTES)
 
 
 def create_run(
@@ -129,10 +134,10 @@ def create_run(
 
     :param agent: The agent's type, e.g. ``cip_orchestrator``.
     :param business_id: Short for ``context_type="business"`` with this ``context_id``.
-    :param context_type: Kind of the resource to work on; goes with ``context_id``.
-    :param context_id: Which resource of that kind.
-    :param thread_id: Run inside this thread; then no context is needed.
-    :raises AgentRunsValueError: If the parts do not add up to a context.
+    :param context_type: The kind of resource to work on; requires ``context_id``.
+    :param context_id: The ID of that resource.
+    :param thread_id: Run inside this thread. No other context is needed then.
+    :raises AgentRunsValueError: If an argument is missing or contradicts another.
     """
     check_context(business_id=business_id, context_type=context_type, context_id=context_id, thread_id=thread_id)
     context = _context(business_id=business_id, context_type=context_type, context_id=context_id, thread_id=thread_id)
@@ -151,9 +156,9 @@ def resume_run(
     """
     Answer one pending interrupt.
 
-    :param input: Any JSON value: whatever the agent asked for.
-    :param template: The body to send, in which the strings ``{interrupt_id}`` and ``{input}`` are replaced.
-    :raises AgentRunsValueError: If ``input`` is no JSON value.
+    :param input: Any JSON value.
+    :param template: The body to send. The strings ``{interrupt_id}`` and ``{input}`` in it are replaced.
+    :raises AgentRunsValueError: If ``input`` is not a JSON value.
     """
     return Request(
         "POST",
@@ -166,12 +171,12 @@ def resume_run(
 
 
 def stream_run(run_id: str) -> Request[RunEvent]:
-    """Follow a run's events; only a transport's ``stream`` can send this, and gives each event to ``parse``."""
+    """Follow a run's events. Send this with a transport's ``stream`` only."""
     return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", event(RunEvent))
 
 
 def stream_run_hints(run_id: str) -> Request[RunHint]:
-    """Follow a run's events for a watch: the same request, without the cost of reading what an event holds."""
+    """Follow a run's events, but parse only whether the run may have changed."""
     return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", event(RunHint))
 
 
@@ -185,7 +190,7 @@ def rate_artifact(run_id: str, artifact_id: str, rating: Rating | str, comment: 
     if rating not in tuple(Rating):
         raise AgentRunsValueError(f"rating must be POSITIVE or NEGATIVE, not {rating!r}")
     if comment is not None and len(comment) > _LONGEST_COMMENT:
-        raise AgentRunsValueError(f"comment has {len(comment)} characters; at most {_LONGEST_COMMENT} fit")
+        raise AgentRunsValueError(f"comment has {len(comment)} characters; the maximum is {_LONGEST_COMMENT}")
     body = {"rating": str(rating), "artifact_id": _text("artifact_id", artifact_id)}
     if comment is not None:
         body["comment"] = comment
@@ -203,7 +208,7 @@ def get_thread(thread_id: str) -> Request[Thread]:
 
 
 def list_threads(*, business_id: str | None = None, page: int = 1, page_size: int = 100) -> Request[ThreadPage]:
-    """Read one page of the listing of threads, of one business where ``business_id`` is given."""
+    """Read one page of the listing of threads, optionally those of one business."""
     params = _page(page, page_size) | _context(business_id=business_id)
     return Request("GET", "/v1/threads", model(ThreadPage), params)
 
@@ -215,7 +220,7 @@ def create_thread(
     context_type: str | None = None,
     context_id: str | None = None,
 ) -> Request[Thread]:
-    """Open a thread for an agent, about one context."""
+    """Open a thread with an agent about one context."""
     if business_id or context_type or context_id:
         check_context(business_id=business_id, context_type=context_type, context_id=context_id)
     context = _context(business_id=business_id, context_type=context_type, context_id=context_id)
@@ -230,27 +235,27 @@ def check_context(
     thread_id: Any = None,
 ) -> None:
     """
-    Refuse a context that the service would answer with 400.
+    Reject a context that the service would reject with 400.
 
-    :raises AgentRunsValueError: Naming the field that is missing or too much.
+    :raises AgentRunsValueError: If a field is missing or contradicts another. The message names it.
     """
     if bool(context_type) != bool(context_id):
         missing, there = ("context_id", "context_type") if context_type else ("context_type", "context_id")
-        raise AgentRunsValueError(f"{there} is given without {missing}; they go together")
+        raise AgentRunsValueError(f"{there} is set without {missing}; set both")
     if business_id and context_id:
-        raise AgentRunsValueError("business_id is short for context_type and context_id: give one or the other")
+        raise AgentRunsValueError("business_id is short for context_type and context_id; set one or the other")
     if not (business_id or context_id or thread_id):
         raise AgentRunsValueError(
-            "a run needs something to work on: give business_id, context_type with context_id, or thread_id"
+            "a run needs something to work on: set business_id, context_type with context_id, or thread_id"
         )
 
 
 def fill_resume_body(template: dict[str, Any], interrupt_id: str, answer: Any) -> dict[str, Any]:
     """
-    Put an answer into the body that ``POST /v1/runs/{id}/resume`` takes.
+    Insert an answer into the template of a body for ``POST /v1/runs/{id}/resume``.
 
-    A string that is just ``{input}`` becomes the answer itself, whatever its JSON type; inside a longer
-    string, or as a key, the placeholders are replaced as text. What has been put in is not looked at again.
+    The string ``{input}`` becomes the answer itself, whatever its JSON type. Inside a longer string, or as a key,
+    placeholders are replaced by text. Placeholders inside the answer stay as they are.
     """
     try:
         as_json = json.dumps(answer, allow_nan=False, ensure_ascii=False)
@@ -278,12 +283,12 @@ _PLACEHOLDER = re.compile(r"\{(interrupt_id|input)\}")
 
 
 def _id(name: str, value: object) -> str:
-    """Percent-encode an id for use as one segment of a path."""
+    """Percent-encode an ID as one segment of a path."""
     text = _text(name, value)
     if len(text) > _LONGEST_ID:
-        raise AgentRunsValueError(f"{name} has {len(text)} characters, which no id has")
+        raise AgentRunsValueError(f"{name} has {len(text)} characters; an ID has at most {_LONGEST_ID}")
     if text in (".", "..") or not text.isprintable() or text != text.strip():
-        raise AgentRunsValueError(f"{name} is not an id: {text!r}")
+        raise AgentRunsValueError(f"{name} is not an ID: {text!r}")
     return quote(text, safe="")
 
 
@@ -292,8 +297,8 @@ def _text(name: str, value: object) -> str:
         raise AgentRunsValueError(f"{name} must be a string, not {type(value).__name__}")
     if not value.strip() or value == "None":
         raise AgentRunsValueError(
-            f"{name} is {'None' if value else 'empty'}. Where it comes from another task's XCom: did that task run, "
-            "and push it?"
+            f"{name} is {'None' if value else 'empty'}. If it comes from another task's XCom, check that the task ran "
+            "and pushed it"
         )
     if _UNRENDERED.search(value):
         raise AgentRunsValueError(f"{name} is a template that was not rendered: {value[:_LONGEST_ID]!r}")
@@ -311,5 +316,5 @@ def _page(page: int, page_size: int) -> dict[str, str | int]:
 
 
 def _context(**fields: str | None) -> dict[str, Any]:
-    """Return the fields that are given; an empty one, as a template may give it, is none."""
+    """Return the fields that are set. An empty text, which a template may render, counts as not set."""
     return {name: _text(name, value) for name, value in fields.items() if value is not None and value != ""}

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-What an answer of the service means: a result, or which error. Without I/O.
-
-An error here knows two things that decide what may happen next: ``resend``, whether the same request may be
-sent again without harm, and ``in_doubt``, whether the service may have carried it out all the same.
-"""
+"""Parses the service's responses. Without I/O."""
 
 from __future__ import annotations
 
@@ -29,13 +24,10 @@ M = TypeVar("M", bound=BaseModel)
 
 _SURROGATE = re.compile(rb"\\u[dD]")
 
-#: Answers that a moment's patience may mend.
-_PASSING = frozenset({429, 502, 503, 504})
-
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer as it came: status, headers (case-insensitive) and the whole body."""
+    """A response: its status, case-insensitive headers, and whole body."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -43,12 +35,12 @@ class Response:
 
     @property
     def date(self) -> pendulum.DateTime | None:
-        """When the service sent it, by the service's clock, to the second."""
+        """When the service sent it, by the service's clock, to the second; None if it does not say."""
         return _http_date(self.headers.get("date", ""))
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the service asks to wait; None where it says nothing that makes sense."""
+        """Seconds that the service asks to wait; None without a valid header."""
         value = self.headers.get("retry-after", "").strip()
         if value.isdecimal():
             return float(value[:9])
@@ -57,9 +49,11 @@ class Response:
 
     def json(self) -> Any:
         """
-        Return the body's JSON value; ValueError where it is none.
+        Return the body's JSON value.
 
-        Half a surrogate pair is no character, and what is to carry it on (XCom, a database) fails: it becomes U+FFFD.
+        Half a surrogate pair becomes U+FFFD, because XCom and databases cannot store it.
+
+        :raises ValueError: If the body is not JSON.
         """
         try:
             value = json.loads(self.body)
@@ -72,12 +66,12 @@ class Response:
 
 
 def model(kind: type[M]) -> Callable[[Response], M]:
-    """Read the answer as one model."""
+    """Parse the response as one model."""
     return lambda response: kind.model_validate(response.json())
 
 
 def event(kind: type[M]) -> Callable[[Response], M]:
-    """Read one event of a stream: its data is the body, and its type is in the data or, failing that, beside it."""
+    """Parse one event of a stream. Its type is in the data or, failing that, in the event's header."""
 
     def parse(response: Response) -> M:
         data = json.loads(response.body) if response.body else {}
@@ -87,7 +81,7 @@ def event(kind: type[M]) -> Callable[[Response], M]:
 
 
 def items(kind: type[M]) -> Callable[[Response], list[M]]:
-    """Read the answer's ``data`` array as models."""
+    """Parse the response's ``data`` array as models."""
     several = TypeAdapter(list[kind])  # type: ignore[valid-type]
 
     def parse(response: Response) -> list[M]:
@@ -99,38 +93,38 @@ def items(kind: type[M]) -> Callable[[Response], list[M]]:
 
 
 def run_status(response: Response) -> RunStatus:
-    """Read a run's status, and skip all else that is there."""
+    """Parse only the status of a run."""
     try:
         return RunState.model_validate_json(response.body).status
     except ValidationError:
-        # It is stricter about what it skips than the reading of the whole run is.
+        # Pydantic's parser is stricter about skipped text than json.loads.
         return RunState.model_validate(response.json()).status
 
 
 def run_page(response: Response) -> RunPage:
-    """Read one page of runs, and when it was sent."""
+    """Parse one page of runs."""
     page = RunPage.model_validate(response.json())
     page.served_at = response.date
     return page
 
 
-#: So many entries of a page may be no runs that can be read; the largest page that is asked for has 500.
+#: A page may have this many invalid entries. The largest page that is requested has 500 entries.
 _MOST_LEFT_OUT = 500
 
 
 def run_state(response: Response) -> ListedRun:
-    """Read as much of a run as a watch needs of one in the listing, and skip all else that is there."""
+    """Parse the part of a run that a poller needs."""
     try:
         return _LISTED_RUN.validate_json(response.body)
     except ValidationError:
         document = response.json()
         status = RunState.model_validate(document).status
-        # Who has asked knows its id.
+        # The caller knows the ID.
         return _listed_run(document) or _listed_run({**document, "id": ""}) or ListedRun(id="", status=str(status))
 
 
 def listed_page(response: Response) -> ListedPage:
-    """Read one page of runs for a watch; an entry that cannot be read is left out, and its run looked at singly."""
+    """Parse one page of runs for a poller, and leave out entries that cannot be parsed."""
     left_out = 0
     try:
         listed = ListedRuns.model_validate_json(response.body)
@@ -142,8 +136,8 @@ def listed_page(response: Response) -> ListedPage:
             if run := _listed_run(entry):
                 listed.data.append(run)
             elif (left_out := left_out + 1) > _MOST_LEFT_OUT:
-                # To go through all that somebody sends would hold up the event loop.
-                raise ValueError(f"more than {_MOST_LEFT_OUT} entries of the listing are no runs") from None
+                # Trying millions of invalid entries would block the event loop.
+                raise ValueError(f"more than {_MOST_LEFT_OUT} entries of the listing are not runs") from None
     return ListedPage(
         has_more=listed.has_more,
         total_count=listed.total_count,
@@ -155,7 +149,7 @@ def listed_page(response: Response) -> ListedPage:
 
 
 def _listed_run(entry: Any) -> ListedRun | None:
-    """Read an entry of the listing, or what of it can be read."""
+    """Parse an entry of the listing, or the valid part of it."""
     if not isinstance(entry, dict):
         return None
     with suppress(ValidationError):

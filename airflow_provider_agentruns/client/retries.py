@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a request is sent again: one policy for the sync and the async side, over tenacity."""
+"""Decides when a request is repeated: one tenacity policy for both transports."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsCo
 
 log = logging.getLogger(__name__)
 
-#: The longest pause between two sendings, in seconds, whatever the service asks for: a worker or a
-#: triggerer is waiting.
+#: The longest pause before a repetition, in seconds, whatever the service asks for.
 LONGEST_PAUSE = 60.0
 
 _backoff = wait_random_exponential(multiplier=0.5, max=30)
@@ -23,16 +22,16 @@ def policy(max_retries: int) -> dict[str, Any]:
     """
     Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying``.
 
-    Sent again is only what :attr:`resend` allows, after the pause that the service asked for or, where it
-    asked for none, one that grows and varies, so that many workers do not come back all at once.
+    A request is repeated if its error has ``resend`` set. The pause grows exponentially with jitter, and is at least as
+    long as the service asks for.
 
-    :param max_retries: How many times at the most, after the first.
+    :param max_retries: The largest number of repetitions.
     """
     return {
         "retry": retry_if_exception(_may_resend),
         "stop": stop_after_attempt(max_retries + 1),
         "wait": _pause,
-        "before_sleep": _tell,
+        "before_sleep": _log,
         "reraise": True,
     }
 
@@ -47,7 +46,7 @@ def _pause(state: RetryCallState) -> float:
     return min(LONGEST_PAUSE, max(_backoff(state), asked or 0.0))
 
 
-def _tell(state: RetryCallState) -> None:
+def _log(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     pause = state.next_action.sleep if state.next_action else 0.0
-    log.warning("%s; trying again in %.1f s", error, pause)
+    log.warning("%s; retrying in %.1f s", error, pause)

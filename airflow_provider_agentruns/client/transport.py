@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Sending requests: two thin transports over httpx, one sync and one async, that differ in nothing else.
+Sends requests: two thin transports over httpx, one sync and one async, that differ in nothing else.
 
-Neither follows a redirect, so that the token goes nowhere but to the base URL. An answer may take no more
-than the timeout and a fixed number of bytes, however slowly or endlessly it comes.
+Neither follows redirects or stores cookies, so the token goes to the base URL only. The time for a response and its
+size are limited, whatever the service sends.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client import retries
+from airflow_provider_agentruns.client.body import BodyReader, encoding
 from airflow_provider_agentruns.client.deadline import limited
 from airflow_provider_agentruns.client.errors import connection_error, read
 from airflow_provider_agentruns.client.limiter import Priority, limiter_for
@@ -34,26 +36,34 @@ from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsCo
 
 T = TypeVar("T")
 
-#: The largest answer that is read, in bytes.
-LARGEST_ANSWER = 256 * 1024 * 1024
+#: The largest response, in bytes, unless the request or the transport sets a smaller limit.
+MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 
-#: The largest event of a stream that is read, in bytes.
-LARGEST_EVENT = 16 * 1024 * 1024
+#: The largest event of a stream, in bytes.
+MAX_EVENT_BYTES = 16 * 1024 * 1024
 
-#: How long a stream may be silent, in seconds, before it counts as broken.
+#: A stream that is silent for this many seconds counts as broken.
 STREAM_SILENCE = 600.0
+
+#: Larger responses are parsed in a thread, so that the event loop keeps running.
+_PARSE_IN_THREAD_BYTES = 1024 * 1024
+
+_STREAM: dict[str, Any] = {
+    "headers": {"Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-store"},
+    "timeout": httpx.Timeout(30.0, read=STREAM_SILENCE),
+}
 
 
 @dataclass(slots=True)
 class RequestRecord:
     """
-    A request that was sent, and what became of it; for who counts them.
+    One sent request and its outcome, for metrics.
 
     :param request: The request.
-    :param paced: How long it had to wait for its turn under the rate limit, in seconds.
-    :param sent: When it was sent, by ``time.monotonic()``.
-    :param status: The status of the answer; None where none came whole.
-    :param seconds: How long that took, from the sending.
+    :param throttle_delay: How long the rate limit delayed it, in seconds.
+    :param sent: When it was sent, as ``time.monotonic()``.
+    :param status: The HTTP status; None if no complete response arrived.
+    :param seconds: Seconds between sending the request and reading the whole response; for a stream, its start.
     """
 
     request: Request[Any]
@@ -63,47 +73,49 @@ class RequestRecord:
     seconds: float = 0.0
 
     def finish(self, status: int | None = None) -> None:
-        """Record the status and the duration; for a stream, as soon as it is open."""
+        """Record the status and the duration."""
         self.status, self.seconds = status, time.monotonic() - self.sent
-
-
-def _unobserved(record: RequestRecord) -> None:
-    """Count nothing."""
 
 
 class _Transport:
     """
-    What both transports share: where to send, with which headers, and how to read what comes.
+    What both transports share.
 
-    :param observe: Is told of each request once it is over, in the process and thread that sent it.
+    :param settings: Where to send requests, and how.
+    :param observe: Receives a record of each request, in the thread that sent it.
     """
 
-    def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] = _unobserved) -> None:
+    def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] | None = None) -> None:
         self.settings = settings
         self._observe = observe
-        #: The largest answer that is read, in bytes, where that is less than for all.
-        self.largest_answer: int | None = None
+        #: The largest response for this transport, in bytes; None for the default.
+        self.max_response_bytes: int | None = None
         self._limiter = limiter_for(settings.account, settings.rate_limit)
         self._policy = retries.policy(settings.max_retries)
 
     def _client_arguments(self) -> dict[str, Any]:
         settings = self.settings
+        # A proxy, also one from the environment, would read the token in a request over plain HTTP.
+        use_proxy = settings.allow_http or not settings.base_url.startswith("http:")
         return {
             "base_url": settings.base_url,
             "headers": {
                 "Authorization": f"Bearer {settings.token.get_secret_value()}",
                 "Accept": "application/json",
+                "Accept-Encoding": "gzip",
                 "User-Agent": f"airflow-provider-agentruns/{__version__}",
             },
+            "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             "timeout": settings.timeout,
             "verify": _ssl_context(settings.verify),
-            "proxy": settings.proxy,
+            "proxy": settings.proxy if use_proxy else None,
+            "trust_env": use_proxy,
             "follow_redirects": False,
         }
 
     @contextmanager
     def _recorded(self, request: Request[Any], throttle_delay: float) -> Iterator[RequestRecord]:
-        """Tell the observer what becomes of a request, however that ends."""
+        """Pass the outcome to the observer, and turn errors of httpx into those of this package."""
         record = RequestRecord(request, throttle_delay, time.monotonic())
         try:
             yield record
@@ -112,32 +124,35 @@ class _Transport:
         finally:
             if record.status is None:
                 record.finish()
-            self._observe(record)
+            if self._observe:
+                self._observe(record)
 
-    def _read(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
+    def _body(self, request: Request[Any], response: httpx.Response) -> BodyReader:
+        limits = request.max_bytes, self.max_response_bytes, MAX_RESPONSE_BYTES
+        return BodyReader(response.headers, self.settings.timeout, min(limit for limit in limits if limit))
+
+    def _parse(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
         return read(request, Response(response.status_code, response.headers, body), self.settings.redact)
 
     def _block_after(self, error: AgentRunsRateLimitError) -> None:
-        """Stop all requests of the account: it is over its limit, whichever process was."""
+        """Stop all requests of the account, whichever process exceeded its limit."""
         self._limiter.block_for(min(error.retry_after or 1.0, retries.LONGEST_PAUSE))
 
-    def _source(self, request: Request[Any], response: httpx.Response) -> tuple[EventSource, _Meter]:
-        kind = self.settings.redact(response.headers.get("content-type", "no content type"))
-        if "text/event-stream" not in kind:
-            raise AgentRunsAPIError(
-                response.status_code, [f"{kind} instead of a stream of events"], request.method, request.path
-            )
-        if "content-encoding" in response.headers:
-            # None was asked for, and a little of it may be a lot once it is unpacked.
-            raise AgentRunsAPIError(response.status_code, ["a packed stream of events"], request.method, request.path)
-        response.stream = meter = _Meter(response.stream)
+    def _source(self, request: Request[Any], response: httpx.Response) -> tuple[EventSource, _EventMeter]:
+        content_type = self.settings.redact(response.headers.get("content-type", "no content type"))
+        if "text/event-stream" not in content_type:
+            raise _stream_error(request, f"the response is {content_type} instead of a stream of events")
+        if encoding(response.headers):
+            # The request excluded compression, and httpx would decompress without a limit.
+            raise _stream_error(request, "the stream of events is compressed")
+        response.stream = meter = _EventMeter(response.stream)
         return EventSource(response), meter
 
 
 class Transport(_Transport):
-    """Sends requests and waits for the answers."""
+    """Sends requests and blocks until the response arrives."""
 
-    def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] = _unobserved) -> None:
+    def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] | None = None) -> None:
         super().__init__(settings, observe)
         self._http = httpx.Client(**self._client_arguments())
         self._deadlines = limited(self._http)
@@ -150,13 +165,17 @@ class Transport(_Transport):
         :param max_wait: The longest acceptable delay by the rate limit, in seconds, for each attempt; None for any.
         :raises AgentRunsThrottledError: If the delay would be longer than ``max_wait``.
         :raises AgentRunsConnectionError: If the service could not be reached.
-        :raises AgentRunsAPIError: If it answered with anything but what was asked for.
+        :raises AgentRunsAPIError: If the service returned an error.
         """
         result: T = Retrying(**self._policy)(self._send_once, request, priority or request.priority, max_wait)
         return result
 
     def stream(self, request: Request[T]) -> Iterator[T]:
-        """Follow a stream of events until the service closes it. A cut is an error, not an end."""
+        """
+        Yield the events of a stream until the service closes it.
+
+        :raises AgentRunsConnectionError: If the connection breaks before that.
+        """
         delay = self._limiter.wait(request.priority)
         with (
             self._recorded(request, delay) as record,
@@ -164,7 +183,7 @@ class Transport(_Transport):
         ):
             record.finish(response.status_code)
             if response.status_code != 200:
-                self._finish(request, response, self._whole(response))
+                self._finish(request, response, self._whole(request, response))
             source, meter = self._source(request, response)
             for event in source.iter_sse():
                 meter.size = 0
@@ -178,26 +197,32 @@ class Transport(_Transport):
         delay = self._limiter.wait(priority, max_wait)
         with (
             self._recorded(request, delay) as record,
-            # To connect has a limit of its own, and is over by then.
+            # Connecting has its own limit and is not included.
             self._deadlines.within(2 * self.settings.timeout),
             self._http.stream(request.method, request.path, params=request.params, json=request.body) as response,
         ):
-            body = self._whole(response)
+            body = self._whole(request, response)
             record.finish(response.status_code)
         return self._finish(request, response, body)
 
+    def _whole(self, request: Request[Any], response: httpx.Response) -> bytes:
+        try:
+            body = self._body(request, response)
+            for chunk in response.iter_raw():
+                body.add(chunk)
+            return body.content()
+        except httpx.DecodingError:
+            if response.is_success:
+                raise
+            # The status says enough.
+            return b""
+
     def _finish(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
         try:
-            return self._read(request, response, body)
+            return self._parse(request, response, body)
         except AgentRunsRateLimitError as e:
             self._block_after(e)
             raise
-
-    def _whole(self, response: httpx.Response) -> bytes:
-        body = _Body(self.settings.timeout, self.largest_answer)
-        for chunk in response.iter_bytes():
-            body.add(chunk)
-        return body.whole()
 
     def __enter__(self) -> Transport:
         return self
@@ -209,9 +234,9 @@ class Transport(_Transport):
 
 
 class AsyncTransport(_Transport):
-    """The same as :class:`Transport`, for an event loop."""
+    """Async twin of :class:`Transport`, for one event loop."""
 
-    def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] = _unobserved) -> None:
+    def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] | None = None) -> None:
         super().__init__(settings, observe)
         self._http = httpx.AsyncClient(**self._client_arguments())
         self._streams: httpx.AsyncClient | None = None
@@ -222,13 +247,13 @@ class AsyncTransport(_Transport):
         return result
 
     async def stream(self, request: Request[T]) -> AsyncGenerator[T, None]:
-        """Do as :meth:`Transport.stream` does, without blocking."""
+        """Async twin of :meth:`Transport.stream`."""
         delay = await self._limiter.wait_async(request.priority)
         with self._recorded(request, delay) as record:
             async with self._for_streams.stream(request.method, request.path, **_STREAM) as response:
                 record.finish(response.status_code)
                 if response.status_code != 200:
-                    await self._finish(request, response, await self._whole(response))
+                    await self._finish(request, response, await self._whole(request, response))
                 source, meter = self._source(request, response)
                 async for event in source.aiter_sse():
                     meter.size = 0
@@ -242,7 +267,7 @@ class AsyncTransport(_Transport):
 
     @property
     def _for_streams(self) -> httpx.AsyncClient:
-        """A client of their own: each holds a connection for as long as it is open, however many there are."""
+        """A separate client, because each open stream occupies a connection."""
         if self._streams is None:
             self._streams = httpx.AsyncClient(**self._client_arguments(), limits=httpx.Limits(max_connections=None))
         return self._streams
@@ -268,34 +293,41 @@ class AsyncTransport(_Transport):
         delay = await self._limiter.wait_async(priority or request.priority, max_wait)
         with self._recorded(request, delay) as record:
             try:
-                # To connect has a limit of its own, and is over by then.
                 async with (
                     asyncio.timeout(2 * self.settings.timeout if within is None else within),
                     self._http.stream(
                         request.method, request.path, params=request.params, json=request.body
                     ) as response,
                 ):
-                    body = await self._whole(response)
+                    body = await self._whole(request, response)
                     record.finish(response.status_code)
             except TimeoutError:
                 if within is not None:
                     raise
-                raise httpx.ReadTimeout("the answer took too long") from None
+                raise httpx.ReadTimeout("the response took too long") from None
         return await self._finish(request, response, body)
+
+    async def _whole(self, request: Request[Any], response: httpx.Response) -> bytes:
+        try:
+            body = self._body(request, response)
+            async for chunk in response.aiter_raw():
+                body.add(chunk)
+            return body.content()
+        except httpx.DecodingError:
+            if response.is_success:
+                raise
+            # The status says enough.
+            return b""
 
     async def _finish(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
         try:
-            return self._read(request, response, body)
+            if len(body) > _PARSE_IN_THREAD_BYTES:
+                return await asyncio.to_thread(self._parse, request, response, body)
+            return self._parse(request, response, body)
         except AgentRunsRateLimitError as e:
-            # In a thread, because the shared file may be in use.
+            # In a thread, because the limiter's file may be in use.
             await asyncio.to_thread(self._block_after, e)
             raise
-
-    async def _whole(self, response: httpx.Response) -> bytes:
-        body = _Body(self.settings.timeout, self.largest_answer)
-        async for chunk in response.aiter_bytes():
-            body.add(chunk)
-        return body.whole()
 
     async def __aenter__(self) -> AsyncTransport:
         return self
@@ -306,30 +338,8 @@ class AsyncTransport(_Transport):
         await self.close()
 
 
-class _Body:
-    """Collects an answer's body, and stops where it takes too long or too much."""
-
-    def __init__(self, timeout: float, largest: int | None = None) -> None:
-        self._largest = largest or LARGEST_ANSWER
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._timeout = timeout
-        self._deadline = time.monotonic() + timeout
-
-    def add(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        if self._size > self._largest:
-            raise httpx.ReadError(f"the answer is larger than {self._largest} bytes")
-        if time.monotonic() > self._deadline:
-            raise httpx.ReadTimeout(f"the answer took longer than {self._timeout:g} s")
-
-    def whole(self) -> bytes:
-        return b"".join(self._chunks)
-
-
-class _Meter(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A stream's bytes, as long as no event takes too many. Who reads the events sets ``size`` to 0 at each."""
+class _EventMeter(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """Limits the size of each event of a stream. The reader of the events resets ``size`` after each one."""
 
     def __init__(self, stream: Any) -> None:
         self.size = 0
@@ -353,26 +363,24 @@ class _Meter(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def _count(self, chunk: bytes) -> None:
         self.size += len(chunk)
-        if self.size > LARGEST_EVENT:
-            raise httpx.ReadError(f"an event of the stream is larger than {LARGEST_EVENT} bytes")
-
-
-_STREAM: dict[str, Any] = {
-    "headers": {"Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-store"},
-    "timeout": httpx.Timeout(30.0, read=STREAM_SILENCE),
-}
+        if self.size > MAX_EVENT_BYTES:
+            raise httpx.ReadError(f"an event of the stream is larger than {MAX_EVENT_BYTES} bytes")
 
 
 def _event(request: Request[T], event: ServerSentEvent) -> T:
     try:
         return request.parse(Response(200, {"event": event.event}, event.data.encode()))
     except (ValueError, TypeError):
-        raise AgentRunsAPIError(200, ["an event of the stream cannot be read"], request.method, request.path) from None
+        raise _stream_error(request, "an event of the stream cannot be read") from None
+
+
+def _stream_error(request: Request[Any], problem: str) -> AgentRunsAPIError:
+    return AgentRunsAPIError(200, [problem], request.method, request.path)
 
 
 @lru_cache(maxsize=8)
 def _ssl_context(verify: bool | str) -> ssl.SSLContext | bool:
-    """Load the certificates once in a process: that takes some ten milliseconds, which would block a loop."""
+    """Load the certificates once per process, because that blocks the event loop for some milliseconds."""
     if verify is False:
         return False
     if not isinstance(verify, str):

@@ -52,7 +52,7 @@ class _PageHook(AgentRunHook):
     async def aget_conn(self) -> AsyncTransport:
         """Return what sends requests, and reads no more than a page can be made of."""
         transport = await super().aget_conn()
-        transport.largest_answer = LARGEST_ANSWER
+        transport.max_response_bytes = LARGEST_ANSWER
         return transport
 
     def _read(self, *args: Any, **kwargs: Any) -> Settings:

@@ -39,8 +39,8 @@ def test_a_run_is_asked_for_with_the_context_that_was_given(context: dict[str, A
     [
         ({}, "needs something to work on"),
         ({"business_id": ""}, "needs something to work on"),
-        ({"context_type": "business"}, "context_type is given without context_id"),
-        ({"context_id": "c"}, "context_id is given without context_type"),
+        ({"context_type": "business"}, "context_type is set without context_id"),
+        ({"context_id": "c"}, "context_id is set without context_type"),
         ({"context_type": "company", "thread_id": "t"}, "without context_id"),
         ({"business_id": "b", "context_type": "business", "context_id": "b"}, "one or the other"),
     ],

@@ -103,7 +103,7 @@ def test_nonsense_is_refused_as_a_context(build: Callable[[Any], Any], value: An
 
 
 def test_a_refused_id_names_the_cause_that_is_likely_in_a_dag() -> None:
-    with pytest.raises(AgentRunsValueError, match="XCom: did that task run"):
+    with pytest.raises(AgentRunsValueError, match="XCom, check that the task ran"):
         requests.get_run("None")
     with pytest.raises(AgentRunsValueError, match="not rendered"):
         requests.get_run("{{ run_id }}")

@@ -37,9 +37,9 @@ def error_of(caller: Caller, reply: Reply, request: Request[Any] = GET) -> Agent
     ("status", "kind", "retryable", "hint"),
     [
         (400, AgentRunInvalidRequestError, False, ""),
-        (401, AgentRunsAuthError, False, "mk_test tokens with the sandbox"),
+        (401, AgentRunsAuthError, False, "mk_test tokens to the sandbox"),
         (403, AgentRunsAuthError, False, "Check the API token"),
-        (404, AgentRunNotFoundError, False, "Check the id"),
+        (404, AgentRunNotFoundError, False, "Check the ID"),
         (405, AgentRunsAPIError, True, ""),
         (409, AgentRunConflictError, False, ""),
         (422, AgentRunInvalidRequestError, False, ""),

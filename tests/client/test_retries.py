@@ -153,7 +153,7 @@ def test_each_retry_is_told_with_its_reason(caller: Caller, caplog: pytest.LogCa
     with ScriptedServer([errors(503, "out for lunch"), answer(RUN)]) as server:
         caller.send(settings(server.url), GET)
     [told] = [record.getMessage() for record in caplog.records if record.name == retries.__name__]
-    assert told == "GET /v1/runs/r-1 returned 503: out for lunch; trying again in 0.0 s"
+    assert told == "GET /v1/runs/r-1 returned 503: out for lunch; retrying in 0.0 s"
 
 
 @pytest.mark.usefixtures("no_backoff", "short_holds")

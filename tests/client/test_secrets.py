@@ -65,7 +65,7 @@ def test_a_wire_that_breaks_does_not_tell_the_token(caller: Caller, caplog: pyte
         caller.send(settings(server.url, max_retries=2), GET)
     assert len(server.requests) == 3
     assert TOKEN not in told(caught.value)
-    assert "trying again" in caplog.text
+    assert "retrying" in caplog.text
     assert TOKEN not in caplog.text
 
 

@@ -94,7 +94,7 @@ def test_a_malformed_event_is_an_error_after_those_before_it(caller: Caller, mal
     [
         (html(), AgentRunsAPIError, "text/html instead of a stream of events"),
         (Reply(headers={"Content-Length": "0"}), AgentRunsAPIError, "no content type instead of a stream"),
-        (errors(404, "no such run"), AgentRunNotFoundError, "404: no such run. Check the id"),
+        (errors(404, "no such run"), AgentRunNotFoundError, "404: no such run. Check the ID"),
         (redirect("http://127.0.0.1:1/"), AgentRunsAPIError, "a redirect to http://127.0.0.1:1/, not followed"),
         (LOST, AgentRunsConnectionError, "gave no usable response"),
     ],

@@ -76,7 +76,7 @@ def test_where_nobody_listens_nothing_was_sent_and_it_is_tried_again(
     error = error_of(caller, url, request_, max_retries=2)
     assert (error.in_doubt, error.resend, error.retryable) == (False, True, True)
     assert f"{request_.method} {request_.path}: {url} could not be reached (ConnectError" in str(error)
-    assert sum("trying again" in message for message in caplog.messages) == 2
+    assert sum("retrying" in message for message in caplog.messages) == 2
 
 
 @pytest.mark.usefixtures("no_backoff")
@@ -134,7 +134,7 @@ def test_an_answer_that_drips_is_given_up_at_the_timeout(caller: Caller, request
     begin = time.monotonic()
     with ScriptedServer([dripping(body, pause=0.02)]) as server:
         error = error_of(caller, server.url, request_, timeout=0.3, max_retries=0)
-    assert "the answer took longer than 0.3 s" in str(error)
+    assert "the response took longer than 0.3 s" in str(error)
     assert error.in_doubt is (request_ is POST)
     assert 0.3 <= time.monotonic() - begin < 3
 
@@ -150,16 +150,16 @@ def test_an_answer_that_drips_but_makes_it_is_read(caller: Caller) -> None:
 def test_an_answer_that_is_too_large_is_given_up(
     caller: Caller, request_: Request[Any], reply: Reply, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", 65_536)
+    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 65_536)
     with ScriptedServer([reply]) as server:
         error = error_of(caller, server.url, request_, max_retries=0)
-    assert "the answer is larger than 65536 bytes" in str(error)
+    assert "the response is larger than 65536 bytes" in str(error)
     assert error.in_doubt is (request_ is POST)
 
 
 def test_an_answer_just_as_large_as_may_be_is_read(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     body = b'{"id": "r-1", "status": "running"}'
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", len(body))
+    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", len(body))
     with ScriptedServer([sent(body, "application/json")]) as server:
         [run] = caller.send(settings(server.url), GET)
     assert run.id == "r-1"

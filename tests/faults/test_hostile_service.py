@@ -72,7 +72,7 @@ def test_a_page_of_a_million_entries_that_are_no_runs_is_an_error_and_soon(
 
 
 def test_a_body_that_grows_when_it_is_unpacked_is_given_up(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", 8 * 1024 * 1024)
+    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
     packed = gzip.compress(b" " * 400_000_000, 9)
     assert len(packed) < 500_000
     with ScriptedServer([sent(packed, "application/json", Content_Encoding="gzip")]) as server:
@@ -207,7 +207,7 @@ class TestPagesWithoutEnd:
 def test_an_operator_bears_an_output_that_is_as_large_as_may_be(
     run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", 4 * 1024 * 1024)
+    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 4 * 1024 * 1024)
     body = (
         b'{"object": "run", "id": "r-1", "status": "completed", "output": {"artifacts": [{"title": "' + b"x" * 5_000_000
     )
@@ -220,7 +220,7 @@ def test_an_operator_bears_an_output_that_is_as_large_as_may_be(
 
 
 def test_nothing_of_an_endless_answer_holds_up_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", 8 * 1024 * 1024)
+    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
     spigot, looks = Spigot(b" " * 65_536), iter(range(100))
 
     def service(request: Received) -> Reply:

@@ -71,7 +71,7 @@ def test_an_event_without_end_is_given_up(follow: Follow, monkeypatch: pytest.Mo
 
 
 def test_an_error_without_end_instead_of_a_stream_is_given_up(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", 8 * 1024 * 1024)
+    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
     spigot = Spigot(b" " * 65_536)
     with ScriptedServer([without_end(spigot, status=500)]) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))

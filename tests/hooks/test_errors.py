@@ -67,7 +67,7 @@ def test_an_id_that_the_service_does_not_know(agent_runs_emulator: Emulator, use
     }
     for method, arguments in calls.items():
         use = (lambda *call: list(user.iterate(*call))) if method == "stream_run" else user.call
-        said = rf"404: There is no (run|thread) {NO_RUN}.*\. Check the id"
+        said = rf"404: There is no (run|thread) {NO_RUN}.*\. Check the ID"
         with pytest.raises(AgentRunNotFoundError, match=said) as caught:
             use(method, *arguments)
         assert is_final(caught.value)
@@ -99,7 +99,7 @@ def test_a_business_in_audit(agent_runs_emulator: Emulator, user: HookUser) -> N
 def test_nothing_is_sent_where_an_argument_makes_no_sense(agent_runs_emulator: Emulator, user: HookUser) -> None:
     refused: list[tuple[str, Callable[[], object]]] = [
         ("run_id is a template that was not rendered", lambda: user.call("get_run", "{{ params.run_id }}")),
-        ("give business_id, context_type with context_id, or thread_id", lambda: user.call("create_run", "instant")),
+        ("set business_id, context_type with context_id, or thread_id", lambda: user.call("create_run", "instant")),
         ("input must be a JSON value", lambda: user.call("resume_run", "r-1", "int_1", object())),
         ("rating must be POSITIVE or NEGATIVE, not 'GOOD'", lambda: user.call("rate_artifact", "r-1", "a-1", "GOOD")),
         ("page_size must be at least 1, not 0", lambda: list(user.iterate("list_runs", page_size=0))),

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Responses of a hostile or broken service: bombs, cookies, control characters. Both transports, streams too."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+import time
+import tracemalloc
+import zlib
+from typing import Any
+
+import pytest
+
+from airflow_provider_agentruns import models
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.transport import AsyncTransport
+from airflow_provider_agentruns.exceptions import (
+    AgentRunNotFoundError,
+    AgentRunsAPIError,
+    AgentRunsConnectionError,
+    AgentRunsError,
+)
+from airflow_provider_agentruns.models import RunStatus
+from tests.client.calling import GET, POST, RUN, Caller, settings
+from tests.support.scripted_server import Reply, ScriptedServer, answer, errors, sent
+
+MB = 1024 * 1024
+BODY = json.dumps(RUN).encode()
+
+
+def zipped(body: bytes, encoding: str, status: int = 200) -> Reply:
+    """Return a reply with a content encoding."""
+    return sent(body, "application/json", status, Content_Encoding=encoding)
+
+
+def deflated(body: bytes) -> bytes:
+    """Return a raw deflate stream."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
+
+
+def bomb(megabytes: int) -> bytes:
+    """Return a gzip file that expands to this size."""
+    packer = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
+    return b"".join([*(packer.compress(bytes(MB)) for _ in range(megabytes)), packer.flush()])
+
+
+#: A compressed bomb takes a few milliseconds to make, and 600 MB in memory if nothing stops it.
+BOMB = bomb(600)
+
+STACKED = gzip.compress(BOMB)
+
+TWO_HEADERS = Reply(
+    headers={"Content-Type": "application/json", "Content-Encoding": "gzip", "content-encoding": "gzip"},
+    pieces=[STACKED],
+    close=True,
+)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        zipped(gzip.compress(BODY), "gzip"),
+        zipped(gzip.compress(BODY), " GZIP "),
+        zipped(gzip.compress(BODY), "x-gzip"),
+        zipped(gzip.compress(BODY), "identity, gzip,"),
+        zipped(gzip.compress(BODY[:9]) + gzip.compress(BODY[9:]), "gzip"),
+        zipped(BODY, "identity"),
+        zipped(BODY, ""),
+    ],
+    ids=["gzip", "case and space", "x-gzip", "with identity", "two members", "identity", "empty"],
+)
+def test_gzip_and_no_encoding_are_accepted(caller: Caller, reply: Reply) -> None:
+    with ScriptedServer([reply]) as server:
+        [run] = caller.send(settings(server.url), GET)
+    assert run.id == "r-1"
+    assert server.requests[0].headers["accept-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("request_", [GET, POST, requests.list_run_states()], ids=["GET", "POST", "listing"])
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        (zipped(STACKED, "gzip, gzip"), "'gzip, gzip' instead of gzip or none"),
+        (zipped(STACKED, "gzip,identity,GZIP"), "instead of gzip or none"),
+        (TWO_HEADERS, "'gzip, gzip' instead of gzip or none"),
+        (zipped(zlib.compress(BODY), "deflate"), "'deflate' instead of gzip or none"),
+        (zipped(deflated(BODY), "deflate"), "'deflate' instead of gzip or none"),
+        (zipped(BODY, "br"), "'br' instead of gzip or none"),
+        (zipped(BODY, "zstd"), "'zstd' instead of gzip or none"),
+        (zipped(gzip.compress(BODY) + b"garbage", "gzip"), "cannot be decompressed"),
+        (zipped(gzip.compress(BODY)[:-9], "gzip"), "ended early"),
+        (zipped(BODY, "gzip"), "cannot be decompressed"),
+        (zipped(gzip.compress(b"") * 500 + gzip.compress(BODY), "gzip"), "more than 100 parts"),
+        (zipped(BOMB, "gzip"), "larger than"),
+    ],
+)
+def test_other_encodings_and_bombs_are_rejected_with_little_memory(
+    caller: Caller, request_: Request[Any], reply: Reply, problem: str
+) -> None:
+    with ScriptedServer([reply]) as server:
+        tracemalloc.start()
+        try:
+            with pytest.raises(AgentRunsConnectionError, match=problem) as caught:
+                caller.send(settings(server.url, max_retries=0), request_)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 80 * MB
+    assert caught.value.in_doubt is (request_ is POST)
+
+
+def test_an_error_with_an_unreadable_body_keeps_its_status(caller: Caller) -> None:
+    with (
+        ScriptedServer([zipped(STACKED, "gzip, gzip", 404)]) as server,
+        pytest.raises(AgentRunNotFoundError, match="no error message"),
+    ):
+        caller.send(settings(server.url), GET)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"), [("gzip", BOMB), ("gzip, gzip", STACKED), ("br", b"x"), ("deflate", b"x")]
+)
+def test_a_compressed_stream_of_events_is_rejected(caller: Caller, encoding: str, body: bytes) -> None:
+    reply = sent(body, "text/event-stream", Content_Encoding=encoding)
+    with ScriptedServer([reply]) as server, pytest.raises(AgentRunsError, match=r"compressed|instead of gzip"):
+        caller.stream(settings(server.url), requests.stream_run("r-1"), [])
+    assert server.requests[0].headers["accept-encoding"] == "identity"
+
+
+def test_a_stream_that_says_identity_is_read(caller: Caller) -> None:
+    events: list[Any] = []
+    reply = sent(b'data: {"type": "RUN_STARTED"}\n\n', "text/event-stream", Content_Encoding="identity")
+    with ScriptedServer([reply]) as server:
+        caller.stream(settings(server.url), requests.stream_run("r-1"), events)
+    assert [event.type for event in events] == ["RUN_STARTED"]
+
+
+@pytest.mark.parametrize(
+    "request_", [requests.get_run_status("r-1"), requests.get_run_state("r-1"), requests.list_run_states()]
+)
+def test_a_poller_reads_a_few_megabytes_at_most(caller: Caller, request_: Request[Any]) -> None:
+    document = b'{"id": "r-1", "status": "running", "data": [], "output": {"artifacts": [{"title": "%b"}]}}'
+    with (
+        ScriptedServer([sent(document % (b"x" * 17 * MB), "application/json")]) as server,
+        pytest.raises(AgentRunsConnectionError, match=f"larger than {16 * MB} bytes"),
+    ):
+        caller.send(settings(server.url, max_retries=0), request_)
+
+
+async def test_a_large_response_is_parsed_outside_of_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(_: object) -> str:
+        time.sleep(0.5)
+        return "parsed"
+
+    worst, begin = 0.0, time.monotonic()
+    request = Request("GET", "/v1/agents", slow)
+    with ScriptedServer([sent(b" " * 2 * MB, "application/json")]) as server:
+        async with AsyncTransport(settings(server.url)) as transport:
+            sending = asyncio.create_task(transport.send(request))
+            while not sending.done():
+                await asyncio.sleep(0.01)
+                worst, begin = max(worst, time.monotonic() - begin), time.monotonic()
+            assert await sending == "parsed"
+    assert worst < 0.45
+
+
+def test_cookies_are_neither_stored_nor_sent_back(caller: Caller) -> None:
+    with ScriptedServer(lambda _: answer(RUN, Set_Cookie="id=1; Path=/")) as server:
+        caller.send(settings(server.url), GET, GET, GET)
+    assert len(server.requests) == 3
+    assert not [request for request in server.requests if "cookie" in request.headers]
+
+
+class TestProxies:
+    """Whoever runs a proxy reads the token of a request over plain HTTP."""
+
+    @pytest.fixture
+    def proxy(self, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
+        return ScriptedServer(lambda _: answer({**RUN, "id": "proxied"}))
+
+    @pytest.mark.parametrize("configured", ["http_proxy", "HTTP_PROXY", "all_proxy", "the connection"])
+    def test_plain_http_to_this_machine_uses_no_proxy(
+        self, caller: Caller, configured: str, proxy: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with proxy, ScriptedServer([answer(RUN)]) as server:
+            fields = {}
+            if configured == "the connection":
+                fields = {"proxy": proxy.url}
+            else:
+                monkeypatch.setenv(configured, proxy.url)
+            [run] = caller.send(settings(server.url, **fields), GET)
+        assert run.id == "r-1"
+        assert not proxy.requests
+
+    def test_a_proxy_is_used_if_plain_http_is_allowed(
+        self, caller: Caller, proxy: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with proxy:
+            monkeypatch.setenv("http_proxy", proxy.url)
+            [run] = caller.send(settings("http://service.invalid", allow_http=True), GET)
+        assert run.id == "proxied"
+
+    def test_a_proxy_is_used_for_https_and_does_not_see_the_token(
+        self, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with ScriptedServer([errors(407, "no")]) as proxy:
+            monkeypatch.setenv("https_proxy", proxy.url)
+            with pytest.raises(AgentRunsConnectionError):
+                caller.send(settings("https://service.invalid", max_retries=0), GET)
+        assert [request.method for request in proxy.requests] == ["CONNECT"]
+        assert "authorization" not in proxy.requests[0].headers
+
+
+class TestText:
+    """Text of the service reaches logs and messages on one line, without control characters, and bounded."""
+
+    NASTY = "bad\nINFO forged line\r\x1b[31mred\x1b[0m\u2028\u202e"
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            errors(400, NASTY, NASTY),
+            answer({"errors": [{"message": "x", "parameter": NASTY}]}, 422),
+            answer({"id": "r-1", "status": "running", "output": {"artifacts": NASTY}}),
+            errors(503, "x" * 1_000_000),
+            errors(503, *["x" * 500] * 1000),
+        ],
+    )
+    def test_messages_of_errors(self, caller: Caller, reply: Reply, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.WARNING)
+        with ScriptedServer([reply]) as server, pytest.raises(AgentRunsAPIError) as caught:
+            caller.send(settings(server.url, max_retries=0), GET)
+        for text in (str(caught.value), *caught.value.messages, *(r.getMessage() for r in caplog.records)):
+            assert text.isprintable()
+            assert len(text) < 10_000
+
+    def test_an_unknown_status(self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(models, "_warned_of", set())
+        status = RunStatus(self.NASTY)
+        assert status.isprintable()
+        assert not status.finished
+        assert len(RunStatus("x" * 1_000_000)) <= 64
+        assert RunStatus("paused") == "paused" == RunStatus("paused")
+        assert all(record.getMessage().isprintable() for record in caplog.records)
+
+    def test_unknown_statuses_take_no_memory(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(models, "_warned_of", set())
+        tracemalloc.start()
+        try:
+            for number in range(3000):
+                RunStatus(f"{number} " + "x" * 10_000)
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert kept < MB
+        assert len(RunStatus) == 4
+        assert 0 < len([r for r in caplog.records if "unknown run status" in r.message]) <= 20

@@ -13,8 +13,8 @@ Tested with Airflow 3.1.8, 3.2.2, and 3.3.2. What each module uses, and why:
     return the form that Airflow holds, which can be an older one, and no public function reads the answer to a form.
 
 ``task_instances``
-    The tables of task instances, triggers, rendered fields, XComs, forms, and serialized DAGs. A plugin runs in the
-    API server, and no public API joins a task instance to its trigger and its form.
+    The tables of task instances, DAG runs, triggers, rendered fields, XComs, forms, and serialized DAGs. A plugin
+    runs in the API server, and no public API joins a task instance to its trigger and its form.
 
 ``xcom_arguments``
     The mapped operator's ``expand_input`` and ``partial_kwargs``. Airflow renders values that ``expand_kwargs`` gets

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow's database knows of the tasks that have to do with a run: which run, and over which connection."""
+"""Queries for the pages: which agent run a task instance has, over which connection, and which forms are open."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.serialized_dag import SerializedDagModel
@@ -19,48 +20,56 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import Load, Session
 
-from airflow_provider_agentruns.base import RUN_ID_KEY
+#: Operators that start their run, by the names that Airflow stores with a task instance.
+STARTING_OPERATORS = ("AgentRunOperator", "_AgentRunDecoratedOperator", "@task.agent_run")
 
-#: The names of the operators as Airflow keeps them with a task instance.
+#: All operators of this package.
 OPERATORS = (
-    "AgentRunOperator",
+    *STARTING_OPERATORS,
     "AgentRunOutputOperator",
     "AgentRunResumeOperator",
     "AgentRunReviewOperator",
     "AgentRunSensor",
-    "_AgentRunDecoratedOperator",
-    "@task.agent_run",
 )
 
-#: States in which a task waits, or works on what it waited for.
-WAITING_STATES = ("running", "deferred", "awaiting_input", "up_for_reschedule")
+#: States of a task that is waiting or working.
+ACTIVE_STATES = ("running", "deferred", "awaiting_input", "up_for_reschedule")
 
-#: States that a task does not leave by itself.
-_SETTLED = ("success", "failed", "skipped", "upstream_failed", "removed")
-
-_CONNECTION = "agentruns_conn_id"
+_FINAL_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
+_RUN_ID, _CONN_ID, _AGENT = "run_id", "agentruns_conn_id", "agent"
 _TRIGGERS = "airflow_provider_agentruns.triggers."
+_MAX_LENGTH = 250
+_MAX_FORMS = 500
+
+#: How far the clocks of the service and of Airflow may differ.
+_CLOCK_SKEW = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Form:
-    """A form that waits for a person's answer."""
+    """
+    A form that waits for an answer.
+
+    :param params: Its fields with their values, as Airflow stores them.
+    """
 
     subject: str
-    interrupt_id: str | None
-    shown_at: datetime | None
+    params: dict[str, Any]
+    shown_at: datetime
 
 
 @dataclass(frozen=True)
 class AgentTask:
     """
-    One task instance, and the run that it has to do with.
+    One task instance and its agent run.
 
-    :param run_id: The agent run's id, once it is known.
-    :param conn_id: The Airflow connection that the task itself uses, where that can be told.
-    :param agent: The agent that the task starts, where it starts one.
-    :param is_agent_task: Whether it is a task of this package at all.
-    :param since: Since when it is in its state, as far as is known.
+    :param run_id: ID of the agent run, once known.
+    :param from_xcom: Whether only the task's XCom names that run. People with write access to XCom can change it.
+    :param conn_id: The Airflow connection that the task uses, if known.
+    :param agent: The agent that the task starts, if it starts one.
+    :param is_agent_task: Whether the task belongs to this package.
+    :param since: When the task entered its state, as far as Airflow stores it.
+    :param dag_run_began: The earliest time at which a task of the DAG run can have started.
     """
 
     dag_id: str
@@ -71,82 +80,92 @@ class AgentTask:
     state: str | None
     try_number: int
     started_at: datetime | None
-    ended_at: datetime | None
     since: datetime | None
     run_id: str | None
+    from_xcom: bool
     conn_id: str | None
     agent: str | None
     is_agent_task: bool
+    dag_run_began: datetime
     form: Form | None
 
     @property
-    def settled(self) -> bool:
-        """Whether it stays as it is unless somebody clears it."""
-        return self.state in _SETTLED
+    def is_final(self) -> bool:
+        """Whether the state changes only if someone clears the task."""
+        return self.state in _FINAL_STATES
+
+    def may_show(self, agent: Any, created_at: datetime | None) -> bool:
+        """
+        Return whether a page may show the run: a run that only XCom names must be one that this task can have started.
+
+        :param agent: The run's agent, as the service returned it.
+        :param created_at: When the run was created.
+        """
+        if not self.from_xcom:
+            return True
+        right_agent = self.agent is None or agent is None or agent == self.agent
+        return right_agent and (created_at is None or created_at >= self.dag_run_began - _CLOCK_SKEW)
 
 
 def find(session: Session, dag_id: str, dag_run_id: str, task_id: str, map_index: int) -> AgentTask | None:
-    """Return one task instance, or None where there is none."""
-    here = and_(
-        TaskInstance.dag_id == dag_id,
-        TaskInstance.run_id == dag_run_id,
-        TaskInstance.task_id == task_id,
-        TaskInstance.map_index == map_index,
-    )
-    row = session.execute(_rows().where(here)).first()
-    if row is None:
-        return None
-    task = _task(row)
-    if task.run_id and not task.conn_id:
+    """Return one task instance, or None if it does not exist."""
+    key = (dag_id, dag_run_id, task_id, map_index)
+    columns = (TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index)
+    task = next(_tasks(session, *(column == value for column, value in zip(columns, key, strict=True))), None)
+    if task and task.run_id and not task.conn_id:
         return replace(task, conn_id=_connection_in_dag(session, dag_id, task_id))
     return task
 
 
-def waiting(session: Session, dag_ids: Collection[str], limit: int) -> tuple[list[AgentTask], int]:
-    """
-    Return the tasks of this package that wait or work, those that began first, and how many there are in all.
-
-    :param dag_ids: Only of these DAGs.
-    """
-    these = and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(WAITING_STATES), _are_ours())
-    rows = session.execute(_rows().where(these).order_by(TaskInstance.start_date, TaskInstance.id).limit(limit)).all()
-    if len(rows) < limit:
-        return list(map(_task, rows)), len(rows)
-    counted = _with_signs(select(func.count()).select_from(TaskInstance)).where(these)
-    return list(map(_task, rows)), session.scalar(counted) or 0
+def active(session: Session, dag_ids: Collection[str], limit: int) -> tuple[list[AgentTask], int]:
+    """Return the package's active tasks of some DAGs, those that started first, and the number of all of them."""
+    where = and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(ACTIVE_STATES), _of_this_package())
+    tasks = list(_tasks(session, where, limit=limit))
+    if len(tasks) < limit:
+        return tasks, len(tasks)
+    return tasks, session.scalar(_joined(select(func.count(TaskInstance.id))).where(where)) or 0
 
 
-def dags_with_waiting(session: Session, dag_ids: Collection[str]) -> list[str]:
-    """Return which of some DAGs have such tasks, in order."""
-    these = and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(WAITING_STATES), _are_ours())
-    return list(session.scalars(_with_signs(select(TaskInstance.dag_id).distinct()).where(these).order_by("dag_id")))
+def dags_with_active(session: Session, dag_ids: Collection[str]) -> list[str]:
+    """Return the IDs of the DAGs that have active tasks of this package, sorted."""
+    where = and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(ACTIVE_STATES), _of_this_package())
+    return sorted(session.scalars(_joined(select(TaskInstance.dag_id).distinct()).where(where)))
 
 
-def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[tuple[AgentTask, Form]]:
-    """Return the tasks of a DAG run that show a person the form of an interrupt, with the form."""
-    these = and_(
+def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask]:
+    """Return the tasks of a DAG run whose form waits for an answer."""
+    where = (
         TaskInstance.dag_id == dag_id,
         TaskInstance.run_id == dag_run_id,
-        TaskInstance.state.in_(WAITING_STATES),
+        TaskInstance.state.in_(ACTIVE_STATES),
         HITLDetail.responded_at.is_(None),
     )
-    tasks: Iterable[AgentTask] = map(_task, session.execute(_rows().where(these).limit(500)))
-    return [(task, task.form) for task in tasks if task.form and task.form.interrupt_id]
+    return [task for task in _tasks(session, *where, limit=_MAX_FORMS) if task.form]
+
+
+def xcom_values(session: Session, dag_id: str, dag_run_id: str, key: str, limit: int) -> list[tuple[str, int, Any]]:
+    """Return task ID, map index, and value of a DAG run's XComs with a key, oldest first."""
+    query = (
+        select(XComModel.task_id, XComModel.map_index, XComModel.value)
+        .where(XComModel.dag_id == dag_id, XComModel.run_id == dag_run_id, XComModel.key == key)
+        .order_by(XComModel.timestamp)
+        .limit(limit)
+    )
+    return [(row.task_id, row.map_index, _xcom_value(row.value)) for row in session.execute(query)]
 
 
 def _connection_in_dag(session: Session, dag_id: str, task_id: str) -> str | None:
-    """Return the connection that the DAG names, for a task whose rendered fields Airflow has removed meanwhile."""
+    """Return the connection in the DAG's code. Airflow deletes the rendered fields of old task instances."""
     dag: Any = SerializedDagModel.get_dag(dag_id, session=session)
     task = dag.task_dict.get(task_id) if dag else None
-    # A task that is mapped has its arguments there.
+    # A mapped task has its constant arguments in partial_kwargs.
     arguments = getattr(task, "partial_kwargs", None) or {}
-    return _text(arguments.get(_CONNECTION) or getattr(task, _CONNECTION, None))
+    return _text(arguments.get(_CONN_ID) or getattr(task, _CONN_ID, None))
 
 
-def _rows() -> Any:
-    """Return the ``select`` of all that is needed, with as little as possible of what may be large."""
-    rendered, xcom = RenderedTaskInstanceFields, XComModel
-    query = _with_signs(
+def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> Iterator[AgentTask]:
+    """Select only the columns that pages need: others can be large."""
+    query = _joined(
         select(
             TaskInstance.dag_id,
             TaskInstance.run_id.label("dag_run_id"),
@@ -158,51 +177,61 @@ def _rows() -> Any:
             TaskInstance.start_date,
             TaskInstance.end_date,
             Trigger,
-            rendered.rendered_fields,
-            xcom.value.label("run_id"),
+            RenderedTaskInstanceFields.rendered_fields,
+            XComModel.value.label("xcom"),
             HITLDetail.subject,
             HITLDetail.params,
-            HITLDetail.created_at,
+            HITLDetail.created_at.label("shown_at"),
             HITLDetail.responded_at,
+            DagRun.run_after,
+            DagRun.queued_at,
+            DagRun.start_date.label("dag_run_start"),
         )
     )
-    return (
-        query.outerjoin(xcom, and_(_same_task(xcom), xcom.key == RUN_ID_KEY))
+    query = (
+        query.join(DagRun, and_(DagRun.dag_id == TaskInstance.dag_id, DagRun.run_id == TaskInstance.run_id))
+        .outerjoin(XComModel, and_(_same_task(XComModel), XComModel.key == _RUN_ID))
         .outerjoin(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
         .options(Load(Trigger).raiseload("*"))
+        .where(*where)
+        .order_by(TaskInstance.start_date, TaskInstance.id)
+        .limit(limit)
     )
+    return map(_task, session.execute(query))
 
 
-def _same_task(table: Any) -> ColumnElement[bool]:
-    return and_(
-        table.dag_id == TaskInstance.dag_id,
-        table.run_id == TaskInstance.run_id,
-        table.task_id == TaskInstance.task_id,
-        table.map_index == TaskInstance.map_index,
-    )
-
-
-def _are_ours() -> ColumnElement[bool]:
-    # A subclass has another name, and the same fields.
-    return or_(
-        TaskInstance.operator.in_(OPERATORS),
-        Trigger.classpath.startswith(_TRIGGERS, autoescape=True),
-        cast(RenderedTaskInstanceFields.rendered_fields, Text).contains(f'"{_CONNECTION}"', autoescape=True),
-    )
-
-
-def _with_signs(query: Any) -> Any:
-    """Add to a ``select`` the tables by which a task of this package is known."""
+def _joined(query: Any) -> Any:
+    """Join the tables by which :func:`_of_this_package` recognizes a task."""
     rendered = RenderedTaskInstanceFields
     return query.outerjoin(Trigger, TaskInstance.trigger_id == Trigger.id).outerjoin(rendered, _same_task(rendered))
 
 
+def _same_task(table: Any) -> ColumnElement[bool]:
+    columns = ("dag_id", "run_id", "task_id", "map_index")
+    return and_(*(getattr(table, name) == getattr(TaskInstance, name) for name in columns))
+
+
+def _of_this_package() -> ColumnElement[bool]:
+    # A subclass has another name, but the same template fields.
+    return or_(
+        TaskInstance.operator.in_(OPERATORS),
+        Trigger.classpath.startswith(_TRIGGERS, autoescape=True),
+        cast(RenderedTaskInstanceFields.rendered_fields, Text).contains(f'"{_CONN_ID}"', autoescape=True),
+    )
+
+
 def _task(row: Any) -> AgentTask:
-    rendered: dict[str, Any] = row.rendered_fields or {}
-    trigger = row.Trigger
-    is_agent_task = bool(trigger and trigger.classpath.startswith(_TRIGGERS))
-    given: dict[str, Any] = trigger.kwargs if is_agent_task else {}
-    form = _form(row)
+    rendered: dict[str, Any] = row.rendered_fields if isinstance(row.rendered_fields, dict) else {}
+    has_trigger = row.Trigger is not None and row.Trigger.classpath.startswith(_TRIGGERS)
+    trigger: dict[str, Any] = row.Trigger.kwargs if has_trigger else {}
+    form = None
+    if row.shown_at is not None and row.responded_at is None:
+        form = Form(row.subject, row.params if isinstance(row.params, dict) else {}, row.shown_at)
+    known = _text(trigger.get(_RUN_ID)) or _text(rendered.get(_RUN_ID))
+    # XCom comes last, and only for a task that starts its run: no other place names that run while the task works, or
+    # after Airflow has deleted the rendered fields.
+    starts_run = row.operator in STARTING_OPERATORS or _AGENT in rendered
+    from_xcom = _text(_xcom_value(row.xcom)) if starts_run and not known else None
     return AgentTask(
         dag_id=row.dag_id,
         dag_run_id=row.dag_run_id,
@@ -212,31 +241,22 @@ def _task(row: Any) -> AgentTask:
         state=row.state,
         try_number=row.try_number,
         started_at=row.start_date,
-        ended_at=row.end_date,
-        since=row.end_date or (form and form.shown_at) or (trigger and trigger.created_date) or row.start_date,
-        run_id=_text(xcom_value(row.run_id)) or _text(given.get("run_id")) or _text(rendered.get("run_id")),
-        conn_id=_text(given.get(_CONNECTION)) or _text(rendered.get(_CONNECTION)),
-        agent=_text(rendered.get("agent")),
-        is_agent_task=is_agent_task or row.operator in OPERATORS or _CONNECTION in rendered,
+        since=row.end_date or (form and form.shown_at) or (row.Trigger and row.Trigger.created_date) or row.start_date,
+        run_id=known or from_xcom,
+        from_xcom=from_xcom is not None,
+        conn_id=_text(trigger.get(_CONN_ID)) or _text(rendered.get(_CONN_ID)),
+        agent=_text(rendered.get(_AGENT)),
+        is_agent_task=has_trigger or row.operator in OPERATORS or _CONN_ID in rendered,
+        dag_run_began=min(moment for moment in (row.run_after, row.queued_at, row.dag_run_start) if moment),
         form=form,
     )
 
 
-def _form(row: Any) -> Form | None:
-    from airflow_provider_agentruns.reviews.form import ID_FIELD
-
-    if row.created_at is None or row.responded_at is not None:
-        return None
-    field = (row.params or {}).get(ID_FIELD)
-    return Form(row.subject, _text(field.get("value") if isinstance(field, dict) else field), row.created_at)
-
-
-def xcom_value(stored: Any) -> Any:
+def _xcom_value(stored: Any) -> Any:
     """
-    Return what an XCom value of plain JSON is.
+    Return an XCom value without Airflow's decoder, which creates objects of the classes that a value names.
 
-    Tasks have it stored as JSON, and ``XComModel.set`` as a text of JSON. Airflow's own decoder would also make
-    objects of what stands for some.
+    Tasks store JSON. ``XComModel.set`` stores text that holds JSON.
     """
     if isinstance(stored, str) and stored[:1] in ('"', "{"):
         with suppress(ValueError):
@@ -245,6 +265,7 @@ def xcom_value(stored: Any) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    """Return a text that is one; a template that was not rendered, or what Airflow has hidden, is none."""
-    usable = isinstance(value, str) and value.strip() and "{{" not in value and value != "***"
-    return value if usable else None
+    """Return an ID or a name; None for an unrendered template, a masked value, and anything that no ID looks like."""
+    if not isinstance(value, str) or not value.strip() or "{{" in value or value == "***":
+        return None
+    return value if len(value) <= _MAX_LENGTH and value.isprintable() else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may see what: Airflow's own rights, by its own functions."""
+"""Access checks: pages follow Airflow's own permissions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from fastapi import Depends, Request
 
 from airflow_provider_agentruns.plugins.client_pool import ClientPool
 
-#: For a route that shows one DAG's tasks (with ``dag_id`` in its path) or many. What a run found is in XCom too, so
-#: that it takes the right to see that.
+#: Dependencies of a route that shows tasks: of the DAG in its path parameter ``dag_id``, or of all readable DAGs. A
+#: page shows what Airflow stores in task instances, XComs, and forms, so it requires access to all three.
 READS_TASKS: list[Any] = [
-    Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE)),
-    Depends(requires_access_dag("GET", DagAccessEntity.XCOM)),
-    # What forms ask is shown, too.
-    Depends(requires_access_dag("GET", DagAccessEntity.HITL_DETAIL)),
+    Depends(requires_access_dag("GET", entity))
+    for entity in (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM, DagAccessEntity.HITL_DETAIL)
 ]
 
 
@@ -26,13 +24,13 @@ def _readable_dags(user: GetUserDep) -> set[str]:
     return get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
 
 
-def _readings(request: Request) -> ClientPool:
-    readings: ClientPool = request.app.state.readings
-    return readings
+def _clients(request: Request) -> ClientPool:
+    clients: ClientPool = request.app.state.clients
+    return clients
 
 
-#: The ids of the DAGs that the user may read.
+#: IDs of the DAGs that the user may read.
 ReadableDags = Annotated[set[str], Depends(_readable_dags)]
 
-#: What reads the service for all pages of this process.
-Pool = Annotated[ClientPool, Depends(_readings)]
+#: The clients of all connections in this process.
+Clients = Annotated[ClientPool, Depends(_clients)]

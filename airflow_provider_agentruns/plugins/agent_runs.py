@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plugin: the pages that Airflow shows, and the web application behind them."""
+"""The plugin: the views that Airflow shows, and the web application behind them."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
-#: Where the web application is, below Airflow's own root.
+#: The URL prefix of the web application, below Airflow's root.
 PREFIX = "/agent-runs"
 
 
-class _WhenServed:
-    """The web application, made when it is asked for: only the API server does, and only there is it worth its cost."""
+class _LazyApp:
+    """Creates the web application on first access. Only the API server accesses it, and pays for its imports."""
 
     def __get__(self, instance: object, owner: type) -> list[dict[str, Any]]:
-        from airflow_provider_agentruns.plugins.app import the_app
+        from airflow_provider_agentruns.plugins.app import get_app
 
-        return [{"app": the_app(), "url_prefix": PREFIX, "name": "Agent runs"}]
+        return [{"app": get_app(), "url_prefix": PREFIX, "name": "Agent runs"}]
 
 
 class AgentRunsPlugin(AirflowPlugin):
     """
     Adds the tab *Agent run* to task instances, and *Agent runs* to the menu *Browse*.
 
-    The addresses are relative: Airflow's page says where its root is.
+    URLs are relative because Airflow may be served below a path.
     """
 
     name = "agent_runs"
-    fastapi_apps = _WhenServed()
+    fastapi_apps = _LazyApp()
     external_views = [  # noqa: RUF012 -- as Airflow declares it
         {
             "name": "Agent run",

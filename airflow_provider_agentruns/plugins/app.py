@@ -12,32 +12,26 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_agentruns.plugins.client_pool import ClientPool
-from airflow_provider_agentruns.plugins.headers import SafeHeaders
+from airflow_provider_agentruns.plugins.headers import SecurityHeaders
 from airflow_provider_agentruns.plugins.routes import pages, task, waiting
 from airflow_provider_agentruns.plugins.webhooks import endpoint
 
-#: What is built of the pages' source.
-STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parent / "static"
 
 
-def create_app() -> FastAPI:
-    """Return a new application with all routes."""
+@cache
+def get_app() -> FastAPI:
+    """Return this process's application. Airflow asks more than once."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        await app.state.readings.close()
+        await app.state.clients.close()
 
     app = FastAPI(title="Agent runs", openapi_url=None, lifespan=lifespan)
-    app.state.readings = ClientPool()
-    app.add_middleware(SafeHeaders)
+    app.state.clients = ClientPool()
+    app.add_middleware(SecurityHeaders)
     for router in (pages.router, task.router, waiting.router, endpoint.router):
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
-
-
-@cache
-def the_app() -> FastAPI:
-    """Return the one application of this process: Airflow asks more than once."""
-    return create_app()

@@ -1,36 +1,141 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All connections that the pages of one process read over."""
+"""
+Clients with which pages read the service, one per connection. No browser sees a token.
+
+All viewers of a run share one request, and pages have the lowest priority under the connection's rate limit, so that
+tasks always get through. If pages want more than the limit allows, they show older data and say so.
+"""
 
 from __future__ import annotations
 
-from airflow_provider_agentruns.plugins.account import Account
+import asyncio
+import time
+from functools import partial
+from typing import Any, TypeVar
+
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.limiter import Priority
+from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsAuthError, AgentRunsConnectionError
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+from airflow_provider_agentruns.plugins.serializers import TooManyValuesError, parse_run
+from airflow_provider_agentruns.plugins.single_flight_cache import CachedValue, SingleFlightCache
 from airflow_provider_agentruns.plugins.status_cache import StatusCache
+
+T = TypeVar("T")
+
+#: Seconds that a run stays fresh: while it works, and after it has ended or if it is too large to read often.
+FRESH_FOR, FRESH_FOR_LONG = 2.5, 60.0
+
+#: Seconds that a page waits for the rate limit.
+MAX_DELAY = 15.0
+
+#: The largest response for a run, in bytes. Parsing it takes the API server a fraction of a second.
+MAX_RESPONSE_BYTES = 4 * 1024 * 1024
+
+#: Seconds after which a client reads its Airflow connection again.
+_CONNECTION_MAX_AGE = 60.0
+
+# A person is waiting: a quick error is better than many retries.
+_TIMEOUT, _RETRIES = 10.0, 1
+
+
+class _PageHook(AgentRunHook):
+    """The hook, with a shorter timeout and fewer retries."""
+
+    def _read(self, *args: Any, **kwargs: Any) -> Settings:
+        settings = super()._read(*args, **kwargs)
+        limits = {"timeout": min(settings.timeout, _TIMEOUT), "max_retries": min(settings.max_retries, _RETRIES)}
+        return settings.model_copy(update=limits)
+
+
+class PageClient:
+    """
+    Reads runs over one connection, for all pages of this process.
+
+    :param conn_id: The Airflow connection.
+    """
+
+    def __init__(self, conn_id: str) -> None:
+        self._hook = _PageHook(conn_id)
+        self._opened_at = 0.0
+        self._in_flight = 0
+        self._runs: SingleFlightCache[dict[str, Any]] = SingleFlightCache(_fresh_for, max_wait=MAX_DELAY + _TIMEOUT)
+        #: The statuses of many runs.
+        self.statuses = StatusCache(self.send)
+
+    async def run(self, run_id: str) -> CachedValue[dict[str, Any]]:
+        """Return a run as pages show it: ``run`` with its steps, and ``page``, the URL of the service's page."""
+        return await self._runs.get(run_id, partial(self._load, run_id))
+
+    async def send(self, request: Request[T]) -> T:
+        """
+        Send a request.
+
+        :raises AgentRunsThrottledError: If the rate limit would delay the request for more than :data:`MAX_DELAY`.
+        :raises AgentRunsError: As :class:`AgentRunHook` does.
+        """
+        now = time.monotonic()
+        if now - self._opened_at > _CONNECTION_MAX_AGE and not self._in_flight:
+            await self._hook.aclose()
+            self._opened_at = now
+        self._in_flight += 1
+        try:
+            transport = await self._hook.aget_conn()
+            return await transport.send(request, priority=Priority.PAGE, max_wait=MAX_DELAY)
+        except AgentRunsAuthError:
+            # The token may have been replaced in the connection.
+            self._opened_at = 0.0
+            raise
+        finally:
+            self._in_flight -= 1
+
+    async def close(self) -> None:
+        """Cancel all requests and close all connections."""
+        await self.statuses.close()
+        await self._runs.close()
+        await self._hook.aclose()
+
+    async def _load(self, run_id: str) -> dict[str, Any]:
+        try:
+            run = await self._read_run(run_id, include_steps=True)
+        except (TooManyValuesError, AgentRunsConnectionError) as e:
+            if isinstance(e, AgentRunsConnectionError) and "larger than" not in str(e):
+                raise
+            run = {**await self._read_run(run_id, include_steps=False), "steps_too_large": True}
+        return {"run": run, "page": (await self._hook.aget_conn()).settings.run_page(run_id) or None}
+
+    async def _read_run(self, run_id: str, *, include_steps: bool) -> dict[str, Any]:
+        request = requests.get_run(run_id, include_steps=include_steps)
+        raw = Request("GET", request.path, lambda response: response.body, request.params, max_bytes=MAX_RESPONSE_BYTES)
+        body = await self.send(raw)
+        try:
+            # An agent decides how large a run is. Parsing it must not block the event loop.
+            return await asyncio.to_thread(parse_run, body)
+        except ValueError as e:
+            raise AgentRunsAPIError(200, [f"the run cannot be read: {e}"], "GET", "/v1/runs/ID") from None
 
 
 class ClientPool:
-    """Opens a connection when somebody looks at a run of it. For one event loop."""
+    """Creates a client for each connection on first use. For one event loop."""
 
     def __init__(self) -> None:
-        self._accounts: dict[str, Account] = {}
-        self._overviews: dict[str, StatusCache] = {}
+        self._clients: dict[str, PageClient] = {}
 
-    def over(self, conn_id: str) -> Account:
-        """Return a connection. Only a task's own may be asked for here, and none that a browser names."""
-        if conn_id not in self._accounts:
-            self._accounts[conn_id] = Account(conn_id)
-        return self._accounts[conn_id]
-
-    def overview(self, conn_id: str) -> StatusCache:
-        """Return what looks at many runs of a connection at a time."""
-        if conn_id not in self._overviews:
-            self._overviews[conn_id] = StatusCache(self.over(conn_id))
-        return self._overviews[conn_id]
+    def client(self, conn_id: str) -> PageClient:
+        """Return the client of a connection. The ID must come from a task, never from a browser."""
+        if conn_id not in self._clients:
+            self._clients[conn_id] = PageClient(conn_id)
+        return self._clients[conn_id]
 
     async def close(self) -> None:
-        """Close all connections."""
-        for overview in self._overviews.values():
-            await overview.close()
-        for account in self._accounts.values():
-            await account.close()
-        self._overviews.clear()
-        self._accounts.clear()
+        """Close all clients."""
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()
+
+
+def _fresh_for(shown: dict[str, Any]) -> float:
+    run = shown["run"]
+    return FRESH_FOR_LONG if run["finished"] or run["steps_too_large"] else FRESH_FOR

@@ -1,35 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each answer tells a browser, so that nothing an agent wrote can do anything there."""
+"""Response headers that keep a browser from executing anything an agent wrote."""
 
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Our own script, style and pictures, our own answers, and only inside Airflow's own pages.
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'self'",
-    )
+#: Only the package's own script, styles, images, and data, and only inside Airflow's own pages.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 
 _HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
-class SafeHeaders:
-    """Adds the headers to each answer. What is not a file is not to be kept by a browser."""
+class SecurityHeaders:
+    """Middleware that adds the headers to each response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,12 +29,12 @@ class SafeHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
 
-        async def with_headers(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
-                # A file is asked for anew each time, and sent only where it has changed.
+                # Browsers keep files, but ask each time whether they changed. They keep no data.
                 headers.setdefault("Cache-Control", "no-cache" if "etag" in headers else "no-store")
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        await self._app(scope, receive, send_with_headers)

@@ -1,195 +1,208 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What a page shows of a run: as much as a person reads, as JSON of which a page makes text and nothing else.
+What pages show, as JSON: bounded, and tolerant of fields with an unexpected type. Free of Airflow and I/O.
 
-An agent's text may be hostile: what cannot be seen or turns other text around is taken out here, and an address
-is only passed on where it is one of a web page. Free of Airflow and of I/O.
+Text from an agent may be hostile. It loses invisible characters and those that reorder other text, and a page shows it
+as text only. Links lead to web pages only.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_provider_agentruns.models import Interrupt, RunStatus
 from airflow_provider_agentruns.reviews.text import clean, linkable, plain
 
-if TYPE_CHECKING:
-    from pendulum import DateTime
+#: How many of each a page shows.
+MAX_STEPS, MAX_ARTIFACTS, MAX_SOURCES, MAX_INTERRUPTS = 500, 100, 30, 50
 
-    from airflow_provider_agentruns.models import AgentRun, Artifact, Interrupt, Source, Step
+#: How deep a page nests steps.
+MAX_DEPTH = 8
 
-#: How many of each are shown.
-MOST_STEPS = 500
-MOST_ARTIFACTS = 100
-MOST_SOURCES = 30
-MOST_INTERRUPTS = 50
+#: The number of values in a response that is parsed. Python needs up to 200 bytes of memory for each.
+MAX_VALUES = 300_000
 
-#: How deep steps are shown inside steps; those below stand beside the last.
-DEEPEST = 8
-
-_LINE = 300
-_SUMMARY = 4_000
-_DETAILS = 4_000
-_MOST_ENTRIES = 100
-
-_KNOWN_OF_ARTIFACT = ("title", "type", "confidence", "summary", "sources", "agent", "id")
+_MAX_LINE = 300
+_MAX_TEXT = 4_000
+_ARTIFACT_FIELDS = ("title", "type", "confidence", "summary", "sources", "agent", "id")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, indent=2)
 
 
-def serialize_run(run: AgentRun) -> dict[str, Any]:
-    """Return what is to be shown of a run that was read with its steps."""
+class TooManyValuesError(Exception):
+    """A response holds more than a page can show, and would take long to parse."""
+
+
+def parse_run(body: bytes) -> dict[str, Any]:
+    """
+    Parse the response for a run, and return what a page shows of it.
+
+    :raises TooManyValuesError: If the response holds more than :data:`MAX_VALUES` values.
+    :raises ValueError: If it is not a JSON object, or too deeply nested.
+    """
+    # Each value but the first of a list or object follows a comma. Those in texts count too, which does not matter.
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise TooManyValuesError
+    try:
+        run = json.loads(body)
+    except RecursionError:
+        raise ValueError("too deeply nested") from None
+    if not isinstance(run, dict):
+        raise ValueError("not a JSON object")
+    return serialize_run(run)
+
+
+def serialize_run(run: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page shows of a run, given the service's JSON object with the steps."""
     steps = _Steps()
-    artifacts = run.output.artifacts if run.output else []
+    status = as_line(run.get("status"))
+    requester, output = _dict(run.get("requester")), _dict(run.get("output"))
+    artifacts, interrupts = _dicts(output.get("artifacts")), _dicts(run.get("interrupts"))
     return {
-        "id": run.id,
-        "agent": line(run.agent),
-        "status": line(str(run.status)),
-        "finished": run.status.finished,
-        "requester": line(run.requester and (run.requester.name or run.requester.id)),
-        "created_at": _moment(run.created_at),
-        "started_at": _moment(run.started_at),
-        "ended_at": _moment(run.ended_at),
-        "updated_at": _moment(run.updated_at),
-        "steps": steps.shown(run.steps or []),
-        "more_steps": steps.left_out,
-        "artifacts": [_artifact(artifact) for artifact in artifacts[:MOST_ARTIFACTS]],
-        "more_artifacts": max(0, len(artifacts) - MOST_ARTIFACTS),
-        "interrupts": [_interrupt(interrupt) for interrupt in run.interrupts[:MOST_INTERRUPTS]],
-        "more_interrupts": max(0, len(run.interrupts) - MOST_INTERRUPTS),
+        "id": as_line(run.get("id")),
+        "agent": as_line(run.get("agent")),
+        "status": status,
+        "finished": status in (RunStatus.COMPLETED, RunStatus.ERROR),
+        "requester": as_line(requester.get("name")) or as_line(requester.get("id")),
+        **{name: _time(run.get(name)) for name in ("created_at", "started_at", "ended_at", "updated_at")},
+        "steps": steps.serialize(_dicts(run.get("steps"))),
+        "more_steps": steps.omitted,
+        "steps_too_large": False,
+        "artifacts": [_artifact(artifact) for artifact in artifacts[:MAX_ARTIFACTS]],
+        "more_artifacts": max(0, len(artifacts) - MAX_ARTIFACTS),
+        "interrupts": [_interrupt(interrupt) for interrupt in interrupts[:MAX_INTERRUPTS]],
+        "more_interrupts": max(0, len(interrupts) - MAX_INTERRUPTS),
     }
 
 
-def line(value: Any) -> str | None:
-    """Return what a person reads as one line, cut where it is long; None where it is no text."""
-    return plain(value, _LINE) if isinstance(value, str) else None
+def serialize_trail(task_id: str, map_index: int, trail: Any, run_id: str) -> dict[str, Any] | None:
+    """Return what a page shows of an answer to a run; None if the XCom value is not the trail of one."""
+    if not isinstance(trail, dict) or trail.get("run_id") != run_id:
+        return None
+    person, chosen = _dict(trail.get("responded_by")), trail.get("chosen_options")
+    return {
+        "task_id": task_id,
+        "map_index": map_index,
+        "who": as_line(person.get("name")) or as_line(person.get("id")),
+        "at": as_line(trail.get("responded_at")),
+        "chosen": [as_line(option) for option in chosen[:MAX_INTERRUPTS]] if isinstance(chosen, list) else [],
+        **{name: as_line(trail.get(name)) for name in ("interrupt_id", "label", "by", "delivery", "status")},
+        "sent": as_json(trail.get("sent")),
+    }
 
 
-def as_text(value: Any, limit: int) -> str | None:
-    """Return what a person reads as lines, cut where it is long; None where it is no text."""
+def as_line(value: Any) -> str | None:
+    """Return text as one line of bounded length; None if it is not text."""
+    return plain(value, _MAX_LINE) if isinstance(value, str) else None
+
+
+def as_text(value: Any) -> str | None:
+    """Return text as lines, cut at a bounded length; None if it is not text."""
     if not isinstance(value, str):
         return None
-    cleaned = clean(value[: 2 * limit])
-    return cleaned if len(cleaned) <= limit and len(value) <= 2 * limit else f"{cleaned[:limit].rstrip()}…"
+    whole = len(value) <= 2 * _MAX_TEXT
+    return _cut(clean(value[: 2 * _MAX_TEXT]), whole=whole)
 
 
 def as_json(value: Any) -> str:
-    """Return any JSON value as lines to be read, cut where it is long."""
-    text = json.dumps(_readable(value, _Budget(2 * _DETAILS)), ensure_ascii=False, indent=2, default=str)
-    return text if len(text) <= _DETAILS else f"{text[:_DETAILS].rstrip()}…"
+    """Return a JSON value as indented text, cut at a bounded length. What is cut costs nothing."""
+    text = ""
+    for part in _ENCODER.iterencode(value):
+        text += part[: _MAX_TEXT + 1]
+        if len(text) > _MAX_TEXT:
+            break
+    lines = text.split("\n")
+    return _cut("\n".join(line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in lines))
 
 
-class _Budget:
-    """
-    How many characters of a value are still made readable: what lies behind is cut anyway, and may be megabytes.
-
-    :param left: So many.
-    """
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def spend(self, text: str | None) -> str | None:
-        """Take a text from what is left."""
-        # No entry is free: there may be a million empty ones.
-        self.left -= len(text or "") + 1
-        return text
-
-
-def _readable(value: Any, budget: _Budget, depth: int = 1) -> Any:
-    if budget.left <= 0 or (isinstance(value, dict | list) and depth > DEEPEST):
-        return "…"
-    if isinstance(value, str):
-        return budget.spend(as_text(value, min(_SUMMARY, budget.left)))
-    if isinstance(value, dict):
-        keys = takewhile(lambda _: budget.left > 0, islice(value, _MOST_ENTRIES))
-        return {budget.spend(line(str(key)[:_LINE])): _readable(value[key], budget, depth + 1) for key in keys}
-    if isinstance(value, list):
-        entries = takewhile(lambda _: budget.left > 0, value[:_MOST_ENTRIES])
-        return [_readable(entry, budget, depth + 1) for entry in entries]
-    budget.spend(None)
-    return value
+def _cut(text: str, *, whole: bool = True) -> str:
+    return text if whole and len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT].rstrip()}…"
 
 
 class _Steps:
-    """Shows steps inside steps, up to a number in all."""
+    """Serializes nested steps up to a total number, and counts those that it omits."""
 
     def __init__(self) -> None:
-        self.left_out = 0
-        self._left = MOST_STEPS
+        self.omitted = 0
+        self._left = MAX_STEPS
 
-    def shown(self, steps: Iterable[Step], depth: int = 1) -> list[dict[str, Any]]:
-        """Return the steps, each with those inside it."""
-        found: list[dict[str, Any]] = []
+    def serialize(self, steps: list[dict[str, Any]], depth: int = 1) -> list[dict[str, Any]]:
+        """Return the steps, each with its own steps."""
+        shown: list[dict[str, Any]] = []
         for step in steps:
-            inside = list(step.steps) if depth < DEEPEST else []
-            if self._left <= 0:
-                self.left_out += sum(1 for _ in step.walk())
+            inner = _dicts(step.get("steps"))
+            if self._left and depth <= MAX_DEPTH:
+                self._left -= 1
+                shown.append(_step(step))
+                shown[-1]["steps"] = self.serialize(inner, depth + 1)
                 continue
-            self._left -= 1
-            found.append({**_step(step), "steps": self.shown(inside, depth + 1)})
-            if depth == DEEPEST:
-                self._beside(step, found)
-        return found
-
-    def _beside(self, step: Step, found: list[dict[str, Any]]) -> None:
-        """Show what lies deeper beside a step."""
-        for deeper in list(step.walk())[1:]:
-            if self._left <= 0:
-                self.left_out += 1
-                continue
-            self._left -= 1
-            found.append({**_step(deeper), "steps": []})
+            pending = [step]
+            while pending:
+                self.omitted += 1
+                pending.extend(_dicts(pending.pop().get("steps")))
+        return shown
 
 
-def _step(step: Step) -> dict[str, Any]:
-    resolution = step.result.get("resolution") if isinstance(step.result, dict) else None
+def _step(step: dict[str, Any]) -> dict[str, Any]:
+    artifacts = step.get("artifacts")
     return {
-        "id": step.id,
-        "label": line(step.label or step.name) or "Step without a name",
-        "name": line(step.name),
-        "agent": line(step.agent),
-        "type": line(step.type),
-        "status": line(step.status),
-        "started_at": _moment(step.started_at),
-        "completed_at": _moment(step.completed_at),
-        "resolution": line(resolution),
-        "artifacts": len(step.artifacts),
+        "label": as_line(step.get("label")) or as_line(step.get("name")) or "Unnamed step",
+        **{name: as_line(step.get(name)) for name in ("id", "name", "agent", "type", "status")},
+        **{name: _time(step.get(name)) for name in ("started_at", "completed_at")},
+        "resolution": as_line(_dict(step.get("result")).get("resolution")),
+        "artifacts": len(artifacts) if isinstance(artifacts, list) else 0,
     }
 
 
-def _artifact(artifact: Artifact) -> dict[str, Any]:
-    # What should be a list may be anything.
-    sources: Any = artifact.sources if isinstance(artifact.sources, list) else []
-    more = {name: value for name, value in (artifact.model_extra or {}).items() if name not in _KNOWN_OF_ARTIFACT}
+def _artifact(artifact: dict[str, Any]) -> dict[str, Any]:
+    found = artifact.get("sources")
+    # Some agents return URLs instead of objects.
+    sources = _dicts(
+        [{"url": one} if isinstance(one, str) else one for one in found] if isinstance(found, list) else []
+    )
+    other = {name: value for name, value in artifact.items() if name not in _ARTIFACT_FIELDS}
     return {
-        "title": line(artifact.title) or "Without a title",
-        "type": line(artifact.type),
-        "confidence": line(artifact.confidence),
-        "agent": line((artifact.model_extra or {}).get("agent")),
-        "summary": as_text(artifact.summary, _SUMMARY),
-        "sources": [_source(source) for source in sources[:MOST_SOURCES]],
-        "more_sources": max(0, len(sources) - MOST_SOURCES),
-        "details": as_json(more) if more else None,
+        "title": as_line(artifact.get("title")) or "Untitled",
+        **{name: as_line(artifact.get(name)) for name in ("type", "confidence", "agent")},
+        "summary": as_text(artifact.get("summary")),
+        "sources": [_source(source) for source in sources[:MAX_SOURCES]],
+        "more_sources": max(0, len(sources) - MAX_SOURCES),
+        "details": as_json(other) if other else None,
     }
 
 
-def _source(source: Source) -> dict[str, Any]:
-    address = linkable(source.url) if isinstance(source.url, str) else ""
+def _source(source: dict[str, Any]) -> dict[str, Any]:
+    url = source.get("url")
+    address = linkable(url) if isinstance(url, str) else ""
     return {
-        "name": line(source.source_name) or line(source.url) or "Source",
+        "name": as_line(source.get("source_name")) or as_line(url) or "Source",
         "url": address or None,
-        # A name may lie: what it leads to stands beside it.
+        # A name can be misleading, so the page shows the host next to it.
         "host": urlsplit(address).netloc if address else None,
-        "tier": line(source.source_tier),
-        "kind": line(source.source_type),
+        "tier": as_line(source.get("source_tier")),
+        "kind": as_line(source.get("source_type")),
     }
 
 
-def _interrupt(interrupt: Interrupt) -> dict[str, Any]:
-    return {"id": interrupt.id, "agent": line(interrupt.agent), "label": line(interrupt.label) or interrupt.id}
+def _interrupt(interrupt: dict[str, Any]) -> dict[str, Any]:
+    interrupt_id, value = as_line(interrupt.get("id")) or "", interrupt.get("value")
+    label = Interrupt(id=interrupt_id, value=value).label
+    return {"id": interrupt_id, "agent": as_line(interrupt.get("agent")), "label": as_line(label)}
 
 
-def _moment(moment: DateTime | None) -> str | None:
-    return moment.isoformat() if moment else None
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _time(value: Any) -> str | None:
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

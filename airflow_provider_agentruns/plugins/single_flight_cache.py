@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Things that many look at, each read once for all of them. Knows nothing of runs, of Airflow or of HTTP."""
+"""A cache in which concurrent readers of a key share one load. Knows nothing of Airflow or HTTP."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -14,24 +15,28 @@ from airflow_provider_agentruns.exceptions import AgentRunsError
 
 T = TypeVar("T")
 
-#: How many things are remembered.
-MOST_REMEMBERED = 300
+#: The number of keys that the cache keeps.
+MAX_ENTRIES = 300
 
-#: How long an error is remembered, in seconds, before anybody makes another try.
-FRESH_ERROR = 5.0
+#: Seconds after a failed load before the next one.
+ERROR_FRESH_FOR = 5.0
 
-#: How long one who looks waits for a reading where there is an older one to show, in seconds.
-PATIENCE_WITH_OLD = 1.0
+#: Seconds that a reader waits for a load if there is an older value to return.
+WAIT_WITH_VALUE = 1.0
+
+
+class TooManyLoadsError(Exception):
+    """The cache loads too many keys at once."""
 
 
 @dataclass(frozen=True)
 class CachedValue(Generic[T]):
     """
-    What there is to see.
+    The result of a read.
 
-    :param value: What was read last, however long ago; None where nothing could be read yet.
-    :param age: How long ago that was, in seconds.
-    :param error: Why the last try failed, where it did.
+    :param value: The latest value; None if no load has succeeded yet, or the value is too old.
+    :param age: Seconds since the load of the value began.
+    :param error: Why the latest load failed, if it did.
     """
 
     value: T | None
@@ -42,68 +47,94 @@ class CachedValue(Generic[T]):
 class _Entry(Generic[T]):
     def __init__(self) -> None:
         self.value: T | None = None
-        self.read_at: float | None = None
+        self.loaded_at = 0.0
         self.error: AgentRunsError | None = None
-        self.fresh_until = 0.0
-        self.reading: asyncio.Task[None] | None = None
-
-    def glance(self) -> CachedValue[T]:
-        age = None if self.read_at is None else time.monotonic() - self.read_at
-        return CachedValue(self.value, age, self.error)
+        self.fresh_until = -math.inf
+        self.task: asyncio.Task[None] | None = None
 
 
 class SingleFlightCache(Generic[T]):
     """
-    Remembers what was read, and reads it again when somebody looks and it is old. For one event loop.
+    Caches values, and loads a value again if someone reads it and it is no longer fresh. For one event loop.
 
-    :param fresh_for: How long a value counts as new, in seconds.
-    :param patience: How long one who looks waits for the first reading, in seconds.
+    :param fresh_for: Returns how many seconds a value stays fresh.
+    :param max_wait: Seconds that a reader waits for the first load of a key.
+    :param max_age: Seconds after which a value is never returned, even if every load fails.
+    :param max_loads: The number of keys without a value that are loaded at once.
+    :param clock: Returns seconds, like ``time.monotonic``.
     """
 
-    def __init__(self, fresh_for: Callable[[T], float], patience: float) -> None:
-        self._fresh_for = fresh_for
-        self._patience = patience
+    def __init__(
+        self,
+        fresh_for: Callable[[T], float],
+        max_wait: float,
+        *,
+        max_age: float = math.inf,
+        max_loads: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fresh_for, self._max_wait, self._max_age, self._max_loads = fresh_for, max_wait, max_age, max_loads
+        self._clock = clock
         self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
 
-    async def glance(self, key: str, read: Callable[[], Awaitable[T]]) -> CachedValue[T]:
+    async def get(self, key: str, load: Callable[[], Awaitable[T]]) -> CachedValue[T]:
         """
-        Return what there is to see, after a moment's wait where it is being read.
+        Return the value of a key, loading it if necessary.
 
-        :param read: Reads it; what it raises of :class:`AgentRunsError` is shown, and anything else is raised here.
+        :param load: Loads the value. An :class:`AgentRunsError` becomes part of the result; others are raised here.
+        :raises TooManyLoadsError: If the key has no value, and the cache loads too many others.
         """
-        entry = self._entries.setdefault(key, _Entry())
+        entry = self._entries.get(key) or _Entry()
+        self._drop_if_too_old(entry)
+        if entry.task is None and self._clock() >= entry.fresh_until:
+            loads = sum(1 for other in self._entries.values() if other.task and other.value is None)
+            if entry.value is None and loads >= self._max_loads:
+                raise TooManyLoadsError
+            entry.task = asyncio.create_task(self._load(entry, load))
+        self._entries[key] = entry
         self._entries.move_to_end(key)
-        self._forget()
-        if entry.reading is None and time.monotonic() >= entry.fresh_until:
-            entry.reading = asyncio.create_task(self._fill(entry, read))
-        if (reading := entry.reading) is not None:
-            # Whoever goes away does not stop the reading, which others wait for.
-            await asyncio.wait({reading}, timeout=self._patience if entry.value is None else PATIENCE_WITH_OLD)
-            if reading.done() and not reading.cancelled():
-                reading.result()
-        return entry.glance()
+        self._evict()
+        if (task := entry.task) is not None:
+            # A reader who is canceled does not cancel the load for the others.
+            await asyncio.wait({task}, timeout=self._max_wait if entry.value is None else WAIT_WITH_VALUE)
+            if task.done() and not task.cancelled():
+                task.result()
+            self._drop_if_too_old(entry)
+        age = None if entry.value is None else self._clock() - entry.loaded_at
+        return CachedValue(entry.value, age, entry.error)
+
+    def peek(self, key: str) -> T | None:
+        """Return the value of a key without loading it."""
+        entry = self._entries.get(key)
+        return entry.value if entry else None
 
     async def close(self) -> None:
-        """Stop all readings."""
-        under_way = [entry.reading for entry in self._entries.values() if entry.reading]
-        for reading in under_way:
-            reading.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        """Cancel all loads."""
+        tasks = [entry.task for entry in self._entries.values() if entry.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._entries.clear()
 
-    async def _fill(self, entry: _Entry[T], read: Callable[[], Awaitable[T]]) -> None:
+    async def _load(self, entry: _Entry[T], load: Callable[[], Awaitable[T]]) -> None:
+        began = self._clock()
         try:
-            entry.value = await read()
-            entry.read_at, entry.error = time.monotonic(), None
-            entry.fresh_until = entry.read_at + self._fresh_for(entry.value)
+            entry.value = await load()
+            entry.loaded_at, entry.error = began, None
+            entry.fresh_until = self._clock() + self._fresh_for(entry.value)
         except AgentRunsError as e:
-            entry.error, entry.fresh_until = e, time.monotonic() + FRESH_ERROR
+            entry.error, entry.fresh_until = e, self._clock() + ERROR_FRESH_FOR
         finally:
-            entry.reading = None
+            entry.task = None
 
-    def _forget(self) -> None:
-        while len(self._entries) > MOST_REMEMBERED:
-            _, oldest = self._entries.popitem(last=False)
-            if oldest.reading:
-                # Nobody has asked for so many others.
-                oldest.reading.cancel()
+    def _drop_if_too_old(self, entry: _Entry[T]) -> None:
+        if entry.value is not None and self._clock() - entry.loaded_at >= self._max_age:
+            entry.value, entry.fresh_until = None, -math.inf
+
+    def _evict(self) -> None:
+        if len(self._entries) > MAX_ENTRIES:
+            # Entries without a value go first, so that requests for keys that do not exist displace no others.
+            oldest = next(iter(self._entries))
+            key = next((key for key, entry in self._entries.items() if not entry.value and not entry.task), oldest)
+            if task := self._entries.pop(key).task:
+                task.cancel()

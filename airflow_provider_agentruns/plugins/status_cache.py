@@ -1,95 +1,111 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The statuses of many runs at a time, by pages of the service's listing rather than one by one."""
+"""The statuses of many runs, read with pages of the service's listing rather than one request per run."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError
+from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE, ListingWalk
+from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsAPIError, AgentRunsError
 from airflow_provider_agentruns.models import ListedRun, RunStatus
-from airflow_provider_agentruns.plugins.account import Account
 from airflow_provider_agentruns.plugins.single_flight_cache import SingleFlightCache
 
-#: How long what was read counts as new, in seconds.
-FRESH = 4.0
+#: Seconds that the statuses stay fresh.
+FRESH_FOR = 4.0
 
-#: How many requests one look takes at most: pages of the listing, and single runs that are on none of them.
-MOST_PAGES, MOST_SINGLES = 3, 5
+#: Requests per refresh, at most: pages of the listing, and single runs that are on none of these pages.
+MAX_PAGES, MAX_SINGLE_READS = 3, 5
 
-#: Up to this many runs, each is read singly: a page of the listing costs the service more.
+#: Up to this many runs are read individually. A page of the listing costs the service more.
 _FEW = 3
 
-#: How long a list waits for the first look, in seconds: what Airflow knows can be shown without.
-_PATIENCE = 2.0
+#: Seconds that a page waits for the first refresh. It can show what Airflow knows without it.
+_MAX_WAIT = 2.0
 
-#: How long a run is looked at after somebody last wanted to know of it, in seconds.
+#: Seconds that a run is refreshed after a page last asked for it.
 _WANTED_FOR = 30.0
+
+_FINISHED = (RunStatus.COMPLETED, RunStatus.ERROR)
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of a run: ``status`` is None where the service does not know it."""
+class RunSnapshot:
+    """A run when it was last read. ``status`` is None if the service does not know the run."""
 
     status: str | None
     agent: str | None
-    questions: int
-    seen_at: float
+    created_at: str | None
+    read_at: float
 
 
 class StatusCache:
     """
-    The runs of one connection that somebody looks at a list of. For one event loop.
+    The statuses of the runs on the overview page, of one connection. For one event loop.
 
-    :param account: The connection.
+    :param send: Sends a request and returns its result.
     """
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self, send: Callable[[Request[Any]], Awaitable[Any]]) -> None:
+        self._send = send
         self._wanted: dict[str, float] = {}
-        self._known: dict[str, Known] = {}
-        self._looks: SingleFlightCache[int] = SingleFlightCache(fresh_for=lambda _: FRESH, patience=_PATIENCE)
+        self._known: dict[str, RunSnapshot] = {}
+        self._walk: ListingWalk | None = None
+        self._refreshes: SingleFlightCache[int] = SingleFlightCache(lambda _: FRESH_FOR, _MAX_WAIT)
 
-    async def known(self, run_ids: Collection[str]) -> tuple[dict[str, Known], AgentRunsError | None]:
-        """Return what is known of some runs, after another look where that is due, and why it failed if it did."""
+    async def get(self, run_ids: Collection[str]) -> tuple[dict[str, RunSnapshot], AgentRunsError | None]:
+        """Return what is known of some runs after a refresh, if one is due, and why the last refresh failed."""
         now = time.monotonic()
         self._wanted |= dict.fromkeys(run_ids, now)
         self._wanted = {run_id: at for run_id, at in self._wanted.items() if now - at < _WANTED_FOR}
         self._known = {run_id: known for run_id, known in self._known.items() if run_id in self._wanted}
-        glance = await self._looks.glance("all", self._look)
-        return {run_id: self._known[run_id] for run_id in run_ids if run_id in self._known}, glance.error
+        refresh = await self._refreshes.get("all", self._refresh)
+        return {run_id: self._known[run_id] for run_id in run_ids if run_id in self._known}, refresh.error
 
     async def close(self) -> None:
-        """Stop looking."""
-        await self._looks.close()
+        """Cancel the refresh."""
+        await self._refreshes.close()
 
-    async def _look(self) -> int:
-        missing = {run_id: at for run_id, at in self._wanted.items() if not self._has_ended(run_id)}
-        page, more = 1, len(missing) > _FEW
-        while more and missing and page <= MOST_PAGES:
-            listed = await self._account.send(requests.list_run_states, page=page)
-            for run in listed.data:
-                if missing.pop(run["id"], None) is not None:
-                    self._note(run["id"], run)
-            page, more = page + 1, listed.has_more
-        # Those that were not looked at for the longest time first.
-        for run_id in sorted(missing, key=self._seen_at)[:MOST_SINGLES]:
+    async def _refresh(self) -> int:
+        missing = {run_id for run_id in self._wanted if not self._is_finished(run_id)}
+        if len(missing) > _FEW:
+            await self._read_pages(missing)
+        # Start with the runs that were not read for the longest time.
+        for run_id in sorted(missing, key=self._read_at)[:MAX_SINGLE_READS]:
             try:
-                self._note(run_id, await self._account.send(requests.get_run_state, run_id))
+                self._store(run_id, await self._send(requests.get_run_state(run_id)))
             except AgentRunNotFoundError:
-                self._known[run_id] = Known(None, None, 0, time.monotonic())
+                self._known[run_id] = RunSnapshot(None, None, None, time.monotonic())
         return len(self._known)
 
-    def _note(self, run_id: str, run: ListedRun) -> None:
-        questions = len(run.get("interrupts") or ())
-        self._known[run_id] = Known(run["status"], run.get("agent"), questions, time.monotonic())
+    async def _read_pages(self, missing: set[str]) -> None:
+        """Read pages of the listing, and remove the runs on them from the missing ones."""
+        walk = self._walk = ListingWalk(max_pages=MAX_PAGES, previous=self._walk)
+        while walk.page is not None and missing:
+            try:
+                page = await self._send(requests.list_run_states(page=walk.page, page_size=walk.page_size))
+            except AgentRunsAPIError as e:
+                if walk.page == 1 or e.status_code not in NO_SUCH_PAGE:
+                    raise
+                walk.advance(None)
+                continue
+            for run in page.data:
+                if run["id"] in missing:
+                    missing.remove(run["id"])
+                    self._store(run["id"], run)
+            walk.advance(page)
 
-    def _has_ended(self, run_id: str) -> bool:
-        known = self._known.get(run_id)
-        return known is not None and known.status is not None and RunStatus(known.status).finished
+    def _store(self, run_id: str, run: ListedRun) -> None:
+        self._known[run_id] = RunSnapshot(run["status"], run.get("agent"), run.get("created_at"), time.monotonic())
 
-    def _seen_at(self, run_id: str) -> float:
+    def _is_finished(self, run_id: str) -> bool:
         known = self._known.get(run_id)
-        return known.seen_at if known else 0.0
+        return known is not None and known.status in _FINISHED
+
+    def _read_at(self, run_id: str) -> float:
+        known = self._known.get(run_id)
+        return known.read_at if known else 0.0

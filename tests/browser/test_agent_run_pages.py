@@ -102,7 +102,7 @@ def test_a_run_is_seen_while_it_works_when_it_asks_and_when_it_is_done(
         pages.wait_for("Identification of")
         assert [card.text for card in browser.all(".card h3")][1:] == ["Registration", "Owners", "Website"]
         assert "Approve by Anonymous" in pages.text
-        assert "The service confirmed it" in pages.text
+        assert "Confirmed by the service" in pages.text
         links = [link.get_dom_attribute("href") for link in browser.all(".sources a")]
         assert links
         assert all(link.startswith("https://") for link in links)
@@ -180,7 +180,7 @@ def test_filters_narrow_the_list(airflow: Standalone, pages: AgentRunPages) -> N
     persons.click()
     browser.wait(lambda: "slow" not in agents(browser))
     assert persons.get_dom_attribute("aria-pressed") == "true"
-    assert {badge.text for badge in browser.all("tbody .badge")} == {"Waits for a person"}
+    assert {badge.text for badge in browser.all("tbody .badge")} == {"Waiting for a person"}
 
 
 def test_a_hostile_agents_words_are_text(airflow: Standalone, pages: AgentRunPages) -> None:
@@ -203,7 +203,7 @@ def test_a_service_that_cannot_be_reached_is_said_and_asked_again(airflow: Stand
     for scheme, width in (("light", 1280), ("dark", 360)):
         browser.be(width, scheme)  # type: ignore[arg-type]
         pages.open_task_alone("page_of_a_failure", dag_run, "wait")
-        pages.wait_for("The run cannot be read")
+        pages.wait_for("Cannot read the run")
         assert "could not be reached" in pages.text
         assert "0b9a1f5e-0000-4000-8000-000000000001" in pages.text
         pages.check_looks()

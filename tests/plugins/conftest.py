@@ -1,62 +1,131 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Airflow's API server over a database with some task instances, and the offline service."""
+"""Airflow's API server over a database with some task instances, the offline service, and a sender of webhooks."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from airflow import settings
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import scoped_session, sessionmaker
 
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.events.sender import CONNECTION, Sender
 from tests.plugins import rights
 from tests.plugins.instances import Instances
 from tests.plugins.served import ServedAirflow
+from tests.support.airflow_versions import HAS_STATE_STORE
+from tests.support.postgres import Postgres
 
-#: What the runs work on.
+if TYPE_CHECKING:
+    from tests.events.assets import Assets
+
+# Airflow before 3.3 rejects webhooks.
+collect_ignore_glob = [] if HAS_STATE_STORE else ["test_webhook_*.py"]
+
+#: The business that runs are about.
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[Emulator]:
-    """Return the service; it stays the same, since the server keeps a connection for a while."""
+    """Return the service. It is shared, because the API server keeps its clients."""
     with Emulator(speed=50, extra={"rate_limit": 200, "run_url": "https://runs.example.com/{run_id}"}) as emulator:
         yield emulator
 
 
 @pytest.fixture(scope="session")
 def served(airflow_home: Path, service: Emulator) -> Iterator[ServedAirflow]:
-    """Return the API server, in which people have different rights."""
+    """Return the API server, with users who have different permissions."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AIRFLOW__CORE__AUTH_MANAGER", rights.CLASS)
         environment.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
         environment.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests" * 4)
         environment.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", service.connection_uri)
+        environment.setenv("AIRFLOW_CONN_HOOKED", CONNECTION)
+        for conn_id, secret in {
+            "rotated": ["the-old-secret", "the-new-secret"],
+            "weak": "weak",
+            "unhooked": None,
+        }.items():
+            value = {"conn_type": "agentruns", "extra": {"webhook_secret": secret} if secret else {}}
+            environment.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+        environment.setenv("AIRFLOW_CONN_OTHER_TYPE", CONNECTION.replace("agentruns", "http"))
         with ServedAirflow() as served:
             yield served
 
 
 @pytest.fixture
 def reader(served: ServedAirflow) -> Iterator[httpx.Client]:
-    """Return the browser of somebody who may read everything."""
+    """Return the browser of a user who may read everything."""
     with served.log_in("reader") as browser:
         yield browser
 
 
 @pytest.fixture
 def instances(airflow_home: Path) -> Iterator[Instances]:
-    """Return what puts task instances into the database."""
+    """Return a writer of task instances."""
     made = Instances()
+    yield made
+    made.clean_up()
+
+
+@pytest.fixture(scope="session")
+def postgresql(airflow_home: Path) -> Iterator[Engine]:
+    """Return an engine for a PostgreSQL database with Airflow's tables."""
+    from airflow.models import import_all_models
+    from airflow.models.base import Base
+
+    try:
+        server = Postgres()
+    except FileNotFoundError as e:
+        pytest.skip(str(e))
+    with server:
+        engine = create_engine(server.url)
+        import_all_models()
+        Base.metadata.create_all(engine)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(served: ServedAirflow, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let Airflow use one database after the other; the API server opens a session for each request."""
+    if request.param == "postgresql":
+        sessions = sessionmaker(request.getfixturevalue("postgresql"), expire_on_commit=False)
+        monkeypatch.setattr(settings, "NonScopedSession", sessions)
+        monkeypatch.setattr(settings, "Session", scoped_session(sessions))
+    return str(request.param)
+
+
+@pytest.fixture
+def sender(served: ServedAirflow) -> Iterator[Sender]:
+    """Return a sender of webhooks to the connection ``hooked``."""
+    sender = Sender(served.url)
+    with sender.http:
+        yield sender
+
+
+@pytest.fixture
+def assets(airflow_home: Path) -> Iterator[Assets]:
+    """Return a writer of assets."""
+    from tests.events.assets import Assets
+
+    made = Assets()
     yield made
     made.clean_up()
 
 
 @pytest.fixture
 def run_of(service: Emulator) -> Callable[..., Run]:
-    """Return what starts a run, and waits until it is as wanted."""
+    """Return a function that starts a run and waits for a status."""
 
     def start(agent: str, status: str) -> Run:
         run_id = service.service.create_run(agent, business_id=BUSINESS).id

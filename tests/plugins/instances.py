@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Task instances in Airflow's database, as its scheduler and workers leave them."""
+"""Task instances in Airflow's database, as its scheduler and workers write them."""
 
 from __future__ import annotations
 
@@ -27,26 +27,28 @@ _numbers = itertools.count(1)
 
 
 def dag_run_of(dag_id: str) -> str:
-    """Return the id of a DAG's one run."""
+    """Return the ID of a DAG's only run."""
     with create_session() as session:
         return str(session.scalars(select(DagRun.run_id).where(DagRun.dag_id == dag_id)).one())
 
 
 def _new_id() -> Any:
     new = uuid.uuid4()
-    # Airflow 3.1 has ids as text.
+    # Airflow 3.1 stores IDs as text.
     return str(new) if TaskInstance.__table__.c.id.type.python_type is str else new
 
 
 class Instances:
-    """Puts task instances there, and takes them away again."""
+    """Adds task instances, and removes them at the end."""
 
     def __init__(self) -> None:
         self._dag_runs: list[tuple[str, str]] = []
         self._triggers: list[int] = []
 
-    def dag_run(self, dag_id: str) -> str:
-        """Make a DAG run, and the DAG where there is none, and return the run's id."""
+    def dag_run(self, dag_id: str, start: datetime | None = None) -> str:
+        """Add a DAG run, and the DAG if necessary, and return the run's ID."""
+        start = start or datetime.now(UTC)
+        times = {"run_after": start, "queued_at": start, "start_date": start}
         run_id = f"manual__{next(_numbers)}+00:00~x"
         with create_session() as session:
             if session.get(DagBundleModel, _BUNDLE) is None:
@@ -54,9 +56,7 @@ class Instances:
                 session.flush()
             if session.get(DagModel, dag_id) is None:
                 session.add(DagModel(dag_id=dag_id, bundle_name=_BUNDLE, is_stale=False, is_paused=False))
-            session.add(
-                DagRun(dag_id=dag_id, run_id=run_id, run_type="manual", state="running", run_after=datetime.now(UTC))
-            )
+            session.add(DagRun(dag_id=dag_id, run_id=run_id, run_type="manual", state="running", **times))
         self._dag_runs.append((dag_id, run_id))
         return run_id
 
@@ -76,12 +76,12 @@ class Instances:
         form: dict[str, Any] | None = None,
     ) -> tuple[str, str, str, int]:
         """
-        Make a task instance.
+        Add a task instance.
 
-        :param ago: How long ago it started, in seconds.
-        :param rendered: Its rendered fields; None for none.
-        :param trigger: The arguments of the trigger that it waits with.
-        :param form: What is in the form that it shows: ``subject``, ``interrupt_id`` and ``answered``.
+        :param ago: Seconds since it started.
+        :param rendered: Its rendered fields, if any.
+        :param trigger: The arguments of its trigger.
+        :param form: The ``subject``, ``interrupt_id``, and ``answered`` of its form.
         """
         run_id = dag_run or self.dag_run(dag_id)
         ti_id, started = _new_id(), datetime.now(UTC) - timedelta(seconds=ago)
@@ -111,14 +111,19 @@ class Instances:
                 session.execute(insert(RenderedTaskInstanceFields).values(**key, rendered_fields=rendered))
             if form is not None:
                 self._add_form(session, ti_id, started, **form)
-            number = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
-            for name, value in (xcoms or {}).items():
-                # As JSON, which is how a task has them stored.
-                session.execute(insert(XComModel).values(**key, dag_run_id=number, key=name, value=value))
+        for name, value in (xcoms or {}).items():
+            self.set_xcom(dag_id, run_id, task_id, map_index, name, value)
         return dag_id, run_id, task_id, map_index
 
+    def set_xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int, name: str, value: Any) -> None:
+        """Store an XCom value as JSON, as tasks do."""
+        key = {"dag_id": dag_id, "task_id": task_id, "run_id": run_id, "map_index": map_index}
+        with create_session() as session:
+            number = session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+            session.execute(insert(XComModel).values(**key, dag_run_id=number, key=name, value=value))
+
     def clean_up(self) -> None:
-        """Take all away, so that no other test sees it."""
+        """Remove all rows, so that no other test sees them."""
         with create_session() as session:
             for dag_id, run_id in self._dag_runs:
                 session.execute(delete(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))

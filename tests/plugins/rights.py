@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An auth manager as Airflow's simple one, in which some people may read only some DAGs."""
+"""Airflow's simple auth manager, extended by users who may read only some DAGs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
-#: How Airflow's configuration names it.
+#: Its name in Airflow's configuration.
 CLASS = "tests.plugins.rights.SomeDagsAuthManager"
 
-#: Begins the names of those who may read DAGs of which the rest of the name is the beginning.
+#: The prefix of users who may read only DAGs whose IDs start with the rest of the user's name.
 READS = "reads_"
 
-#: May read all DAGs, and no XCom values.
+#: The user who may read all DAGs, but no XCom values.
 NO_XCOM = "no_xcom"
 
 
 class SomeDagsAuthManager(SimpleAuthManager):
-    """Lets ``reads_sales`` read DAGs whose ids begin with ``sales``, and ``no_xcom`` see no XCom."""
+    """``reads_sales`` may read DAGs whose IDs start with ``sales``, and ``no_xcom`` may not read XCom."""
 
     def is_authorized_dag(
         self,
@@ -30,7 +30,7 @@ class SomeDagsAuthManager(SimpleAuthManager):
         access_entity: DagAccessEntity | None = None,
         details: DagDetails | None = None,
     ) -> bool:
-        """Say whether somebody may do that with a DAG, or with any."""
+        """Return whether a user has access to a DAG, or to any."""
         name = user.get_name()
         if name == NO_XCOM and access_entity == DagAccessEntity.XCOM:
             return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Airflow's own API server with this package's plugin in it, on a port of this machine, and what asks it."""
+"""Airflow's API server with this package's plugin on a loopback port, and HTTP clients for it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from tests.support.standalone import free_port
 
 class ServedAirflow:
     """
-    The API server as a context manager, in a thread of this process.
-
-    Its configuration is what the environment says when it starts.
+    The API server in a thread of this process, as a context manager. It reads its configuration when it starts.
     """
 
     def __init__(self) -> None:
@@ -49,7 +47,7 @@ class ServedAirflow:
         assert not self._thread.is_alive()
 
     def log_in(self, name: str, role: str = "VIEWER") -> httpx.Client:
-        """Return a browser of somebody who is logged in."""
+        """Return an HTTP client of a user who is logged in."""
         from airflow.api_fastapi.app import get_auth_manager
         from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
         from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
@@ -60,11 +58,11 @@ class ServedAirflow:
         return browser
 
     def browser(self) -> httpx.Client:
-        """Return a browser of nobody in particular."""
+        """Return an HTTP client without a login."""
         return httpx.Client(base_url=self.url, timeout=60, trust_env=False)
 
 
 def task_path(dag_id: str, run_id: str, task_id: str, map_index: Any = "{MAP_INDEX}") -> httpx.URL:
-    """Return where a page asks for a task instance's run; where it is not mapped, as Airflow's page has it."""
+    """Return the path of a task instance's data. For unmapped tasks, Airflow leaves the placeholder in the URL."""
     query = {"run_id": run_id, "task_id": task_id, "map_index": str(map_index)}
     return httpx.URL(f"/agent-runs/api/dags/{dag_id}/task", params=query)

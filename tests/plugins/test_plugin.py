@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Airflow finds the plugin, it costs nothing where it is not used, and what it serves is all there."""
+"""Airflow finds the plugin, importing it is cheap, and everything it refers to is served."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.plugins.served import ServedAirflow
 
 PLUGINS = Path(airflow_provider_agentruns.plugins.__path__[0])
 
-#: What only the API server needs.
+#: Modules that only the API server needs.
 HEAVY = ("fastapi", "starlette", "httpx", "sqlalchemy", "airflow.api_fastapi", "airflow.models", "pydantic")
 
 
 def added_by(step: str, *, after: str) -> set[str]:
-    """Return the modules that a step adds in a fresh Python."""
+    """Return the modules that a statement imports in a new Python process."""
     tell = "print(json.dumps(sorted(set(sys.modules) - known)))"
     code = f"import json, sys\n{after}\nknown = set(sys.modules)\n{step}\n{tell}"
     done = subprocess.run(
@@ -38,8 +38,8 @@ def test_the_plugin_is_registered(served: ServedAirflow) -> None:
     assert entry.load().name == "agent_runs"
 
 
-def test_importing_it_brings_nothing_that_airflow_has_not_loaded_by_then() -> None:
-    # What each process of Airflow does before it loads plugins.
+def test_importing_it_imports_nothing_that_airflow_has_not_imported_before() -> None:
+    # Every Airflow process imports these before it loads plugins.
     before = "import airflow.sdk\nfrom airflow.providers.common.compat.sdk import AirflowPlugin"
     added = added_by(
         "from airflow_provider_agentruns.plugins.agent_runs import AgentRunsPlugin as P; P()", after=before
@@ -52,7 +52,7 @@ def test_importing_it_brings_nothing_that_airflow_has_not_loaded_by_then() -> No
     } | ({"airflow_provider_agentruns"} & added)
 
 
-def test_airflow_shows_both_pages(served: ServedAirflow) -> None:
+def test_airflow_lists_both_views(served: ServedAirflow) -> None:
     with served.log_in("admin", "ADMIN") as admin:
         plugins = admin.get("/api/v2/plugins").raise_for_status().json()["plugins"]
         assert admin.get("/api/v2/plugins/importErrors").json()["import_errors"] == []
@@ -64,7 +64,7 @@ def test_airflow_shows_both_pages(served: ServedAirflow) -> None:
     assert [app["url_prefix"] for app in ours["fastapi_apps"]] == ["/agent-runs"]
 
 
-def test_what_the_pages_refer_to_is_served(reader: httpx.Client, served: ServedAirflow) -> None:
+def test_all_files_of_the_pages_are_served(reader: httpx.Client, served: ServedAirflow) -> None:
     from airflow_provider_agentruns.plugins.agent_runs import AgentRunsPlugin
 
     views: list[dict[str, Any]] = AgentRunsPlugin.external_views
@@ -73,7 +73,7 @@ def test_what_the_pages_refer_to_is_served(reader: httpx.Client, served: ServedA
         answer = reader.get(path)
         assert answer.status_code == 200, path
         assert answer.content
-        # Asked for again, it is not sent again.
+        # A browser that has the file gets it no second time.
         again = reader.get(path, headers={"If-None-Match": answer.headers["etag"]})
         assert again.status_code == 304
     for view in views:
@@ -83,7 +83,7 @@ def test_what_the_pages_refer_to_is_served(reader: httpx.Client, served: ServedA
 
 
 @pytest.mark.parametrize("name", ["page.js", "page.css"])
-def test_what_is_built_is_small_and_reaches_out_to_nobody(name: str) -> None:
+def test_built_files_are_small_and_refer_to_no_other_host(name: str) -> None:
     import gzip
 
     built = (PLUGINS / "static" / name).read_bytes()
@@ -92,7 +92,7 @@ def test_what_is_built_is_small_and_reaches_out_to_nobody(name: str) -> None:
         assert address not in built
 
 
-def test_the_source_puts_no_text_into_a_page_as_html() -> None:
+def test_the_source_never_inserts_html() -> None:
     sources = list((PLUGINS / "ui" / "src").rglob("*.ts*"))
     assert len(sources) > 10
     for source in sources:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nobody sees more than Airflow lets them see, and no browser gets the token."""
+"""Pages follow Airflow's permissions, and no browser gets the token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TASK_PAGE = "/agent-runs/task?dag_id=sales_review&run_id=r&task_id=t&map_index=-
 
 
 @pytest.mark.parametrize("page", ["/agent-runs/", TASK_PAGE])
-def test_a_page_sends_who_is_not_logged_in_to_the_login_and_back(served: ServedAirflow, page: str) -> None:
+def test_a_page_redirects_to_the_login_and_back(served: ServedAirflow, page: str) -> None:
     with served.browser() as nobody:
         answer = nobody.get(page)
         assert answer.status_code == 302
@@ -29,16 +29,16 @@ def test_a_page_sends_who_is_not_logged_in_to_the_login_and_back(served: ServedA
 
 
 @pytest.mark.parametrize("path", ["/agent-runs/api/waiting", str(task_path("sales_review", "r", "t"))])
-def test_json_is_refused_to_who_is_not_logged_in(served: ServedAirflow, path: str) -> None:
+def test_data_requires_a_login(served: ServedAirflow, path: str) -> None:
     with served.browser() as nobody:
         assert nobody.get(path).status_code == 401
 
 
-def test_who_may_not_read_the_dag_gets_neither_page_nor_json(
+def test_without_access_to_the_dag_there_is_neither_page_nor_data(
     served: ServedAirflow, instances: Instances, service: Emulator
 ) -> None:
     run = service.service.create_run("instant", business_id=BUSINESS)
-    place = instances.task("sales_review", xcoms={"run_id": run.id}, rendered={"agentruns_conn_id": CONNECTION})
+    place = instances.task("sales_review", rendered={"agentruns_conn_id": CONNECTION, "run_id": run.id})
     with served.log_in("reads_sales") as allowed, served.log_in("reads_legal") as other:
         assert allowed.get(task_path(*place)).json()["run"]["id"] == run.id
         refused = other.get(task_path(*place))
@@ -46,27 +46,27 @@ def test_who_may_not_read_the_dag_gets_neither_page_nor_json(
         assert run.id not in refused.text
         page = other.get(TASK_PAGE)
         assert page.status_code == 403
-        assert "You may not see this" in page.text
+        assert "You do not have access to this page" in page.text
         assert allowed.get(TASK_PAGE).status_code == 200
 
 
-def test_another_dag_in_the_query_opens_nothing(served: ServedAirflow, instances: Instances) -> None:
+def test_another_dag_in_the_query_grants_no_access(served: ServedAirflow, instances: Instances) -> None:
     place = instances.task("sales_review", rendered={"agentruns_conn_id": CONNECTION, "run_id": "r-1"})
     with served.log_in("reads_legal") as other:
         path = task_path(*place).copy_add_param("dag_id", "legal_review")
         assert other.get(path).status_code == 403
-        # "~" stands for all DAGs in Airflow's own API.
+        # "~" means all DAGs in Airflow's own API.
         assert other.get(task_path("~", *place[1:])).status_code == 404
 
 
-def test_who_may_see_no_xcom_values_sees_no_runs(served: ServedAirflow, instances: Instances) -> None:
+def test_without_access_to_xcom_there_is_no_data(served: ServedAirflow, instances: Instances) -> None:
     place = instances.task("sales_review", rendered={"agentruns_conn_id": CONNECTION, "run_id": "r-1"})
     with served.log_in(NO_XCOM) as somebody:
         assert somebody.get(task_path(*place)).status_code == 403
         assert somebody.get("/agent-runs/api/waiting").status_code == 403
 
 
-def test_the_list_has_only_dags_that_the_user_may_read(served: ServedAirflow, instances: Instances) -> None:
+def test_the_overview_holds_only_dags_that_the_user_may_read(served: ServedAirflow, instances: Instances) -> None:
     for dag_id in ("sales_review", "legal_review"):
         instances.task(dag_id, rendered={"agentruns_conn_id": CONNECTION, "run_id": f"run of {dag_id}"})
     with served.log_in("reads_sales") as sales, served.log_in("reads_everything_else") as other:
@@ -80,11 +80,11 @@ def test_the_list_has_only_dags_that_the_user_may_read(served: ServedAirflow, in
         assert other.get("/agent-runs/api/waiting").json()["rows"] == []
 
 
-def test_a_browser_gets_neither_the_token_nor_a_connection_of_its_own_choice(
+def test_a_browser_gets_no_token_and_chooses_no_connection(
     reader: httpx.Client, instances: Instances, service: Emulator
 ) -> None:
     run = service.service.create_run("instant", business_id=BUSINESS)
-    place = instances.task("sales_review", xcoms={"run_id": run.id}, rendered={"agentruns_conn_id": CONNECTION})
+    place = instances.task("sales_review", rendered={"agentruns_conn_id": CONNECTION, "run_id": run.id})
     path = task_path(*place)
     for asked in (path, path.copy_merge_params({"agentruns_conn_id": "another", "conn_id": "another"})):
         answer = reader.get(asked)
@@ -96,7 +96,7 @@ def test_a_browser_gets_neither_the_token_nor_a_connection_of_its_own_choice(
 @pytest.mark.parametrize(
     "path", ["/agent-runs/", TASK_PAGE, "/agent-runs/api/waiting", "/agent-runs/static/page.js", "/agent-runs/nothing"]
 )
-def test_each_answer_forbids_what_no_page_needs(reader: httpx.Client, path: str) -> None:
+def test_every_response_has_security_headers(reader: httpx.Client, path: str) -> None:
     headers = reader.get(path).headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"

@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an agent wrote comes to a page as text that hides nothing, and as links that lead to web pages."""
+"""Pages get an agent's text as text that hides nothing, links to web pages only, and a bounded amount of everything."""
 
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.plugins import serializers
+from airflow_provider_agentruns.plugins.serializers import TooManyValuesError, parse_run
 
 RUN = {"id": "r-1", "status": "completed"}
 
 
-def show(**fields: Any) -> dict[str, Any]:
-    """Return what is shown of a run with some fields."""
-    return serializers.serialize_run(AgentRun.model_validate_json(json.dumps({**RUN, **fields})))
+def shown(**fields: Any) -> dict[str, Any]:
+    """Return what a page shows of a run with some fields."""
+    return parse_run(json.dumps({**RUN, **fields}).encode())
 
 
-def artifact(**fields: Any) -> dict[str, Any]:
-    """Return what is shown of an artifact."""
-    [one] = show(output={"artifacts": [fields]})["artifacts"]
-    return dict(one)
+def shown_artifact(**fields: Any) -> dict[str, Any]:
+    """Return what a page shows of an artifact."""
+    [artifact] = shown(output={"artifacts": [fields]})["artifacts"]
+    return dict(artifact)
 
 
 @pytest.mark.parametrize(
@@ -44,91 +45,133 @@ def artifact(**fields: Any) -> dict[str, Any]:
         None,
     ],
 )
-def test_an_address_that_is_none_of_a_web_page_is_no_link(url: Any) -> None:
-    [source] = artifact(title="t", sources=[{"url": url, "source_name": "Registry"}])["sources"]
+def test_only_the_url_of_a_web_page_becomes_a_link(url: Any) -> None:
+    [source] = shown_artifact(title="t", sources=[{"url": url, "source_name": "Registry"}])["sources"]
     assert (source["name"], source["url"], source["host"]) == ("Registry", None, None)
 
 
-def test_a_link_says_where_it_leads_whatever_it_is_called() -> None:
-    [source] = artifact(sources=[{"url": "HTTPS://Evil.example/a b", "source_name": "registry.gov"}])["sources"]
+def test_a_link_shows_its_host_whatever_its_name() -> None:
+    [source] = shown_artifact(sources=[{"url": "HTTPS://Evil.example/a b", "source_name": "registry.gov"}])["sources"]
     assert (source["url"], source["host"]) == ("https://evil.example/a%20b", "evil.example")
 
 
-@pytest.mark.parametrize("sources", [None, "https://a.example", {"url": "https://a.example"}, [], 7])
-def test_sources_that_are_no_list_are_none(sources: Any) -> None:
-    assert artifact(title="t", sources=sources)["sources"] == []
-
-
-def test_what_cannot_be_seen_or_turns_text_around_is_taken_out_everywhere() -> None:
-    hidden = "no\u202eevil\u202c\u200b\U000e0041 x"
-    run = show(
+def test_invisible_characters_and_those_that_reorder_text_are_removed_everywhere() -> None:
+    hidden = "no\u202eevil\u202c\u200b\U000e0041 \x1b[31mx\n"
+    run = shown(
+        id=hidden,
+        status=hidden,
         agent=hidden,
         requester={"name": hidden},
-        interrupts=[{"id": "i", "agent": hidden, "value": {"label": hidden}}],
+        interrupts=[{"id": hidden, "agent": hidden, "value": {"label": hidden}}],
         steps=[{"label": hidden, "name": hidden, "agent": hidden, "result": {"resolution": hidden}}],
         output={"artifacts": [{"title": hidden, "summary": hidden, "type": hidden, hidden: {"deep": [hidden]},
                                "sources": [{"url": "x", "source_name": hidden, "source_tier": hidden}]}]},
     )  # fmt: skip
     text = json.dumps(run, ensure_ascii=False)
-    assert not set("\u202e\u202c\u200b\U000e0041") & set(text)
-    assert text.count("noevil x") >= 12
+    assert not set("\u202e\u202c\u200b\U000e0041\x1b") & set(text)
+    assert text.count("noevil") >= 15
 
 
-def test_the_artifacts_own_fields_are_readable_and_bounded() -> None:
-    one = artifact(title="t", filing={"state": "Delaware", "number": 20417}, big=list(range(10_000)))
-    assert '"state": "Delaware"' in one["details"]
-    assert len(one["details"]) < 5_000
-    assert artifact(title="t")["details"] is None
-
-
-def test_what_is_cut_anyway_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run of megabytes must not hold up all else that the API server does."""
-    cleaned: list[int] = []
-    monkeypatch.setattr(serializers, "clean", lambda text: cleaned.append(len(text)) or text)
-    more = {str(number): {str(inner): ["x" * 1_000] * 20 for inner in range(30)} for number in range(30)}
-    assert len(artifact(title="t", more=more)["details"]) < 5_000
-    assert sum(cleaned) < 50_000
-    cleaned.clear()
-    assert len(artifact(title="t", more=[[[""] * 100] * 100] * 30)["details"]) < 5_000
-    assert len(cleaned) < 10_000
-
-
-def test_more_than_anybody_reads_is_counted_and_not_shown() -> None:
-    run = show(
-        output={"artifacts": [{"title": str(n), "sources": [{"url": "https://a.example"}] * 40} for n in range(150)]},
-        interrupts=[{"id": str(n), "value": None} for n in range(60)],
-        steps=[{"label": "outer", "steps": [{"label": str(n)} for n in range(600)]}, {"label": "last"}],
+@pytest.mark.parametrize("wrong", [None, 7, "text", {}, {"a": 1}, [], [None, 7, "text", [], [[]]]])
+def test_a_field_with_an_unexpected_type_counts_as_missing(wrong: Any) -> None:
+    artifact = {"title": wrong, "sources": wrong, "summary": wrong}
+    run = shown(steps=wrong, interrupts=wrong, output=wrong, requester=wrong, agent=wrong, started_at=wrong)
+    assert (run["id"], run["artifacts"], run["started_at"]) == ("r-1", [], None)
+    run = shown(
+        steps=[{"steps": wrong, "artifacts": wrong, "result": wrong, "label": wrong}],
+        interrupts=[{"id": wrong, "value": wrong}],
+        output={"artifacts": [artifact]},
     )
-    assert (len(run["artifacts"]), run["more_artifacts"]) == (serializers.MOST_ARTIFACTS, 50)
-    assert (len(run["artifacts"][0]["sources"]), run["artifacts"][0]["more_sources"]) == (serializers.MOST_SOURCES, 10)
-    assert (len(run["interrupts"]), run["more_interrupts"]) == (serializers.MOST_INTERRUPTS, 10)
-    count = sum(1 for step in run["steps"] for _ in [step, *step["steps"]])
-    assert (count, run["more_steps"]) == (serializers.MOST_STEPS, 602 - serializers.MOST_STEPS)
+    assert [len(run[name]) for name in ("steps", "interrupts", "artifacts")] == [1, 1, 1]
+    assert parse_run(json.dumps({"id": wrong, "status": wrong}).encode())["finished"] is False
 
 
-def test_steps_that_lie_too_deep_stand_beside_the_deepest() -> None:
-    step: dict[str, Any] = {"label": "12"}
-    for depth in range(11, 0, -1):
-        step = {"label": str(depth), "steps": [step]}
-    [at] = show(steps=[step])["steps"]
-    for _ in range(serializers.DEEPEST - 2):
-        [at] = at["steps"]
-    assert [step["label"] for step in at["steps"]] == ["8", "9", "10", "11", "12"]
-    assert all(step["steps"] == [] for step in at["steps"])
+def test_sources_that_are_urls_are_shown() -> None:
+    sources = shown_artifact(sources=["https://a.example/x", {"url": "https://b.example"}, 7])["sources"]
+    assert [source["host"] for source in sources] == ["a.example", "b.example"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b"[" * 100_000, b'{"a":' * 100_000])
+def test_a_response_that_is_no_run_is_an_error(body: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_run(body)
+
+
+def test_an_artifacts_other_fields_are_readable_and_bounded() -> None:
+    artifact = shown_artifact(title="t", filing={"state": "Delaware", "number": 20417}, big=list(range(10_000)))
+    assert '\n    "state": "Delaware"' in artifact["details"]
+    assert len(artifact["details"]) < 5_000
+    assert shown_artifact(title="t")["details"] is None
+
+
+@pytest.mark.parametrize(
+    "steps", ["{}," * 1_000_000, '{"label":"x"},' * 300_000, '{"steps":[{}]},' * 200_000, "[]," * 1_500_000]
+)
+def test_a_response_with_too_many_values_is_not_parsed(steps: str) -> None:
+    body = f'{{"id":"r-1","status":"completed","steps":[{steps}{{}}]}}'.encode()
+    used = time.process_time()
+    with pytest.raises(TooManyValuesError):
+        parse_run(body)
+    assert time.process_time() - used < 1
 
 
 @pytest.mark.parametrize(
     "fields",
-    [{"steps": None}, {"output": None}, {"interrupts": None}, {"steps": [{}]}, {"output": {"artifacts": [{}]}}],
+    [
+        {"steps": [{"steps": [{}]} for _ in range(70_000)]},
+        {"output": {"artifacts": [{"title": "t", "more": [[[""] * 100] * 100] * 25}]}},
+        {"output": {"artifacts": [{"summary": "x\n" * 2_000_000}]}},
+        {"output": {"artifacts": [{"more": "x" * 4_000_000}] * 1}},
+        {"interrupts": [{"id": "i", "value": {"proposals": [{"label": "x" * 10}] * 100_000}}]},
+    ],
 )
-def test_what_the_service_leaves_out_is_left_out(fields: dict[str, Any]) -> None:
-    run = show(**fields)
-    assert run["id"] == "r-1"
-    assert [step["label"] for step in run["steps"]] == ["Step without a name"] * len(fields.get("steps") or ())
+def test_a_large_run_takes_little_time_and_becomes_a_small_page(fields: dict[str, Any]) -> None:
+    body = json.dumps({**RUN, **fields}, separators=(",", ":")).encode()
+    used = time.process_time()
+    page = json.dumps(parse_run(body))
+    assert time.process_time() - used < 3
+    assert len(page) < 300_000
 
 
-def test_long_text_is_cut_and_says_so() -> None:
-    one = artifact(title="x" * 1_000, summary="y" * 100_000)
-    assert (one["title"][-1], one["summary"][-1]) == ("…", "…")
-    assert len(one["title"]) <= 300
-    assert len(one["summary"]) <= 4_001
+def test_a_page_counts_what_it_does_not_show() -> None:
+    run = shown(
+        output={"artifacts": [{"title": str(n), "sources": [{"url": "https://a.example"}] * 40} for n in range(150)]},
+        interrupts=[{"id": str(n), "value": None} for n in range(60)],
+        steps=[{"label": "outer", "steps": [{"label": str(n)} for n in range(600)]}, {"label": "last"}],
+    )
+    assert (len(run["artifacts"]), run["more_artifacts"]) == (serializers.MAX_ARTIFACTS, 50)
+    assert (len(run["artifacts"][0]["sources"]), run["artifacts"][0]["more_sources"]) == (serializers.MAX_SOURCES, 10)
+    assert (len(run["interrupts"]), run["more_interrupts"]) == (serializers.MAX_INTERRUPTS, 10)
+    count = sum(1 for step in run["steps"] for _ in [step, *step["steps"]])
+    assert (count, run["more_steps"]) == (serializers.MAX_STEPS, 602 - serializers.MAX_STEPS)
+
+
+def test_steps_that_are_nested_too_deeply_are_counted() -> None:
+    step: dict[str, Any] = {"label": "12"}
+    for depth in range(11, 0, -1):
+        step = {"label": str(depth), "steps": [step]}
+    run = shown(steps=[step])
+    [at] = run["steps"]
+    for _ in range(serializers.MAX_DEPTH - 1):
+        [at] = at["steps"]
+    assert (at["label"], at["steps"], run["more_steps"]) == ("8", [], 4)
+
+
+def test_long_text_is_cut_and_ends_with_an_ellipsis() -> None:
+    artifact = shown_artifact(title="x" * 1_000, summary="y" * 100_000)
+    assert (artifact["title"][-1], artifact["summary"][-1]) == ("…", "…")
+    assert len(artifact["title"]) <= 300
+    assert len(artifact["summary"]) <= 4_001
+
+
+@pytest.mark.parametrize(
+    ("time_", "shown_time"),
+    [
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00+00:00"),
+        ("2026-01-31T12:00:00", "2026-01-31T12:00:00+00:00"),
+        ("soon", None),
+        (1769860800, None),
+    ],
+)
+def test_times_are_iso_8601_with_a_time_zone(time_: Any, shown_time: str | None) -> None:
+    assert shown(created_at=time_)["created_at"] == shown_time

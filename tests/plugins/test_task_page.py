@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a task instance's page is told of its run."""
+"""What the page of one task instance shows."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -13,29 +16,32 @@ from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import CONNECTION, Instances, dag_run_of
-from tests.plugins.served import ServedAirflow, task_path
-
-if TYPE_CHECKING:
-    from tests.support.dag_runs import DagRunner
+from tests.plugins.served import task_path
+from tests.support.dag_runs import DagRunner
+from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, sent
 
 RENDERED = {"agentruns_conn_id": CONNECTION}
 
+#: A task that starts its run.
+STARTS: dict[str, Any] = {"operator": "AgentRunOperator", "rendered": {**RENDERED, "agent": "instant", "run_id": ""}}
+
 
 def labels(steps: list[dict[str, Any]]) -> Iterator[tuple[int, str]]:
-    """Give the steps in order, each with how deep it is."""
+    """Yield the steps in order, each with its depth."""
     for step in steps:
         yield 0, step["label"]
         for depth, label in labels(step["steps"]):
             yield depth + 1, label
 
 
-def test_a_real_tasks_run_is_shown_with_steps_artifacts_and_its_page(
+def test_steps_artifacts_and_the_services_page_of_a_real_tasks_run(
     reader: httpx.Client, run_dag: DagRunner, service: Emulator
 ) -> None:
     result = run_dag(f'AgentRunOperator(task_id="go", agent="slow", business_id="{BUSINESS}", poll_interval=0.1)')
     assert result.state == "success"
     run_id = result.xcom("go", "run_id")
-    shown = reader.get(task_path(result.dag_id, dag_run_of(result.dag_id), "go")).json()
+    place = result.dag_id, dag_run_of(result.dag_id), "go"
+    shown = reader.get(task_path(*place)).json()
     run = shown["run"]
     assert (run["id"], run["agent"], run["status"], run["finished"]) == (run_id, "slow", "completed", True)
     assert list(labels(run["steps"]))[:4] == [
@@ -49,43 +55,69 @@ def test_a_real_tasks_run_is_shown_with_steps_artifacts_and_its_page(
     assert (artifact["title"], artifact["confidence"]) == ("Research", "high")
     assert shown["run_page"] == f"https://runs.example.com/{run_id}"
     assert shown["error"] is None
-    # The run has ended, and the task too: nothing changes any more.
-    assert shown["ask_again_after"] is None
+    # Neither the run nor the task can change anymore.
+    assert shown["refresh_after"] is None
+
+    # Airflow deletes the rendered fields of old DAG runs. XCom and the DAG's code still name the run and connection.
+    _delete_rendered_fields(result.dag_id)
+    assert reader.get(task_path(*place)).json()["run"]["id"] == run_id
 
 
-def test_where_rendered_fields_are_removed_the_dag_says_which_connection(
-    reader: httpx.Client, run_dag: DagRunner
-) -> None:
-    from airflow.models.renderedtifields import RenderedTaskInstanceFields
-    from airflow.utils.session import create_session
-    from sqlalchemy import delete
-
-    result = run_dag(f'AgentRunOperator(task_id="go", agent="instant", business_id="{BUSINESS}")')
-    with create_session() as session:
-        session.execute(delete(RenderedTaskInstanceFields).where(RenderedTaskInstanceFields.dag_id == result.dag_id))
-    shown = reader.get(task_path(result.dag_id, dag_run_of(result.dag_id), "go")).json()
-    assert shown["run"]["id"] == result.xcom("go", "run_id")
-
-
-def test_a_deferred_tasks_run_is_that_of_its_trigger(
+def test_a_deferred_task_shows_the_run_of_its_trigger(
     reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]
 ) -> None:
     run = run_of("needs_approval", "interrupted")
     place = instances.task("waits", state="deferred", trigger={"run_id": run.id, "agentruns_conn_id": CONNECTION})
     shown = reader.get(task_path(*place)).json()
     assert (shown["run"]["id"], shown["run"]["status"]) == (run.id, "interrupted")
-    assert shown["ask_again_after"] > 0
+    assert shown["refresh_after"] > 0
 
 
-def test_what_was_started_counts_more_than_what_was_rendered(
+def test_a_task_that_starts_a_run_shows_it_while_it_works(
     reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]
 ) -> None:
+    place = instances.task("starts", **STARTS)
     run = run_of("instant", "completed")
-    place = instances.task("waits", xcoms={"run_id": run.id}, rendered={**RENDERED, "run_id": "another"})
+    instances.set_xcom(*place, "run_id", run.id)
     assert reader.get(task_path(*place)).json()["run"]["id"] == run.id
 
 
-def test_each_mapped_task_has_its_own_run(
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"rendered": {**RENDERED, "run_id": "its-own"}},
+        {"state": "deferred", "trigger": {**RENDERED, "run_id": "its-own"}},
+        {**STARTS, "rendered": {**RENDERED, "agent": "instant", "run_id": "its-own"}},
+        {"operator": "AgentRunSensor", "rendered": RENDERED},
+        {"operator": "BashOperator", "rendered": RENDERED},
+    ],
+)
+def test_xcom_cannot_replace_the_run_of_a_task(
+    reader: httpx.Client, instances: Instances, run_of: Callable[..., Run], task: dict[str, Any]
+) -> None:
+    """Otherwise anyone who can write XCom of one DAG could read every run of the account."""
+    other = run_of("instant", "completed")
+    place = instances.task("waits", **task, xcoms={"run_id": other.id})
+    response = reader.get(task_path(*place))
+    assert other.id not in response.text
+    assert response.json()["task"]["run_id"] in ("its-own", None)
+
+
+@pytest.mark.parametrize("reason", ["started earlier", "another agent"])
+def test_xcom_names_only_a_run_that_the_task_can_have_started(
+    reader: httpx.Client, instances: Instances, service: Emulator, run_of: Callable[..., Run], reason: str
+) -> None:
+    run = run_of("fails" if reason == "another agent" else "instant", "error" if "agent" in reason else "completed")
+    start = datetime.now(UTC) + timedelta(hours=1 if reason == "started earlier" else 0)
+    place = instances.task("starts", instances.dag_run("starts", start), **STARTS, xcoms={"run_id": run.id})
+    shown = reader.get(task_path(*place)).json()
+    assert shown["run"] is None
+    assert "XCom value run_id" in shown["error"]["message"]
+    rows = {row["dag_id"]: row for row in reader.get("/agent-runs/api/waiting").json()["rows"]}
+    assert (rows["starts"]["status"], rows["starts"]["agent"]) == (None, "instant")
+
+
+def test_each_mapped_task_shows_its_own_run(
     reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]
 ) -> None:
     runs = [run_of("instant", "completed"), run_of("fails", "error")]
@@ -98,12 +130,10 @@ def test_each_mapped_task_has_its_own_run(
         assert reader.get(task_path("mapped", dag_run, "wait", no_index)).status_code == 404
 
 
-def test_questions_lead_to_the_forms_that_show_them(
-    reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]
-) -> None:
+def test_questions_link_to_their_forms(reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]) -> None:
     run = run_of("two_questions", "interrupted")
     first, second = run.interrupts
-    place = instances.task("asks", xcoms={"run_id": run.id}, rendered=RENDERED)
+    place = instances.task("asks", rendered={**RENDERED, "run_id": run.id})
     review = {"task_id": "review", "operator": "AgentRunReviewOperator", "state": "awaiting_input"}
     instances.task(*place[:2], **review, map_index=0, form={"subject": "First?", "interrupt_id": first["id"]})
     instances.task(
@@ -112,15 +142,15 @@ def test_questions_lead_to_the_forms_that_show_them(
     one, two = reader.get(task_path(*place)).json()["questions"]
     assert (one["id"], one["label"]) == (first["id"], first["value"]["label"])
     assert (one["form"]["task_id"], one["form"]["map_index"], one["form"]["dag_run_id"]) == ("review", 0, place[1])
-    # A form that is answered is none to be answered.
+    # The form of the second question is answered already.
     assert (two["id"], two["form"]) == (second["id"], None)
 
 
-def test_the_trail_of_answers_is_that_of_the_run(
+def test_the_trail_holds_the_answers_to_this_run(
     reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]
 ) -> None:
     run = run_of("instant", "completed")
-    place = instances.task("answered", xcoms={"run_id": run.id}, rendered=RENDERED)
+    place = instances.task("answered", rendered={**RENDERED, "run_id": run.id})
     given = {
         "run_id": run.id, "interrupt_id": "int-1", "label": "Shall it?", "by": "person",
         "responded_by": {"id": "7", "name": "Ada"}, "responded_at": "2026-01-31T12:00:00Z",
@@ -129,17 +159,17 @@ def test_the_trail_of_answers_is_that_of_the_run(
     trails = [given, {**given, "run_id": "another"}, "no trail at all", ["nor", "this"]]
     for index, trail in enumerate(trails):
         instances.task(*place[:2], task_id="review", map_index=index, state="success", xcoms={"trail": trail})
-    [answer] = reader.get(task_path(*place)).json()["trail"]
-    assert (answer["who"], answer["chosen"], answer["at"]) == ("Ada", ["Approve"], "2026-01-31T12:00:00Z")
-    assert (answer["task_id"], answer["map_index"], answer["delivery"]) == ("review", 0, "confirmed")
-    assert '"decision": "approve"' in answer["sent"]
+    [shown] = reader.get(task_path(*place)).json()["trail"]
+    assert (shown["who"], shown["chosen"], shown["at"]) == ("Ada", ["Approve"], "2026-01-31T12:00:00Z")
+    assert (shown["task_id"], shown["map_index"], shown["delivery"]) == ("review", 0, "confirmed")
+    assert '"decision": "approve"' in shown["sent"]
 
 
 @pytest.mark.parametrize(
     ("state", "operator", "rendered", "is_agent_task"),
     [("queued", "AgentRunSensor", None, True), ("running", "MySensor", RENDERED, True), ("success", "Bash", {}, False)],
 )
-def test_a_task_without_a_run_says_whether_there_may_be_one(
+def test_a_task_without_a_run(
     reader: httpx.Client,
     instances: Instances,
     state: str,
@@ -149,51 +179,85 @@ def test_a_task_without_a_run_says_whether_there_may_be_one(
 ) -> None:
     place = instances.task("early", state=state, operator=operator, rendered=rendered)
     shown = reader.get(task_path(*place)).json()
-    assert (shown["run"], shown["task"]["run_id"], shown["task"]["is_agent_task"]) == (None, None, is_agent_task)
-    assert (shown["ask_again_after"] is None) == (state == "success")
+    assert (shown["run"], shown["task"]["run_id"]) == (None, None)
+    assert shown["task"]["is_agent_task"] == is_agent_task
+    assert (shown["refresh_after"] is None) == (state == "success")
 
 
-@pytest.mark.parametrize("unusable", ["{{ ti.xcom_pull('start') }}", "***", "", 7])
-def test_what_is_no_run_id_is_not_asked_for(
-    reader: httpx.Client, instances: Instances, service: Emulator, unusable: Any
+@pytest.mark.parametrize("value", ["{{ ti.xcom_pull('start') }}", "***", "", 7, ["r"], "x" * 300, "r\n1", "\x1b[31mr"])
+def test_a_value_that_is_no_run_id_is_not_requested(
+    reader: httpx.Client, instances: Instances, service: Emulator, value: Any
 ) -> None:
-    place = instances.task("early", rendered={**RENDERED, "run_id": unusable})
+    place = instances.task("early", rendered={**RENDERED, "run_id": value})
     before = len(service.requests)
     assert reader.get(task_path(*place)).json()["task"]["run_id"] is None
     assert len(service.requests) == before
 
 
-def test_a_task_that_is_not_there_is_not_found(reader: httpx.Client) -> None:
+def test_a_task_that_does_not_exist_is_not_found(reader: httpx.Client) -> None:
     assert reader.get(task_path("nowhere", "nothing", "nobody")).status_code == 404
 
 
-def test_a_service_that_cannot_be_reached_leaves_what_airflow_knows(
-    reader: httpx.Client, instances: Instances, served: ServedAirflow, monkeypatch: pytest.MonkeyPatch
+def test_an_unreachable_service_leaves_what_airflow_knows(
+    reader: httpx.Client, instances: Instances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_GONE", "agentruns://:mk_test_secret@127.0.0.1:1/http")
-    place = instances.task("cut_off", rendered={"agentruns_conn_id": "gone", "run_id": "run-1"})
+    place = instances.task("cut_off", state="failed", rendered={"agentruns_conn_id": "gone", "run_id": "run-1"})
     instances.task(*place[:2], task_id="ask", state="awaiting_input", form={"subject": "Sure?", "interrupt_id": "i"})
-    answer = reader.get(task_path(*place))
-    shown = answer.json()
-    assert shown["run"] is None
-    assert shown["error"]["may_pass"]
-    assert "mk_test_secret" not in answer.text
+    response = reader.get(task_path(*place))
+    shown = response.json()
+    assert (shown["run"], shown["error"]["may_pass"]) == (None, True)
+    assert "mk_test_secret" not in response.text
     assert [(one["label"], one["form"]["task_id"]) for one in shown["questions"]] == [("Sure?", "ask")]
-    assert shown["ask_again_after"] > 0
+    # The task cannot change anymore, but the service may come back.
+    assert shown["refresh_after"] > 0
 
 
-def test_a_connection_that_is_not_there_is_named(reader: httpx.Client, instances: Instances) -> None:
+def test_a_run_that_does_not_exist_is_not_requested_again(reader: httpx.Client, instances: Instances) -> None:
+    place = instances.task("ended", state="failed", rendered={"agentruns_conn_id": CONNECTION, "run_id": "run-1"})
+    shown = reader.get(task_path(*place)).json()
+    assert (shown["error"]["may_pass"], shown["refresh_after"]) == (False, None)
+
+
+def test_a_missing_connection_is_named(reader: httpx.Client, instances: Instances) -> None:
     place = instances.task("cut_off", rendered={"agentruns_conn_id": "nowhere_to_be_found", "run_id": "run-1"})
     assert "nowhere_to_be_found" in reader.get(task_path(*place)).json()["error"]["message"]
 
 
-def test_a_run_that_could_not_be_read_is_asked_for_again_though_its_task_has_ended(
-    reader: httpx.Client, instances: Instances, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "steps",
+    [b"{}," * 1_000_000 + b"{}", (b'{"label":"%b"},' % (b"x" * 150)) * 90_000 + b"{}"],
+    ids=["3 MB of empty steps", "15 MB of steps"],
+)
+def test_a_run_with_too_many_steps_is_shown_without_them(
+    reader: httpx.Client, instances: Instances, monkeypatch: pytest.MonkeyPatch, steps: bytes
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_GONE_TOO", "agentruns://:mk_test_secret@127.0.0.1:1/http")
-    place = instances.task("ended", state="failed", rendered={"agentruns_conn_id": "gone_too", "run_id": "run-1"})
-    assert reader.get(task_path(*place)).json()["ask_again_after"] > 0
-    nowhere = instances.task("ended", state="failed", rendered={"agentruns_conn_id": CONNECTION, "run_id": "run-1"})
-    shown = reader.get(task_path(*nowhere)).json()
-    # There is no such run, and there will be none.
-    assert (shown["error"]["may_pass"], shown["ask_again_after"]) == (False, None)
+    run: dict[str, Any] = {"id": "r-1", "status": "interrupted", "interrupts": [{"id": "i", "value": {"label": "?"}}]}
+
+    def reply(request: Received) -> Reply:
+        if "include" not in request.query:
+            return answer(run)
+        return sent(json.dumps(run).encode()[:-1] + b',"steps":[' + steps + b"]}", "application/json")
+
+    with ScriptedServer(reply) as service:
+        conn_id = f"large_{len(steps)}"
+        monkeypatch.setenv(
+            f"AIRFLOW_CONN_{conn_id.upper()}",
+            json.dumps({"conn_type": "agentruns", "host": service.url, "password": "x"}),
+        )
+        place = instances.task("large", rendered={"agentruns_conn_id": conn_id, "run_id": "r-1"})
+        used = time.process_time()
+        shown = reader.get(task_path(*place)).json()
+        assert time.process_time() - used < 5
+    assert shown["run"], shown["error"]
+    assert (shown["run"]["status"], shown["run"]["steps"], shown["run"]["steps_too_large"]) == ("interrupted", [], True)
+    assert [question["label"] for question in shown["questions"]] == ["?"]
+
+
+def _delete_rendered_fields(dag_id: str) -> None:
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        session.execute(delete(RenderedTaskInstanceFields).where(RenderedTaskInstanceFields.dag_id == dag_id))

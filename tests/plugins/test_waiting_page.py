@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the list of all waits is told."""
+"""What the page of all runs that tasks are waiting for shows."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.plugins import status_cache
 from airflow_provider_agentruns.plugins.routes import waiting
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import CONNECTION, Instances
@@ -19,8 +20,14 @@ from tests.plugins.instances import CONNECTION, Instances
 RENDERED = {"agentruns_conn_id": CONNECTION}
 
 
+@pytest.fixture(autouse=True)
+def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let statuses stay fresh for a moment only."""
+    monkeypatch.setattr(status_cache, "FRESH_FOR", 0.3)
+
+
 def listed(reader: httpx.Client, **query: str) -> dict[str, Any]:
-    """Ask for the list."""
+    """Return the data of the page."""
     answer = reader.get("/agent-runs/api/waiting", params=query)
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
@@ -28,7 +35,7 @@ def listed(reader: httpx.Client, **query: str) -> dict[str, Any]:
 
 
 def listed_once_known(reader: httpx.Client, *dag_ids: str) -> dict[str, Any]:
-    """Ask until the status of each run of some DAGs is known."""
+    """Return the data once the status of each run of some DAGs is known."""
     end = time.monotonic() + 15
     while True:
         shown = listed(reader)
@@ -38,9 +45,7 @@ def listed_once_known(reader: httpx.Client, *dag_ids: str) -> dict[str, Any]:
         time.sleep(0.2)
 
 
-def test_those_who_wait_for_a_person_come_first_and_the_longest_of_them(
-    reader: httpx.Client, instances: Instances
-) -> None:
+def test_tasks_that_need_a_person_come_first_oldest_first(reader: httpx.Client, instances: Instances) -> None:
     instances.task("works", ago=9000, rendered={**RENDERED, "run_id": "r-1"})
     for dag_id, ago in (("asks_lately", 30), ("asks_long", 500)):
         instances.task(
@@ -49,12 +54,12 @@ def test_those_who_wait_for_a_person_come_first_and_the_longest_of_them(
         )  # fmt: skip
     shown = listed(reader)
     assert [row["dag_id"] for row in shown["rows"]] == ["asks_long", "asks_lately", "works"]
-    assert [row["for_person"] for row in shown["rows"]] == [True, True, False]
+    assert [row["needs_person"] for row in shown["rows"]] == [True, True, False]
     assert [row["question"] for row in shown["rows"]] == ["asks_long?", "asks_lately?", None]
     assert (shown["total"], shown["dag_ids"]) == (3, ["asks_lately", "asks_long", "works"])
 
 
-def test_only_tasks_of_this_package_that_are_not_done_are_listed(reader: httpx.Client, instances: Instances) -> None:
+def test_only_active_tasks_of_this_package_are_listed(reader: httpx.Client, instances: Instances) -> None:
     instances.task("done", state="success")
     instances.task("other", operator="BashOperator", rendered={"bash_command": "sleep 1"})
     instances.task("subclass", operator="MyOwnOperator", rendered={**RENDERED, "run_id": "r-1"})
@@ -62,12 +67,12 @@ def test_only_tasks_of_this_package_that_are_not_done_are_listed(reader: httpx.C
     assert {row["dag_id"] for row in listed(reader)["rows"]} == {"subclass", "wrapped"}
 
 
-def test_each_runs_status_and_agent_come_from_the_service(
+def test_status_and_agent_come_from_the_service(
     reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]
 ) -> None:
     asks = run_of("needs_approval", "interrupted")
     instances.task("asks", state="deferred", ago=60, trigger={**RENDERED, "run_id": asks.id})
-    instances.task("has_ended", ago=50, rendered=RENDERED, xcoms={"run_id": run_of("fails", "error").id})
+    instances.task("has_ended", ago=50, rendered={**RENDERED, "run_id": run_of("fails", "error").id})
     instances.task("unknown", ago=40, rendered={**RENDERED, "run_id": "00000000-0000-4000-8000-000000000000"})
     rows = {row["dag_id"]: row for row in listed_once_known(reader, "asks", "has_ended", "unknown")["rows"]}
     assert {dag_id: (row["status"], row["agent"]) for dag_id, row in rows.items()} == {
@@ -75,26 +80,29 @@ def test_each_runs_status_and_agent_come_from_the_service(
         "has_ended": ("error", "fails"),
         "unknown": ("not found", None),
     }
-    # Nobody shows its question, and a person has to answer it all the same.
-    assert [dag_id for dag_id, row in rows.items() if row["for_person"]] == ["asks"]
+    # No form shows its question, but a person must answer it.
+    assert [dag_id for dag_id, row in rows.items() if row["needs_person"]] == ["asks"]
 
 
-def test_many_runs_take_pages_and_not_a_request_each(
+def test_many_runs_are_read_with_pages_of_the_listing(
     reader: httpx.Client, instances: Instances, service: Emulator
 ) -> None:
     runs = [service.service.create_run("needs_approval", business_id=BUSINESS) for _ in range(40)]
     dag_run = instances.dag_run("many")
     for index, run in enumerate(runs):
         instances.task("many", dag_run, map_index=index, rendered={**RENDERED, "run_id": run.id})
-    before = len(service.requests)
+    before = service.count("GET", "/v1/runs/.*")
     assert len(listed_once_known(reader, "many")["rows"]) == 40
-    # However often one asks meanwhile. Runs that other tests wanted to know of a moment ago are looked at, too.
-    for _ in range(10):
+    assert service.count("GET", "/v1/runs/.*") - before < 20
+    # All viewers share a refresh, which takes at most two pages here and five single reads.
+    before, began = len(service.requests), time.monotonic()
+    for _ in range(30):
         listed(reader)
-    assert 0 < len(service.requests) - before <= 12
+    refreshes = (time.monotonic() - began) / status_cache.FRESH_FOR + 2
+    assert len(service.requests) - before <= refreshes * 7
 
 
-def test_a_service_that_cannot_be_reached_hides_nothing_of_another(
+def test_an_unreachable_service_does_not_affect_another(
     reader: httpx.Client, instances: Instances, run_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_LIST_GONE", "agentruns://:mk_test_secret@127.0.0.1:1/http")
@@ -107,10 +115,10 @@ def test_a_service_that_cannot_be_reached_hides_nothing_of_another(
     assert statuses == {"cut_off": (None, "slow"), "seen": ("completed", "instant")}
 
 
-def test_a_long_list_says_how_long_it_is_and_can_be_narrowed(
+def test_a_long_list_shows_its_length_and_can_be_filtered(
     reader: httpx.Client, instances: Instances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "MOST", 2)
+    monkeypatch.setattr(waiting, "MAX_TASKS", 2)
     for number in range(3):
         instances.task(f"long_{number}", ago=100 - number)
     shown = listed(reader)

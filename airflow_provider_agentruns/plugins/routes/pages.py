@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages: an empty frame each, which the script fills with what it asks for."""
+"""The pages: an empty frame each, which the script fills with data from the other routes."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ _PAGE = """\
 <body><main id="page" data-page="{page}">{content}</main></body>
 </html>
 """
-_SCRIPT = '<script type="module" src="static/page.js?{version}"></script>'
+_SCRIPT = f'<script type="module" src="static/page.js?{__version__}"></script>'
 
 
 class _PageRoute(APIRoute):
-    """Sends who is not logged in to the login, and tells others on a page what they may not see."""
+    """Redirects to the login if the user is not logged in, and shows other errors as a page."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
-        async def guarded(request: Request) -> Response:
+        async def handle_errors(request: Request) -> Response:
             try:
                 return await handle(request)
             except HTTPException as e:
                 if e.status_code == 401:
                     query = f"?{request.url.query}" if request.url.query else ""
                     back = urlencode({"next": f"{request.url.path}{query}"})
-                    # As Airflow's own /api/v2/auth/login does, which on 3.1 loses what comes after an ampersand.
+                    # Like Airflow's /api/v2/auth/login, which on Airflow 3.1 drops everything after an ampersand.
                     return RedirectResponse(f"{get_auth_manager().get_url_login()}?{back}", 302)
-                said = "You may not see this" if e.status_code == 403 else str(e.detail)
-                return _page("refused", said, f'<p class="refused">{html.escape(said)}.</p>', e.status_code)
+                message = "You do not have access to this page" if e.status_code == 403 else str(e.detail)
+                return _page("error", message, f'<p class="refused">{html.escape(message)}.</p>', e.status_code)
 
-        return guarded
+        return handle_errors
 
 
 router = APIRouter(route_class=_PageRoute)
@@ -58,24 +58,17 @@ router = APIRouter(route_class=_PageRoute)
 
 @router.get("/", dependencies=READS_TASKS)
 def waiting_page() -> Response:
-    """Return the page of all runs that this Airflow waits for."""
+    """Return the page of all runs that tasks are waiting for."""
     return _page("waiting", "Agent runs")
 
 
 @router.get("/task", dependencies=READS_TASKS)
 def task_page(dag_id: str) -> Response:
-    """Return the page of one task instance's run."""
+    """Return the page of one task instance."""
     return _page("task", "Agent run")
 
 
 def _page(page: str, title: str, content: str = "", status: int = 200) -> HTMLResponse:
-    return HTMLResponse(
-        _PAGE.format(
-            page=page,
-            title=html.escape(title),
-            content=content,
-            version=__version__,
-            script=_SCRIPT.format(version=__version__) if not content else "",
-        ),
-        status,
-    )
+    script = "" if content else _SCRIPT
+    text = _PAGE.format(page=page, title=html.escape(title), content=content, version=__version__, script=script)
+    return HTMLResponse(text, status)

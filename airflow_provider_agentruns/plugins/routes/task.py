@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One task instance's run, as JSON for its page."""
+"""One task instance and its run, as JSON for the task page."""
 
 from __future__ import annotations
 
@@ -11,87 +11,90 @@ from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Depends, HTTPException
 
 from airflow_provider_agentruns.airflow_adapter import task_instances
-from airflow_provider_agentruns.airflow_adapter.task_instances import AgentTask, Form
-from airflow_provider_agentruns.exceptions import AgentRunsError
-from airflow_provider_agentruns.plugins.access import READS_TASKS, Pool
+from airflow_provider_agentruns.airflow_adapter.task_instances import AgentTask
+from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsThrottledError
+from airflow_provider_agentruns.plugins.access import READS_TASKS, Clients
+from airflow_provider_agentruns.plugins.serializers import as_line, as_text, serialize_trail
 from airflow_provider_agentruns.plugins.single_flight_cache import CachedValue
-from airflow_provider_agentruns.plugins.trails import trails
+from airflow_provider_agentruns.reviews.form import ID_FIELD
+from airflow_provider_agentruns.reviews.trail import TRAIL
 
-#: After how many seconds a page asks again: while something may change, and where only the run could not be read.
-ASK_AGAIN_AFTER, ASK_AGAIN_AFTER_ERROR = 3.0, 15.0
+#: Seconds until a page requests data again: while something may change, and if only the run could not be read.
+REFRESH_AFTER, REFRESH_AFTER_ERROR = 3.0, 15.0
 
-# As the database has it.
-_LONGEST_INDEX = 10
+_MAX_TRAILS = 100
+
+# Larger numbers do not fit into the database's column.
+_MAX_INDEX_DIGITS = 9
+
+_NO_CONNECTION = (
+    "Airflow no longer stores which connection this task used: it deletes the rendered fields of old DAG runs"
+)
+_OTHER_RUN = "The task's XCom value run_id names a run that this task cannot have started"
 
 router = APIRouter()
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """What Airflow knows."""
+class _AirflowData:
+    """What Airflow's database holds about a task instance and about the other tasks of its DAG run."""
 
     task: AgentTask
-    forms: list[tuple[AgentTask, Form]]
+    forms: list[AgentTask]
     trail: list[dict[str, Any]]
 
 
-# Not async: the database is asked in a thread.
-def _facts(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index: str = "-1") -> _Facts:
-    # Where a task is not mapped, Airflow's page leaves the placeholder as it is.
-    index = int(map_index) if map_index.isdecimal() and len(map_index) < _LONGEST_INDEX else -1
+# Not async: FastAPI calls it in a thread, where it may wait for the database.
+def _read(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index: str = "-1") -> _AirflowData:
+    # If a task is not mapped, Airflow leaves the placeholder {MAP_INDEX} in the URL.
+    index = int(map_index) if map_index.isdecimal() and len(map_index) <= _MAX_INDEX_DIGITS else -1
     task = task_instances.find(session, dag_id, run_id, task_id, index)
     if task is None:
-        raise HTTPException(404, "There is no such task instance")
+        raise HTTPException(404, "Task instance not found")
     if not task.run_id:
-        return _Facts(task, [], [])
-    return _Facts(
-        task, task_instances.open_forms(session, dag_id, run_id), trails(session, dag_id, run_id, task.run_id)
-    )
+        return _AirflowData(task, [], [])
+    values = task_instances.xcom_values(session, dag_id, run_id, TRAIL, _MAX_TRAILS)
+    trail = [answer for value in values if (answer := serialize_trail(*value, task.run_id))]
+    return _AirflowData(task, task_instances.open_forms(session, dag_id, run_id), trail)
 
 
-# The DAG is in the path: there, Airflow's check of rights and the look into the database mean the same one.
+# The DAG is in the path so that Airflow's access check and the database query use the same one.
 @router.get("/api/dags/{dag_id}/task", dependencies=READS_TASKS)
-async def task_instance(facts: Annotated[_Facts, Depends(_facts)], readings: Pool) -> dict[str, Any]:
-    """Return a task instance, its run with all steps, who may answer what where, and what was answered."""
-    task = facts.task
-    seen = CachedValue[dict[str, Any]](None, None, None)
-    problem = None
+async def task_instance(data: Annotated[_AirflowData, Depends(_read)], clients: Clients) -> dict[str, Any]:
+    """Return a task instance, its run with the steps, where its questions can be answered, and earlier answers."""
+    task = data.task
+    read = CachedValue[dict[str, Any]](None, None, None)
+    error = None
     if task.run_id and task.conn_id:
-        seen = await readings.over(task.conn_id).run(task.run_id)
-        problem = describe(seen.error) if seen.error else None
+        read = await clients.client(task.conn_id).run(task.run_id)
+        error = serialize_error(read.error) if read.error else None
+        if read.value and not may_show(task, read.value["run"]["agent"], read.value["run"]["created_at"]):
+            read, error = CachedValue(None, None, None), {"message": _OTHER_RUN, "may_pass": False}
     elif task.run_id:
-        problem = {
-            "message": "Airflow does not know any more over which connection this task reads its run: "
-            "the rendered fields of old DAG runs are removed",
-            "may_pass": False,
-        }
-    run = seen.value["run"] if seen.value else None
+        error = {"message": _NO_CONNECTION, "may_pass": False}
+    run = read.value["run"] if read.value else None
     return {
         "now": datetime.now(UTC).isoformat(),
         "task": serialize_task(task),
         "run": run,
-        "run_page": seen.value["page"] if seen.value else None,
-        "age": seen.age,
-        "error": problem,
-        "questions": _questions(run, facts.forms),
-        "trail": facts.trail,
-        "ask_again_after": _ask_again_after(task, run, problem),
+        "run_page": read.value["page"] if read.value else None,
+        "age": read.age,
+        "error": error,
+        "questions": _questions(run, data.forms),
+        "trail": data.trail,
+        "refresh_after": _refresh_after(task, run, error),
     }
 
 
-def _ask_again_after(task: AgentTask, run: dict[str, Any] | None, problem: dict[str, Any] | None) -> float | None:
-    if not task.settled or (run is not None and not run["finished"]):
-        return ASK_AGAIN_AFTER
-    return ASK_AGAIN_AFTER_ERROR if problem and problem["may_pass"] else None
+def may_show(task: AgentTask, agent: str | None, created_at: str | None) -> bool:
+    """Return whether a page may show a task the run that it names; see :meth:`AgentTask.may_show`."""
+    return task.may_show(agent, datetime.fromisoformat(created_at) if created_at else None)
 
 
 def serialize_task(task: AgentTask) -> dict[str, Any]:
     """Return what pages show of a task instance."""
     return {
-        "dag_id": task.dag_id,
-        "dag_run_id": task.dag_run_id,
-        "task_id": task.task_id,
-        "map_index": task.map_index,
+        **_task_key(task),
         "operator": task.operator,
         "state": task.state,
         "try_number": task.try_number,
@@ -102,27 +105,43 @@ def serialize_task(task: AgentTask) -> dict[str, Any]:
     }
 
 
-def describe(error: AgentRunsError) -> dict[str, Any]:
-    """Return what a page says of an error; its message never holds the token."""
-    return {"message": str(error), "may_pass": error.retryable}
+def serialize_error(error: AgentRunsError) -> dict[str, Any]:
+    """Return what a page shows of an error. Its message never contains the token."""
+    if isinstance(error, AgentRunsThrottledError):
+        return {"message": "Page rate limit reached; retrying shortly", "may_pass": True}
+    return {"message": as_text(str(error)), "may_pass": error.retryable}
 
 
-def _questions(run: dict[str, Any] | None, forms: list[tuple[AgentTask, Form]]) -> list[dict[str, Any]]:
-    """Return what waits for a person: what the run asks, or, where it cannot be read, what forms say that it asks."""
-    places = {form.interrupt_id: _place(task, form) for task, form in forms}
+def _refresh_after(task: AgentTask, run: dict[str, Any] | None, error: dict[str, Any] | None) -> float | None:
+    if not task.is_final or (run is not None and not run["finished"]):
+        return REFRESH_AFTER
+    return REFRESH_AFTER_ERROR if error and error["may_pass"] else None
+
+
+def _questions(run: dict[str, Any] | None, forms: list[AgentTask]) -> list[dict[str, Any]]:
+    """Return the run's questions with their forms. If the run cannot be read, return those that the forms show."""
+    places: dict[str, dict[str, Any]] = {}
+    shown: list[dict[str, Any]] = []
+    for task in forms:
+        if task.form is None or not (interrupt_id := _interrupt_id(task.form.params)):
+            continue
+        places[interrupt_id] = {**_task_key(task), "shown_at": task.form.shown_at.isoformat()}
+        label = as_line(task.form.subject)
+        shown.append({"id": interrupt_id, "agent": None, "label": label, "form": places[interrupt_id]})
     if run is None:
-        return [
-            {"id": form.interrupt_id, "agent": None, "label": form.subject, "form": places[form.interrupt_id]}
-            for _, form in forms
-        ]
+        return shown
     return [{**interrupt, "form": places.get(interrupt["id"])} for interrupt in run["interrupts"]]
 
 
-def _place(task: AgentTask, form: Form) -> dict[str, Any]:
+def _interrupt_id(params: dict[str, Any]) -> str | None:
+    field = params.get(ID_FIELD)
+    return as_line(field.get("value") if isinstance(field, dict) else field)
+
+
+def _task_key(task: AgentTask) -> dict[str, Any]:
     return {
         "dag_id": task.dag_id,
         "dag_run_id": task.dag_run_id,
         "task_id": task.task_id,
         "map_index": task.map_index,
-        "shown_at": form.shown_at and form.shown_at.isoformat(),
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All runs that this Airflow waits for, as JSON for their page."""
+"""All runs that tasks are waiting for, as JSON for the overview page."""
 
 from __future__ import annotations
 
@@ -14,65 +14,65 @@ from fastapi import APIRouter, Depends
 
 from airflow_provider_agentruns.airflow_adapter import task_instances
 from airflow_provider_agentruns.airflow_adapter.task_instances import AgentTask
-from airflow_provider_agentruns.exceptions import AgentRunsError
-from airflow_provider_agentruns.plugins.access import READS_TASKS, Pool, ReadableDags
-from airflow_provider_agentruns.plugins.routes.task import describe, serialize_task
-from airflow_provider_agentruns.plugins.serializers import line
-from airflow_provider_agentruns.plugins.status_cache import Known
+from airflow_provider_agentruns.plugins.access import READS_TASKS, Clients, ReadableDags
+from airflow_provider_agentruns.plugins.routes.task import may_show, serialize_error, serialize_task
+from airflow_provider_agentruns.plugins.serializers import as_line
+from airflow_provider_agentruns.plugins.status_cache import RunSnapshot
 
-#: How many tasks are shown.
-MOST = 500
+#: The number of tasks that the page shows.
+MAX_TASKS = 500
 
-#: After how many seconds a page asks again.
-ASK_AGAIN_AFTER = 5.0
+#: Seconds until the page requests data again.
+REFRESH_AFTER = 5.0
 
 router = APIRouter()
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """What Airflow knows: tasks, how many there are in all, and of which DAGs."""
+class _AirflowData:
+    """What Airflow's database holds: tasks, the number of all of them, and the DAGs that have such tasks."""
 
     tasks: list[AgentTask]
     total: int
     dag_ids: list[str]
 
 
-# Not async: the database is asked in a thread.
-def _facts(session: SessionDep, dag_ids: ReadableDags, dag_id: str | None = None) -> _Facts:
-    chosen = {dag_id} & dag_ids if dag_id else dag_ids
-    found, total = task_instances.waiting(session, chosen, MOST)
-    return _Facts(found, total, task_instances.dags_with_waiting(session, dag_ids))
+# Not async: FastAPI calls it in a thread, where it may wait for the database.
+def _read(session: SessionDep, dag_ids: ReadableDags, dag_id: str | None = None) -> _AirflowData:
+    selected = {dag_id} & dag_ids if dag_id else dag_ids
+    tasks, total = task_instances.active(session, selected, MAX_TASKS)
+    return _AirflowData(tasks, total, task_instances.dags_with_active(session, dag_ids))
 
 
 @router.get("/api/waiting", dependencies=READS_TASKS)
-async def waiting(facts: Annotated[_Facts, Depends(_facts)], readings: Pool) -> dict[str, Any]:
-    """Return the tasks that wait; first those that wait for a person, each of them the longest first."""
+async def waiting(data: Annotated[_AirflowData, Depends(_read)], clients: Clients) -> dict[str, Any]:
+    """Return the active tasks: first those that need a person, and within both groups the oldest first."""
     wanted: dict[str, set[str]] = defaultdict(set)
-    for task in facts.tasks:
+    for task in data.tasks:
         if task.conn_id and task.run_id:
             wanted[task.conn_id].add(task.run_id)
-    looks = await asyncio.gather(*(readings.overview(conn_id).known(runs) for conn_id, runs in wanted.items()))
-    known = {conn_id: runs for conn_id, (runs, _) in zip(wanted, looks, strict=True)}
-    errors: list[AgentRunsError] = [error for _, error in looks if error]
-    rows = [_row(task, known.get(task.conn_id or "", {}).get(task.run_id or "")) for task in facts.tasks]
-    rows.sort(key=lambda row: (not row["for_person"], row["since"] or ""))
+    reads = await asyncio.gather(*(clients.client(conn_id).statuses.get(runs) for conn_id, runs in wanted.items()))
+    known = {conn_id: runs for conn_id, (runs, _) in zip(wanted, reads, strict=True)}
+    rows = [_row(task, known.get(task.conn_id or "", {}).get(task.run_id or "")) for task in data.tasks]
+    rows.sort(key=lambda row: (not row["needs_person"], row["since"] or ""))
     return {
         "now": datetime.now(UTC).isoformat(),
         "rows": rows,
-        "total": facts.total,
-        "dag_ids": facts.dag_ids,
-        "errors": [describe(error) for error in errors],
-        "ask_again_after": ASK_AGAIN_AFTER,
+        "total": data.total,
+        "dag_ids": data.dag_ids,
+        "errors": [serialize_error(error) for _, error in reads if error],
+        "refresh_after": REFRESH_AFTER,
     }
 
 
-def _row(task: AgentTask, known: Known | None) -> dict[str, Any]:
+def _row(task: AgentTask, run: RunSnapshot | None) -> dict[str, Any]:
+    if run and not may_show(task, run.agent, run.created_at):
+        run = None
     return {
         **serialize_task(task),
-        "agent": line(known and known.agent) or line(task.agent),
-        "status": line(known and (known.status or "not found")),
-        "question": line(task.form and task.form.subject),
+        "agent": as_line(run and run.agent) or task.agent,
+        "status": as_line(run and (run.status or "not found")),
+        "question": as_line(task.form and task.form.subject),
         "has_form": task.form is not None,
-        "for_person": task.form is not None or (known is not None and known.status == "interrupted"),
+        "needs_person": task.form is not None or (run is not None and run.status == "interrupted"),
     }

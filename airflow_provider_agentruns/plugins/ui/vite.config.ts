@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds page.js and page.css under fixed names, so that a change of the source is a change of these files and no more.
+// Builds page.js and page.css. Fixed names keep the difference between two builds small.
 
 import { defineConfig } from "vite";
 

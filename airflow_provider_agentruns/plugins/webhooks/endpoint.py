@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Where the service sends its webhooks: ``POST /agent-runs/webhooks/{connection id}``.
+The route to which the service sends webhooks: ``POST /agent-runs/webhooks/{connection ID}``.
 
-No login of Airflow's is asked for, since the signature is the login: without one, nothing is read but the request, and
-whoever sends it learns nothing but which connections take webhooks.
+It requires no Airflow login, because the signature authenticates the sender. Without a valid signature, a sender
+learns only which connections accept webhooks.
 """
 
 from __future__ import annotations
@@ -11,79 +11,91 @@ from __future__ import annotations
 import importlib.util
 import logging
 from functools import cache
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from starlette.requests import ClientDisconnect
+from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_agentruns.events.signature import HEADER, is_signed, read_signature
-from airflow_provider_agentruns.events.webhook_event import read_event
+from airflow_provider_agentruns.events.webhook_event import RunChange, read_event
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.plugins.webhooks.body import LARGEST, TooLargeError, read_body
-
-if TYPE_CHECKING:
-    from airflow_provider_agentruns.plugins.webhooks.receiver import Receiver
+from airflow_provider_agentruns.plugins.single_flight_cache import TooManyLoadsError
+from airflow_provider_agentruns.plugins.webhooks.body import BodyReader
+from airflow_provider_agentruns.plugins.webhooks.secrets import SecretsUnavailableError, WebhookSecrets
 
 log = logging.getLogger(__name__)
 
 router = APIRouter()
 
 
-@router.post("/webhooks/{conn_id:path}")
-async def take_webhook(conn_id: str, request: Request) -> Response:
-    """Take a webhook of the service that a connection leads to. Any 2xx says that it need not be sent again."""
-    receiver = _receiver(request)
-    secrets = await receiver.secrets(conn_id) if receiver else ()
-    if not receiver or not secrets:
-        # The same for a connection without a secret, and for one that there is not.
+class _Receiver:
+    """What one process needs to receive webhooks. For one event loop."""
+
+    def __init__(self) -> None:
+        # Airflow before 3.3 lacks what this module imports.
+        from airflow_provider_agentruns.events import batch_writer
+
+        self.secrets = WebhookSecrets()
+        self.bodies = BodyReader()
+        self._writer = batch_writer.Intake()
+        self._write_errors = (SQLAlchemyError, batch_writer.FullError)
+
+    async def read_secrets(self, conn_id: str) -> tuple[str, ...]:
+        """Return the secrets of a connection; empty if it accepts no webhooks."""
+        try:
+            return await self.secrets.get(conn_id)
+        except (TooManyLoadsError, SecretsUnavailableError) as e:
+            raise _unavailable("its connection cannot be read", e) from e
+
+    async def write(self, conn_id: str, change: RunChange) -> None:
+        """Return when the database holds the change."""
+        try:
+            await self._writer.take(conn_id, change)
+        except self._write_errors as e:
+            raise _unavailable("the database did not accept it", e) from e
+
+
+@router.post("/webhooks/{conn_id}")
+async def receive_webhook(conn_id: str, request: Request) -> Response:
+    """Receive a webhook of the service behind a connection. After any 2xx response, the service does not resend it."""
+    receiver = _receiver(request) if _is_supported() else None
+    if receiver is None or not await receiver.read_secrets(conn_id):
+        # The same response for a connection without secrets and for one that does not exist.
         raise HTTPException(404, "Not Found")
     signature = read_signature(request.headers.get(HEADER))
     if signature is None:
-        raise HTTPException(401, f"The header {HEADER} should hold the HMAC-SHA256 of the body, in hex")
-    body = await _body(request)
-    if not is_signed(body, signature, secrets):
-        log.warning("A webhook for connection %r was refused: it is not signed with its webhook_secret", conn_id)
-        raise HTTPException(401, "The signature is not that of this body")
+        raise HTTPException(401, f"The header {HEADER} must hold the HMAC-SHA256 of the body, in hex")
+    body = await receiver.bodies.read(request)
+    # A body may take some time to arrive. Verify it with the secrets that are valid now.
+    if not is_signed(body, signature, await receiver.read_secrets(conn_id)):
+        log.warning("Rejected a webhook for connection %r: not signed with its webhook_secret", conn_id)
+        raise HTTPException(401, "The signature does not match the body")
     try:
         change = read_event(body)
     except AgentRunsValueError as e:
-        log.warning("A webhook for connection %r was refused: %s", conn_id, e)
+        log.warning("Rejected a webhook for connection %r: %s", conn_id, e)
         raise HTTPException(400, str(e)) from None
     if change is not None:
-        await receiver.take(conn_id, change)
+        await receiver.write(conn_id, change)
     return Response(status_code=204)
 
 
-async def _body(request: Request) -> bytes:
-    try:
-        return await read_body(request)
-    except TooLargeError:
-        # What is left of it is not read, so that nothing else can come over this TCP connection.
-        headers = {"Connection": "close"}
-        raise HTTPException(413, f"A webhook has {LARGEST} bytes at most", headers) from None
-    except TimeoutError:
-        raise HTTPException(408, "The body takes too long to come", {"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise HTTPException(400, "The body broke off") from None
+def _unavailable(problem: str, error: Exception) -> HTTPException:
+    # The message of a database error would contain the values of the statement.
+    log.error("Asked the service to resend a webhook, because %s (%s)", problem, type(error).__name__)
+    return HTTPException(503, "Service temporarily unavailable", {"Retry-After": "30"})
 
 
-def _receiver(request: Request) -> Receiver | None:
-    """Return what takes webhooks in this process; None where Airflow is too old."""
-    if not _airflow_can():
-        return None
-    # Not with the module: Airflow before 3.3 lacks what it imports.
-    from airflow_provider_agentruns.plugins.webhooks.receiver import Receiver
-
+def _receiver(request: Request) -> _Receiver:
     state = request.app.state
-    if not hasattr(state, "webhooks"):
-        state.webhooks = Receiver()
-    receiver: Receiver = state.webhooks
+    if not hasattr(state, "webhook_receiver"):
+        state.webhook_receiver = _Receiver()
+    receiver: _Receiver = state.webhook_receiver
     return receiver
 
 
 @cache
-def _airflow_can() -> bool:
+def _is_supported() -> bool:
     if importlib.util.find_spec("airflow.models.asset_state_store") is None:
-        log.warning("Webhooks of agent runs take Airflow 3.3 or newer, and are refused here")
+        log.warning("Webhooks of agent runs require Airflow 3.3 or later; this Airflow rejects them")
         return False
     return True

@@ -1,110 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the webhooks of each connection are signed with, read where it is needed and not for each of them."""
+"""The secrets with which webhooks are signed, per Airflow connection."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
-from collections import OrderedDict
-from functools import lru_cache, partial
+from collections.abc import Callable
 
-import anyio.to_thread
 from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_agentruns.client.webhook_secrets import FIELD, webhook_secrets
+from airflow_provider_agentruns.exceptions import AgentRunsConfigError
+from airflow_provider_agentruns.plugins.single_flight_cache import SingleFlightCache
 
 log = logging.getLogger(__name__)
 
-#: How long what was read counts, in seconds; so long a secret that was taken away is still good.
-FRESH = 15.0
+#: Seconds after which secrets are read again, and after which a secret that was removed is no longer valid.
+FRESH_FOR, MAX_AGE = 5.0, 15.0
 
-#: How many connections are remembered. Anybody may ask for any number of ids that there are not.
-MOST_REMEMBERED = 500
+#: The number of unknown connections that are read at once. Anyone may send any ID.
+MAX_LOADS = 20
 
-#: So many may wait for theirs to be read, one after the other. Whoever asks for ids by the thousand asks in vain.
-MOST_WAITING = 20
+#: Seconds that a webhook waits for its connection to be read.
+_MAX_WAIT = 10.0
 
-_LONGEST_ID = 250
 _CONN_TYPE = "agentruns"
+_CONN_ID = re.compile(r"[A-Za-z0-9_.-]{1,250}")
 
 
-class TooManyError(Exception):
-    """So many connections are asked for that this one cannot be read for the moment."""
+class SecretsUnavailableError(Exception):
+    """The secrets cannot be read at the moment."""
 
 
 class WebhookSecrets:
-    """Knows the secrets of connections. For one event loop."""
+    """
+    Reads secrets from connections, and caches them. For one event loop.
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
-        #: Connections with secrets that were not to be found at the last look.
-        self._missed: set[str] = set()
-        self._reading: dict[str, asyncio.Task[tuple[str, ...]]] = {}
-        # One after the other: a secrets backend may be slow, or cost something.
-        self._turn = asyncio.Semaphore(1)
+    :param clock: Returns seconds, like ``time.monotonic``.
+    """
 
-    async def secrets(self, conn_id: str) -> tuple[str, ...]:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cache: SingleFlightCache[tuple[str, ...]] = SingleFlightCache(
+            lambda _: FRESH_FOR, _MAX_WAIT, max_age=MAX_AGE, max_loads=MAX_LOADS, clock=clock
+        )
+        # A secrets backend may be slow, and requests from strangers must not occupy all threads.
+        self._readers = asyncio.Semaphore(2)
+
+    async def get(self, conn_id: str) -> tuple[str, ...]:
         """
-        Return what webhooks of a connection are signed with; nothing where none are taken.
+        Return the secrets of a connection; empty if the connection does not exist or accepts no webhooks.
 
-        :raises TooManyError: If it cannot be read for the moment.
+        :raises TooManyLoadsError: If too many other connections are read.
+        :raises SecretsUnavailableError: If the connection cannot be read.
         """
-        now = time.monotonic()
-        known = self._known.get(conn_id)
-        if known is not None and now - known[0] < FRESH:
-            self._known.move_to_end(conn_id)
-            return known[1]
-        if not conn_id.isprintable() or len(conn_id) > _LONGEST_ID:
+        if not _CONN_ID.fullmatch(conn_id):
             return ()
-        reading = self._reading.get(conn_id)
-        if reading is None:
-            if len(self._reading) >= MOST_WAITING:
-                if known is not None and known[1]:
-                    # Old but good, rather than let strangers keep the service out.
-                    return known[1]
-                raise TooManyError
-            reading = self._reading[conn_id] = asyncio.create_task(self._read(conn_id))
-            reading.add_done_callback(lambda _: self._reading.pop(conn_id, None))
-        # Whoever gives up takes nothing from the others who wait for it.
-        return await asyncio.shield(reading)
+        cached = await self._cache.get(conn_id, lambda: self._load(conn_id))
+        if cached.value is None:
+            raise SecretsUnavailableError from cached.error
+        return cached.value
 
-    async def _read(self, conn_id: str) -> tuple[str, ...]:
-        async with self._turn:
-            found = await anyio.to_thread.run_sync(partial(_secrets, conn_id))
-        _, before = self._known.get(conn_id, (0.0, ()))
-        if not found and before and conn_id not in self._missed:
-            # To Airflow a database that is down for a moment is a connection that there is not: once more, then.
-            self._missed.add(conn_id)
-            found = before
-        else:
-            self._missed.discard(conn_id)
-        self._known[conn_id] = (time.monotonic(), found)
-        self._known.move_to_end(conn_id)
-        while len(self._known) > MOST_REMEMBERED:
-            # Those of strangers first.
-            self._known.pop(next((known for known, (_, found) in self._known.items() if not found), conn_id))
-        return found
+    async def _load(self, conn_id: str) -> tuple[str, ...]:
+        async with self._readers:
+            secrets = await asyncio.to_thread(_read, conn_id)
+        if secrets is None and self._cache.peek(conn_id):
+            # Airflow reports the same if its database is down, so the secrets stay valid until their maximum age.
+            raise AgentRunsConfigError(f"Airflow has no connection {conn_id!r} at the moment")
+        return secrets or ()
 
 
-@lru_cache(maxsize=32)
-def _tell_once(problem: str) -> None:
-    log.warning("Connections cannot be read to see what webhooks are signed with: %s", problem)
-
-
-def _secrets(conn_id: str) -> tuple[str, ...]:
+def _read(conn_id: str) -> tuple[str, ...] | None:
+    """Return the secrets of a connection; None if it does not exist."""
     try:
         connection = Connection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException:
-        return ()
-    except Exception as e:  # noqa: BLE001 -- what a secrets backend raises, and whoever asks is to learn nothing of it
-        _tell_once(type(e).__name__)
-        return ()
+        return None
+    except Exception as e:  # noqa: BLE001 -- a secrets backend may raise anything
+        # Its message may quote anything, so only the class is logged.
+        log.warning("Cannot read connection %r to verify a webhook: %s", conn_id, type(e).__name__)
+        raise AgentRunsConfigError(f"connection {conn_id!r} cannot be read: {type(e).__name__}") from None
     if connection.conn_type != _CONN_TYPE:
         return ()
     try:
         return webhook_secrets(connection.extra_dejson.get(FIELD) or None)
     except ValueError as e:
-        log.error("Webhooks of connection %r are refused: %s (extra) %s", conn_id, FIELD, e)
+        log.error("Connection %r accepts no webhooks: %s (extra) %s", conn_id, FIELD, e)
         return ()

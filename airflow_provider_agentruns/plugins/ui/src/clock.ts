@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time that goes by while nobody asks the server: by the server's clock, since the reader's may be wrong.
+// Time between two requests, by the server's clock. The reader's clock may be wrong.
 
 import { useEffect, useState } from "preact/hooks";
 
-/** The server's time, in milliseconds since 1970; it goes on as long as something is running. */
+/** The server's time in milliseconds since 1970. It advances while something is running. */
 export function useServerTime(now: string | undefined, at: number, running: boolean): number {
   const [, tick] = useState(0);
   useEffect(() => {
@@ -15,7 +15,7 @@ export function useServerTime(now: string | undefined, at: number, running: bool
   return Date.parse(now) + (running ? Date.now() - at : 0);
 }
 
-/** How long something took or has been taking, in milliseconds. */
+/** The duration of something, in milliseconds; until now if it has not ended. */
 export function elapsed(from: string | null, to: string | null, now: number): number | null {
   if (from === null) return null;
   return Math.max(0, (to === null ? now : Date.parse(to)) - Date.parse(from));
@@ -31,20 +31,20 @@ export function inWords(milliseconds: number | null): string {
   return h < 48 ? `${h} h ${pad(m % 60)} min` : `${Math.floor(h / 24)} d ${h % 24} h`;
 }
 
-/** A moment in the time zone that is chosen in Airflow. */
+/** A time in the time zone selected in Airflow. */
 export function moment(iso: string | null): string {
   const date = iso === null ? null : new Date(iso);
   return date === null || Number.isNaN(date.getTime()) ? "" : format().format(date);
 }
 
 function format(): Intl.DateTimeFormat {
-  // Sweden writes dates as ISO 8601 does.
+  // Swedish dates look like ISO 8601.
   const write = (timeZone?: string) => new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone });
   try {
-    // Airflow keeps it here, as JSON.
+    // Airflow stores the time zone here, as JSON.
     return write(JSON.parse(localStorage.getItem("timezone") ?? "null") ?? undefined);
   } catch {
-    // No storage, or no such time zone.
+    // Storage is blocked, or the time zone does not exist.
     return write();
   }
 }

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the server again and again, as long as that makes sense and somebody looks.
+// Requests data repeatedly, while it can change and the page is visible.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import type { Asked } from "./types";
+import type { Refreshed } from "./types";
 
-const LONGEST_PAUSE = 60;
+const MAX_PAUSE = 60;
 
-export type Failure = "logged out" | "refused" | "not found" | "failed";
+export type Failure = "logged out" | "forbidden" | "not found" | "failed";
 
 export interface Live<T> {
   data: T | null;
-  /** When the data came, by this machine's clock, in milliseconds since 1970. */
+  /** When the data arrived, by the reader's clock, in milliseconds since 1970. */
   at: number;
-  /** Why the last try failed, where it did. */
+  /** Why the last request failed, if it did. */
   failure: Failure | null;
-  again: () => void;
+  retry: () => void;
 }
 
-export function useLive<T extends Asked>(url: string): Live<T> {
-  const [state, setState] = useState<Omit<Live<T>, "again">>({ data: null, at: 0, failure: null });
-  const ask = useRef(() => {});
+export function useLive<T extends Refreshed>(url: string): Live<T> {
+  const [state, setState] = useState<Omit<Live<T>, "retry">>({ data: null, at: 0, failure: null });
+  const request = useRef(() => {});
 
   useEffect(() => {
     let timer = 0;
@@ -29,24 +29,24 @@ export function useLive<T extends Asked>(url: string): Live<T> {
     const stop = new AbortController();
     const schedule = () => {
       clearTimeout(timer);
-      if (next !== null && !document.hidden) timer = window.setTimeout(look, Math.max(0, next - Date.now()));
+      if (next !== null && !document.hidden) timer = window.setTimeout(load, Math.max(0, next - Date.now()));
     };
-    const look = async () => {
-      const found = await read<T>(url, stop.signal);
+    const load = async () => {
+      const result = await read<T>(url, stop.signal);
       if (stop.signal.aborted) return;
-      if (typeof found === "string") {
+      if (typeof result === "string") {
         failures += 1;
-        setState((before) => ({ ...before, failure: found }));
-        const pause = Math.min(LONGEST_PAUSE, 2.5 * 2 ** failures);
-        next = found === "failed" ? Date.now() + 1000 * pause : null;
+        setState((before) => ({ ...before, failure: result }));
+        const pause = Math.min(MAX_PAUSE, 2.5 * 2 ** failures);
+        next = result === "failed" ? Date.now() + 1000 * pause : null;
       } else {
         failures = 0;
-        setState({ data: found, at: Date.now(), failure: null });
-        next = found.ask_again_after === null ? null : Date.now() + 1000 * found.ask_again_after;
+        setState({ data: result, at: Date.now(), failure: null });
+        next = result.refresh_after === null ? null : Date.now() + 1000 * result.refresh_after;
       }
       schedule();
     };
-    ask.current = () => {
+    request.current = () => {
       next = Date.now();
       schedule();
     };
@@ -59,18 +59,18 @@ export function useLive<T extends Asked>(url: string): Live<T> {
     };
   }, [url]);
 
-  return { ...state, again: () => ask.current() };
+  return { ...state, retry: () => request.current() };
 }
 
 async function read<T>(url: string, signal: AbortSignal): Promise<T | Failure> {
   try {
-    const answer = await fetch(url, { signal, headers: { Accept: "application/json" } });
-    if (answer.ok) return (await answer.json()) as T;
-    if (answer.status === 401) return "logged out";
-    if (answer.status === 403) return "refused";
-    return answer.status === 404 ? "not found" : "failed";
+    const response = await fetch(url, { signal, headers: { Accept: "application/json" } });
+    if (response.ok) return (await response.json()) as T;
+    if (response.status === 401) return "logged out";
+    if (response.status === 403) return "forbidden";
+    return response.status === 404 ? "not found" : "failed";
   } catch {
-    // Airflow itself cannot be reached.
+    // Airflow is unreachable.
     return "failed";
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Begins: which page it is stands in the frame that the server sent.
+// Renders the page that the server's HTML names.
 
 import { render } from "preact";
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Airflow's colours and its dark mode, where the page is inside of Airflow; else what the reader's machine prefers.
+// Airflow's colors and dark mode if the page is embedded in Airflow; otherwise the preference of the reader's system.
 
-// Our name for a colour, and Airflow's. What is not there keeps what base.css says.
-const COLOURS: Record<string, string> = {
+// CSS variables, and Airflow's names for the same colors. base.css has the defaults.
+const COLORS: Record<string, string> = {
   "--bg": "bg",
   "--bg-subtle": "bg-subtle",
   "--bg-muted": "bg-muted",
@@ -12,12 +12,12 @@ const COLOURS: Record<string, string> = {
   "--border-strong": "border-emphasized",
 };
 
-/** Airflow's document, or null where this page is not inside of it. */
+/** Airflow's document, or null if the page is not embedded in it. */
 export function airflowDocument(): Document | null {
   try {
     return window.parent === window ? null : window.parent.document;
   } catch {
-    // Somebody else's page, which the policy of this one would not have allowed.
+    // Embedded in another site, which the Content-Security-Policy forbids.
     return null;
   }
 }
@@ -29,17 +29,17 @@ export function followTheme(): void {
     const named = airflow && ["dark", "light"].find((name) => airflow.classList.contains(name));
     const dark = named ? named === "dark" : prefersDark.matches;
     document.documentElement.dataset.theme = dark ? "dark" : "light";
-    if (named) takeColours(airflow);
+    if (named) copyColors(airflow);
   };
   apply();
   prefersDark.addEventListener("change", apply);
   if (airflow) new MutationObserver(apply).observe(airflow, { attributes: true, attributeFilter: ["class"] });
 }
 
-function takeColours(airflow: HTMLElement): void {
-  const theirs = getComputedStyle(airflow);
-  for (const [ours, name] of Object.entries(COLOURS)) {
-    const value = theirs.getPropertyValue(`--chakra-colors-${name}`).trim();
-    if (value) document.documentElement.style.setProperty(ours, value);
+function copyColors(airflow: HTMLElement): void {
+  const styles = getComputedStyle(airflow);
+  for (const [variable, name] of Object.entries(COLORS)) {
+    const value = styles.getPropertyValue(`--chakra-colors-${name}`).trim();
+    if (value) document.documentElement.style.setProperty(variable, value);
   }
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the server sends: see ../../shown.py and ../../routes. All texts are to be shown as they are.
+// What the server sends; see ../../serializers.py and ../../routes.
 
 export interface Problem {
   message: string;
   may_pass: boolean;
 }
 
-export interface Asked {
+export interface Refreshed {
   now: string;
-  ask_again_after: number | null;
+  refresh_after: number | null;
 }
 
 export interface TaskPlace {
@@ -72,6 +72,7 @@ export interface Run {
   ended_at: string | null;
   steps: Step[];
   more_steps: number;
+  steps_too_large: boolean;
   artifacts: Artifact[];
   more_artifacts: number;
   more_interrupts: number;
@@ -98,7 +99,7 @@ export interface Answer {
   sent: string;
 }
 
-export interface TaskRun extends Asked {
+export interface TaskRun extends Refreshed {
   task: Task;
   run: Run | null;
   run_page: string | null;
@@ -113,10 +114,10 @@ export interface WaitingTask extends Task {
   status: string | null;
   question: string | null;
   has_form: boolean;
-  for_person: boolean;
+  needs_person: boolean;
 }
 
-export interface Waiting extends Asked {
+export interface Waiting extends Refreshed {
   rows: WaitingTask[];
   total: number;
   dag_ids: string[];

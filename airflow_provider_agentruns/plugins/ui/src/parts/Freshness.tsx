@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How old what is shown is, and whether it changes by itself.
+// The age of the data, and whether it is refreshed.
 
 import { inWords } from "../clock";
 
@@ -7,7 +7,7 @@ export function Freshness({ live, age }: { live: boolean; age: number | null }) 
   const old = age !== null && age > 15;
   if (!live) return null;
   return (
-    <span class={`freshness${old ? " old" : ""}`} title="This page looks again every few seconds, while it is open">
+    <span class={`freshness${old ? " old" : ""}`} title="Refreshed every few seconds while this page is visible">
       <span class="pulse" aria-hidden="true" />
       {old ? `As of ${inWords(age * 1000)} ago` : "Live"}
     </span>

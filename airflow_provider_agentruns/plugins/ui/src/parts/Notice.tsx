@@ -1,41 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands in the way, and what there is to do about it.
+// Error messages, with a button if a retry can help.
 
 import type { ComponentChildren } from "preact";
 
 import type { Failure } from "../live";
 import { Icon } from "./Icon";
 
-const WORDS: Record<Failure, string> = {
+const MESSAGES: Record<Failure, string> = {
   "logged out": "You are logged out. Reload Airflow to log in again.",
-  refused: "You may not see this any more.",
-  "not found": "Airflow does not know this task instance any more.",
-  failed: "Airflow cannot be reached. This page tries again by itself.",
+  forbidden: "You no longer have access to this page.",
+  "not found": "This task instance no longer exists.",
+  failed: "Airflow is unreachable. Retrying shortly.",
 };
 
 interface Props {
   title: string;
-  again?: () => void;
+  retry?: () => void;
   children?: ComponentChildren;
 }
 
-export function Notice({ title, again, children }: Props) {
+export function Notice({ title, retry, children }: Props) {
   return (
     <div class="notice" role="alert">
       <div>
         <strong>{title}</strong>
         {children && <p>{children}</p>}
       </div>
-      {again && (
-        <button type="button" onClick={again}>
-          <Icon name="again" /> Try again
+      {retry && (
+        <button type="button" onClick={retry}>
+          <Icon name="retry" /> Try again
         </button>
       )}
     </div>
   );
 }
 
-export function FailureNotice({ failure, again }: { failure: Failure | null; again: () => void }) {
+export function FailureNotice({ failure, retry }: { failure: Failure | null; retry: () => void }) {
   if (failure === null) return null;
-  return <Notice title={WORDS[failure]} again={failure === "refused" ? undefined : again} />;
+  return <Notice title={MESSAGES[failure]} retry={failure === "forbidden" ? undefined : retry} />;
 }

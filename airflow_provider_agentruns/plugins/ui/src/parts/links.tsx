@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Links. Airflow shows this page in a frame that may neither open a tab nor leave it, so Airflow's page follows them.
+// Links. Airflow embeds the page in a frame that may not open tabs or navigate Airflow, so Airflow's own page opens them.
 
 import type { ComponentChildren } from "preact";
 
@@ -13,13 +13,13 @@ interface Props {
   children: ComponentChildren;
 }
 
-/** A link to somebody else's page. The server passes on addresses of web pages only; it is looked at once more. */
+/** A link to another site. The server sends only http and https URLs; this checks it again. */
 export function OutsideLink({ href, ...more }: Props) {
   if (!/^https?:\/\//i.test(href)) return <span {...more} />;
   return <a {...more} href={href} target="_blank" rel="noopener noreferrer" onClick={(event) => follow(event, true)} />;
 }
 
-/** A link to another page of Airflow; this page lies right below Airflow's own root. */
+/** A link to a page of Airflow, relative to Airflow's root. */
 export function AirflowLink({ href, ...more }: Props) {
   return <a {...more} href={`../${href}`} target="_top" onClick={(event) => follow(event, false)} />;
 }
@@ -39,9 +39,9 @@ function follow(event: MouseEvent, outside: boolean): void {
   const link = event.currentTarget;
   if (!airflow || !(link instanceof HTMLAnchorElement)) return;
   event.preventDefault();
-  const theirs = airflow.createElement("a");
-  theirs.href = link.href;
-  theirs.rel = "noopener noreferrer";
-  if (outside || event.ctrlKey || event.metaKey || event.shiftKey) theirs.target = "_blank";
-  theirs.click();
+  const copy = airflow.createElement("a");
+  copy.href = link.href;
+  copy.rel = "noopener noreferrer";
+  if (outside || event.ctrlKey || event.metaKey || event.shiftKey) copy.target = "_blank";
+  copy.click();
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The trail: who answered what and when, and whether it arrived.
+// The audit trail: who answered what and when, and whether the service confirmed it.
 
 import { moment } from "../clock";
 import { AirflowLink, nameOf, pathOf } from "../parts/links";
 import type { Answer, TaskPlace } from "../types";
 
-const NOBODY: Record<string, string> = { policy: "The DAG's policy", timeout: "Nobody in time: the default" };
+const AUTOMATIC: Record<string, string> = { policy: "the DAG's policy", timeout: "timeout (default answer)" };
 
 export function Answers({ answers, place }: { answers: Answer[]; place: TaskPlace }) {
   if (answers.length === 0) return null;
@@ -19,19 +19,19 @@ export function Answers({ answers, place }: { answers: Answer[]; place: TaskPlac
             <p>
               <strong>{answer.chosen.join(", ") || "Answered"}</strong>
               {" by "}
-              {NOBODY[answer.by ?? ""] ?? answer.who ?? "a person"}
+              {AUTOMATIC[answer.by ?? ""] ?? answer.who ?? "a person"}
               {answer.at && <span class="quiet"> · {moment(answer.at)}</span>}
             </p>
             <p class="quiet">
-              {answer.delivery === "confirmed" ? "The service confirmed it." : "Taken as delivered: the question is gone."}{" "}
-              {answer.status && <>Then the run was {answer.status}. </>}
+              {answer.delivery === "confirmed" ? "Confirmed by the service." : "Assumed delivered: the question is no longer pending."}{" "}
+              {answer.status && <>{statusAfter(answer.status)} </>}
               Sent by{" "}
               <AirflowLink href={pathOf({ ...place, task_id: answer.task_id, map_index: answer.map_index })}>
                 {nameOf(answer)}
               </AirflowLink>
             </p>
             <details>
-              <summary>What was sent</summary>
+              <summary>Answer sent</summary>
               <pre tabIndex={0}>{answer.sent}</pre>
             </details>
           </li>
@@ -39,4 +39,8 @@ export function Answers({ answers, place }: { answers: Answer[]; place: TaskPlac
       </ol>
     </section>
   );
+}
+
+function statusAfter(status: string): string {
+  return status === "running" ? "Run resumed." : `Run status afterward: ${status}.`;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run found, as cards.
+// The artifacts of a run, as cards.
 
 import { Icon } from "../parts/Icon";
 import { OutsideLink } from "../parts/links";
@@ -43,7 +43,7 @@ function Card({ artifact }: { artifact: Artifact }) {
       )}
       {details && (
         <details>
-          <summary>More fields</summary>
+          <summary>Other fields</summary>
           <pre tabIndex={0}>{details}</pre>
         </details>
       )}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which run it is, and how it is.
+// The run's ID, status, and times.
 
 import { elapsed, inWords, moment } from "../clock";
 import { Freshness } from "../parts/Freshness";
@@ -16,7 +16,7 @@ export function Head({ data, now, age }: { data: TaskRun; now: number; age: numb
       <div class="title">
         <h1>{run?.agent ?? "Agent run"}</h1>
         <span aria-live="polite">{run && <Status status={run.status} />}</span>
-        <Freshness live={data.ask_again_after !== null && run !== null} age={age} />
+        <Freshness live={data.refresh_after !== null && run !== null} age={age} />
         {run_page && (
           <OutsideLink class="button" href={run_page}>
             Open the run <Icon name="out" />
@@ -31,7 +31,7 @@ export function Head({ data, now, age }: { data: TaskRun; now: number; age: numb
         {started && <Fact name="Started">{moment(started)}</Fact>}
         {run?.ended_at && <Fact name="Ended">{moment(run.ended_at)}</Fact>}
         {started && <Fact name="Duration">{inWords(elapsed(started, run?.ended_at ?? null, now))}</Fact>}
-        {!run && <Fact name="Task">{(task.state ?? "not started").replaceAll("_", " ")}</Fact>}
+        {!run && <Fact name="Task state">{(task.state ?? "not started").replaceAll("_", " ")}</Fact>}
         {!run && task.since && <Fact name="Since">{moment(task.since)}</Fact>}
       </dl>
     </header>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What waits for a person, and where to answer it.
+// Pending questions, and links to their forms.
 
 import { elapsed, inWords } from "../clock";
 import { Icon } from "../parts/Icon";
@@ -8,7 +8,7 @@ import type { Question } from "../types";
 
 interface Props {
   questions: Question[];
-  /** Whether the run could not be read, so that these are only what Airflow's forms say. */
+  /** Whether the run could not be read, so that the questions are those of Airflow's forms. */
   unread: boolean;
   more: number;
   now: number;
@@ -18,7 +18,7 @@ export function Questions({ questions, unread, more, now }: Props) {
   if (questions.length === 0) return null;
   return (
     <section aria-labelledby="questions">
-      <h2 id="questions">{unread ? "Open forms of this DAG run" : "Waits for a person"}</h2>
+      <h2 id="questions">{unread ? "Open forms in this DAG run" : "Waiting for a person"}</h2>
       <ul class="questions">
         {questions.map(({ id, agent, label, form }) => (
           <li key={id} class="question">
@@ -26,10 +26,10 @@ export function Questions({ questions, unread, more, now }: Props) {
             <div>
               <p class="label">{label}</p>
               <p class="quiet">
-                {agent && <>asked by {agent}</>}
+                {agent && <>Asked by {agent}</>}
                 {agent && form?.shown_at && " · "}
-                {form?.shown_at && <>shown {inWords(elapsed(form.shown_at, null, now))} ago</>}
-                {!form && <>{agent && " · "}no task of this DAG run shows it</>}
+                {form?.shown_at && <>Waiting for {inWords(elapsed(form.shown_at, null, now))}</>}
+                {!form && <>{agent && " · "}No form in this DAG run</>}
               </p>
             </div>
             {form && (

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of a task instance's run.
+// The page of one task instance.
 
 import { useServerTime } from "../clock";
 import { type Live, useLive } from "../live";
@@ -13,12 +13,12 @@ import { Timeline } from "./Timeline";
 
 export function TaskPage() {
   const live = useLive<TaskRun>(address());
-  const { data, at, failure, again } = live;
-  const now = useServerTime(data?.now, at, data?.ask_again_after != null);
+  const { data, at, failure, retry } = live;
+  const now = useServerTime(data?.now, at, data?.refresh_after != null);
   return (
     <>
-      <FailureNotice failure={failure} again={again} />
-      {data ? <Found data={data} now={now} live={live} /> : failure === null && <p class="quiet">Reading the run …</p>}
+      <FailureNotice failure={failure} retry={retry} />
+      {data ? <Found data={data} now={now} live={live} /> : failure === null && <p class="quiet">Loading…</p>}
     </>
   );
 }
@@ -30,7 +30,7 @@ function Found({ data, now, live }: { data: TaskRun; now: number; live: Live<Tas
     return (
       <header class="head">
         <h1>Agent run</h1>
-        <p class="quiet">{task.is_agent_task ? `There is none yet. The task is ${state}.` : "This task has nothing to do with an agent run."}</p>
+        <p class="quiet">{task.is_agent_task ? `No agent run yet. The task is ${state}.` : "No agent run for this task."}</p>
       </header>
     );
   }
@@ -38,7 +38,7 @@ function Found({ data, now, live }: { data: TaskRun; now: number; live: Live<Tas
     <>
       <Head data={data} now={now} age={data.age === null ? null : data.age + (Date.now() - live.at) / 1000} />
       {error && (
-        <Notice title={run ? "The service cannot be read; this is what was seen last" : "The run cannot be read"} again={live.again}>
+        <Notice title={run ? "Service temporarily unavailable; showing the last known state" : "Cannot read the run"} retry={live.retry}>
           {error.message}
         </Notice>
       )}
@@ -51,7 +51,7 @@ function Found({ data, now, live }: { data: TaskRun; now: number; live: Live<Tas
 }
 
 function address(): string {
-  // Airflow 3.1 puts ids here as they are, and the id of a DAG run may have a plus in it, never a blank.
+  // Airflow 3.1 does not encode the IDs. A DAG run ID may contain a plus sign, but no space.
   const query = new URLSearchParams(location.search.replaceAll("+", "%2B"));
   const dag = encodeURIComponent(query.get("dag_id") ?? "");
   query.delete("dag_id");

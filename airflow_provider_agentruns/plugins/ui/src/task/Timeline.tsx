@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of a run, inside each other, each with when it was and how long it took.
+// The nested steps of a run, with their times and durations.
 
 import { elapsed, inWords, moment } from "../clock";
 import { Icon } from "../parts/Icon";
@@ -12,22 +12,27 @@ export function Timeline({ run, trail, now }: { run: Run; trail: Answer[]; now: 
     <section aria-labelledby="timeline">
       <h2 id="timeline">Timeline</h2>
       {run.steps.length === 0 ? (
-        <p class="quiet">{run.finished ? "The service shows no steps." : "No step yet."}</p>
+        <p class="quiet">{noSteps(run)}</p>
       ) : (
         <Steps steps={run.steps} trail={trail} now={now} scale={scale} stopped={run.finished} root={run.agent} />
       )}
-      {run.more_steps > 0 && <p class="quiet">and {run.more_steps} more steps</p>}
+      {run.more_steps > 0 && <p class="quiet">{run.more_steps} more steps are not shown</p>}
     </section>
   );
+}
+
+function noSteps({ steps_too_large, finished }: Run): string {
+  if (steps_too_large) return "This run has too many steps to show here. Status, questions, and output are complete.";
+  return finished ? "The service returned no steps." : "No steps yet.";
 }
 
 interface Shared {
   trail: Answer[];
   now: number;
   scale: Scale;
-  /** Whether the run has ended, so that nothing grows any more. */
+  /** Whether the run has ended. */
   stopped: boolean;
-  /** The agent of the step around, which need not be named again. */
+  /** The agent of the enclosing step, which is not repeated. */
   root: string | null;
 }
 
@@ -80,20 +85,20 @@ function kindOf(step: Step, stopped: boolean): { name: string; label: string; ic
       : { name: "good", label: "completed", icon: "check" };
   }
   if (stopped) return { name: "none", label: "not completed", icon: "dot" };
-  if (step.type === "interrupt") return { name: "person", label: "waits for a person", icon: "person" };
+  if (step.type === "interrupt") return { name: "person", label: "waiting for a person", icon: "person" };
   return { name: "running", label: "running", icon: "spin" };
 }
 
 function answeredBy(step: Step, trail: Answer[]): string | null {
-  if (step.resolution) return `${step.resolution.replaceAll("_", " ")} by the account's policy`;
+  if (step.resolution) return `${step.resolution.replaceAll("_", " ")} by account policy`;
   if (step.status !== "completed") return null;
   const answer = trail.find(({ label }) => label === step.label);
   if (answer?.by === "policy") return "the DAG's policy";
-  if (answer?.by === "timeout") return "nobody in time";
+  if (answer?.by === "timeout") return "timeout";
   return answer?.who ?? "a person";
 }
 
 function place(from: number, to: number, scale: Scale): { left: string; width: string } {
-  // What took no time can be seen at the very end, too.
+  // A bar of no width stays visible at the right edge.
   return { left: `min(${scale(from)}%, 100% - 3px)`, width: `${Math.max(0, scale(to) - scale(from))}%` };
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a moment lies in the timeline. A run works for seconds and may wait for a person for days: what is only waiting
-// takes a small part of the width, however long it was, so that the work can still be seen.
+// The horizontal scale of the timeline. A run works for seconds and may wait for a person for days, so waiting takes
+// a small part of the width.
 
 import type { Run, Step } from "../types";
 
-/** The most of the width that all waiting together takes. */
+/** The maximum share of the width for all waiting. */
 const WAITING = 0.3;
 
 interface Span {
@@ -12,7 +12,7 @@ interface Span {
   to: number;
 }
 
-/** A moment in milliseconds since 1970 to percent of the width. */
+/** Converts milliseconds since 1970 to a percentage of the width. */
 export type Scale = (at: number) => number;
 
 export function scaleOf(run: Run, now: number): Scale {
@@ -28,7 +28,7 @@ export function scaleOf(run: Run, now: number): Scale {
   );
   const waited = sum(waits);
   const worked = whole.to - whole.from - waited;
-  // With less waiting than that, time goes by evenly.
+  // The scale is linear if the run waited less than that.
   const slow = worked > 0 && waited > 0 ? Math.min(1, (worked * WAITING) / (1 - WAITING) / waited) : 1;
   const width = worked + waited * slow || 1;
   return (at) => {
@@ -60,7 +60,7 @@ function union(spans: Span[]): Span[] {
   return joined;
 }
 
-/** What of the whole lies between some spans, which are in order. */
+/** The gaps between sorted spans. */
 function between(whole: Span, spans: Span[]): Span[] {
   const edges = [whole.from, ...spans.flatMap(({ from, to }) => [from, to]), whole.to];
   const gaps: Span[] = [];

@@ -1,62 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of the list is to be seen.
+// The filters of the list.
 
 import type { Waiting, WaitingTask } from "../types";
 
-export interface Chosen {
+export interface Selection {
   dag: string;
   agent: string;
   status: string;
   person: boolean;
 }
 
-export const NOTHING_CHOSEN: Chosen = { dag: "", agent: "", status: "", person: false };
+export const NO_FILTER: Selection = { dag: "", agent: "", status: "", person: false };
 
-const NOT_KNOWN = "not known yet";
+const UNKNOWN = "unknown";
 
-export function fits(row: WaitingTask, { dag, agent, status, person }: Chosen): boolean {
+export function matches(row: WaitingTask, { dag, agent, status, person }: Selection): boolean {
   return (
     (!dag || row.dag_id === dag) &&
     (!agent || row.agent === agent) &&
-    (!status || (row.status ?? NOT_KNOWN) === status) &&
-    (!person || row.for_person)
+    (!status || (row.status ?? UNKNOWN) === status) &&
+    (!person || row.needs_person)
   );
 }
 
 interface Props {
   data: Waiting;
-  chosen: Chosen;
-  choose: (chosen: Chosen) => void;
+  selection: Selection;
+  select: (selection: Selection) => void;
   shown: number;
 }
 
-export function Filters({ data, chosen, choose, shown }: Props) {
+export function Filters({ data, selection, select, shown }: Props) {
   const { rows, dag_ids } = data;
-  const persons = rows.filter((row) => row.for_person).length;
+  const waiting = rows.filter((row) => row.needs_person).length;
   return (
     <form class="filters" onSubmit={(event) => event.preventDefault()}>
-      <Choice label="DAG" all="All DAGs" values={dag_ids} value={chosen.dag} set={(dag) => choose({ ...chosen, dag })} />
-      <Choice
+      <Filter label="DAG" all="All DAGs" values={dag_ids} value={selection.dag} set={(dag) => select({ ...selection, dag })} />
+      <Filter
         label="Agent"
         all="All agents"
         values={distinct(rows.map((row) => row.agent ?? ""))}
-        value={chosen.agent}
-        set={(agent) => choose({ ...chosen, agent })}
+        value={selection.agent}
+        set={(agent) => select({ ...selection, agent })}
       />
-      <Choice
+      <Filter
         label="Status"
         all="Any status"
-        values={distinct(rows.map((row) => row.status ?? NOT_KNOWN))}
-        value={chosen.status}
-        set={(status) => choose({ ...chosen, status })}
+        values={distinct(rows.map((row) => row.status ?? UNKNOWN))}
+        value={selection.status}
+        set={(status) => select({ ...selection, status })}
       />
       <button
         type="button"
         class="toggle"
-        aria-pressed={chosen.person}
-        onClick={() => choose({ ...chosen, person: !chosen.person })}
+        aria-pressed={selection.person}
+        onClick={() => select({ ...selection, person: !selection.person })}
       >
-        Waits for a person <span class="count">{persons}</span>
+        Waiting for a person <span class="count">{waiting}</span>
       </button>
       <span class="quiet" role="status">
         {shown} of {data.total}
@@ -65,7 +65,7 @@ export function Filters({ data, chosen, choose, shown }: Props) {
   );
 }
 
-interface ChoiceProps {
+interface FilterProps {
   label: string;
   all: string;
   values: string[];
@@ -73,22 +73,26 @@ interface ChoiceProps {
   set: (value: string) => void;
 }
 
-function Choice({ label, all, values, value, set }: ChoiceProps) {
-  // What is chosen stays there to be unchosen, whatever has become of the list.
+function Filter({ label, all, values, value, set }: FilterProps) {
+  // The selected value stays in the list, so that it can be deselected.
   const offered = value && !values.includes(value) ? [...values, value] : values;
   return (
     <label>
       <span class="hidden">{label}</span>
       <select value={value} onChange={(event) => set(event.currentTarget.value)}>
         <option value="">{all}</option>
-        {offered.map((one) => (
-          <option key={one} value={one}>
-            {one}
+        {offered.map((option) => (
+          <option key={option} value={option}>
+            {optionLabel(option)}
           </option>
         ))}
       </select>
     </label>
   );
+}
+
+function optionLabel(option: string): string {
+  return option === "interrupted" ? "waiting for a person" : option;
 }
 
 function distinct(values: string[]): string[] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list: a table where there is room, cards on a phone.
+// The list: a table on a wide screen, cards on a phone.
 
 import { elapsed, inWords, moment } from "../clock";
 import { AirflowLink, nameOf, pathOf } from "../parts/links";
@@ -8,18 +8,18 @@ import type { WaitingTask } from "../types";
 
 export function Rows({ rows, now }: { rows: WaitingTask[]; now: number }) {
   if (rows.length === 0) return null;
-  // The roles are said, since a table that is laid out as cards loses them.
+  // Explicit roles, because a table that is styled as cards loses its own.
   return (
     <table class="rows" role="table">
       <thead role="rowgroup">
         <tr role="row">
-          {["Status", "Agent", "Task", "For", "Task is"].map((name) => (
+          {["Status", "Agent", "Task", "Waiting", "Task state"].map((name) => (
             <th key={name} role="columnheader" scope="col">
               {name}
             </th>
           ))}
           <th role="columnheader" scope="col">
-            <span class="hidden">To do</span>
+            <span class="hidden">Action</span>
           </th>
         </tr>
       </thead>
@@ -35,9 +35,9 @@ export function Rows({ rows, now }: { rows: WaitingTask[]; now: number }) {
 function Row({ row, now }: { row: WaitingTask; now: number }) {
   const path = pathOf(row);
   return (
-    <tr role="row" class={row.for_person ? "person" : undefined}>
+    <tr role="row" class={row.needs_person ? "person" : undefined}>
       <td role="cell" class="status">
-        <Status status={row.for_person ? "interrupted" : row.status} />
+        <Status status={row.needs_person ? "interrupted" : row.status} />
       </td>
       <td role="cell" class="agent">
         {row.agent ?? <span class="quiet">–</span>}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page of all runs that this Airflow waits for.
+// The page of all runs that tasks are waiting for.
 
 import { useState } from "preact/hooks";
 
@@ -8,16 +8,16 @@ import { useLive } from "../live";
 import { Freshness } from "../parts/Freshness";
 import { FailureNotice, Notice } from "../parts/Notice";
 import type { Waiting } from "../types";
-import { type Chosen, Filters, fits, NOTHING_CHOSEN } from "./Filters";
+import { Filters, matches, NO_FILTER, type Selection } from "./Filters";
 import { Rows } from "./Rows";
 
 export function WaitingPage() {
-  const [chosen, setChosen] = useState<Chosen>(NOTHING_CHOSEN);
-  const { data, at, failure, again } = useLive<Waiting>(
-    `api/waiting${chosen.dag ? `?dag_id=${encodeURIComponent(chosen.dag)}` : ""}`,
+  const [selection, setSelection] = useState<Selection>(NO_FILTER);
+  const { data, at, failure, retry } = useLive<Waiting>(
+    `api/waiting${selection.dag ? `?dag_id=${encodeURIComponent(selection.dag)}` : ""}`,
   );
   const now = useServerTime(data?.now, at, data !== null);
-  const rows = data?.rows.filter((row) => fits(row, chosen)) ?? [];
+  const rows = data?.rows.filter((row) => matches(row, selection)) ?? [];
   return (
     <>
       <header class="head">
@@ -25,23 +25,23 @@ export function WaitingPage() {
           <h1>Agent runs</h1>
           <Freshness live={data !== null && failure === null} age={null} />
         </div>
-        <p class="quiet">What the tasks of this Airflow wait for</p>
+        <p class="quiet">Runs your tasks are waiting for</p>
       </header>
-      <FailureNotice failure={failure} again={again} />
+      <FailureNotice failure={failure} retry={retry} />
       {data?.errors.map(({ message }) => (
-        <Notice key={message} title="The service cannot be read: statuses may be old or missing" again={again}>
+        <Notice key={message} title="Service temporarily unavailable; statuses may be outdated" retry={retry}>
           {message}
         </Notice>
       ))}
-      {data && <Filters data={data} chosen={chosen} choose={setChosen} shown={rows.length} />}
-      {data === null && failure === null && <p class="quiet">Looking …</p>}
+      {data && <Filters data={data} selection={selection} select={setSelection} shown={rows.length} />}
+      {data === null && failure === null && <p class="quiet">Loading…</p>}
       {data && <Rows rows={rows} now={now} />}
       {data && rows.length === 0 && (
-        <p class="quiet">{data.rows.length ? "None fits what is chosen." : "No task waits for an agent run."}</p>
+        <p class="quiet">{data.rows.length ? "No runs match these filters." : "No task is waiting for an agent run."}</p>
       )}
       {data && data.total > data.rows.length && (
         <p class="quiet">
-          These are the first {data.rows.length} of {data.total}. Choose a DAG to see others.
+          Showing the first {data.rows.length} of {data.total}. Select a DAG to see others.
         </p>
       )}
     </>

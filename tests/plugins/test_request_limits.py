@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""However many pages are open, the service is asked little, and a changed connection is picked up."""
+"""However many pages are open, the service gets few requests; a changed connection is used soon."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.plugins import account, single_flight_cache
+from airflow_provider_agentruns.plugins import client_pool, single_flight_cache
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import Instances
 from tests.plugins.served import task_path
@@ -25,15 +25,22 @@ _numbers = itertools.count(1)
 RATE_LIMIT = 25.0
 
 
+@pytest.fixture(autouse=True)
+def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs and errors stay fresh for a moment only."""
+    monkeypatch.setattr(client_pool, "FRESH_FOR", 0.2)
+    monkeypatch.setattr(single_flight_cache, "ERROR_FRESH_FOR", 0.1)
+
+
 @pytest.fixture
 def conn_id() -> str:
-    """Return the id of a connection that no page has used yet: the server keeps them for a while."""
+    """Return the ID of a connection that no page has used yet, because the server keeps its clients."""
     return f"bounded_{next(_numbers)}"
 
 
 @pytest.fixture
 def bounded(conn_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    """Return the service behind that connection."""
+    """Return the service of that connection."""
     with Emulator(token="mk_test_first", speed=50, extra={"rate_limit": RATE_LIMIT}) as emulator:
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", emulator.connection_uri)
         yield emulator
@@ -41,7 +48,7 @@ def bounded(conn_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]
 
 @pytest.fixture
 def place_of(instances: Instances, conn_id: str) -> PlaceOf:
-    """Return what makes a task that has to do with a run, and says where its page asks."""
+    """Return a function that adds a task for a run and returns the path of its data."""
 
     def make(run_id: str) -> httpx.URL:
         return task_path(*instances.task("bounds", rendered={"agentruns_conn_id": conn_id, "run_id": run_id}))
@@ -50,7 +57,7 @@ def place_of(instances: Instances, conn_id: str) -> PlaceOf:
 
 
 def ask_all(reader: httpx.Client, paths: list[httpx.URL]) -> list[dict[str, Any]]:
-    """Ask for all at the same time."""
+    """Request all paths at the same time."""
     together = threading.Barrier(len(paths))
 
     def ask(path: httpx.URL) -> dict[str, Any]:
@@ -62,83 +69,80 @@ def ask_all(reader: httpx.Client, paths: list[httpx.URL]) -> list[dict[str, Any]
         return list(threads.map(ask, paths))
 
 
-def test_a_run_that_many_look_at_is_read_once(
+def test_all_viewers_of_a_run_share_one_request(
     reader: httpx.Client, place_of: PlaceOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # However slow this machine is just now.
-    monkeypatch.setattr(account, "FRESH", 60.0)
+    monkeypatch.setattr(client_pool, "FRESH_FOR", 60.0)
     place = place_of(bounded.service.create_run("needs_approval", business_id=BUSINESS).id)
     shown = ask_all(reader, [place] * 12)
     assert len({one["run"]["id"] for one in shown}) == 1
-    # Again while that is new: nothing more is asked.
+    # The run is still fresh, so it is not read again.
     reader.get(place)
     assert bounded.count("GET", "/v1/runs/.*") == 1
 
 
-def test_a_run_that_goes_on_is_read_again_when_that_is_old(
-    reader: httpx.Client, place_of: PlaceOf, bounded: Emulator
-) -> None:
+def test_a_working_run_is_read_again_soon(reader: httpx.Client, place_of: PlaceOf, bounded: Emulator) -> None:
     place = place_of(bounded.service.create_run("needs_approval", business_id=BUSINESS).id)
     for number in (1, 2):
         reader.get(place)
         assert bounded.count("GET", "/v1/runs/.*") == number
-        time.sleep(account.FRESH + 0.1)
+        time.sleep(client_pool.FRESH_FOR + 0.1)
 
 
-def test_a_run_that_has_ended_is_hardly_read_again(reader: httpx.Client, place_of: PlaceOf, bounded: Emulator) -> None:
+def test_a_run_that_has_ended_is_not_read_again_soon(
+    reader: httpx.Client, place_of: PlaceOf, bounded: Emulator
+) -> None:
     run = bounded.service.create_run("instant", business_id=BUSINESS)
     for _ in range(2):
         assert reader.get(place_of(run.id)).json()["run"]["finished"]
-        time.sleep(account.FRESH + 0.1)
+        time.sleep(client_pool.FRESH_FOR + 0.1)
     assert bounded.count("GET", "/v1/runs/.*") == 1
 
 
-def test_many_runs_together_keep_to_the_pages_share(reader: httpx.Client, place_of: PlaceOf, bounded: Emulator) -> None:
+def test_pages_use_only_their_share_of_the_rate_limit(
+    reader: httpx.Client, place_of: PlaceOf, bounded: Emulator
+) -> None:
     runs = [bounded.service.create_run("needs_approval", business_id=BUSINESS).id for _ in range(9)]
     paths = [place_of(run_id) for run_id in runs]
     started = time.monotonic()
     assert [one["run"]["id"] for one in ask_all(reader, paths)] == runs
-    # The first comes at once, and each after it when it is its turn.
-    assert time.monotonic() - started >= (len(runs) - 1) / (RATE_LIMIT * account.SHARE)
+    # Pages get at most 3 of 16 slots.
+    assert time.monotonic() - started >= (len(runs) - 2) / (RATE_LIMIT * 3 / 16)
     assert bounded.count("GET", "/v1/runs/.*") == len(runs)
 
 
-def test_who_would_wait_too_long_is_told(
+def test_a_page_that_would_wait_too_long_says_so(
     reader: httpx.Client, place_of: PlaceOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "LONGEST_TURN", 0.1)
+    monkeypatch.setattr(client_pool, "MAX_DELAY", 0.1)
     runs = [bounded.service.create_run("needs_approval", business_id=BUSINESS).id for _ in range(12)]
     shown = ask_all(reader, [place_of(run_id) for run_id in runs])
     told = [one["error"]["message"] for one in shown if one["error"]]
     assert 0 < len(told) < len(runs)
-    assert all("at most 5 requests a second" in message for message in told)
+    assert set(told) == {"Page rate limit reached; retrying shortly"}
 
 
-def test_what_was_seen_last_is_shown_while_the_service_is_down_and_then_anew(
-    reader: httpx.Client, place_of: PlaceOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(single_flight_cache, "FRESH_ERROR", 0.1)
+def test_an_outage_leaves_the_last_known_state(reader: httpx.Client, place_of: PlaceOf, bounded: Emulator) -> None:
     run = bounded.service.create_run("needs_approval", business_id=BUSINESS)
     place = place_of(run.id)
     assert reader.get(place).json()["error"] is None
     bounded.faults.add("503")
-    time.sleep(account.FRESH + 0.1)
+    time.sleep(client_pool.FRESH_FOR + 0.1)
     shown = eventually(reader, place, lambda shown: shown["error"] is not None)
     assert shown["run"]["id"] == run.id
-    assert shown["age"] > account.FRESH
+    assert shown["age"] > client_pool.FRESH_FOR
     bounded.faults.clear()
-    assert eventually(reader, place, lambda shown: shown["error"] is None)["age"] < account.FRESH
+    assert eventually(reader, place, lambda shown: shown["error"] is None)["run"]["id"] == run.id
 
 
-def test_a_token_that_is_changed_in_the_connection_is_picked_up(
+def test_a_rotated_token_is_used_soon(
     conn_id: str, reader: httpx.Client, place_of: PlaceOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(single_flight_cache, "FRESH_ERROR", 0.1)
     run = bounded.service.create_run("needs_approval", business_id=BUSINESS)
     place = place_of(run.id)
     assert reader.get(place).json()["error"] is None
     bounded.rotate_token("mk_test_second")
-    time.sleep(account.FRESH + 0.1)
+    time.sleep(client_pool.FRESH_FOR + 0.1)
     refused = eventually(reader, place, lambda shown: shown["error"] is not None)
     assert "401" in refused["error"]["message"]
     monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", bounded.connection_uri)
@@ -146,7 +150,7 @@ def test_a_token_that_is_changed_in_the_connection_is_picked_up(
 
 
 def eventually(reader: httpx.Client, path: httpx.URL, wanted: Any) -> dict[str, Any]:
-    """Ask until the answer is as wanted."""
+    """Request until the data is as wanted."""
     end = time.monotonic() + 20
     while not wanted(shown := reader.get(path).json()):
         assert time.monotonic() < end, shown

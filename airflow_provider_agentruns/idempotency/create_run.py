@@ -1,69 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Starting a run once, although workers die and answers get lost, and the service knows no idempotency key.
+Starts a run once, although workers die, responses are lost, and the service has no idempotency key.
 
-Before the POST, the intent to start is written into the task's store, and after it the run's id. A later try
-that finds the id has its run. One that finds only the intent cannot know whether a run was started, and looks
-for it among the newest runs before it starts another.
+Before the POST, the task stores its intent, and after it, the run's ID. A later try that finds the ID uses that run. A
+later try that finds only the intent cannot know whether a run was started, and searches the newest runs before it
+starts another one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pendulum
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError
-from airflow_provider_agentruns.idempotency.recovery import find_started
+from airflow_provider_agentruns.idempotency import recovery
+from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.idempotency.state import Attempt, Log, Send, StateStore
+    from airflow_provider_agentruns.idempotency.recovery import Start
+    from airflow_provider_agentruns.idempotency.state import Attempt, Log, Send, Sleep, StateStore
     from airflow_provider_agentruns.models import AgentRun
 
 _KEY = "agent_run_start"
 
-#: For how long, in seconds, a run that the service has taken may need to show in the listing.
-_SETTLES_IN = 8.0
+#: The name of ``max_tries`` in the stored value, as version 0.1.0 wrote it.
+_MAX_TRIES = "series"
 
-#: Pause between two looks for it, in seconds.
-_BETWEEN_LOOKS = 2.0
+#: A request arrives this long after its intent at the latest: rate limit, retries before it was sent, its timeout.
+_LONGEST_DELAY = pendulum.duration(hours=2)
 
-#: How long after the intent a request can still arrive: pacing, retries before it was sent, its own timeout.
-_LONGEST_ON_ITS_WAY = pendulum.duration(hours=2)
-
-#: By how much the clock of the worker that wrote the intent down may differ from this one's.
-_BETWEEN_WORKERS = pendulum.duration(seconds=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Which run is wanted: the arguments of ``POST /v1/runs``."""
-
-    agent: str
-    business_id: str | None = None
-    context_type: str | None = None
-    context_id: str | None = None
-    thread_id: str | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """Tells one wanted run from another, without keeping the arguments themselves."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+#: The clock of the worker that stored the intent may differ from this one's by this much.
+_CLOCK_DIFFERENCE = pendulum.duration(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
     """
-    A run, and how it came to be this task's.
+    A run, and its origin.
 
-    :param run: The run as the service just showed it; None where an earlier try is known to have started it.
+    :param run: The run as the service just showed it; None if an earlier try is known to have started it.
     :param is_new: Whether it was started just now, so that the service may not show it everywhere yet.
     """
 
@@ -79,119 +59,111 @@ def start_once(
     store: StateStore | None,
     attempt: Attempt,
     log: Log,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Sleep = time.sleep,
 ) -> Started:
     """
     Start a run, or find the one that an earlier try of the same task started.
 
-    :param store: What outlives a try; None on Airflow before 3.3. Then every later try counts as in doubt.
-    :param sleep: Pauses for some seconds.
+    :param store: Keeps values from one try to the next; None on Airflow before 3.3. Then every later try is in doubt.
     :raises AgentRunStartInDoubtError: If several runs could be the one that an earlier request started.
     """
-    # What cannot be sent is refused before anything is read or written.
+    # Rejects wrong arguments before anything is read or stored.
     requests.create_run(**asdict(start))
+    creation = _Creation(start, send, store, attempt, log, sleep)
 
-    note = store.get(_KEY) if store else None
-    in_doubt_since: pendulum.DateTime | None = None
-    until: pendulum.DateTime | None = None
-    if note and note["start"] != start.fingerprint:
+    stored = (store.get(_KEY) if store else None) or {}
+    if stored and stored["start"] != start.fingerprint:
         log.warning(
-            "An earlier try was to start a run with other arguments (run %s): it is left alone, and one is started",
-            note.get("run_id", "unknown"),
+            "An earlier try started or was about to start a run with other arguments (run %s). It is left alone, and "
+            "a new run is started",
+            stored.get("run_id", "unknown"),
         )
-    elif note and (run_id := note.get("run_id")):
-        if note["series"] == attempt.max_tries or _goes_on(run_id, send, log):
-            if store and note["series"] != attempt.max_tries:
-                # From now on it is the run of this series, however it has ended when a later try looks.
-                store.set(_KEY, {**note, "series": attempt.max_tries})
-            log.info("Agent run %s was started by an earlier try of this task: no other one is started", run_id)
+    elif run_id := stored.get("run_id"):
+        was_cleared = stored[_MAX_TRIES] != attempt.max_tries
+        if not was_cleared or _is_active(run_id, send, log):
+            if was_cleared:
+                # From now on it is this task's run, even if it has ended before the next try.
+                creation.save(run_id=run_id)
+            log.info("Agent run %s was started by an earlier try of this task; using it", run_id)
             return Started(run_id, None, is_new=False)
-        log.info("Agent run %s of before the task was cleared has ended: a new one is started", run_id)
-    elif note and (since := note.get("since")):
-        in_doubt_since = pendulum.instance(datetime.fromisoformat(since))
-        until = in_doubt_since + _LONGEST_ON_ITS_WAY
-    elif store is None and attempt.number > 1:
-        in_doubt_since = attempt.earliest_start
-
-    if in_doubt_since is not None:
-        log.info("An earlier try may have started a run of %s: looking for it before starting one", start.agent)
-        # However long ago the intent is: the last request may have been sent only a moment ago.
-        window = (in_doubt_since, until, _BETWEEN_WORKERS)
-        if run := _find(start, window, _SETTLES_IN, send, log, sleep):
-            return _remember(run, start, store, attempt, log, "was started by an earlier try of this task")
-        log.info("No such run is there: one is started")
-    return _start(start, send, store, attempt, log, sleep)
+        log.info("Agent run %s, from before the task was cleared, has ended; starting a new run", run_id)
+    elif since := stored.get("since"):
+        # No upper bound by the age of the intent: the last request may have been sent a moment ago.
+        intent = pendulum.instance(datetime.fromisoformat(since))
+        if found := creation.find_earlier(intent, intent + _LONGEST_DELAY):
+            return found
+    elif store is None and attempt.number > 1 and (found := creation.find_earlier(attempt.earliest_start, None)):
+        return found
+    return creation.start()
 
 
-def _start(
-    start: Start, send: Send, store: StateStore | None, attempt: Attempt, log: Log, sleep: Callable[[float], None]
-) -> Started:
-    since = pendulum.now("UTC")
-    note = {"start": start.fingerprint, "series": attempt.max_tries}
-    if store:
-        store.set(_KEY, {**note, "since": since.isoformat()})
-    try:
-        run = _post(start, send)
-    except AgentRunsError as e:
-        if not e.in_doubt:
-            if store:
-                # Surely nothing was started: a later try need not look, and take somebody else's run for its own.
-                store.set(_KEY, note)
-            raise
-        log.warning("It is unknown whether a run was started (%s): looking for it", e)
-        sleep(_BETWEEN_LOOKS)
-        if found := _find(start, (since, None, pendulum.duration()), _SETTLES_IN, send, log, sleep):
-            return _remember(found, start, store, attempt, log, "was started although its answer was lost")
-        log.info("No run of %s has come up: the request did not arrive, and is sent again", start.agent)
-        # Once. Should its fate be unknown as well, it is for the next try to look again.
-        run = _post(start, send)
-    return _remember(run, start, store, attempt, log, "started", is_new=True)
+class _Creation:
+    """One try to start one run."""
+
+    def __init__(
+        self, start: Start, send: Send, store: StateStore | None, attempt: Attempt, log: Log, sleep: Sleep
+    ) -> None:
+        self._start = start
+        self._send = send
+        self._store = store
+        self._attempt = attempt
+        self._log = log
+        self._sleep = sleep
+
+    def save(self, **state: Any) -> None:
+        """Store the state of this try."""
+        if self._store:
+            fixed = {"start": self._start.fingerprint, _MAX_TRIES: self._attempt.max_tries}
+            self._store.set(_KEY, {**fixed, **state})
+
+    def find_earlier(self, since: pendulum.DateTime, until: pendulum.DateTime | None) -> Started | None:
+        """Return the run that an earlier try started, if there is one."""
+        self._log.info("An earlier try may have started a run of %s; searching", single_line(self._start.agent))
+        if run := self._find(since, until=until, margin=_CLOCK_DIFFERENCE):
+            return self._use(run, "was started by an earlier try of this task")
+        self._log.info("No such run exists; starting one")
+        return None
+
+    def start(self) -> Started:
+        """Start a run. If the response is lost, search for the run before sending the request again, once."""
+        since = pendulum.now("UTC")
+        self.save(since=since.isoformat())
+        try:
+            run = self._post()
+        except AgentRunsError as e:
+            if not e.in_doubt:
+                # Nothing was started. A later try must not search, and use another task's run.
+                self.save()
+                raise
+            self._log.warning("It is unknown whether a run was started (%s); searching", e)
+            self._sleep(recovery.READ_INTERVAL)
+            if found := self._find(since):
+                return self._use(found, "was started although the response was lost")
+            self._log.info("No run of %s has appeared; sending the request again", single_line(self._start.agent))
+            # If this response is lost too, the next try searches.
+            run = self._post()
+        return self._use(run, "started", is_new=True)
+
+    def _find(self, since: pendulum.DateTime, **window: Any) -> AgentRun | None:
+        return recovery.find_started(
+            self._start, since=since, **window, send=self._send, log=self._log, sleep=self._sleep
+        )
+
+    def _post(self) -> AgentRun:
+        run: AgentRun = self._send(requests.create_run, **asdict(self._start))
+        return run
+
+    def _use(self, run: AgentRun, origin: str, *, is_new: bool = False) -> Started:
+        self.save(run_id=run.id)
+        self._log.info("Agent run %s (%s) %s", single_line(run.id), single_line(self._start.agent), origin)
+        return Started(run.id, run, is_new)
 
 
-def _post(start: Start, send: Send) -> AgentRun:
-    run: AgentRun = send(requests.create_run, **asdict(start))
-    return run
-
-
-def _find(
-    start: Start,
-    window: tuple[pendulum.DateTime, pendulum.DateTime | None, pendulum.Duration],
-    patience: float,
-    send: Send,
-    log: Log,
-    sleep: Callable[[float], None],
-) -> AgentRun | None:
-    """
-    Look for the run, again and again for a while: the service may only now take up a request that seemed lost.
-
-    :param window: Since when, until when, and by how much the first may be off.
-    :param patience: For how many seconds to look.
-    """
-    begun = pendulum.now("UTC")
-    since, until, margin = window
-    while True:
-        # Decided before the look, which may be slow: the last one begins when the patience is over.
-        last = (pendulum.now("UTC") - begun).total_seconds() >= patience
-        run = find_started(start, since=since, until=until, margin=margin, last=last, send=send, log=log)
-        if run or last:
-            return run
-        sleep(_BETWEEN_LOOKS)
-
-
-def _remember(
-    run: AgentRun, start: Start, store: StateStore | None, attempt: Attempt, log: Log, how: str, *, is_new: bool = False
-) -> Started:
-    if store:
-        store.set(_KEY, {"start": start.fingerprint, "series": attempt.max_tries, "run_id": run.id})
-    log.info("Agent run %s (%s) %s", run.id, start.agent, how)
-    return Started(run.id, run, is_new)
-
-
-def _goes_on(run_id: str, send: Send, log: Log) -> bool:
-    """Whether a run of before the task was cleared is still at work: then clearing asks for no second one."""
+def _is_active(run_id: str, send: Send, log: Log) -> bool:
+    """Return whether a run from before the task was cleared has not ended. If so, no second run is started."""
     try:
         run: AgentRun = send(requests.get_run, run_id)
     except AgentRunNotFoundError:
-        log.warning("Agent run %s of before the task was cleared is unknown to the service", run_id)
+        log.warning("The service does not know agent run %s, from before the task was cleared", run_id)
         return False
     return not run.status.finished

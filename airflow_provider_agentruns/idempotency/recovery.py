@@ -1,50 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Finding the run that a request may have started, of which no answer came.
+Finds the run that a lost ``POST /v1/runs`` started.
 
-A run in the listing shows its agent and when it was created, but not what it works on. That is learnt from its
-thread. Evidence decides: a run known to be about something else is never taken, and where it cannot be told
-which of several it is, none is.
+A listed run shows its agent and its creation time, but not its subject. The subject follows from the run's own
+fields, from its thread, or from the threads of the business. A run that is known to have another subject is never
+returned. If several runs could be the one, none is returned.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import cached_property
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pendulum
 
 from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE, ListingWalk, Order, order_of
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunStartInDoubtError
+from airflow_provider_agentruns.idempotency.state import Log, Send, Sleep
+from airflow_provider_agentruns.models import AgentRun, RunPage, Thread, ThreadPage
+from airflow_provider_agentruns.text import single_line
 
-if TYPE_CHECKING:
-    from airflow_provider_agentruns.idempotency.create_run import Start
-    from airflow_provider_agentruns.idempotency.state import Log, Send
-    from airflow_provider_agentruns.models import AgentRun, RunPage, Thread, ThreadPage
+#: A run that the service has accepted may be missing from the listing for this long, in seconds.
+_LISTING_LAG = 8.0
 
-#: By how much two clocks may differ after they have been compared: the HTTP Date header has whole seconds.
+#: Seconds between two reads of the listing.
+READ_INTERVAL = 2.0
+
+#: The service's clock is known to this precision: the HTTP Date header has whole seconds.
 _CLOCK_MARGIN = pendulum.duration(seconds=5)
 
-_NO_TIME = pendulum.duration()
+_NO_MARGIN = pendulum.duration()
 
-_PAGE_SIZE = 100
+#: No account has this many pages of runs. A longer listing has no end.
+_MAX_PAGES = 10_000
 
-#: More pages than any account has; a listing that goes on beyond them has no end.
-_MOST_PAGES = 10_000
-
-#: How far down the listing of all threads a thread of the last minutes is looked for.
-_PAGES_OF_NEWEST_THREADS = 10
+#: The newest threads, of which one may be the thread of a run that started a moment ago.
+_MAX_PAGES_OF_NEWEST_THREADS = 10
 
 
-class _Order(Enum):
-    NEWEST_FIRST = "newest first"
-    OLDEST_FIRST = "oldest first"
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The run that a task wants: the arguments of ``POST /v1/runs``."""
+
+    agent: str
+    business_id: str | None = None
+    context_type: str | None = None
+    context_id: str | None = None
+    thread_id: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the arguments, to compare them without storing them."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
 
-class _Verdict(Enum):
+class _Subject(Enum):
     SAME = "same"
     DIFFERENT = "different"
     UNKNOWN = "unknown"
@@ -54,167 +70,136 @@ def find_started(
     start: Start,
     *,
     since: pendulum.DateTime,
-    until: pendulum.DateTime | None,
+    until: pendulum.DateTime | None = None,
+    margin: pendulum.Duration = _NO_MARGIN,
     send: Send,
     log: Log,
-    margin: pendulum.Duration = _NO_TIME,
-    last: bool = True,
+    sleep: Sleep,
 ) -> AgentRun | None:
     """
-    Return the run that a request sent in a span of time has started, or None where it has started none.
+    Return the run that a request started, or None if it started none.
 
-    :param start: What the request asked for.
-    :param since: When the request may have been sent, by this machine's clock; the service's is compared.
-    :param until: By when it must have arrived; None for now.
-    :param margin: By how much ``since`` may be off, where another machine has written it down.
-    :param last: Whether this is the last look. Before it, only what is surely the one counts: it may be another
-        one that shows first.
-    :raises AgentRunStartInDoubtError: If it cannot be told whether a run is the one.
+    Reads the listing repeatedly for some seconds, because the service may still be processing the request.
+
+    :param since: When the request was sent at the earliest, by this machine's clock.
+    :param until: When it arrived at the latest; None for now.
+    :param margin: The possible error of ``since``, if another machine wrote it.
+    :raises AgentRunStartInDoubtError: If several runs could be the one.
     """
-    context = _Context(start, send, log)
-    window = _Window(since, until, margin)
+    begun = pendulum.now("UTC")
+    while True:
+        # Decided before the read, which can be slow: the last read begins after the lag.
+        is_last = (pendulum.now("UTC") - begun).total_seconds() >= _LISTING_LAG
+        run = _find(start, _Window(since, until, margin), is_last, send, log)
+        if run or is_last:
+            return run
+        sleep(READ_INTERVAL)
+
+
+def _find(start: Start, window: _Window, is_last: bool, send: Send, log: Log) -> AgentRun | None:
+    subjects = _Subjects(start, send, log)
     candidates = [run for run in _created_in(window, send) if run.agent in (None, start.agent)]
-    same, unknown = _sort(candidates, context.compare)
+    same, unknown = _sort(candidates, subjects.compare)
     if not same and unknown:
-        same, unknown = _sort(unknown, context.compare_thread)
+        same, unknown = _sort(unknown, subjects.compare_thread)
     if same:
-        # The one right after the request, should the same work have been asked for before or again later.
+        # If the same subject was requested repeatedly, the run right after this request.
         return min(same, key=lambda run: window.distance(run.created_at))
-    if not last:
+    if not is_last or not unknown:
         return None
-    # Of a business's runs the service can tell them apart, and one alone will be it. Of other contexts it often
-    # cannot, and a sibling task's run is just as likely: its output would be about something else.
-    if len(unknown) > 1 or (unknown and not context.is_business):
+    # For a business, the service usually shows the subject, so that a single run will be the one. For another subject
+    # it often does not, and the run of a sibling task is just as likely.
+    if len(unknown) > 1 or not subjects.is_business:
         raise AgentRunStartInDoubtError(
-            f"A run of {start.agent} may have been started, and it cannot be told which of these it is: "
-            f"{', '.join(run.id for run in unknown[:20])}. No other one was started. Look at them: wait for the right "
-            "one with AgentRunSensor, or clear this task later to have it look again"
+            f"A run of {single_line(start.agent)} may have been started, and several runs could be the one: "
+            f"{', '.join(single_line(run.id, 50) for run in unknown[:20])}. No other run was started. Wait for the "
+            "right one with AgentRunSensor, or clear this task later to search again"
         )
-    if unknown:
-        log.warning(
-            "The service does not tell what agent run %s works on; it is the only run of %s that was started at that "
-            "time, and is taken for this task's",
-            unknown[0].id,
-            start.agent,
-        )
-        return unknown[0]
-    return None
+    log.warning(
+        "The service does not show the subject of agent run %s. It is the only run of %s that was started at that "
+        "time, so this task uses it",
+        single_line(unknown[0].id),
+        single_line(start.agent),
+    )
+    return unknown[0]
 
 
-def _sort(runs: list[AgentRun], compare: Callable[[AgentRun], _Verdict]) -> tuple[list[AgentRun], list[AgentRun]]:
-    """Return the runs about the same context, and those of which that is unknown."""
-    verdicts = [(run, compare(run)) for run in runs]
+def _sort(runs: list[AgentRun], compare: Callable[[AgentRun], _Subject]) -> tuple[list[AgentRun], list[AgentRun]]:
+    """Return the runs with the same subject, and those with an unknown one."""
+    compared = [(run, compare(run)) for run in runs]
     return (
-        [run for run, verdict in verdicts if verdict is _Verdict.SAME],
-        [run for run, verdict in verdicts if verdict is _Verdict.UNKNOWN],
+        [run for run, subject in compared if subject is _Subject.SAME],
+        [run for run, subject in compared if subject is _Subject.UNKNOWN],
     )
 
 
 class _Window:
-    """A span of time, by the service's clock once that is known."""
+    """The time in which the run was created, by the service's clock."""
 
     def __init__(self, since: pendulum.DateTime, until: pendulum.DateTime | None, margin: pendulum.Duration) -> None:
         self._since = since
         self._until = until
-        self._margin = margin
+        self._margin = _CLOCK_MARGIN + margin
 
     def set_clock(self, served_at: pendulum.DateTime | None) -> None:
-        """Compare the clocks, by when the service sent what has just come."""
+        """Correct the window by the time at which the service sent a response just now."""
         if served_at:
             skew = served_at - pendulum.now("UTC")
             self._since += skew
             self._until = self._until + skew if self._until else None
 
-    @property
-    def start(self) -> pendulum.DateTime:
-        """Before this, nothing was created that is looked for."""
-        return self._since - _CLOCK_MARGIN - self._margin
-
-    def holds(self, created: pendulum.DateTime | None) -> bool:
-        """Whether what was created then may be what is looked for."""
+    def contains(self, created: pendulum.DateTime | None) -> bool:
+        """Return whether a run with this creation time may be the one."""
         if created is None:
             return True
-        return self.start <= created and (not self._until or created <= self._until + _CLOCK_MARGIN + self._margin)
+        return self._since - self._margin <= created and (not self._until or created <= self._until + self._margin)
+
+    def begins_after(self, page: RunPage) -> bool:
+        """Return whether all runs of a page were created and changed before the window."""
+        return all(
+            moment is not None and moment < self._since - self._margin
+            for run in page.data
+            for moment in (run.created_at, run.updated_at or run.created_at)
+        )
 
     def distance(self, created: pendulum.DateTime | None) -> tuple[bool, float]:
-        """Order what was created: first what came after the beginning, the next after it first."""
+        """Return a sort key: runs after the beginning of the window come first, the next one before all others."""
         seconds = (created - self._since).total_seconds() if created else 0.0
         return seconds < -_CLOCK_MARGIN.total_seconds(), abs(seconds)
 
 
 def _created_in(window: _Window, send: Send) -> Iterator[AgentRun]:
-    """Yield the runs created in a span of time, each once."""
-    first: RunPage = send(requests.list_runs, page=1, page_size=_PAGE_SIZE)
-    window.set_clock(first.served_at)
+    """Yield the runs created in the window, each once."""
+    walk = ListingWalk(max_pages=_MAX_PAGES)
     seen: set[str] = set()
-    for page in _pages(first, window.start, send):
-        for run in page.data:
-            if run.id not in seen and window.holds(run.created_at):
+    in_order = True
+    while walk.page is not None:
+        try:
+            page: RunPage | None = send(requests.list_runs, page=walk.page, page_size=walk.page_size)
+        except AgentRunsAPIError as e:
+            # Only the search for the last page may ask for a page that does not exist.
+            if e.status_code not in NO_SUCH_PAGE or walk.order is not Order.OLDEST_FIRST or walk.last_page is not None:
+                raise
+            page = None
+        if page and walk.page == 1:
+            window.set_clock(page.served_at)
+        for run in page.data if page else ():
+            if run.id not in seen and window.contains(run.created_at):
                 seen.add(run.id)
                 yield run
+        if page:
+            # A listing by last change can show creation times in the opposite order. It is read completely.
+            orders = {order_of(run.created_at for run in page.data), order_of(run.updated_at for run in page.data)}
+            in_order = in_order and not orders >= {Order.NEWEST_FIRST, Order.OLDEST_FIRST}
+        walk.advance(page, stop=page is not None and in_order and window.begins_after(page))
+    if walk.truncated:
+        raise AgentRunStartInDoubtError(
+            f"The service's listing of runs has no end: the run may be on a page after the first {_MAX_PAGES}"
+        )
 
 
-def _pages(first: RunPage, start: pendulum.DateTime, send: Send) -> Iterator[RunPage]:
-    """
-    Yield the pages that can hold runs created after ``start``.
-
-    The listing's order is not documented. Newest first, it is left at the first page of which every run is
-    older; oldest first, it is read from its end; in no order, it is read to the end.
-    """
-
-    def read(number: int) -> RunPage:
-        page: RunPage = send(requests.list_runs, page=number, page_size=_PAGE_SIZE)
-        return page
-
-    yield first
-    if not first.has_more or not first.data:
-        return
-    order = _order(first)
-    if order is _Order.OLDEST_FIRST and first.total_count:
-        last = -(-first.total_count // len(first.data))
-        for number in range(last, 1, -1):
-            page = read(number)
-            yield page
-            if page.data and _all_older(page, start):
-                return
-        return
-    page = first
-    for number in range(2, _MOST_PAGES):
-        if order is _Order.NEWEST_FIRST and _all_older(page, start):
-            return
-        page = read(number)
-        yield page
-        if not page.has_more or not page.data:
-            return
-
-
-def _order(page: RunPage) -> _Order | None:
-    """Tell the order of the listing from a page: by creation or by last change; None where it shows none."""
-    falling = rising = False
-    for moments in (
-        [run.created_at for run in page.data],
-        [run.updated_at or run.created_at for run in page.data],
-    ):
-        known = [moment for moment in moments if moment]
-        if known and known[0] != known[-1]:
-            falling |= all(earlier >= later for earlier, later in pairwise(known))
-            rising |= all(earlier <= later for earlier, later in pairwise(known))
-    if falling == rising:
-        return None
-    return _Order.NEWEST_FIRST if falling else _Order.OLDEST_FIRST
-
-
-def _all_older(page: RunPage, start: pendulum.DateTime) -> bool:
-    """Whether no run of a page was created, or changed, after ``start``: the order may go by either."""
-    return all(
-        moment is not None and moment < start
-        for run in page.data
-        for moment in (run.created_at, run.updated_at or run.created_at)
-    )
-
-
-class _Context:
-    """Compares what runs work on with what was asked for, by whatever the service shows of it."""
+class _Subjects:
+    """Compares the subjects of runs with the wanted one, by whatever the service shows."""
 
     def __init__(self, start: Start, send: Send, log: Log) -> None:
         self._start = start
@@ -225,73 +210,74 @@ class _Context:
 
     @property
     def is_business(self) -> bool:
-        """Whether the service can list the threads of what is worked on."""
+        """Whether the subject is a business, whose threads the service can list."""
         return bool(self._business_id)
 
-    def compare(self, run: AgentRun) -> _Verdict:
-        """Compare by what the run itself and the listing of the business's threads show."""
+    def compare(self, run: AgentRun) -> _Subject:
+        """Compare by the run's own fields and by the threads of the business."""
         if self._start.thread_id:
-            return self._verdict(run.thread_id, self._start.thread_id)
-        if (verdict := self._named(run.model_extra)) is not _Verdict.UNKNOWN:
-            return verdict
-        return _Verdict.SAME if run.thread_id in self._threads_of_business[0] else _Verdict.UNKNOWN
+            return _compare(run.thread_id, self._start.thread_id)
+        if (subject := self._named(run.model_extra)) is not _Subject.UNKNOWN:
+            return subject
+        return _Subject.SAME if run.thread_id in self._threads_of_business[0] else _Subject.UNKNOWN
 
-    def compare_thread(self, run: AgentRun) -> _Verdict:
-        """Compare by what the run's thread shows, which costs a request."""
+    def compare_thread(self, run: AgentRun) -> _Subject:
+        """Compare by the run's thread, which costs a request."""
         if run.thread_id is None:
-            return _Verdict.UNKNOWN
+            return _Subject.UNKNOWN
         try:
             thread: Thread = self._send(requests.get_thread, run.thread_id)
         except AgentRunsAPIError as e:
-            if _passes(e):
+            if _is_transient(e):
                 raise
-            return _Verdict.UNKNOWN
-        verdict = self._named({**(thread.model_extra or {}), **(thread.metadata or {})})
-        # Missing among the threads of the business says something only where all of these could be read, and of
-        # a thread that is listed otherwise.
-        if verdict is _Verdict.UNKNOWN and self._threads_of_business[1] and thread.id in self._newest_threads:
-            return _Verdict.DIFFERENT
-        return verdict
+            return _Subject.UNKNOWN
+        subject = self._named({**(thread.model_extra or {}), **(thread.metadata or {})})
+        # Without this, a lost start could not be resolved while sibling tasks start runs for other businesses. The
+        # thread must be listed among all threads, because a new thread may be missing from either listing.
+        if subject is _Subject.UNKNOWN and self._threads_of_business[1] and thread.id in self._newest_threads:
+            return _Subject.DIFFERENT
+        return subject
 
-    def _named(self, fields: dict[str, Any] | None) -> _Verdict:
-        """Compare with the fields in which the service might name a context."""
+    def _named(self, fields: dict[str, Any] | None) -> _Subject:
+        """Compare with the fields in which the service may name the subject."""
         for name in ("business_id", "context_id"):
             if isinstance(value := (fields or {}).get(name), str):
-                return self._verdict(value, self._context_id)
-        return _Verdict.UNKNOWN
-
-    @staticmethod
-    def _verdict(there: str | None, wanted: str | None) -> _Verdict:
-        if there is None:
-            return _Verdict.UNKNOWN
-        return _Verdict.SAME if there == wanted else _Verdict.DIFFERENT
+                return _compare(value, self._context_id)
+        return _Subject.UNKNOWN
 
     @cached_property
     def _threads_of_business(self) -> tuple[set[str], bool]:
-        """The threads of the business, and whether that is all of them."""
-        return self._threads(_MOST_PAGES, business_id=self._business_id) if self._business_id else (set(), False)
+        """The IDs of the threads of the business, and whether these are all."""
+        return self._threads(_MAX_PAGES, business_id=self._business_id) if self._business_id else (set(), False)
 
     @cached_property
     def _newest_threads(self) -> set[str]:
-        return self._threads(_PAGES_OF_NEWEST_THREADS)[0]
+        return self._threads(_MAX_PAGES_OF_NEWEST_THREADS)[0]
 
-    def _threads(self, most_pages: int, **of: str) -> tuple[set[str], bool]:
+    def _threads(self, max_pages: int, **filters: str) -> tuple[set[str], bool]:
+        walk = ListingWalk(as_listed=True, max_pages=max_pages)
         threads: set[str] = set()
-        for number in range(1, most_pages + 1):
+        while walk.page is not None:
             try:
-                page: ThreadPage = self._send(requests.list_threads, page=number, page_size=_PAGE_SIZE, **of)
+                page: ThreadPage = self._send(
+                    requests.list_threads, page=walk.page, page_size=walk.page_size, **filters
+                )
             except AgentRunsAPIError as e:
-                if _passes(e):
+                if _is_transient(e):
                     raise
-                # Evidence that is not to be had is none; the run is not lost for it.
-                self._log.warning("The threads cannot be listed, to tell which run works on what: %s", e)
-                break
+                self._log.warning("Cannot list threads to find out the subjects of runs: %s", e)
+                return threads, False
             threads.update(thread.id for thread in page.data)
-            if not page.has_more or not page.data:
-                return threads, True
-        return threads, False
+            walk.advance(page)
+        return threads, not walk.truncated
 
 
-def _passes(error: AgentRunsAPIError) -> bool:
-    """Whether it may be gone in a moment; else the evidence is not to be had, for lack of a right, say."""
+def _compare(subject: str | None, wanted: str | None) -> _Subject:
+    if subject is None:
+        return _Subject.UNKNOWN
+    return _Subject.SAME if subject == wanted else _Subject.DIFFERENT
+
+
+def _is_transient(error: AgentRunsAPIError) -> bool:
+    """Return whether another try may succeed. Other errors mean that the token lacks a right, for example."""
     return error.status_code >= 500 or error.status_code == 429

@@ -1,50 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a task remembers from one try to the next, and what it knows about its tries."""
+"""What a task stores from one try to the next, and what it knows about its tries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import pendulum
 
-
-T = TypeVar("T")
-
 #: Sends a described request: ``AgentRunHook.send``.
 Send = Callable[..., Any]
 
+#: Pauses for some seconds: ``time.sleep``.
+Sleep = Callable[[float], None]
+
 
 class StateStore(Protocol):
-    """Keeps small JSON values for one task instance; Airflow's task state store is one."""
+    """Stores small JSON values for one task instance, such as Airflow's task state store."""
 
     def get(self, key: str) -> Any:
-        """Return what was kept under the key, or None."""
+        """Return the stored value, or None."""
 
     def set(self, key: str, value: dict[str, Any]) -> None:
-        """Keep a value, for good by the time this returns."""
+        """Store a value durably before returning."""
 
 
 class Log(Protocol):
-    """As much of a logger as is used here."""
+    """The methods of a logger that are used here."""
 
-    def info(self, message: str, /, *args: Any) -> Any:
-        """Tell what was done."""
+    def info(self, message: str, /, *args: Any) -> Any: ...
 
-    def warning(self, message: str, /, *args: Any) -> Any:
-        """Tell what a person should know."""
+    def warning(self, message: str, /, *args: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """
-    Which try of a task this is.
+    One try of a task.
 
-    :param number: From 1, over all tries, also those before a person cleared the task.
-    :param max_tries: Changes when a person clears the task, and at nothing else (Airflow's ``max_tries``).
-    :param earliest_start: A moment before which no try of the task can have started.
+    :param number: From 1, over all tries, including those before a person cleared the task.
+    :param max_tries: Airflow's ``max_tries``. It changes when a person clears the task, and at no other time.
+    :param earliest_start: No try of the task started before this time.
     """
 
     number: int

@@ -1,71 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator that brings a person in: one pending interrupt as one of Airflow's Required Actions."""
+"""The operator that asks people: it shows one pending interrupt as an Airflow Required Action."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk.definitions.template import literal
 
 from airflow_provider_agentruns.arguments import check_run_id
 from airflow_provider_agentruns.base import AgentRunTask, current_attempt, state_store
-from airflow_provider_agentruns.exceptions import (
-    AgentRunInterruptGoneError,
-    AgentRunReviewError,
-    AgentRunsValueError,
-)
+from airflow_provider_agentruns.digest import digest
+from airflow_provider_agentruns.exceptions import AgentRunInterruptGoneError, AgentRunReviewError, AgentRunsValueError
+from airflow_provider_agentruns.operators.review_form import create_checked_form, form_params, validation_errors
+from airflow_provider_agentruns.reviews.body import body, subject
+from airflow_provider_agentruns.reviews.decision import Decision, answer_material, decide_by_policy, default_answer
+from airflow_provider_agentruns.reviews.form import QUESTION_FIELD, RATING, RATING_COMMENT, rated_artifact
+from airflow_provider_agentruns.reviews.state import ReviewState
+from airflow_provider_agentruns.reviews.trail import TRAIL, log_fields, result, seconds_to_decide, trail
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_provider_agentruns.models import Interrupt
-    from airflow_provider_agentruns.reviews.state import ReviewState
 
-#: How long a retry waits for the triggerer to look up an answer.
-_LOOK_UP_WITHIN = timedelta(hours=1)
+#: The key of a review's state in the task state store.
+_STATE_KEY = "agent_run_review"
 
-#: How much of a question an instance of a mapped task is called by; Airflow takes 250 characters in all.
+#: How long a retry waits for the triggerer to read the form.
+_READ_FORM_WITHIN = timedelta(hours=1)
+
+#: How much of a question names an instance of a mapped task. Airflow accepts 250 characters in total.
 _LABEL_LENGTH = 120
+
+_MAX_ID_LENGTH = 500
 
 
 class AgentRunReviewOperator(AgentRunTask, HITLOperator):
     """
-    Shows one pending interrupt to a person as an Airflow Required Action, waits, and answers it, exactly once.
+    Shows one pending interrupt to a person as an Airflow Required Action, waits, and answers it exactly once.
 
-    Builds on Airflow's ``HITLOperator``: ``options``, ``defaults``, ``multiple``, ``params``, ``notifiers``,
-    ``assigned_users`` and ``response_timeout`` mean what they mean there. On Airflow 3.3 a waiting review holds
+    A retry continues with the answer that was given, and does not ask again. On Airflow 3.3 a waiting review occupies
     neither a worker nor the triggerer; on 3.1 and 3.2 it is deferred.
 
-    Its XCom value is ``{"run_id", "interrupt_id", "chosen_options", "params_input", "responded_by",
-    "responded_at", "status"}``. XCom key ``trail`` has all that an auditor asks for: also what was asked, what
-    was shown and what was sent.
+    ``options``, ``defaults``, ``multiple``, ``params``, ``notifiers``, ``assigned_users``, and ``response_timeout``
+    mean the same as for Airflow's ``HITLOperator``.
 
-    One task instance has one form for ever, so that each interrupt takes a task instance of its own: map over
-    them, or use :func:`~airflow_provider_agentruns.operators.agent_run.review_rounds`.
+    The XCom value is ``{"run_id", "interrupt_id", "chosen_options", "params_input", "responded_by", "responded_at",
+    "status"}``. The XCom key ``trail`` adds what an auditor asks for: what was asked, shown, and sent.
 
-    :param run_id: The run's id; a template, or another task's output. (templated)
-    :param interrupt: The interrupt's id (templated), or the interrupt as ``AgentRunSensor`` gives it.
-    :param options: What the person chooses from.
-    :param params: More fields of the form, as Airflow ``Param``. Where the interrupt's value carries a JSON
-        schema for its answer (``input_schema``), the fields come from that; those given here win.
-    :param build_input: Makes the answer that is sent: a callable that takes a dict, or a template in which that
-        dict is ``answer``. It has ``interrupt`` (``id``, ``agent``, ``value``), ``decision`` (in the agent's
-        words), ``fields``, ``chosen_options``, ``responded_by``, ``responded_at`` and ``by`` (``person``,
-        ``policy`` or ``timeout``). By default ``{"decision", "fields", "responded_by", "responded_at"}``, or
-        what the interrupt's schema describes.
+    A task instance keeps its form permanently, so each interrupt needs a task instance of its own. Map over the
+    interrupts, or use :func:`~airflow_provider_agentruns.operators.agent_run.review_rounds`.
+
+    :param run_id: The ID of the run: a template, or another task's output. (templated)
+    :param interrupt: The ID of the interrupt (templated), or the interrupt as ``AgentRunSensor`` returns it.
+    :param options: The options from which the person chooses.
+    :param params: Additional fields of the form, as Airflow ``Param`` objects. If the interrupt's value has a JSON
+        schema for its answer (``input_schema``), that adds fields, too. Fields given here win.
+    :param build_input: Makes the answer: a callable that takes a dict, or a template in which this dict is ``answer``.
+        The dict has ``interrupt`` (``id``, ``agent``, ``value``), ``decision`` (in the agent's words), ``fields``,
+        ``chosen_options``, ``responded_by``, ``responded_at``, and ``by`` (``person``, ``policy``, or ``timeout``).
+        By default the answer is ``{"decision", "fields", "responded_by", "responded_at"}``, or what the interrupt's
+        schema describes.
     :param decide: A policy for the easy cases: a callable that takes the
-        :class:`~airflow_provider_agentruns.models.Interrupt` and returns one of ``options``, or the answer to send as
-        it is, or None to ask a person.
-    :param feedback: Whether the form has a rating for the artifact that is proposed, where it has an id.
-    :param agentruns_conn_id: The Airflow connection. (templated)
-    :raises AgentRunConflictError: If the interrupt is not pending, or somebody else answered it. Nothing is sent.
-    :raises AgentRunReviewError: If the answer was given to another question, or does not fit. Nothing is sent.
+        :class:`~airflow_provider_agentruns.models.Interrupt` and returns one of ``options``, the answer to send, or
+        None to ask a person.
+    :param feedback: Whether the form asks for a rating of the proposed artifact, if it has an ID.
+    :param agentruns_conn_id: The ID of the Airflow connection. (templated)
+    :raises AgentRunConflictError: If the interrupt is not pending, or another client answered it. Nothing is sent.
+    :raises AgentRunReviewError: If the answer belongs to another question, or is not valid. Nothing is sent.
     """
 
     template_fields: Sequence[str] = ("run_id", "interrupt", "agentruns_conn_id")
@@ -85,184 +91,220 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
     ) -> None:
         check_run_id(run_id)
         if given := kwargs.keys() & {"subject", "body"}:
-            raise AgentRunsValueError(f"{' and '.join(sorted(given))} cannot be given: made from what the agent asks")
+            raise AgentRunsValueError(
+                f"Remove {' and '.join(sorted(given))}: a review makes subject and body from what the agent asks"
+            )
         super().__init__(subject="A question of an agent run", options=list(options), **kwargs)
         self.run_id = run_id
-        # What the agent says is no template, though Airflow would render it where it comes by expand_kwargs.
-        self.interrupt = literal(dict(interrupt)) if isinstance(interrupt, Mapping) else interrupt
+        self.interrupt = interrupt
         self.build_input = build_input
         self.decide = decide
         self.feedback = feedback
 
     def run_label_parts(self) -> Sequence[Any]:
-        """Return the question, where it is given with the interrupt, and the run."""
-        given = getattr(self.interrupt, "value", self.interrupt)
-        value = given.get("value") if isinstance(given, Mapping) else None
+        """Return the question, if the task has it, and the run."""
+        value = self.interrupt.get("value") if isinstance(self.interrupt, Mapping) else None
         label = value.get("label") if isinstance(value, Mapping) else None
         return label[:_LABEL_LENGTH] if isinstance(label, str) else None, self.run_id
 
     def execute(self, context: Context) -> Any:
-        """Decide by policy, or show the form and wait; a retry first makes use of an answer that is there."""
+        """Decide by policy, or show the form and wait. A retry first uses an answer that exists."""
         with self.error_boundary():
-            note = self._kept(context)
-            if note and note.series == current_attempt(context).max_tries:
-                if note.decision:
-                    return self._settle(context, note)
-                self._look_up_answer(context)
+            state = self._stored(context)
+            if state and state.max_tries == current_attempt(context).max_tries:
+                if state.decision:
+                    return self._submit(context, state)
+                self._read_form(context)
             elif state_store(context) is None and _is_retry(context, self.retries):
-                self._look_up_answer(context)
+                self._read_form(context)
             return self._ask(context)
 
-    def answer_looked_up(self, context: Context, event: dict[str, Any]) -> Any:
-        """Go on with the answer that was given while no worker lived, or ask."""
-        from airflow_provider_agentruns.reviews.form import QUESTION_FIELD
+    def form_read(self, context: Context, event: dict[str, Any]) -> Any:
+        """Continue with the answer that a person gave while no worker was running, or ask."""
 
-        # Whoever answers right now wakes this task as well, with Airflow's own event.
+        # An answer that arrives at this moment resumes the task as well, with Airflow's own event.
         answered = event.get("answered", "chosen_options" in event)
-        # Without a memory, only its own word tells which question an answer is to.
+        # Without a state store, only the answer itself shows to which question it belongs.
         if answered and (state_store(context) is not None or QUESTION_FIELD in (event.get("params_input") or {})):
             return self.execute_complete(context, event)
         with self.error_boundary():
-            note = self._kept(context)
-            if event.get("form") and note and note.shown:
-                self._wait_on(note)
+            state = self._stored(context)
+            if event.get("form") and state and state.shown:
+                self._keep_waiting(state)
             return self._ask(context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any], note: dict[str, Any] | None = None) -> Any:
+    def execute_complete(self, context: Context, event: dict[str, Any], state: dict[str, Any] | None = None) -> Any:
         """
         Answer the interrupt with what the person chose.
 
-        :param note: What was kept of the review when it began to wait, where the task has no memory.
+        :param state: The state of the review when the wait began, if there is no state store.
         """
-        from airflow_provider_agentruns.reviews.decision import Decision
-        from airflow_provider_agentruns.reviews.state import ReviewState
-
         if "error" in event and event.get("error_type") != "validation":
             self.process_trigger_event_error(event)
         with self.error_boundary():
             if "error" in event:
-                # Airflow before 3.3 checks the fields as well, and what it says holds what a person wrote.
-                raise AgentRunReviewError(
-                    f"The answer to interrupt {self._interrupt_id!r} of agent run {self.run_id} does not fit the form, "
-                    "as Airflow checks it. Nothing was sent. Clear the task to ask again"
-                )
-            brought = ReviewState(**note) if note else None
-            about = self._kept(context) or brought or self._note_on(context, self.pending())
-            # Kept before anything else happens, so that no later try asks again.
-            about.decision = Decision.from_event(event).as_json()
-            about.keep(state_store(context))
-            return self._settle(context, about)
-
-    def _settle(self, context: Context, note: ReviewState) -> dict[str, Any]:
-        from airflow_provider_agentruns.operators.submission import submit
-
-        return submit(self, context, note)
-
-    def _look_up_answer(self, context: Context) -> None:
-        """Defer for a moment: to show a form again would take away the answer that a worker died with."""
-        from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
-
-        self.defer(
-            trigger=FormAnswerTrigger(str(context["ti"].id)), method_name="answer_looked_up", timeout=_LOOK_UP_WITHIN
-        )
-
-    def _wait_on(self, note: ReviewState) -> NoReturn:
-        """Wait with the form that is shown already: to show it again would take away what is answered just now."""
-        # Only who has a memory comes here, and that came with the same Airflow.
-        from airflow.sdk.exceptions import TaskAwaitingInput
-
-        note.check_still_asked(self.pending(note.question))
-        self.log.info("The form is shown already: waiting on")
-        raise TaskAwaitingInput(method_name="execute_complete", timeout=self.response_timeout)
+                # Airflow before 3.3 validates the fields, and its message repeats what a person entered.
+                raise self._invalid("Airflow rejects it")
+            begun = ReviewState(**state) if state else None
+            review = self._stored(context) or begun or self._begin(context, self._pending())
+            # Stored first, so that no later try asks again.
+            review.decision = Decision.from_event(event).as_json()
+            self._store(context, review)
+            return self._submit(context, review)
 
     def _ask(self, context: Context) -> Any:
-        import pendulum
-
+        """Decide by policy, or show the form and wait."""
         from airflow_provider_agentruns import metrics
-        from airflow_provider_agentruns.operators import review_form
-        from airflow_provider_agentruns.reviews.body import body, subject
-        from airflow_provider_agentruns.reviews.policy import decide_by_policy
 
-        earlier = self._kept(context)
+        earlier = self._stored(context)
         try:
-            interrupt = self.pending(earlier.question if earlier and earlier.shown else None)
+            interrupt = self._pending(earlier.question if earlier and earlier.shown else None)
         except AgentRunInterruptGoneError:
             if earlier and earlier.sent is not None:
-                # This task has answered it, before somebody cleared the task.
-                return self._settle(context, earlier)
+                # This task answered it before a person cleared the task.
+                return self._submit(context, earlier)
             raise
-        note = self._note_on(context, interrupt)
+        review, now = self._begin(context, interrupt), datetime.now(UTC).isoformat()
         if earlier and earlier.shown:
-            earlier.check_still_asked(interrupt)
-        if self.decide and (decided := decide_by_policy(self.decide, interrupt, self.options)):
-            note.decision, note.sent = decided[0].as_json(), decided[1]
-            note.keep(state_store(context))
-            return self._settle(context, note)
+            earlier.check_question(interrupt)
+        if self.decide and (decided := decide_by_policy(self.decide, interrupt, self.options, now)):
+            review.decision, review.sent = decided[0].as_json(), decided[1]
+            self._store(context, review)
+            return self._submit(context, review)
         self.subject = subject(interrupt)
         self.body = body(interrupt, run_id=str(self.run_id), run_page=self.run_page)
-        rated = review_form.set_fields(self, context, interrupt)
-        note.shown = {
-            "at": pendulum.now("UTC").isoformat(),
+        rated = self._set_fields(context, interrupt)
+        review.shown = {
+            "at": now,
             "subject": self.subject,
             "body": self.body,
             "options": self.options,
             "fields": list(self.params),
             "rated_artifact": rated,
         }
-        note.keep(state_store(context))
-        review_form.show(self, context)
+        self._store(context, review)
+        create_checked_form(
+            context["ti"].id,
+            about=f"interrupt {self._interrupt_id!r} of agent run {self.run_id}",
+            options=self.options,
+            subject=self.subject,
+            body=self.body,
+            defaults=self.defaults,
+            multiple=self.multiple,
+            params=self.serialized_params,
+            assigned_users=self.assigned_users or [],
+        )
         metrics.review_asked(self.agentruns_conn_id)
         try:
             return HITLOperator.execute(self, context)
-        except TaskDeferred as waiting:
-            # Airflow before 3.3: there is no memory, and what waits takes the note along.
-            waiting.kwargs = {**(waiting.kwargs or {}), "note": asdict(note)}
+        except TaskDeferred as deferred:
+            # Airflow before 3.3 has no state store, so the state waits with the task.
+            deferred.kwargs = {**(deferred.kwargs or {}), "state": review.as_json()}
             raise
+
+    def _set_fields(self, context: Context, interrupt: Interrupt) -> str | None:
+        """Set the fields of the form, and return the ID of the artifact that the person can rate."""
+        rated = rated_artifact(interrupt) if self.feedback else None
+        question = digest(interrupt.value) if state_store(context) is None else None
+        self.params = form_params(interrupt, self.options, self.params, rated, question)
+        return rated["id"] if rated else None
+
+    def _read_form(self, context: Context) -> NoReturn:
+        """Defer until the triggerer has read the form. Creating the form again would delete an answer."""
+        from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
+
+        self.defer(trigger=FormAnswerTrigger(str(context["ti"].id)), method_name="form_read", timeout=_READ_FORM_WITHIN)
+
+    def _keep_waiting(self, review: ReviewState) -> NoReturn:
+        """Wait with the form that exists. Creating it again would delete an answer that arrives at this moment."""
+        # Exists since Airflow 3.3, like the state store.
+        from airflow.sdk.exceptions import TaskAwaitingInput
+
+        review.check_question(self._pending(review.question))
+        self.log.info("The form exists already. Waiting for the answer")
+        raise TaskAwaitingInput(method_name="execute_complete", timeout=self.response_timeout)
+
+    def _submit(self, context: Context, review: ReviewState) -> dict[str, Any]:
+        """Answer the interrupt with the decision, and return the XCom value."""
+        from airflow_provider_agentruns import metrics
+        from airflow_provider_agentruns.operators.answering import answer_interrupt, rate_artifact
+
+        decision = Decision(**(review.decision or {}))
+        if review.sent is None:
+            decision.check_form(review.run_id, review.interrupt_id, review.question)
+            interrupt = self._pending(review.question)
+            review.check_question(interrupt)
+            if decision.by != "policy":
+                decision = self._validated(context, interrupt, decision)
+            review.decision, review.sent = decision.as_json(), [self._answer(context, interrupt, decision)]
+            self._store(context, review)
+        run_id, interrupt_id = review.run_id, review.interrupt_id
+        answered = answer_interrupt(self, context, run_id, interrupt_id, review.sent[0], review.question)
+        metrics.review_decided(self.agentruns_conn_id, decision.by, seconds_to_decide(review, decision))
+        artifact_id, fields, rating = (review.shown or {}).get("rated_artifact"), decision.params_input, None
+        if artifact_id and fields.get(RATING):
+            rating = rate_artifact(self, run_id, artifact_id, fields[RATING], fields.get(RATING_COMMENT))
+        status, delivery = str(answered.run.status), "confirmed" if answered.confirmed else "presumed"
+        context["ti"].xcom_push(key=TRAIL, value=trail(review, decision, status, delivery, rating))
+        self.log.info("Agent run interrupt reviewed", **log_fields(review, decision, status, delivery))
+        return result(review, decision, status)
+
+    def _validated(self, context: Context, interrupt: Interrupt, decision: Decision) -> Decision:
+        """Return the decision with every field of the form, and check that they are valid."""
+        self._set_fields(context, interrupt)
+        defaults = {name: self.params.get_param(name) for name in self.params}
+        entered = {name: field.value if field.has_value else None for name, field in defaults.items()}
+        entered |= decision.params_input
+        # After a timeout, nobody has filled in the required fields: the DAG author's defaults decide without them.
+        if decision.by == "person" and (
+            errors := validation_errors(self.params, self.options, decision.chosen_options, entered)
+        ):
+            raise self._invalid("; ".join(errors))
+        entered.pop(QUESTION_FIELD, None)
+        return replace(decision, params_input=entered)
+
+    def _invalid(self, reason: str) -> AgentRunReviewError:
+        return AgentRunReviewError(
+            f"The answer to interrupt {self._interrupt_id!r} of agent run {self.run_id} does not fit the form: "
+            f"{reason}. Nothing was sent. Clear the task to ask again"
+        )
+
+    def _answer(self, context: Context, interrupt: Interrupt, decision: Decision) -> Any:
+        if self.build_input is None:
+            return default_answer(interrupt, decision)
+        material = answer_material(interrupt, decision)
+        if callable(self.build_input):
+            return self.build_input(material)
+        return self.render_template(self.build_input, cast("Context", {**context, "answer": material}))
 
     @property
     def _interrupt_id(self) -> str:
-        # Before Airflow has rendered it, a literal holds it.
-        given = getattr(self.interrupt, "value", self.interrupt)
-        found = given.get("id") if isinstance(given, Mapping) else given
-        if not isinstance(found, str) or not found.strip():
-            raise AgentRunsValueError(
-                "interrupt should be an interrupt's id, or an interrupt with its id as AgentRunSensor gives it; not "
-                f"{type(given).__name__} with the id {found!r}"
-            )
-        return found
+        found = self.interrupt.get("id") if isinstance(self.interrupt, Mapping) else self.interrupt
+        if isinstance(found, str) and found.strip() and found.isprintable() and len(found) <= _MAX_ID_LENGTH:
+            return found
+        raise AgentRunsValueError(
+            "interrupt needs the ID of an interrupt, or an interrupt as AgentRunSensor returns it. This "
+            f"{type(self.interrupt).__name__} has no ID of 1 to {_MAX_ID_LENGTH} printable characters"
+        )
 
-    def pending(self, expected: str | None = None) -> Interrupt:
-        """
-        Return the interrupt as the run shows it now.
+    def _pending(self, expected: str | None = None) -> Interrupt:
+        from airflow_provider_agentruns.operators.answering import pending_interrupt
 
-        :param expected: The digest of what it asked, where that is known. An answer of the service may show it
-            otherwise for a moment, and is not relied on alone then.
-        """
-        from airflow_provider_agentruns.idempotency.probe import RunProbe, hides_questions, no_question, shows
+        return pending_interrupt(self, str(self.run_id), self._interrupt_id, expected)
 
-        run_id, interrupt_id = str(self.run_id), self._interrupt_id
-        run = self.read_run(run_id)
-        if run and not shows(run, interrupt_id, {expected}):
-            looks = RunProbe(run_id, interrupt_id, self.hook.send, time.sleep)
-            run = looks.until(lambda run: shows(run, interrupt_id, {expected}))
-        if run and (interrupt := run.pending(interrupt_id)):
-            return interrupt
-        if run and hides_questions(run):
-            raise no_question(run_id, interrupt_id)
-        raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "somebody else may have answered it")
+    def _begin(self, context: Context, interrupt: Interrupt) -> ReviewState:
+        return ReviewState.begin(str(self.run_id), interrupt, current_attempt(context).max_tries)
 
-    def _note_on(self, context: Context, interrupt: Interrupt) -> ReviewState:
-        from airflow_provider_agentruns.reviews.state import ReviewState
+    def _stored(self, context: Context) -> ReviewState | None:
+        store = state_store(context)
+        return ReviewState.restore(store.get(_STATE_KEY) if store else None, str(self.run_id), self._interrupt_id)
 
-        return ReviewState.on(str(self.run_id), interrupt, current_attempt(context).max_tries)
-
-    def _kept(self, context: Context) -> ReviewState | None:
-        from airflow_provider_agentruns.reviews.state import ReviewState
-
-        return ReviewState.kept(state_store(context), str(self.run_id), self._interrupt_id)
+    def _store(self, context: Context, review: ReviewState) -> None:
+        if store := state_store(context):
+            store.set(_STATE_KEY, review.as_json())
 
 
 def _is_retry(context: Context, retries: int | None) -> bool:
-    """Whether an earlier try failed, and nobody has cleared the task since it first ran."""
+    """Return whether an earlier try failed, and nobody cleared the task since its first run."""
     attempt = current_attempt(context)
     return attempt.number > 1 and attempt.max_tries == (retries or 0)

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The form as Airflow has it: its fields as ``Param``, and whether Airflow really shows it."""
+"""A review's form in Airflow: its fields as ``Param`` objects, its creation, and the validation of answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_provider_agentruns.airflow_adapter.required_action import create_form
-from airflow_provider_agentruns.base import state_store
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.reviews.form import (
     ID_FIELD,
@@ -21,110 +20,99 @@ from airflow_provider_agentruns.reviews.form import (
     RATING_COMMENT,
     answer_schema,
     form_fields,
-    rated_artifact,
 )
 from airflow_provider_agentruns.reviews.state import START_NEW_RUN
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from airflow_provider_agentruns.models import Interrupt
-    from airflow_provider_agentruns.operators.review import AgentRunReviewOperator
+
+_TITLE_LENGTH = 200
+_RULE_LENGTH = 200
 
 
 def form_params(
     interrupt: Interrupt,
     options: Sequence[str],
     given: ParamsDict,
-    rated: dict[str, Any] | None,
-    question: str | None = None,
+    rated: Mapping[str, Any] | None,
+    question: str | None,
 ) -> ParamsDict:
     """
     Return the fields of an interrupt's form.
 
-    :param given: The DAG author's, which win over the agent's.
-    :param rated: The artifact that can be rated.
-    :param question: The digest of what is asked, which an answer has to repeat; None where that is kept elsewhere.
+    :param interrupt: What the agent asks.
+    :param options: What a person chooses from.
+    :param given: The DAG author's fields, which win over the agent's.
+    :param rated: The artifact that the person can rate, if any.
+    :param question: The digest of the question, which the answer has to repeat, or None to omit that field.
     """
     fields = {name: Param(**field) for name, field in form_fields(answer_schema(interrupt), options).items()}
     fields |= {name: given.get_param(name) for name in given}
     if rated:
+        title = plain(str(rated.get("title") or ""), _TITLE_LENGTH) or "the proposal"
         fields[RATING] = Param(
             None,
-            f"How good is {plain(str(rated.get('title') or 'the artifact'), 200)}?",
+            f"How good is {title}? The rating is not part of the answer.",
             type=["string", "null"],
             enum=["POSITIVE", "NEGATIVE", None],
             values_display={"POSITIVE": "Good", "NEGATIVE": "Bad", "null": "No rating"},
             title="Rating",
         )
         fields[RATING_COMMENT] = Param(
-            None, type=["string", "null"], maxLength=5000, format="multiline", title="Why this rating"
+            None, type=["string", "null"], maxLength=5000, format="multiline", title="Reason for the rating"
         )
-    # Last, and nobody's to change: they tell an answer to this form from one to another.
-    fields[ID_FIELD] = _constant(interrupt.id, "Question")
+    # Last, so that nothing replaces them: they show whether an answer belongs to this form.
+    fields[ID_FIELD] = _constant(interrupt.id, "Question ID")
     if question:
         fields[QUESTION_FIELD] = _constant(question, "Digest of the question")
     return ParamsDict(fields)
 
 
-def set_fields(review: AgentRunReviewOperator, context: Context, interrupt: Interrupt) -> str | None:
-    """Give a review's form its fields, and return the id of the artifact that can be rated."""
-    rated = rated_artifact(interrupt) if review.feedback else None
-    question = digest(interrupt.value) if state_store(context) is None else None
-    review.params = form_params(interrupt, review.options, review.params, rated, question)
-    return rated["id"] if rated else None
+def create_checked_form(ti_id: UUID, about: str, **form: Any) -> None:
+    """
+    Create the form of a task instance, and check that Airflow holds this one.
 
+    A task instance keeps its first form, whatever is sent later. ``HITLOperator`` does not check that.
 
-def _constant(value: str, title: str) -> Param:
-    return Param(value, "Which question this form answers. Leave it as it is.", type="string", const=value, title=title)
+    :param ti_id: The ID of the task instance.
+    :param about: Run and interrupt, for the message.
+    :param form: The fields of Airflow's ``CreateHITLDetailPayload``.
+    :raises AgentRunReviewError: If Airflow holds another form.
+    """
+    subject, body, values = create_form(ti_id, **form)
+    constants = {name: form["params"].get(name, {}).get("value") for name in (ID_FIELD, QUESTION_FIELD)}
+    held = {name: values.get(name) for name in constants}
+    if (subject, body, held) != (form["subject"], form["body"], constants):
+        raise AgentRunReviewError(
+            "Airflow keeps a task instance's form permanently, and this one has the form of another question than "
+            f"{about}. {START_NEW_RUN}"
+        )
 
 
 def validation_errors(
-    params: ParamsDict, options: Sequence[str], chosen: Sequence[str], given: Mapping[str, Any]
+    params: ParamsDict, options: Sequence[str], chosen: Sequence[str], entered: Mapping[str, Any]
 ) -> list[str]:
     """
-    Return what does not fit a form, as Airflow checks it; without what was filled in, which may be personal data.
+    Return why an answer does not fit a form. Does not repeat what was entered, which can be personal data.
 
+    :param params: The fields of the form.
+    :param options: The options of the form.
     :param chosen: The chosen options.
-    :param given: All fields.
+    :param entered: The value of each field.
     """
-    wrong = [] if set(chosen) <= set(options) else ["an option that is not on the form"]
-    wrong += [f"a field {name!r} that is not on the form" for name in sorted(given.keys() - params.keys())]
+    errors = [] if set(chosen) <= set(options) else ["an option that is not on the form"]
+    errors += ["a field that is not on the form"] if entered.keys() - params.keys() else []
     for name in params:
         try:
-            params.get_param(name).resolve(given[name])
+            params.get_param(name).resolve(entered[name])
         except ParamValidationError as e:
             cause: Any = e.args[0] if e.args else None
-            rule = f"{cause.validator} {cause.validator_value!r}" if hasattr(cause, "validator") else "it is missing"
-            wrong.append(f"field {name!r}: {rule}")
-    return wrong
+            rule = f"{cause.validator}: {cause.validator_value!r}" if hasattr(cause, "validator") else "required"
+            errors.append(f"field {name!r} ({plain(rule, _RULE_LENGTH)})")
+    return errors
 
 
-def show(review: AgentRunReviewOperator, context: Context) -> None:
-    """
-    Show a review's form, and see that it is this one that Airflow holds.
-
-    A task instance that had a form before keeps the old one, whatever is sent; only what Airflow answers tells.
-    ``HITLOperator`` sends the same once more, and does not look.
-
-    :raises AgentRunReviewError: If Airflow holds another form.
-    """
-    subject, body, values = create_form(
-        context["ti"].id,
-        options=review.options,
-        subject=review.subject,
-        body=review.body,
-        defaults=review.defaults,
-        multiple=review.multiple,
-        params=review.serialized_params,
-        assigned_users=review.assigned_users or [],
-    )
-    constants = {name: review.params.get(name) for name in (ID_FIELD, QUESTION_FIELD)}
-    if (subject, body) != (review.subject, review.body) or any(
-        values.get(name) != constant for name, constant in constants.items()
-    ):
-        raise AgentRunReviewError(
-            "Airflow keeps a task instance's form for ever, and this one has the form of another question than "
-            f"interrupt {review.params[ID_FIELD]!r} of agent run {review.run_id}. {START_NEW_RUN}"
-        )
+def _constant(value: str, title: str) -> Param:
+    description = "Identifies the question that this form answers. Do not change it."
+    return Param(value, description, type="string", const=value, title=title)

@@ -98,7 +98,8 @@ class AgentRunOperator(WaitingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the run, or find the one that an earlier try started, and wait for it."""
         from airflow_provider_agentruns import metrics
-        from airflow_provider_agentruns.idempotency.create_run import Start, start_once
+        from airflow_provider_agentruns.idempotency.create_run import start_once
+        from airflow_provider_agentruns.idempotency.recovery import Start
 
         with self.error_boundary():
             started = start_once(

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_agentruns.models import Interrupt, RunStatus
-from airflow_provider_agentruns.reviews.text import clean, linkable, plain
+from airflow_provider_agentruns.reviews.text import clean, plain, safe_url
 
 #: How many of each a page shows.
 MAX_STEPS, MAX_ARTIFACTS, MAX_SOURCES, MAX_INTERRUPTS = 500, 100, 30, 50
@@ -175,7 +175,7 @@ def _artifact(artifact: dict[str, Any]) -> dict[str, Any]:
 
 def _source(source: dict[str, Any]) -> dict[str, Any]:
     url = source.get("url")
-    address = linkable(url) if isinstance(url, str) else ""
+    address = safe_url(url) if isinstance(url, str) else ""
     return {
         "name": as_line(source.get("source_name")) or as_line(url) or "Source",
         "url": address or None,

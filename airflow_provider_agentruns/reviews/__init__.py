@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A person's review of what an agent asks: what they are shown, the form, the answer, and the trail.
+Reviews of what an agent asks: the text that people see, the form, the answer, and the audit trail.
 
-All of it is free of Airflow and of I/O. What an agent says is never trusted here: it may have read it on a
-page that wants to be approved.
+Pure: no Airflow, no I/O. Nothing here trusts an agent's text, which can come from a page that wants an approval.
 """

@@ -1,148 +1,243 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Lays out in Markdown what an agent asks and proposes, for Airflow's page of required actions.
+Renders what an agent asks and proposes as Markdown, for Airflow's page of required actions.
 
-Airflow shows the subject as plain text above the body. In the body it leaves no gap between paragraphs, so that
-headings, a quote and lists set apart what belongs apart.
+Airflow shows the subject as plain text above the body. In the body it leaves no space between paragraphs, so headings,
+quotations, and lists separate the parts. Rendering is lazy and stops at a maximum length: the work depends on what is
+shown, not on the size of the value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.reviews.artifacts import HEADING_LENGTH, anything, artifact, text
-from airflow_provider_agentruns.reviews.fields import NAME_LENGTH, Excerpt, as_text, fields, is_text, size
-from airflow_provider_agentruns.reviews.form import SCHEMA_KEYS, answer_schema
-from airflow_provider_agentruns.reviews.text import LABEL_LENGTH, clean, escape_markdown, link, linkable, plain
+from airflow_provider_agentruns.reviews.form import answer_schema
+from airflow_provider_agentruns.reviews.text import (
+    CUT,
+    escape_markdown,
+    escape_markdown_lines,
+    link,
+    plain,
+    plain_for_messages,
+)
 
 if TYPE_CHECKING:
-    # Building the models takes long, and Airflow imports what an operator imports whenever it parses a DAG file.
+    # Building the models is slow, and Airflow imports operators whenever it parses a DAG file.
     from airflow_provider_agentruns.models import Interrupt
 
-#: The longest subject and the longest body, in characters.
+#: The maximum length of subject and body, in characters.
 SUBJECT_LENGTH = 160
 BODY_LENGTH = 16_000
 
-# What the note at the end takes besides the run.
-_NOTE_LENGTH = 250
+#: How many entries of a list or an object are shown, and how many levels of them.
+MAX_ENTRIES = 50
+MAX_DEPTH = 5
+_MAX_SECTIONS = 3
 
-# Types that only say what is to be seen anyway.
-_PLAIN_TYPES = ("proposal", "combined_proposal")
+_NAME_LENGTH = 100
+_TITLE_LENGTH = 300
+_TEXT_LENGTH = 4_000
+_KINDS = {list: "list", dict: "object"}
+_ROW_ENTRIES = 6
+_ROW_TEXT = 60
+
+# Lists whose entries are sections, and how their headings begin.
+_SECTIONS = {"artifacts": "### Artifact", "proposals": "## Proposal"}
+# Types that state what is visible anyway.
+_OBVIOUS_TYPES = ("proposal", "combined_proposal")
 
 
 def subject(interrupt: Interrupt) -> str:
     """
-    Return the question as one line of plain text.
+    Return the question as one line of plain text that is harmless in messages, too.
 
     :param interrupt: What the agent asks.
     """
-    return plain(interrupt.label, SUBJECT_LENGTH) or plain(f"interrupt {interrupt.id}", SUBJECT_LENGTH)
+    label = plain_for_messages(interrupt.label, SUBJECT_LENGTH)
+    return label or plain_for_messages(f"interrupt {interrupt.id}", SUBJECT_LENGTH)
 
 
 def body(interrupt: Interrupt, *, run_id: str, run_page: str = "") -> str:
     """
-    Return Markdown that shows what the agent asks and proposes; it says so at its end where it leaves something out.
+    Return what the agent asks and proposes as Markdown. If a part is cut, the last line says so.
 
     :param interrupt: What the agent asks.
-    :param run_id: Id of the run that asks.
-    :param run_page: Address of the run's page, where there is one.
+    :param run_id: The ID of the run.
+    :param run_page: The URL of the run's page, if known.
     """
-    run = f"run {link(run_id, run_page) if linkable(run_page) else escape_markdown(run_id, LABEL_LENGTH)}"
-    excerpt = Excerpt()
+    run = f"run {link(run_id, run_page)}"
+    note = f"\n\n---\n\n**Some parts are cut.** Find the complete question in {run}"
+    room = BODY_LENGTH - len(note) - len(CUT)
     lines: list[str] = []
-    room = BODY_LENGTH - len(run) - _NOTE_LENGTH
-    for line in _question(interrupt, run, excerpt):
+    for line in _question(interrupt, run):
         room -= len(line) + 1
         if room < 0:
-            excerpt.cut = True
+            lines.append(CUT)
             break
         if line or lines[-1:] != [""]:
             lines.append(line)
     markdown = "\n".join(lines).rstrip()
-    return f"{markdown}\n\n---\n\n{_note(interrupt, run, excerpt)}" if excerpt.cut else markdown
+    return markdown + note if CUT in markdown else markdown
 
 
-def _note(interrupt: Interrupt, run: str, excerpt: Excerpt) -> str:
-    total, exact = size(interrupt.value)
-    left_out = max(total - excerpt.shown, 1)
-    how_much = f"about {left_out:,} of {total:,}" if exact else f"more than {left_out:,}"
-    return (
-        f"**Not everything is shown here.** Left out: {how_much} characters that the agent sent. The whole is in {run}"
-    )
-
-
-def _question(interrupt: Interrupt, run: str, excerpt: Excerpt) -> Iterator[str]:
+def _question(interrupt: Interrupt, run: str) -> Iterator[str]:
     value = interrupt.value
-    fields_of_it = value if isinstance(value, dict) else {}
-    agent = interrupt.agent or fields_of_it.get("agent")
-    yield from (" · ".join(["Asked by " + _agent(agent, excerpt), *_type(fields_of_it, excerpt), run]), "")
     if not isinstance(value, dict):
-        yield from anything(value, excerpt)
+        yield from (f"Asked by {_agent(interrupt.agent)} · {run}", "", *_any(value))
         return
-    label = value.get("label")
-    if is_text(label):
-        words = clean(as_text(label)[: 2 * SUBJECT_LENGTH])
-        if not words or len(words) > SUBJECT_LENGTH or "\n" in words:
-            yield from text(label, excerpt, quoted=True)
-        else:
-            # The subject, right above, is the same; said twice, it only takes room.
-            excerpt.inline(label, SUBJECT_LENGTH)
+    agent = interrupt.agent or value.get("agent")
+    yield from (" · ".join([f"Asked by {_agent(agent)}", *_type(value), run]), "")
+    # The subject is visible above the body. The label follows only if the subject does not show it exactly.
+    if _is_text(value.get("label")) and plain(_words(value["label"]), _TEXT_LENGTH) != subject(interrupt):
+        yield from (f"> {line}" for line in _lines(value["label"]))
+        yield ""
     # The schema of the answer becomes the form.
     schema = answer_schema(interrupt)
-    shown = {name for name in SCHEMA_KEYS if schema is not None and value.get(name) is schema}
-    if isinstance(proposals := value.get("proposals"), list):
-        shown.add("proposals")
-        yield from chain.from_iterable(
-            _proposal(proposal, f"Proposal {number:,} of {len(proposals):,}", excerpt)
-            for number, proposal in enumerate(proposals, 1)
-        )
-    yield from _proposed(value, shown, excerpt, agent)
+    value = {name: part for name, part in value.items() if schema is None or part is not schema}
+    yield from _content(value, {"label", "type", *(["agent"] if value.get("agent") == agent else [])}, agent, depth=1)
 
 
-def _proposal(proposal: Any, name: str, excerpt: Excerpt) -> Iterator[str]:
-    if not isinstance(proposal, dict):
-        yield from (f"## {name}", "")
-        yield from anything(proposal, excerpt)
+def _section(value: Any, heading: str, agent: Any, depth: int) -> Iterator[str]:
+    """
+    Show a proposal or an artifact under a heading.
+
+    :param agent: The agent that the part around it names.
+    """
+    if not isinstance(value, dict):
+        yield from (heading, "", *_any(value))
         return
-    label, agent = proposal.get("label"), proposal.get("agent")
-    title = excerpt.inline(label, HEADING_LENGTH) if is_text(label) else ""
-    yield from (f"## {name}: {title}" if title else f"## {name}", "")
-    if facts := [*(["By " + _agent(agent, excerpt)] if is_text(agent) else []), *_type(proposal, excerpt)]:
+    titled = "label" if _is_text(value.get("label")) else "title"
+    title = _line(value[titled], _TITLE_LENGTH) if _is_text(value.get(titled)) else ""
+    yield from (f"{heading}: {title}" if title else heading, "")
+    facts = []
+    if _is_text(value.get("agent")) and value["agent"] != agent:
+        agent = value["agent"]
+        facts.append(f"By {_agent(agent)}")
+    if _is_text(value.get("confidence")):
+        facts.append(f"**Confidence: {_line(value['confidence'], _NAME_LENGTH)}**")
+    if facts := [*facts, *_type(value)]:
         yield from (" · ".join(facts), "")
-    yield from _proposed(proposal, set(), excerpt, agent)
+    yield from _content(value, {titled, "agent", "confidence", "type"}, agent, depth)
 
 
-def _proposed(value: dict[Any, Any], shown: set[str], excerpt: Excerpt, agent: Any) -> Iterator[str]:
-    """Show the artifacts of a question or a proposal, and then what else it holds."""
-    shown = shown | {name for name in ("label", "type") if is_text(value.get(name))}
-    if value.get("agent") is None or (is_text(agent) and value["agent"] == agent):
-        shown.add("agent")
-    artifacts = value.get("artifacts")
-    if isinstance(artifacts, list):
-        shown.add("artifacts")
+def _content(value: dict[Any, Any], used: set[str], agent: Any, depth: int) -> Iterator[str]:
+    """
+    Show the summary, the sources, and the other fields of an object, and then the sections inside it.
+
+    :param used: The fields that are shown already if they are text, and omitted if they are empty.
+    """
+    used = {name for name in (*used, "summary") if _is_text(value.get(name)) or value.get(name) in (None, "")}
+    if _is_text(value.get("summary")):
+        yield from (*_lines(value["summary"]), "")
+    if isinstance(sources := value.get("sources"), list) and sources:
+        used.add("sources")
+        yield "- **sources:**"
+        for source in islice(sources, MAX_ENTRIES):
+            yield from _source(source)
+        yield from _rest(len(sources), "  ")
+    lists = [name for name in _SECTIONS if depth <= _MAX_SECTIONS and isinstance(value.get(name), list)]
+    yield from _entries({name: part for name, part in value.items() if name not in used and name not in lists})
+    yield ""
+    for name in lists:
+        for number, part in enumerate(value[name], 1):
+            heading = f"{_SECTIONS[name]} {number:,} of {len(value[name]):,}"
+            yield from _section(part, heading, agent, depth + 1)
+
+
+def _source(source: Any) -> Iterator[str]:
+    url = source.get("url") if isinstance(source, dict) else source
+    name = source.get("source_name") if isinstance(source, dict) else None
+    if not _is_text(url):
+        yield from _entry("", source, "  ", 2)
+        return
+    yield f"  - {link(_words(name) if _is_text(name) else '', _words(url))}"
+    if isinstance(source, dict):
+        shown = {"url", "source_name"} if _is_text(name) else {"url"}
+        yield from _entries({key: part for key, part in source.items() if key not in shown}, "    ", 3)
+
+
+def _any(value: Any) -> Iterator[str]:
+    """Show a value of any shape."""
+    yield from _entries(value) if isinstance(value, dict | list) and value else _lines(value)
+    yield ""
+
+
+def _entries(value: dict[Any, Any] | list[Any], indent: str = "", depth: int = 1) -> Iterator[str]:
+    """List the entries of an object or a list."""
+    for entry in islice(value, MAX_ENTRIES):
+        if isinstance(value, dict):
+            yield from _entry(f"**{_name(entry)}:** ", value[entry], indent, depth)
+        else:
+            yield from _entry("", entry, indent, depth)
+    yield from _rest(len(value), indent)
+
+
+def _entry(lead: str, item: Any, indent: str, depth: int) -> Iterator[str]:
+    if not (isinstance(item, dict | list) and item):
+        first, *more = filter(None, _lines(item))
+        yield f"{indent}- {lead}{first}"
+        yield from (f"{indent}  {line}" for line in more)
+    elif not lead and isinstance(item, dict) and _is_row(item):
+        yield f"{indent}- " + " · ".join(f"**{_name(name)}:** {_line(part, _ROW_TEXT)}" for name, part in item.items())
+    elif depth >= MAX_DEPTH:
+        yield f"{indent}- {lead}{CUT}"
     else:
-        artifacts = []
-    rest = any(name not in shown for name in value)
-    if "proposals" in shown and value["proposals"] and (artifacts or rest):
-        # What stands below the last proposal would seem to be part of it.
-        yield from ("## Besides the proposals", "")
-    yield from chain.from_iterable(
-        artifact(one, f"Artifact {number:,}", excerpt, agent=agent) for number, one in enumerate(artifacts, 1)
+        # A bullet alone on its line does not always begin a list.
+        yield f"{indent}- {lead or f'**{_KINDS[type(item)]}:**'}".rstrip()
+        yield from _entries(item, f"{indent}  ", depth + 1)
+
+
+def _rest(count: int, indent: str) -> Iterator[str]:
+    if count > MAX_ENTRIES:
+        yield f"{indent}- and {count - MAX_ENTRIES:,} more {CUT}"
+
+
+def _is_row(item: dict[Any, Any]) -> bool:
+    """Return whether an object is small enough for one line."""
+    return len(item) <= _ROW_ENTRIES and all(
+        not isinstance(part, dict | list) and len(_words(part)) <= _ROW_TEXT for part in item.values()
     )
-    if rest:
-        if artifacts:
-            yield from ("### Further details", "")
-        yield from fields(value, excerpt, leave_out=shown)
-        yield ""
 
 
-def _agent(agent: Any, excerpt: Excerpt) -> str:
-    name = excerpt.inline(agent, NAME_LENGTH) if is_text(agent) else ""
+def _agent(agent: Any) -> str:
+    name = _line(agent, _NAME_LENGTH) if _is_text(agent) else ""
     return f"**{name}**" if name else "an agent without a name"
 
 
-def _type(value: dict[Any, Any], excerpt: Excerpt) -> list[str]:
+def _type(value: dict[Any, Any]) -> list[str]:
     kind = value.get("type")
-    return [excerpt.name(kind)] if is_text(kind) and kind not in _PLAIN_TYPES else []
+    return [_name(kind)] if _is_text(kind) and kind not in _OBVIOUS_TYPES else []
+
+
+def _name(key: Any) -> str:
+    return _line(str(key)[: 2 * _NAME_LENGTH].replace("_", " "), _NAME_LENGTH) or "(no name)"
+
+
+def _line(value: Any, limit: int) -> str:
+    return escape_markdown(_words(value), limit)
+
+
+def _lines(value: Any) -> list[str]:
+    lines = escape_markdown_lines(_words(value), _TEXT_LENGTH)
+    return lines if any(lines) else ["(empty)"]
+
+
+def _words(value: Any) -> str:
+    """Return a single value as people write it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value in ("", [], {}):
+        return "(empty)"
+    try:
+        return str(value)
+    except ValueError:  # Python does not write integers of more than some thousand digits.
+        return "(a very long number)"
+
+
+def _is_text(value: Any) -> bool:
+    """Return whether a value can stand where text is expected, and is not empty."""
+    return isinstance(value, str | int | float) and value != ""

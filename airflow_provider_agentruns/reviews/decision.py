@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was decided about an interrupt, by whom and when; and the answer that the agent gets."""
+"""The decision on an interrupt, by a person, a policy, or a timeout, and the answer that the agent gets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_agentruns.exceptions import AgentRunReviewError
+from airflow_provider_agentruns.exceptions import AgentRunReviewError, AgentRunsValueError
 from airflow_provider_agentruns.reviews.form import (
     ID_FIELD,
+    OWN_FIELDS,
     QUESTION_FIELD,
-    RATING,
-    RATING_COMMENT,
     answer_by_schema,
     answer_schema,
     option_values,
@@ -22,17 +23,20 @@ from airflow_provider_agentruns.reviews.form import (
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
 
+#: The ID in ``responded_by`` if a policy decided.
+POLICY_ID = "policy"
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """
-    What was decided, as it is kept and shown: JSON values only.
+    The decision on an interrupt. Holds JSON values only.
 
-    :param by: A person, a policy of the DAG author's, or nobody in time.
-    :param chosen_options: As on the form, such as ``["Approve"]``; empty where a policy gave the answer itself.
-    :param params_input: The form's fields, with the interrupt's id.
-    :param responded_by: ``{"id", "name"}``; None where nobody answered in time.
-    :param responded_at: ISO 8601.
+    :param by: Who decided: a person, the DAG author's policy, or nobody in time.
+    :param chosen_options: The options as on the form, such as ``["Approve"]``. Empty if a policy returned the answer.
+    :param responded_at: The time in ISO 8601.
+    :param responded_by: ``{"id", "name"}``, or None if nobody answered in time.
+    :param params_input: The form's fields, including the interrupt's ID.
     """
 
     by: Literal["person", "policy", "timeout"]
@@ -43,55 +47,89 @@ class Decision:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Decision:
-        """Read what Airflow resumes a task with that waited for a person."""
+        """Return the decision in the event with which Airflow resumes a task that waited for a person."""
         by, at = event.get("responded_by_user"), event["responded_at"]
         return cls(
             by="timeout" if event.get("timedout") else "person",
             chosen_options=list(event["chosen_options"]),
-            params_input=dict(event.get("params_input") or {}),
-            responded_by=dict(by) if by else None,
             responded_at=at.isoformat() if isinstance(at, datetime) else str(at),
+            responded_by=dict(by) if by else None,
+            params_input=dict(event.get("params_input") or {}),
         )
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Decision:
-        """Read what :meth:`as_json` gave."""
-        return cls(**value)
-
     def as_json(self) -> dict[str, Any]:
-        """Return all of it as JSON values."""
+        """Return the decision as JSON, from which ``Decision(**value)`` restores it."""
         return asdict(self)
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What was filled in for the agent."""
-        ours = (ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT)
-        return {name: value for name, value in self.params_input.items() if name not in ours}
+        """The fields that are for the agent."""
+        return {name: value for name, value in self.params_input.items() if name not in OWN_FIELDS}
 
-    def check_echo(self, run_id: str, interrupt_id: str, question: str) -> None:
+    def check_form(self, run_id: str, interrupt_id: str, question: str) -> None:
         """
-        Refuse an answer that was given to the form of another interrupt, or of another question with the same id.
+        Check that the answer was given to the form of this interrupt and this question.
 
+        :param run_id: The ID of the run.
+        :param interrupt_id: The ID of the interrupt.
         :param question: The digest of what the interrupt asks.
-        :raises AgentRunReviewError: If it was.
+        :raises AgentRunReviewError: If it was given to another form.
         """
-        if (echoed := self.params_input.get(ID_FIELD, interrupt_id)) != interrupt_id:
+        # What a person sent is personal data, so the messages do not repeat it.
+        if self.params_input.get(ID_FIELD, interrupt_id) != interrupt_id:
             raise AgentRunReviewError(
-                f"The answer was given to interrupt {echoed!r}, and this form is of interrupt {interrupt_id!r} of "
-                f"agent run {run_id}. Nothing was sent"
+                f"The answer belongs to another form than that of interrupt {interrupt_id!r} of agent run {run_id}. "
+                "Nothing was sent"
             )
         if self.params_input.get(QUESTION_FIELD, question) != question:
             raise AgentRunReviewError(
-                f"The answer was given to another question than interrupt {interrupt_id!r} of agent run {run_id} asks "
-                "now: the agent has used its id again. Nothing was sent"
+                f"The answer belongs to another question than interrupt {interrupt_id!r} of agent run {run_id} asks "
+                "now: the agent reused the ID. Nothing was sent"
             )
 
 
-def material_for_answer(interrupt: Interrupt, decision: Decision) -> dict[str, Any]:
-    """Return what a DAG author's ``build_input`` makes an answer from."""
+def decide_by_policy(
+    policy: Callable[[Interrupt], Any], interrupt: Interrupt, options: Sequence[str], at: str
+) -> tuple[Decision, list[Any] | None] | None:
+    """
+    Call a policy.
+
+    :param policy: Returns one of the options or a list of them, any other JSON value as the answer to send, or None
+        to ask a person.
+    :param interrupt: What the agent asks.
+    :param options: What a person can choose from.
+    :param at: The time in ISO 8601.
+    :return: None to ask a person. Otherwise the decision and, in a list, the answer if the policy returned it.
+    :raises AgentRunsValueError: If the policy returned a value that is not JSON.
+    """
+    result = policy(interrupt)
+    if result is None:
+        return None
+    name = _name(policy)
+    try:
+        # As it is stored and sent: a tuple becomes a list, and a member of an enumeration its value.
+        result = json.loads(json.dumps(result, allow_nan=False, ensure_ascii=False).encode())
+    except (TypeError, ValueError, RecursionError):
+        raise AgentRunsValueError(
+            f"The policy {name} returned a {type(result).__name__} that is not a JSON value. Return one of the "
+            "options, an answer as JSON, or None to ask a person. Nothing was sent"
+        ) from None
+    chosen = [result] if isinstance(result, str) else result
+    is_choice = isinstance(chosen, list) and bool(chosen) and all(option in options for option in chosen)
+    decision = Decision(
+        by="policy",
+        chosen_options=chosen if is_choice else [],
+        responded_at=at,
+        responded_by={"id": POLICY_ID, "name": name},
+    )
+    return decision, None if is_choice else [result]
+
+
+def answer_material(interrupt: Interrupt, decision: Decision) -> dict[str, Any]:
+    """Return the values from which a DAG author's ``build_input`` makes an answer."""
     return {
         "interrupt": {"id": interrupt.id, "agent": interrupt.agent, "value": interrupt.value},
-        "decision": _word(interrupt, decision),
+        "decision": _decision_value(interrupt, decision),
         "fields": decision.fields,
         "chosen_options": decision.chosen_options,
         "responded_by": decision.responded_by,
@@ -102,17 +140,24 @@ def material_for_answer(interrupt: Interrupt, decision: Decision) -> dict[str, A
 
 def default_answer(interrupt: Interrupt, decision: Decision) -> Any:
     """
-    Return the answer that an agent gets unless the DAG author says otherwise.
+    Return the answer that an agent gets by default.
 
-    ``{"decision", "fields", "responded_by", "responded_at"}``, or what the interrupt's own JSON schema describes.
+    This is ``{"decision", "fields", "responded_by", "responded_at"}``, or what the interrupt's JSON schema describes.
     """
-    word = _word(interrupt, decision)
+    value = _decision_value(interrupt, decision)
     who = {"responded_by": decision.responded_by, "responded_at": decision.responded_at}
     if (schema := answer_schema(interrupt)) is not None:
-        return answer_by_schema(schema, word, decision.fields, who)
-    return {"decision": word, "fields": decision.fields, **who}
+        return answer_by_schema(schema, value, decision.fields, who)
+    return {"decision": value, "fields": decision.fields, **who}
 
 
-def _word(interrupt: Interrupt, decision: Decision) -> str | list[str]:
-    words = option_values(answer_schema(interrupt), decision.chosen_options)
-    return words[0] if len(words) == 1 else words
+def _decision_value(interrupt: Interrupt, decision: Decision) -> str | list[str]:
+    values = option_values(answer_schema(interrupt), decision.chosen_options)
+    return values[0] if len(values) == 1 else values
+
+
+def _name(policy: Callable[..., Any]) -> str:
+    while isinstance(policy, partial):
+        policy = policy.func
+    named = policy if hasattr(policy, "__qualname__") else type(policy)
+    return ".".join(filter(None, (getattr(named, "__module__", None), named.__qualname__)))

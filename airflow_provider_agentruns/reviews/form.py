@@ -1,59 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The form that a person fills in: its fields out of what the agent says of the answer it wants, and back.
+Translates between the JSON schema of the answer that an agent wants, and a form that a person fills in.
 
-An agent may say in its interrupt's value which answer it takes, as a JSON schema. Of that is taken over what a form
-needs: nothing that Airflow cannot keep, show or check, that hides a field, or that decides in a person's place.
+An agent can describe the answer in its interrupt's value. The form takes over what it needs, and nothing that Airflow
+cannot store, show, or check, that hides a field, or that decides in a person's place. Everything is bounded.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_agentruns.reviews.schema import flat
+from airflow_provider_agentruns.reviews.schema import BOUNDS, COUNTS, simplify
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
 
-#: The field that carries the interrupt's id, so that an answer to another form is told from one to this.
+#: The field with the interrupt's ID. It shows whether an answer belongs to this form.
 ID_FIELD = "interrupt_id"
 
-#: The field that carries the digest of what is asked, where the task has no memory: an agent may use an id again.
+#: The field with the digest of the question, if the task has no state store: an agent can reuse an ID.
 QUESTION_FIELD = "_question"
 
-#: The property of an answer that the chosen option becomes.
+#: The property of an answer that holds the chosen option.
 DECISION = "decision"
 
-#: The fields in which a person rates an artifact; they are not for the agent. The second tells them from the agent's.
+#: The fields in which a person rates an artifact. They are not part of the answer.
 RATING = "_rating"
 RATING_COMMENT = "_rating_comment"
 
-#: The one field of the form where the agent wants something else than an object.
+#: The fields that are not for the agent.
+OWN_FIELDS = (ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT)
+
+#: The only field of the form if the agent wants an answer that is not an object.
 ANSWER = "answer"
 
-#: Where an interrupt's value may carry the JSON schema of its answer.
+#: Where an interrupt's value can carry the JSON schema of its answer.
 SCHEMA_KEYS = ("input_schema", "response_schema", "schema")
 
-#: How many fields an agent gets, and how many values to choose from in each.
-MOST_FIELDS = 50
-MOST_CHOICES = 200
+#: The maximum number of an agent's fields, and of choices in each.
+MAX_FIELDS = 50
+MAX_CHOICES = 300
 
-#: Longest name (as JSON) or title, choice, description and default (as JSON) of a field, in characters.
+#: The maximum length of a name or title, a choice, a description, and a default as JSON, in characters.
 NAME_LENGTH = 200
-CHOICE_LENGTH = 300
+CHOICE_LENGTH = 200
 DESCRIPTION_LENGTH = 1_000
-DEFAULT_LENGTH = 20_000
+DEFAULT_LENGTH = 5_000
 
-# Airflow's page would take a field "chosen_options" for the choice itself, wherever that is a list.
+# Airflow's page takes a field "chosen_options" for the choice itself if it is a list.
 _RESERVED = (ID_FIELD, "chosen_options")
 _KINDS = {str: "string", float: "number", int: "integer", bool: "boolean", type(None): "null"}
 _TYPES = (*_KINDS.values(), "array", "object")
-_FORMATS = ("date", "date-time", "time", "duration", "multiline", "email", "uri", "uuid")  # No "password": it hides.
-_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
+# "password" is missing because it hides what is sent.
+_FORMATS = ("date", "date-time", "time", "duration", "multiline", "email", "uri", "uuid")
 
 
 def answer_schema(interrupt: Interrupt) -> dict[str, Any] | None:
@@ -64,42 +67,49 @@ def answer_schema(interrupt: Interrupt) -> dict[str, Any] | None:
 
 def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
-    Return the fields of the form that a schema asks for.
+    Return the fields of the form that a schema describes.
 
-    Of more than anybody would fill in, those stay that the agent requires; the last field says how many are left out.
+    If there are too many, the required ones come first, and the last field says how many are missing.
 
-    :param options: What a person chooses from. A property ``decision`` that says the same is no field.
-    :return: Field name to the arguments of Airflow's ``Param``.
+    :param schema: The schema of the answer, if the agent sent one.
+    :param options: What a person chooses from. A property ``decision`` that holds the same choice becomes no field.
+    :return: For each field's name, the arguments of Airflow's ``Param``.
     """
     if schema is None:
         return {}
     if not _is_object(schema):
-        return {} if _says_all(schema, options) else {ANSWER: _field(ANSWER, schema, decides=True)}
+        part = simplify(schema, schema)
+        return {} if _covers(part, options) else {ANSWER: _field(ANSWER, part, decides=True)}
     wanted = schema.get("required")
     required = {name for name in wanted if isinstance(name, str)} if isinstance(wanted, list) else set()
-    asked = {
-        name: part
-        for name, part in _properties(schema).items()
-        if name not in _RESERVED and not name.startswith("_") and not (name == DECISION and _is_chosen(part, options))
+    properties = _properties(schema)
+    names = [name for name in properties if name not in _RESERVED and not name.startswith("_")]
+    if DECISION in names and _is_choice(_property(schema, DECISION), options):
+        names.remove(DECISION)
+    # Selected before anything is resolved, so that the work depends on what is shown.
+    first = sorted(names, key=lambda name: name not in required)
+    selected = set(islice((name for name in first if _can_be_stored(name, NAME_LENGTH)), MAX_FIELDS))
+    fields = {
+        name: _field(name, simplify(properties[name], schema), required=name in required, decides=name == DECISION)
+        for name in names
+        if name in selected
     }
-    can_be = (name for name in asked if _can_be_kept(name, NAME_LENGTH))
-    first = sorted(can_be, key=lambda name: name not in required)[:MOST_FIELDS]
-    kept = {name: part for name, part in asked.items() if name in first}
-    fields = {name: _field(name, kept[name], required=name in required, decides=name == DECISION) for name in kept}
-    if fields and (left_out := len(asked) - len(fields)):
+    if fields and (missing := len(names) - len(fields)):
         last = list(fields.values())[-1]
-        last["description"] = f"{last.get('description', '')} Not shown: {left_out:,} more fields.".strip()
+        last["description"] = f"{last.get('description', '')} Fields that are not shown: {missing:,}.".strip()
     return fields
 
 
 def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> list[str]:
     """
-    Return the chosen options in the agent's words: those of its schema where it has any, else in lower case.
+    Return the chosen options in the agent's words: the values in its schema if they match, else in lower case.
 
+    :param schema: The schema of the answer, if the agent sent one.
     :param chosen: The options as a person chose them, such as ``Approve``.
     """
-    part = (schema or {}) if schema is None or not _is_object(schema) else _properties(schema).get(DECISION, {})
-    return [_words(part).get(option.casefold(), option.lower()) for option in chosen]
+    schema = schema or {}
+    values = _values(_property(schema, DECISION) if _is_object(schema) else simplify(schema, schema))
+    return [values.get(option.casefold(), option.lower()) for option in chosen]
 
 
 def answer_by_schema(
@@ -108,27 +118,28 @@ def answer_by_schema(
     """
     Return an answer of the shape that a schema describes.
 
+    :param schema: The schema of the answer.
     :param decision: The decision in the agent's words.
-    :param fields: What a person filled in.
-    :param who: Who answered and when; left out where the schema allows nothing that it does not name.
+    :param fields: What a person entered.
+    :param who: Who answered and when. Omitted if the schema allows only the properties that it names.
     """
     if not _is_object(schema):
         return decision if fields.get(ANSWER) is None else fields[ANSWER]
-    open_ended = schema.get("additionalProperties") is not False
-    given = {name: value for name, value in fields.items() if value is not None}
-    answer = {DECISION: decision} if open_ended or DECISION in _properties(schema) else {}
-    return {**answer, **(who if open_ended else {}), **given}
+    is_open = schema.get("additionalProperties") is not False
+    answer = {DECISION: decision} if is_open or DECISION in _properties(schema) else {}
+    entered = {name: value for name, value in fields.items() if value is not None}
+    return {**answer, **(who if is_open else {}), **entered}
 
 
 def rated_artifact(interrupt: Interrupt) -> dict[str, Any] | None:
-    """Return the first of the proposed artifacts that has an id, by which it can be rated."""
+    """Return the first proposed artifact with an ID, by which a person can rate it."""
     value = interrupt.value
     proposals = value.get("proposals") if isinstance(value, dict) else None
     for part in [value, *(proposals if isinstance(proposals, list) else ())]:
         artifacts = part.get("artifacts") if isinstance(part, dict) else None
         for artifact in artifacts if isinstance(artifacts, list) else ():
             known = artifact.get("id") if isinstance(artifact, dict) else None
-            if isinstance(known, str) and known.strip() and _can_be_kept(known, NAME_LENGTH):
+            if isinstance(known, str) and known.strip() and _can_be_stored(known, NAME_LENGTH):
                 return cast("dict[str, Any]", artifact)
     return None
 
@@ -140,29 +151,39 @@ def _is_object(schema: dict[str, Any]) -> bool:
 def _properties(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     properties = schema.get("properties")
     found = properties.items() if isinstance(properties, dict) else ()
-    # True allows anything, as the empty schema does.
+    # True allows anything, like the empty schema.
     parts = ((str(name), {} if part is True else part) for name, part in found)
-    return {name: flat(part, schema) for name, part in parts if isinstance(part, dict)}
+    return {name: part for name, part in parts if isinstance(part, dict)}
 
 
-def _words(part: dict[str, Any]) -> dict[str, str]:
-    words = _choices(part)
-    return {word.casefold(): word for word in words if isinstance(word, str)} if isinstance(words, list) else {}
+def _property(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    return simplify(_properties(schema).get(name, {}), schema)
 
 
-def _says_all(part: dict[str, Any], options: Sequence[str]) -> bool:
-    """Whether each option stands for one of the words that the agent takes."""
-    words = _words(part)
-    return bool(words) and all(option.casefold() in words for option in options)
+def _values(part: dict[str, Any]) -> dict[str, str]:
+    choices = _choices(part)
+    found = choices if isinstance(choices, list) else ()
+    return {value.casefold(): value for value in found if isinstance(value, str)}
 
 
-def _is_chosen(part: dict[str, Any], options: Sequence[str]) -> bool:
-    """Whether the options fill a property ``decision``: the agent takes these words, or any text."""
-    return _says_all(part, options) or ("enum" not in part and part.get("type", "string") == "string")
+def _covers(part: dict[str, Any], options: Sequence[str]) -> bool:
+    """Return whether each option stands for a value that the agent accepts."""
+    values = _values(part)
+    return bool(values) and all(option.casefold() in values for option in options)
+
+
+def _is_choice(part: dict[str, Any], options: Sequence[str]) -> bool:
+    """Return whether the chosen option fills a property: the agent accepts these values, or any text."""
+    return _covers(part, options) or ("enum" not in part and part.get("type", "string") == "string")
 
 
 def _field(name: str, part: dict[str, Any], *, required: bool = True, decides: bool = False) -> dict[str, Any]:
-    """Return the arguments of ``Param``. What decides a person fills in, or "Reject" would send a preset "approved"."""
+    """
+    Return the arguments of ``Param`` for a property.
+
+    :param decides: Whether the field holds the decision. It then has no default, or the button "Reject" could send
+        an agent's "approved".
+    """
     from jsonschema import Draft202012Validator, FormatChecker
 
     field, kinds = _limits(part), _kinds(part) or ["string"]
@@ -177,33 +198,33 @@ def _field(name: str, part: dict[str, Any], *, required: bool = True, decides: b
         field["enum"].append(None)
     field |= _typed(kinds)
     if "array" in kinds:
-        # Airflow would let nobody choose anything else than the examples.
+        # Airflow lets people choose the examples only.
         field.pop("examples", None)
         if isinstance(items := part.get("items"), dict):
             field["items"] = _limits(items) | _typed(_kinds(items))
     if (title := _plain(part.get("title"), NAME_LENGTH) or plain(name, NAME_LENGTH) or "(no name)") != name:
         field["title"] = title
-    # A pattern may take for ever to check: the agent does that, and a person reads it.
-    said, pattern = _plain(part.get("description"), DESCRIPTION_LENGTH), _plain(part.get("pattern"), NAME_LENGTH)
-    if description := f"{said} Pattern: {pattern}".strip() if pattern else said:
+    # A pattern can take forever to check. People read it, and the agent checks it.
+    described, pattern = _plain(part.get("description"), DESCRIPTION_LENGTH), _plain(part.get("pattern"), NAME_LENGTH)
+    if description := f"{described} Pattern: {pattern}".strip() if pattern else described:
         field["description"] = description
     default = None if decides else part.get("default", part.get("const") if required else None)
     fits = Draft202012Validator(field, format_checker=FormatChecker()).is_valid
-    return {"default": default if _can_be_kept(default, DEFAULT_LENGTH) and fits(default) else None, **field}
+    return {"default": default if _can_be_stored(default, DEFAULT_LENGTH) and fits(default) else None, **field}
 
 
 def _limits(part: dict[str, Any]) -> dict[str, Any]:
-    """Return what a schema says of a value besides its type, as far as it makes sense."""
+    """Return the valid limits that a schema sets for a value besides its type."""
     return {
-        **{key: part[key] for key in _BOUNDS if _is_number(part.get(key))},
-        **{key: part[key] for key in _COUNTS if _is_number(part.get(key)) and part[key] >= 0 and part[key] % 1 == 0},
+        **{key: part[key] for key in BOUNDS if _is_number(part.get(key))},
+        **{key: part[key] for key in COUNTS if _is_number(part.get(key)) and part[key] >= 0 and part[key] % 1 == 0},
         **{key: part[key] for key in ("format",) if part.get(key) in _FORMATS},
         **{key: part[key] for key in ("examples",) if _can_be_shown(part.get(key), str)},
     }
 
 
 def _kinds(part: dict[str, Any]) -> list[str]:
-    """Return the types that a schema names, or those of the values it lists."""
+    """Return the types that a schema names, or those of the values that it lists."""
     if "type" not in part and _can_be_shown(choices := _choices(part)):
         return list(dict.fromkeys(_KINDS[type(choice)] for choice in choices))
     kinds = part.get("type")
@@ -219,33 +240,35 @@ def _choices(part: dict[str, Any]) -> Any:
 
 
 def _can_be_shown(choices: Any, kinds: Any = str | int | float | None) -> bool:
-    """Whether a person can tell the values of a list apart: in Airflow's list to choose from, they are text."""
-    few = isinstance(choices, list) and 0 < len(choices) <= MOST_CHOICES
-    if not (few and all(isinstance(one, kinds) and _can_be_kept(one, 2 * CHOICE_LENGTH) for one in choices)):
+    """Return whether people can tell choices apart. Airflow's page shows each as text."""
+    few = isinstance(choices, list) and 0 < len(choices) <= MAX_CHOICES
+    if not (few and all(isinstance(one, kinds) and _can_be_stored(one, 2 * CHOICE_LENGTH) for one in choices)):
         return False
     texts = [one if isinstance(one, str) else json.dumps(one) for one in choices]
     return len(set(texts)) == len(texts) and all(text == plain(text, CHOICE_LENGTH) for text in texts)
 
 
-def _can_be_kept(value: Any, length: int) -> bool:
-    """Whether Airflow's database keeps a value, and a browser gives it back, as it is."""
+def _can_be_stored(value: Any, length: int) -> bool:
+    """Return whether Airflow's database and a browser keep a value unchanged."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        if len(text) > length:
+            return False
         text.encode()
         json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError):
         return False
-    return len(text) <= length
+    return True
 
 
 def _integer(digits: str) -> int:
     if abs(number := int(digits)) > 2**53:
-        raise ValueError("a browser would round it")
+        raise ValueError("a browser rounds it")
     return number
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and _can_be_kept(value, DEFAULT_LENGTH)
+    return isinstance(value, int | float) and not isinstance(value, bool) and _can_be_stored(value, DEFAULT_LENGTH)
 
 
 def _plain(value: Any, limit: int) -> str:

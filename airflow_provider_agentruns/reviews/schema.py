@@ -1,45 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Making a JSON schema flat enough for a form.
+Simplifies a property of an agent's JSON schema to what a form needs.
 
-What generates schemas from classes, such as pydantic, refers to definitions in the schema itself and writes what
-may be missing as a choice between a type and null. References that lead elsewhere are never followed.
+Generators of schemas, such as pydantic, refer to definitions inside the schema, and write an optional value as a
+choice between a type and null. References outside the schema are never followed. Only known keywords are copied, so
+that a large schema costs no memory.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-#: How many references and choices are followed for one property; a schema may refer to itself.
-_DEEPEST = 10
+#: How many references and choices are followed for one property. A schema can refer to itself.
+_MAX_STEPS = 10
+
+#: Keywords whose values are numbers, and non-negative integers.
+BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
+_KEYWORDS = (
+    *("type", "enum", "const", "title", "description", "default", "format", "pattern", "items", "examples"),
+    *(*BOUNDS, *COUNTS),
+)
 
 
-def flat(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+def simplify(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     """
-    Return a property's schema with its references and its one real choice put in place.
+    Return the known keywords of a property's schema, with references and its only real choice resolved.
+
+    What stands beside a reference wins over what the reference leads to, for example a title of the property's own.
 
     :param part: The property's schema.
-    :param root: The whole schema, whose definitions the property may refer to.
+    :param root: The complete schema, whose definitions the property can refer to.
     """
+    found: dict[str, Any] = {}
     nullable = False
-    for _ in range(_DEEPEST):
-        if isinstance(target := _referred(part.get("$ref"), root), dict):
-            part = _merged(target, part, "$ref")
-            continue
-        for key in ("anyOf", "oneOf", "allOf"):
-            choices = part.get(key)
-            choices = choices if isinstance(choices, list) else []
-            real = [one for one in choices if one != {"type": "null"}]
-            if len(real) == 1 and isinstance(real[0], dict):
-                nullable = nullable or len(real) < len(choices)
-                part = _merged(real[0], part, key)
-                break
-        else:
+    for _ in range(_MAX_STEPS):
+        for keyword in _KEYWORDS:
+            if keyword in part:
+                found.setdefault(keyword, part[keyword])
+        if not isinstance(target := _target(part.get("$ref"), root), dict):
+            target, may_be_null = _only_choice(part)
+            nullable = nullable or may_be_null
+        if target is None:
             break
-    return _or_null(part) if nullable else part
+        part = target
+    return _with_null(found) if nullable else found
 
 
-def _referred(reference: Any, root: dict[str, Any]) -> Any:
+def _target(reference: Any, root: dict[str, Any]) -> Any:
     if not isinstance(reference, str) or not reference.startswith("#/"):
         return None
     found: Any = root
@@ -48,15 +56,19 @@ def _referred(reference: Any, root: dict[str, Any]) -> Any:
     return found
 
 
-def _merged(inner: dict[str, Any], outer: dict[str, Any], followed: str) -> dict[str, Any]:
-    """Put what stands beside a reference over what it leads to: a title of the property's own, say."""
-    return {**inner, **{key: value for key, value in outer.items() if key != followed}}
+def _only_choice(part: dict[str, Any]) -> tuple[dict[str, Any] | None, bool]:
+    """Return the only choice besides null, and whether null is one."""
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        choices = part.get(keyword)
+        if isinstance(choices, list):
+            real = [choice for choice in choices if choice != {"type": "null"}]
+            if len(real) == 1 and isinstance(real[0], dict):
+                return real[0], len(real) < len(choices)
+    return None, False
 
 
-def _or_null(part: dict[str, Any]) -> dict[str, Any]:
-    kinds = part.get("type")
+def _with_null(part: dict[str, Any]) -> dict[str, Any]:
+    kinds, choices = part.get("type"), part.get("enum")
     if isinstance(kinds, str | list):
         return {**part, "type": [*([kinds] if isinstance(kinds, str) else kinds), "null"]}
-    if isinstance(choices := part.get("enum"), list):
-        return {**part, "enum": [*choices, None]}
-    return part
+    return {**part, "enum": [*choices, None]} if isinstance(choices, list) else part

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a review keeps for its later tries, in the task's memory."""
+"""The state of a review, which the operator stores for later tries of its task."""
 
 from __future__ import annotations
 
@@ -11,31 +11,29 @@ from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.idempotency.state import StateStore
     from airflow_provider_agentruns.models import Interrupt
 
-_KEY = "agent_run_review"
 _LABEL_LENGTH = 300
 
-#: What there is to do about a form that cannot be shown.
+#: What to do about a form that cannot be shown.
 START_NEW_RUN = "Nothing is shown or sent. Start a new DAG run to review it"
 
 
 @dataclass
 class ReviewState:
     """
-    All that is known of a review.
+    Everything that is known about a review. Holds JSON values only.
 
-    :param series: Changes when a person clears the task; see :class:`~...idempotency.state.Attempt`.
+    :param max_tries: Airflow's ``max_tries``, which changes when a person clears the task.
     :param question: The digest of what is asked.
-    :param shown: What the person was shown; None where nobody was asked.
-    :param decision: What was decided, once it was; see :class:`~...reviews.decision.Decision`.
-    :param sent: The answer that is sent, in a list, once it is made.
+    :param shown: What the form showed, or None if nobody was asked.
+    :param decision: The :class:`~airflow_provider_agentruns.reviews.decision.Decision` as JSON, once there is one.
+    :param sent: The answer in a list, once there is one.
     """
 
     run_id: str
     interrupt_id: str
-    series: int
+    max_tries: int
     question: str
     label: str = ""
     agent: str | None = None
@@ -44,51 +42,52 @@ class ReviewState:
     sent: list[Any] | None = None
 
     @classmethod
-    def on(cls, run_id: str, interrupt: Interrupt, series: int) -> ReviewState:
-        """Begin a note on an interrupt that is pending."""
+    def begin(cls, run_id: str, interrupt: Interrupt, max_tries: int) -> ReviewState:
+        """Return the state of a review that begins."""
         return cls(
             run_id=run_id,
             interrupt_id=interrupt.id,
-            series=series,
+            max_tries=max_tries,
             question=digest(interrupt.value),
-            # Airflow keeps no half of a surrogate pair.
+            # Cleaned, because Airflow's database rejects lone surrogates.
             label=plain(interrupt.label, _LABEL_LENGTH),
             agent=interrupt.agent and plain(interrupt.agent, _LABEL_LENGTH),
         )
 
     @classmethod
-    def kept(cls, memory: StateStore | None, run_id: str, interrupt_id: str) -> ReviewState | None:
+    def restore(cls, stored: dict[str, Any] | None, run_id: str, interrupt_id: str) -> ReviewState | None:
         """
-        Return what an earlier try kept, or None.
+        Return the state that an earlier try stored, or None.
 
-        :raises AgentRunReviewError: If the task instance has shown the form of another interrupt, of which it
-            cannot be rid any more.
+        :param stored: What :meth:`as_json` returned.
+        :param run_id: The ID of the run that is reviewed now.
+        :param interrupt_id: The ID of the interrupt that is reviewed now.
+        :raises AgentRunReviewError: If the task instance showed the form of another interrupt.
         """
-        kept = memory.get(_KEY) if memory else None
-        note = cls(**kept) if kept else None
-        if note is None or (note.run_id, note.interrupt_id) == (run_id, interrupt_id):
-            return note
-        if note.shown is None:
+        state = cls(**stored) if stored else None
+        if state is None or (state.run_id, state.interrupt_id) == (run_id, interrupt_id):
+            return state
+        if state.shown is None:
             return None
         raise AgentRunReviewError(
-            f"This task instance has shown interrupt {note.interrupt_id!r} of agent run {note.run_id}, and Airflow "
-            f"keeps a task instance's form for ever: it cannot show interrupt {interrupt_id!r} of agent run {run_id}. "
-            f"{START_NEW_RUN}"
+            f"This task instance cannot show interrupt {interrupt_id!r} of agent run {run_id}. It showed interrupt "
+            f"{state.interrupt_id!r} of agent run {state.run_id}, and Airflow keeps a task instance's form "
+            f"permanently. {START_NEW_RUN}"
         )
 
-    def keep(self, memory: StateStore | None) -> None:
-        """Keep this for later tries, where there is a memory."""
-        if memory:
-            memory.set(_KEY, asdict(self))
+    def as_json(self) -> dict[str, Any]:
+        """Return the state as JSON."""
+        return asdict(self)
 
-    def check_still_asked(self, interrupt: Interrupt) -> None:
+    def check_question(self, interrupt: Interrupt) -> None:
         """
-        Refuse an interrupt that asks something else than what was kept: an agent may use an id again.
+        Check that the interrupt still asks the same question. An agent can reuse an ID.
 
-        :raises AgentRunReviewError: If it does.
+        :param interrupt: The interrupt as the run shows it now.
+        :raises AgentRunReviewError: If it asks something else.
         """
         if digest(interrupt.value) != self.question:
             raise AgentRunReviewError(
                 f"Interrupt {interrupt.id!r} of agent run {self.run_id} asks something else now than when this task "
-                f"showed it, and Airflow keeps a task instance's form for ever. {START_NEW_RUN}"
+                f"showed it, and Airflow keeps a task instance's form permanently. {START_NEW_RUN}"
             )

@@ -1,70 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trail of a review: what was asked and shown, who answered what and when, what was sent and what followed."""
+"""The audit trail of a review: what was asked and shown, who answered what and when, and what was sent."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.digest import digest
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.idempotency.resume_run import Answered
-    from airflow_provider_agentruns.models import AgentRun
     from airflow_provider_agentruns.reviews.decision import Decision
     from airflow_provider_agentruns.reviews.state import ReviewState
 
-#: The XCom key of the whole trail.
+#: The XCom key of the trail.
 TRAIL = "trail"
 
 
-def outcome(note: ReviewState, decision: Decision, run: AgentRun) -> dict[str, Any]:
-    """Return what the tasks behind a review get."""
+def result(state: ReviewState, decision: Decision, status: str) -> dict[str, Any]:
+    """
+    Return the XCom value of a review.
+
+    :param state: The review.
+    :param decision: The decision.
+    :param status: The status of the run after the answer.
+    """
     return {
-        "run_id": note.run_id,
-        "interrupt_id": note.interrupt_id,
+        "run_id": state.run_id,
+        "interrupt_id": state.interrupt_id,
         "chosen_options": decision.chosen_options,
         "params_input": decision.params_input,
         "responded_by": decision.responded_by,
         "responded_at": decision.responded_at,
-        "status": str(run.status),
+        "status": status,
     }
 
 
-def whole(note: ReviewState, decision: Decision, answered: Answered, rating: dict[str, Any] | None) -> dict[str, Any]:
+def trail(
+    state: ReviewState, decision: Decision, status: str, delivery: str, rating: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """
-    Return all that an auditor asks for.
+    Return everything that an auditor asks for.
 
-    ``delivery`` is ``confirmed`` where the service said that it took the answer, else ``presumed``.
+    :param state: The review.
+    :param decision: The decision.
+    :param status: The status of the run after the answer.
+    :param delivery: ``confirmed`` if the service confirmed the answer, or ``presumed`` if the question was gone after
+        the answer was sent.
+    :param rating: The rating of an artifact, if there is one.
     """
     return {
-        **outcome(note, decision, answered.run),
-        "agent": note.agent,
-        "label": note.label,
-        "question": note.question,
+        **result(state, decision, status),
+        "agent": state.agent,
+        "label": state.label,
+        "question": state.question,
         "by": decision.by,
-        "shown": note.shown,
-        "sent": note.sent[0] if note.sent else None,
-        "delivery": _delivery(answered),
+        "shown": state.shown,
+        "sent": state.sent[0] if state.sent else None,
+        "delivery": delivery,
         "rating": rating,
     }
 
 
-def for_log(note: ReviewState, decision: Decision, answered: Answered) -> dict[str, Any]:
-    """Return the same for a log: digests in place of what was shown, filled in and sent, which may be personal data."""
+def log_fields(state: ReviewState, decision: Decision, status: str, delivery: str) -> dict[str, Any]:
+    """Return the trail for a log, with digests instead of what can be personal data."""
     return {
-        "run_id": note.run_id,
-        "interrupt_id": note.interrupt_id,
-        "question": note.question,
-        "shown": digest(note.shown) if note.shown else None,
+        "run_id": state.run_id,
+        "interrupt_id": state.interrupt_id,
+        "question": state.question,
+        "shown": digest(state.shown) if state.shown else None,
         "by": decision.by,
         "responded_by": (decision.responded_by or {}).get("id"),
         "responded_at": decision.responded_at,
         "chosen_options": decision.chosen_options,
-        "sent": digest(note.sent[0]) if note.sent else None,
-        "delivery": _delivery(answered),
-        "status": str(answered.run.status),
+        "sent": digest(state.sent[0]) if state.sent else None,
+        "delivery": delivery,
+        "status": status,
     }
 
 
-def _delivery(answered: Answered) -> str:
-    return "confirmed" if answered.confirmed else "presumed"
+def seconds_to_decide(state: ReviewState, decision: Decision) -> float | None:
+    """Return the seconds between form and decision, or None if there was no form."""
+    since, until = (state.shown or {}).get("at"), decision.responded_at
+    if not since or not until:
+        return None
+    return max(0.0, (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds())

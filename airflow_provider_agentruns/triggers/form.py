@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trigger that looks up what a person has answered to a task's form, which a worker cannot."""
+"""The trigger that reads the answer to a task's form, which a worker cannot."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ _PAUSE = 5.0
 
 class FormAnswerTrigger(BaseTrigger):
     """
-    Looks once, and fires: what was answered to the form of a task instance, or that nothing was.
+    Reads the form of a task instance once, and fires.
 
-    A retry of a review asks with it before it shows the form again, since showing it again would take away an
-    answer that the worker before it died with.
+    A retry of a review uses it before it creates the form again, which would delete an existing answer.
 
-    The event is ``{"answered": False, "form"}``, which says whether there is a form at all, or
-    ``{"answered": True}`` with ``chosen_options``, ``params_input``, ``responded_at`` and ``responded_by_user`` as
-    Airflow resumes a task with.
+    The event is ``{"answered": False, "form"}``, in which ``form`` says whether a form exists, or
+    ``{"answered": True}`` with ``chosen_options``, ``params_input``, ``responded_at``, ``responded_by_user``, and
+    ``timedout`` as in the event with which Airflow resumes a task.
 
-    :param ti_id: The task instance's id.
+    :param ti_id: The ID of the task instance.
     """
 
     def __init__(self, ti_id: str) -> None:
@@ -34,20 +33,18 @@ class FormAnswerTrigger(BaseTrigger):
         self.ti_id = ti_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what makes this trigger again in another process."""
+        """Return the class path and the arguments."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {"ti_id": self.ti_id}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look, and fire."""
-        # Airflow fails a task that wakes before the scheduler has processed the end of the worker that deferred it.
+        """Read the form, and fire."""
+        # Airflow fails a task that resumes before the scheduler has processed the end of the worker that deferred it.
         await asyncio.sleep(_PAUSE)
         form = await read_form(UUID(self.ti_id))
-        if form is None or not form.response_received or not form.chosen_options:
-            yield TriggerEvent({"answered": False, "form": form is not None})  # type: ignore[no-untyped-call]
-            return
-        user = form.responded_by_user
-        yield TriggerEvent(  # type: ignore[no-untyped-call]
-            {
+        event: dict[str, Any] = {"answered": False, "form": form is not None}
+        if form is not None and form.response_received and form.chosen_options:
+            user = form.responded_by_user
+            event = {
                 "answered": True,
                 "chosen_options": list(form.chosen_options),
                 "params_input": form.params_input or {},
@@ -55,4 +52,4 @@ class FormAnswerTrigger(BaseTrigger):
                 "responded_by_user": {"id": user.id, "name": user.name} if user else None,
                 "timedout": user is None,
             }
-        )
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tests.browser.pages import Browser
 
 # Of what our layout makes; all else would be the agent's.
-_COUNTED = {"blockquote": 1, "ol": 2, "label": 1}
-_HEADINGS = [f"# Page </h3> {MARKUP[2]}", "Further details"]
+_COUNTED = {"blockquote": 1, "ol": 0, "label": 1}
+_HEADINGS = [f"Artifact 1 of 1: # Page </h3> {MARKUP[2]}"]
 _ANY_NUMBER = {"p", "br", "ul", "li", "strong"}
 _OF_THE_FORM = {"div", "span", "input", "textarea"}
 
@@ -37,7 +37,7 @@ def test_a_hostile_agents_text_is_inert_on_the_page(airflow: Standalone, emulato
     tags = Counter(form.tags)
     assert form.texts("h3") == _HEADINGS
     assert {tag: tags[tag] for tag in _COUNTED} == _COUNTED
-    assert set(tags) == {"a", "h3", *_COUNTED, *_ANY_NUMBER, *(_OF_THE_FORM & set(tags))}
+    assert set(tags) == {"a", "h3", "blockquote", "label", *_ANY_NUMBER, *(_OF_THE_FORM & set(tags))}
     assert set(form.links) == {(run_id, f"https://runs.example.com/{run_id}")}
     assert browser.all(_FORGED) == []
     # A dialog would have failed all that came before, too: nobody closes it here.
@@ -47,8 +47,7 @@ def test_a_hostile_agents_text_is_inert_on_the_page(airflow: Standalone, emulato
     for line in "\n".join((*MARKUP, *MADE_VISIBLE.values())).splitlines():
         assert not line or line in lines
     last = " ".join(form.texts("p")[-1].split())
-    assert last.startswith("Not everything is shown here. Left out: about ")
-    assert f"The whole is in run {run_id}" in last
+    assert last.startswith(f"Some parts are cut. Find the complete question in run {run_id}")
 
     assert form.texts("label") == [TITLE]
     assert form.field("note").get_property("value") == "{{ 7*7 }}"

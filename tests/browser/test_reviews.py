@@ -76,7 +76,7 @@ def test_the_second_rounds_form_asks_the_second_question_with_the_field_that_the
     browser.be(390, "light")
     form = browser.open_drawer(second["value"]["label"])
     assert form.subject == second["value"]["label"] != first["value"]["label"]
-    assert form.texts("h3") == ["Risk"]
+    assert form.texts("h3") == ["Artifact 1 of 1: Risk"]
     assert form.texts("label") == ["Why"]
     assert form.overflowing == []
     form.field("note").send_keys("One open point, and a small one")
@@ -101,7 +101,7 @@ def _check_proposals(form: Form, question: dict[str, Any]) -> None:
     for number, (heading, proposal) in enumerate(zip(headings, question["proposals"], strict=True), 1):
         assert re.match(rf"Proposal {number} of {len(headings)}\b", heading)
         assert proposal["label"] in heading
-    assert form.texts("h3") == [artifact["title"] for artifact in artifacts]
+    assert [heading.partition(": ")[2] for heading in form.texts("h3")] == [one["title"] for one in artifacts]
     text = form.text
     for artifact in artifacts:
         assert f"Confidence: {artifact['confidence']}" in text

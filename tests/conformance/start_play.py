@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunStartInDoubtError
-from airflow_provider_agentruns.idempotency.create_run import Start, Started, start_once
+from airflow_provider_agentruns.idempotency.create_run import Started, start_once
+from airflow_provider_agentruns.idempotency.recovery import Start
 from airflow_provider_agentruns.idempotency.state import Attempt
 from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
 from tests.conformance.start_histories import STARTS, History, Sibling, Try, World

@@ -19,7 +19,7 @@ from airflow_provider_agentruns.client import transport
 from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
-from airflow_provider_agentruns.idempotency import create_run, recovery
+from airflow_provider_agentruns.idempotency import recovery
 from airflow_provider_agentruns.polling import scan
 from airflow_provider_agentruns.triggers import agent_run
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
@@ -157,9 +157,9 @@ class TestPagesWithoutEnd:
     def test_a_start_that_looks_for_its_run_ends(
         self, run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch, total: int | None
     ) -> None:
-        monkeypatch.setattr(recovery, "_MOST_PAGES", 100)
-        monkeypatch.setattr(create_run, "_SETTLES_IN", 0.0)
-        monkeypatch.setattr(create_run, "_BETWEEN_LOOKS", 0.0)
+        monkeypatch.setattr(recovery, "_MAX_PAGES", 100)
+        monkeypatch.setattr(recovery, "_LISTING_LAG", 0.0)
+        monkeypatch.setattr(recovery, "READ_INTERVAL", 0.0)
         listing = EndlessListing(total=total)
         with ScriptedServer(listing) as server:
             monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))

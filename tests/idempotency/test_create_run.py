@@ -16,7 +16,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunStartInDoubtError,
     AgentRunsValueError,
 )
-from airflow_provider_agentruns.idempotency.create_run import Start
+from airflow_provider_agentruns.idempotency.recovery import Start
 from tests.idempotency.service import Clock, Service
 from tests.idempotency.task import START, Killed, Task
 from tests.support.scripted_server import errors
@@ -111,7 +111,7 @@ def test_other_arguments_start_another_run_and_leave_the_first_alone(
     other = task.start(replace(START, business_id="b-2"))
     assert (other.run_id, other.is_new) == ("r-2", True)
     assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-2"]
-    assert "a run with other arguments (run r-1): it is left alone" in caplog.text
+    assert "a run with other arguments (run r-1). It is left alone" in caplog.text
 
 
 @pytest.mark.parametrize("status", ["running", "interrupted", "status_of_tomorrow"])
@@ -154,7 +154,7 @@ def test_a_cleared_task_whose_run_the_service_does_not_know_starts_a_new_one(
     service.runs.clear()
     task.clear()
     assert task.start().is_new
-    assert "is unknown to the service" in caplog.text
+    assert "The service does not know agent run r-1" in caplog.text
 
 
 def test_a_cleared_task_that_cannot_read_its_run_starts_nothing(task: Task, service: Service) -> None:
@@ -275,7 +275,7 @@ def test_doubt_that_cannot_be_settled_starts_nothing_and_a_later_try_settles_it(
     service.add_run(business_id="b-2")
     for _ in range(2):
         clock.sleep(60)
-        with pytest.raises(AgentRunStartInDoubtError, match=r"it cannot be told which of these it is: r-2, r-1\."):
+        with pytest.raises(AgentRunStartInDoubtError, match=r"several runs could be the one: r-2, r-1\."):
             task.start()
     service.threads_by_business = True
     assert task.start().run_id == "r-1"

@@ -9,7 +9,7 @@ import pendulum
 import pytest
 
 from airflow_provider_agentruns.exceptions import AgentRunStartInDoubtError
-from airflow_provider_agentruns.idempotency.create_run import Start
+from airflow_provider_agentruns.idempotency.recovery import Start
 from tests.idempotency.service import Clock, Service
 from tests.idempotency.task import START, Killed, Task
 from tests.support.scripted_server import Reply, errors
@@ -176,7 +176,7 @@ def test_the_only_run_of_that_time_is_taken_with_a_warning_where_nothing_tells(
     service.threads_by_business = service.all_threads = listing
     own = lose_own_run(task, service, clock)
     assert task.start().run_id == own
-    assert f"The service does not tell what agent run {own} works on" in caplog.text
+    assert f"The service does not show the subject of agent run {own}" in caplog.text
     assert len(service.posts) == 1
 
 
@@ -189,7 +189,7 @@ def test_a_listing_by_business_that_fails_says_nothing_about_a_thread(
     own = lose_own_run(task, service, clock)
     assert task.start().run_id == own
     assert len(service.posts) == 1
-    assert "The threads cannot be listed" in caplog.text
+    assert "Cannot list threads" in caplog.text
 
 
 @pytest.mark.parametrize("listing", NO_LISTING.values(), ids=NO_LISTING)
@@ -202,7 +202,7 @@ def test_of_several_runs_that_could_be_it_none_is_taken_and_none_started(
     own = lose_own_run(task, service, clock)
     with pytest.raises(AgentRunStartInDoubtError) as caught:
         task.start()
-    assert f"which of these it is: {own}, r-1. No other one was started" in str(caught.value)
+    assert f"several runs could be the one: {own}, r-1. No other run was started" in str(caught.value)
     assert caught.value.retryable
     assert len(service.posts) == 1
 

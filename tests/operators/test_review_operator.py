@@ -1,83 +1,296 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a review is made with, what of it is rendered, and that Airflow can store the DAG it is in."""
+"""A review shows one question, answers it exactly once, and never answers another one."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
+from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 from airflow.sdk import DAG, Param, XComArg, task
+from airflow.sdk.execution_time import task_runner
 
-from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.exceptions import (
+    AgentRunInterruptGoneError,
+    AgentRunReviewError,
+    AgentRunsValueError,
+)
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
-from airflow_provider_agentruns.operators.review import AgentRunReviewOperator as Defined
+from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
+from tests.operators.reviewing import ANN, QUESTION, Service, Supervisor, TaskInstance, event, review
 from tests.support.airflow_names import DagSerialization
+from tests.support.airflow_versions import HAS_STATE_STORE, needs_state_store
+from tests.support.scripted_server import ScriptedServer, errors
 
-ASKED = {"id": "int-1", "agent": "some_agent", "value": {"label": "{{ 7*7 }} {% raw %} {{ run_id }}"}}
+if HAS_STATE_STORE:
+    from airflow.sdk.exceptions import TaskAwaitingInput
+else:
+    TaskAwaitingInput = TaskDeferred
 
-
-class Rule:
-    """A policy that is an object."""
-
-    def __call__(self, interrupt: Any) -> None:
-        """Leave it to people."""
-
-
-def rule(word: str, interrupt: Any) -> str:
-    """Return the word."""
-    return word
+SECRET = "\x1b[31mjane@example.com\nFAKE LOG LINE"
 
 
-def review(**arguments: Any) -> AgentRunReviewOperator:
-    """Return a review with these arguments."""
-    return AgentRunReviewOperator(**{"task_id": "review", "run_id": "r-1", "interrupt": "int-1", **arguments})
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """Return the service, over HTTP."""
+    service = Service()
+    monkeypatch.setattr("airflow_provider_agentruns.operators.answering.time.sleep", lambda seconds: None)
+    with ScriptedServer(service) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
+        yield service
 
 
-def empty_dag(**arguments: Any) -> DAG:
-    """Return a DAG without tasks."""
-    return DAG("reviews", schedule=None, start_date=datetime(2026, 1, 1), **arguments)
+@pytest.fixture
+def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    """Return the supervisor."""
+    supervisor = Supervisor()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    return supervisor
 
 
-def rendered(dag: DAG, given: Any) -> AgentRunReviewOperator:
-    """Return the task "review" as a worker has it, whose upstream tasks returned this value."""
-    ti = SimpleNamespace(map_index=0, xcom_pull=lambda **_: given, is_mapped=True)
-    context: Any = {"ti": ti, "run_id": "manual", "dag": dag, "dag_run": SimpleNamespace(conf={}), "params": {}}
-    context["task"] = dag.task_dict["review"]
-    context["task"].render_template_fields(context)
-    return context["task"]
+@pytest.fixture
+def ti() -> TaskInstance:
+    """Return the task instance."""
+    return TaskInstance()
 
 
-@pytest.mark.parametrize("run_id", [None, "", "  "])
-def test_a_run_id_that_is_none_is_refused(run_id: Any) -> None:
-    with pytest.raises(AgentRunsValueError, match=f"run_id is {run_id!r}"):
-        review(run_id=run_id)
+def ask(ti: TaskInstance, **arguments: Any) -> AgentRunReviewOperator:
+    """Execute a review until it waits for a person."""
+    task = review(**arguments)
+    with pytest.raises((TaskAwaitingInput, TaskDeferred)) as waiting:
+        task.execute(ti.context)
+    assert waiting.value.method_name == "execute_complete"
+    return task
+
+
+def test_a_person_is_asked_and_the_answer_is_sent(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
+    task = ask(ti, params={"why": Param("", type="string")}, assigned_users=[ANN])
+    form = supervisor.form
+    assert form is not None
+    assert (form.subject, form.options) == ("Right?", ["Approve", "Reject"])
+    assert "Report" in (form.body or "")
+    assert list(form.params or {}) == ["why", "interrupt_id"]
+    assert (form.params or {})["interrupt_id"]["schema"]["const"] == "int-1"
+    assert [user.id for user in form.assigned_users or ()] == ["ann"]
+    assert service.answers == []
+
+    result = task.execute_complete(ti.context, event("Approve", why="Fits"))
+    [(interrupt_id, sent)] = service.answers
+    assert (interrupt_id, sent["decision"], sent["fields"]) == ("int-1", "approve", {"why": "Fits"})
+    assert (result["interrupt_id"], result["status"], result["responded_by"]) == ("int-1", "running", ANN)
+    assert result["params_input"] == {"why": "Fits", "interrupt_id": "int-1"}
+    trail = ti.xcoms["trail"]
+    assert (trail["by"], trail["sent"], trail["delivery"]) == ("person", sent, "confirmed")
+    assert (trail["shown"]["body"], trail["shown"]["fields"]) == (form.body, ["why", "interrupt_id"])
 
 
 @pytest.mark.parametrize(
-    ("given", "names"), [({"subject": "a"}, "subject"), ({"body": None, "subject": ""}, "body and subject")]
+    ("build_input", "sent"),
+    [
+        (lambda material: [material["decision"], material["fields"]], ["approve", {"why": "{{ 7*7 }}"}]),
+        ({"ok": "{{ answer.decision }}", "why": "{{ answer.fields.why }}"}, {"ok": "approve", "why": "{{ 7*7 }}"}),
+    ],
 )
-def test_what_is_made_from_the_question_cannot_be_given(given: dict[str, Any], names: str) -> None:
-    with pytest.raises(AgentRunsValueError, match=f"^{names} cannot be given: made from what the agent asks"):
-        review(**given)
+def test_the_dag_author_can_build_the_answer(
+    service: Service, supervisor: Supervisor, ti: TaskInstance, build_input: Any, sent: Any
+) -> None:
+    task = ask(ti, build_input=build_input, params={"why": Param("", type="string")})
+    task.execute_complete(ti.context, event("Approve", why="{{ 7*7 }}"))
+    assert service.answers == [("int-1", sent)]
+
+
+def test_a_policy_decides_without_a_form(service: Service, ti: TaskInstance) -> None:
+    result = review(decide=lambda interrupt: "Reject" if interrupt.value == QUESTION else None).execute(ti.context)
+    assert (result["chosen_options"], result["responded_by"]["id"]) == (["Reject"], "policy")
+    assert [sent["decision"] for _, sent in service.answers] == ["reject"]
+    service.pending = {"int-2": QUESTION}
+    review(interrupt={"id": "int-2"}, decide=lambda interrupt: {"as": "is"}).execute(TaskInstance().context)
+    assert service.answers[1] == ("int-2", {"as": "is"})
+
+
+def test_a_rating_is_sent_to_the_service_and_is_no_part_of_the_answer(
+    service: Service, supervisor: Supervisor, ti: TaskInstance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = ask(ti, feedback=True)
+    service.refuse = errors(422, f"comment {SECRET} is too long")
+    task.execute_complete(ti.context, event("Approve", _rating="NEGATIVE", _rating_comment=SECRET))
+    assert service.answers[0][1]["fields"] == {}
+    assert service.ratings[0]["comment"] == SECRET
+    assert ti.xcoms["trail"]["rating"]["rating"] == "NEGATIVE"
+    log = capsys.readouterr().out
+    assert "not the rating of the artifact: AgentRunInvalidRequestError" in log
+    assert "jane" not in log
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (event("Maybe " + SECRET), "an option that is not on the form"),
+        (event("Approve", **{SECRET: SECRET}), "a field that is not on the form"),
+        (event("Approve", size=SECRET, why=""), "field 'size' (type: 'integer')"),
+        (event("Approve", size=3, why=SECRET), "field 'why' (maxLength: 5)"),
+        (event("Approve", interrupt_id=SECRET), "The answer belongs to another form than that of interrupt 'int-1'"),
+        ({"error": SECRET, "error_type": "validation"}, "Airflow rejects it"),
+    ],
+)
+def test_an_invalid_answer_is_rejected_and_not_repeated(
+    service: Service,
+    supervisor: Supervisor,
+    ti: TaskInstance,
+    capsys: pytest.CaptureFixture[str],
+    given: dict[str, Any],
+    reason: str,
+) -> None:
+    task = ask(ti, params={"size": Param(3, type="integer"), "why": Param("", type="string", maxLength=5)})
+    with pytest.raises(AgentRunReviewError) as e:
+        task.execute_complete(ti.context, given)
+    assert reason in str(e.value)
+    assert "Nothing was sent" in str(e.value)
+    assert service.answers == []
+    for text in (str(e.value), capsys.readouterr().out):
+        assert "jane" not in text
+        assert "\x1b" not in text
+
+
+def test_after_a_timeout_the_defaults_decide_without_the_required_fields(
+    service: Service, supervisor: Supervisor, ti: TaskInstance
+) -> None:
+    task = ask(ti, defaults="Reject", response_timeout=timedelta(hours=1), params={"why": Param(type="string")})
+    task.execute_complete(ti.context, {**event("Reject"), "timedout": True, "responded_by_user": None})
+    assert service.answers[0][1]["decision"] == "reject"
+    assert ti.xcoms["trail"]["by"] == "timeout"
+
+
+def test_a_reused_id_is_not_answered(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
+    task = ask(ti)
+    service.pending = {"int-1": {"label": "Delete everything?"}}
+    with pytest.raises((AgentRunReviewError, AgentRunInterruptGoneError), match="asks something else now"):
+        task.execute_complete(ti.context, event("Approve"))
+    assert service.answers == []
+    # Without a state store, the digest in the form shows it.
+    other = TaskInstance(has_store=False)
+    with pytest.raises(AgentRunReviewError, match="belongs to another question"):
+        review().execute_complete(other.context, event("Approve", _question="0" * 64))
+    assert service.answers == []
+
+
+def test_an_interrupt_that_is_answered_elsewhere_is_not_answered_again(
+    service: Service, supervisor: Supervisor, ti: TaskInstance
+) -> None:
+    task = ask(ti)
+    service.pending = {}
+    with pytest.raises(AgentRunInterruptGoneError, match=r"'int-1' of agent run r-1 is not pending.*Nothing was sent"):
+        task.execute_complete(ti.context, event("Approve"))
+
+
+def test_an_older_form_in_airflow_is_noticed(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
+    ask(ti)
+    service.pending = {"int-2": QUESTION}
+    # After a clear, Airflow would show the first form.
+    ti.max_tries += 2
+    with pytest.raises(AgentRunReviewError, match="cannot show interrupt 'int-2'"):
+        review(interrupt="int-2").execute(ti.context)
+    ti.store = None
+    ti.max_tries = 99
+    with pytest.raises(AgentRunReviewError, match="this one has the form of another question than interrupt 'int-2'"):
+        review(interrupt="int-2").execute(ti.context)
+
+
+def retry(ti: TaskInstance, task: AgentRunReviewOperator, found: dict[str, Any]) -> Any:
+    """Execute the next try, for which the triggerer finds this."""
+    ti.try_number += 1
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(ti.context)
+    assert isinstance(deferred.value.trigger, FormAnswerTrigger)
+    assert deferred.value.trigger.ti_id == str(ti.id)
+    return getattr(task, deferred.value.method_name)(ti.context, found)
+
+
+@pytest.mark.parametrize("has_store", [True, False])
+def test_a_retry_uses_an_answer_that_a_worker_died_with(
+    service: Service, supervisor: Supervisor, has_store: bool
+) -> None:
+    ti = TaskInstance(has_store=has_store)
+    task = ask(ti)
+    assert supervisor.form is not None
+    constants = {name: field["value"] for name, field in (supervisor.form.params or {}).items()}
+    assert set(constants) == ({"interrupt_id"} if has_store else {"interrupt_id", "_question"})
+    result = retry(ti, task, {"answered": True, **event("Reject", **constants)})
+    assert result["chosen_options"] == ["Reject"]
+    assert result["params_input"] == {"interrupt_id": "int-1"}
+    assert [sent["decision"] for _, sent in service.answers] == ["reject"]
+
+
+@needs_state_store
+def test_a_retry_without_an_answer_keeps_the_form(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
+    task = ask(ti)
+    form, supervisor.form = supervisor.form, None
+    with pytest.raises(TaskAwaitingInput):
+        retry(ti, task, {"answered": False, "form": True})
+    assert supervisor.form is None
+    # If the worker died before the form existed, it is created.
+    with pytest.raises(TaskAwaitingInput):
+        retry(ti, task, {"answered": False, "form": False})
+    assert supervisor.form == form
+
+
+def test_a_retry_after_the_answer_does_not_send_it_again(
+    service: Service, supervisor: Supervisor, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = ask(ti)
+    with monkeypatch.context() as broken:
+        broken.setattr(ti, "xcom_push", lambda **_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            task.execute_complete(ti.context, event("Approve"))
+    ti.try_number += 1
+    assert review().execute(ti.context)["chosen_options"] == ["Approve"]
+    assert len(service.answers) == 1
+    assert ti.xcoms["trail"]["delivery"] == "presumed"
+    # Nor does it after a person cleared the task.
+    ti.max_tries += 3
+    assert review().execute(ti.context)["chosen_options"] == ["Approve"]
+    assert len(service.answers) == 1
+
+
+def test_hostile_text_reaches_no_log(
+    service: Service, supervisor: Supervisor, ti: TaskInstance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.pending = {"int-1": {"label": SECRET * 100_000, "agent": SECRET * 1_000}}
+    ask(ti).execute_complete(ti.context, event("Approve"))
+    log = capsys.readouterr().out
+    assert "Agent run interrupt reviewed" in log
+    assert "jane" not in log
+    assert "\x1b" not in log
+    assert len(log) < 20_000
+    assert len(json.dumps(ti.xcoms["trail"])) < 40_000
+
+
+@pytest.mark.parametrize(
+    "interrupt", [None, "", "  ", {}, {"id": None}, {"id": 7}, ["int-1"], 7, "int\n1", {"id": "\x1b[31m"}, "i" * 501]
+)
+def test_what_has_no_usable_id_is_rejected_briefly(service: Service, ti: TaskInstance, interrupt: Any) -> None:
+    with pytest.raises(AgentRunsValueError, match="interrupt needs the ID of an interrupt") as e:
+        review(interrupt=interrupt).execute(ti.context)
+    assert len(str(e.value)) < 300
 
 
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [
+        ({"run_id": None}, AgentRunsValueError, "run_id"),
+        ({"run_id": "  "}, AgentRunsValueError, "run_id"),
+        ({"subject": "a"}, AgentRunsValueError, "Remove subject: "),
+        ({"body": None, "subject": ""}, AgentRunsValueError, "Remove body and subject: "),
         ({"options": []}, ValueError, '"options" cannot be empty'),
         ({"defaults": "Later"}, ValueError, "should be a subset of options"),
-        ({"defaults": ["Approve", "Reject"]}, ValueError, "More than one defaults"),
         ({"params": {"_options": 1}}, ValueError, '"_options" is not allowed'),
         ({"question": "Right?"}, TypeError, "question"),
     ],
 )
-def test_a_form_that_cannot_be_is_refused_when_the_dag_is_made(
+def test_wrong_arguments_are_rejected_when_the_dag_is_parsed(
     wrong: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -85,110 +298,29 @@ def test_a_form_that_cannot_be_is_refused_when_the_dag_is_made(
 
 
 @pytest.mark.parametrize("missing", ["run_id", "interrupt"])
-def test_run_and_interrupt_have_to_be_given(missing: str) -> None:
+def test_run_and_interrupt_are_required(missing: str) -> None:
     given = {"task_id": "review", "run_id": "r-1", "interrupt": "int-1"}
     del given[missing]
     with pytest.raises((TypeError, AirflowException), match=missing):
         AgentRunReviewOperator(**given)
 
 
-def test_options_may_be_any_sequence_and_become_a_list() -> None:
-    assert review().options == ["Approve", "Reject"]
-    options = ["Yes", "No"]
-    made = review(options=options, defaults="No", multiple=True)
-    options.append("Later")
-    assert (made.options, made.defaults, made.multiple) == (["Yes", "No"], ["No"], True)
-
-
-def test_what_belongs_to_airflows_form_is_handed_on() -> None:
-    wait, people = timedelta(hours=1), [{"id": "ann", "name": "Ann"}]
-    made = review(response_timeout=wait, assigned_users=people, params={"why": Param("", type="string")})
-    assert (made.response_timeout, made.assigned_users) == (wait, people)
-    assert made.params.get_param("why").schema == {"type": "string"}
-
-
-def test_the_operator_is_one_class_wherever_it_is_imported_from() -> None:
-    assert AgentRunReviewOperator is Defined
-
-
-def test_subject_and_body_are_no_templates() -> None:
-    assert tuple(AgentRunReviewOperator.template_fields) == ("run_id", "interrupt", "agentruns_conn_id")
-
-
-@pytest.mark.parametrize("interrupt", ["int-1", {"id": "int-1"}, ASKED])
-def test_an_interrupt_is_named_by_its_id_or_by_itself(interrupt: Any) -> None:
-    assert review(interrupt=interrupt)._interrupt_id == "int-1"
-
-
-@pytest.mark.parametrize(
-    "interrupt", [None, "", "  ", {}, {"id": None}, {"id": ""}, {"id": 7}, {"interrupt_id": "int-1"}, [ASKED], 7]
-)
-def test_what_names_no_interrupt_is_refused_with_what_it_is(interrupt: Any) -> None:
-    with pytest.raises(AgentRunsValueError, match=f"not {type(interrupt).__name__} with the id"):
-        _ = review(interrupt=interrupt)._interrupt_id
-
-
-def test_ids_and_the_connection_are_templates() -> None:
-    with empty_dag() as dag:
-        review(run_id="{{ run_id }}", interrupt="{{ 7*7 }}", agentruns_conn_id="{{ run_id }}_conn")
-    made = rendered(dag, None)
-    assert (made.run_id, made.interrupt, made.agentruns_conn_id) == ("manual", "49", "manual_conn")
-
-
-@pytest.mark.parametrize("native", [False, True])
-@pytest.mark.parametrize("mapped", [False, True])
-def test_no_template_in_an_agents_text_is_rendered(mapped: bool, native: bool) -> None:
-    with empty_dag(render_template_as_native_obj=native) as dag:
-        asked = upstream()
-        if mapped:
-            AgentRunReviewOperator.partial(task_id="review", run_id="{{ run_id }}").expand(interrupt=asked)
-        else:
-            review(run_id="{{ run_id }}", interrupt=asked)
-    made = rendered(dag, [ASKED] if mapped else ASKED)
-    assert made.run_id == "manual"
-    assert made.interrupt == ASKED
-
-
-def test_no_template_in_an_agents_text_is_rendered_with_expand_kwargs() -> None:
-    with empty_dag() as dag:
-        AgentRunReviewOperator.partial(task_id="review", run_id="r-1").expand_kwargs(upstream())
-    assert rendered(dag, [{"interrupt": {**ASKED, "value": "{{ 7*7 }}"}}]).interrupt["value"] == "{{ 7*7 }}"
-
-
-@pytest.mark.parametrize("make", [Rule, lambda: Rule().__call__, lambda: partial(rule, "Approve"), lambda: rule])
-def test_a_dag_with_reviews_can_be_stored_and_its_policies_stay(make: Callable[[], Any]) -> None:
-    decide = make()
-    dag = dag_with_reviews(decide)
-    stored = json.loads(json.dumps(DagSerialization.to_dict(dag)))
-    back = DagSerialization.from_dict(stored)
-    for task_id in ("review", "mapped"):
-        assert back.get_task(task_id).task_type == "AgentRunReviewOperator"
-        assert back.get_task(task_id).upstream_task_ids == {"upstream"}
-        assert list(back.get_task(task_id).template_fields) == ["run_id", "interrupt", "agentruns_conn_id"]
-    # A worker has them from the DAG's file, and nothing of what was stored.
-    for made in (dag.task_dict["review"], dag.task_dict["mapped"].unmap({"interrupt": ASKED})):
-        assert made.decide is decide
-        assert made.build_input is decide
-        assert (made.options, made.defaults, made.feedback) == (["Yes", "No"], ["No"], True)
-    # Else each parsing of the file would make a new version of the DAG.
-    assert json.loads(json.dumps(DagSerialization.to_dict(dag_with_reviews(make())))) == stored
-
-
-def dag_with_reviews(decide: Any) -> DAG:
-    """Return a DAG with a review and a mapped one that have all a DAG author may give."""
-    more = {"decide": decide, "build_input": decide, "options": ("Yes", "No"), "defaults": "No", "feedback": True}
-    with empty_dag() as dag:
-        asked = upstream()
-        review(interrupt=asked, params={"why": Param("", type="string")}, **more)
-        AgentRunReviewOperator.partial(task_id="mapped", run_id="r-1", **more).expand(interrupt=asked)
-    return dag
-
-
-def upstream() -> XComArg:
-    """Return the output of a task before the review."""
+def test_a_dag_with_reviews_can_be_serialized() -> None:
+    def decide(interrupt: Any) -> None:
+        """Leave it to a person."""
 
     @task(task_id="upstream")
     def asked() -> list[Any]:
         return []
 
-    return asked()
+    more: dict[str, Any] = {"decide": decide, "build_input": decide, "options": ("Yes", "No"), "defaults": "No"}
+    with DAG("reviews", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+        interrupts: XComArg = asked()
+        review(interrupt=interrupts, params={"why": Param("", type="string")}, feedback=True, **more)
+        AgentRunReviewOperator.partial(task_id="mapped", run_id="r-1", **more).expand(interrupt=interrupts)
+    stored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
+    for task_id in ("review", "mapped"):
+        assert stored.get_task(task_id).task_type == "AgentRunReviewOperator"
+        assert stored.get_task(task_id).upstream_task_ids == {"upstream"}
+    for made in (dag.task_dict["review"], dag.task_dict["mapped"].unmap({"interrupt": {"id": "int-1"}})):
+        assert (made.decide, made.build_input, made.options, made.defaults) == (decide, decide, ["Yes", "No"], ["No"])

@@ -1,32 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow wakes a review with becomes a decision, and that becomes the agent's answer."""
+"""A decision by a person, a policy, or a timeout becomes the agent's answer, or is rejected before anything is sent."""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import Enum
+from functools import partial
 from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.exceptions import AgentRunReviewError
-from airflow_provider_agentruns.reviews.decision import Decision, default_answer, material_for_answer
+from airflow_provider_agentruns.exceptions import AgentRunReviewError, AgentRunsValueError
+from airflow_provider_agentruns.models import Interrupt
+from airflow_provider_agentruns.reviews.decision import (
+    POLICY_ID,
+    Decision,
+    answer_material,
+    decide_by_policy,
+    default_answer,
+)
 from airflow_provider_agentruns.reviews.form import ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT
-from tests.reviews.forms import asks
+from tests.reviews.forms import OPTIONS, asks
 
 AT = "2026-01-31T12:00:00+00:00"
 ANN = {"id": "ann", "name": "Ann"}
-FILLED_IN = {"note": "Fine", "size": 5, ID_FIELD: "int-1", RATING: "POSITIVE", RATING_COMMENT: "Good"}
-BY_ANN = Decision("person", ["Approve"], AT, ANN, FILLED_IN)
+ENTERED = {"note": "Fine", "size": 5, ID_FIELD: "int-1", RATING: "POSITIVE", RATING_COMMENT: "Good"}
+BY_ANN = Decision("person", ["Approve"], AT, ANN, ENTERED)
 WHO = {"responded_by": ANN, "responded_at": AT}
 
 
 def event(**more: Any) -> dict[str, Any]:
-    """Return what Airflow wakes a task with that waited for a person."""
+    """Return the event with which Airflow resumes a task that waited for a person."""
     return {
         "chosen_options": ["Approve"],
-        "params_input": FILLED_IN,
+        "params_input": ENTERED,
         "responded_at": datetime(2026, 1, 31, 12, tzinfo=UTC),
         "responded_by_user": ANN,
         "timedout": False,
@@ -34,98 +44,60 @@ def event(**more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_persons_answer_is_read_as_json() -> None:
-    assert Decision.from_event(event()) == BY_ANN
-    assert Decision.from_event(event(responded_at=AT)) == BY_ANN
+def test_the_event_is_read_as_json() -> None:
+    assert Decision.from_event(event()) == Decision.from_event(event(responded_at=AT)) == BY_ANN
+    nobody = Decision.from_event(event(timedout=True, responded_by_user=None, params_input=None))
+    assert (nobody.by, nobody.responded_by, nobody.params_input) == ("timeout", None, {})
+    for decision in (BY_ANN, nobody):
+        assert Decision(**json.loads(json.dumps(decision.as_json()))) == decision
 
 
-def test_nobodys_answer_in_time_is_told_from_a_persons() -> None:
-    decision = Decision.from_event(event(timedout=True, responded_by_user=None, params_input=None))
-    assert (decision.by, decision.responded_by, decision.params_input) == ("timeout", None, {})
+def test_the_agent_gets_its_own_fields_only() -> None:
+    assert replace(BY_ANN, params_input={**ENTERED, QUESTION_FIELD: "d1"}).fields == {"note": "Fine", "size": 5}
+    assert replace(BY_ANN, params_input={ID_FIELD: "int-1", "rating": 5}).fields == {"rating": 5}
 
 
-def test_what_is_read_is_a_copy() -> None:
-    woken_with = event(chosen_options=["Approve"], params_input={"note": "Fine"})
-    decision = Decision.from_event(woken_with)
-    woken_with["chosen_options"].append("Reject")
-    woken_with["params_input"]["note"] = "Bad"
-    assert (decision.chosen_options, decision.params_input) == (["Approve"], {"note": "Fine"})
-
-
-@pytest.mark.parametrize("decision", [BY_ANN, Decision("timeout", ["Reject"], AT), Decision("policy", [], AT, ANN)])
-def test_it_outlives_its_process_as_json(decision: Decision) -> None:
-    assert Decision.from_json(json.loads(json.dumps(decision.as_json()))) == decision
-
-
-def test_the_agent_gets_what_was_filled_in_for_it_and_nothing_of_ours() -> None:
-    assert replace(BY_ANN, params_input={**FILLED_IN, QUESTION_FIELD: "d1"}).fields == {"note": "Fine", "size": 5}
-
-
-def test_a_rating_that_is_not_ours_is_the_agents() -> None:
-    decision = replace(BY_ANN, params_input={ID_FIELD: "int-1", "rating": 5})
-    assert decision.fields == {"rating": 5}
-
-
-@pytest.mark.parametrize("echoed", ["int-2", "", None, ["int-1"]])
-def test_an_answer_to_another_form_is_refused(echoed: Any) -> None:
-    decision = replace(BY_ANN, params_input={ID_FIELD: echoed})
-    refusal = r"was given to interrupt .* of interrupt 'int-1' of agent run r-1"
-    with pytest.raises(AgentRunReviewError, match=refusal) as e:
-        decision.check_echo("r-1", "int-1", "d1")
+@pytest.mark.parametrize("name", [ID_FIELD, QUESTION_FIELD])
+@pytest.mark.parametrize("sent", ["secret-2", "", None, ["secret-2"]])
+def test_an_answer_to_another_form_is_rejected_without_repeating_it(name: str, sent: Any) -> None:
+    decision = replace(BY_ANN, params_input={ID_FIELD: "int-1", name: sent})
+    with pytest.raises(AgentRunReviewError, match=r"The answer belongs to another .* interrupt 'int-1'") as e:
+        decision.check_form("r-1", "int-1", "d1")
     assert "Nothing was sent" in str(e.value)
-    assert not e.value.retryable
-
-
-@pytest.mark.parametrize("echoed", ["d2", "", None, ["d1"]])
-def test_an_answer_to_another_question_with_the_same_id_is_refused(echoed: Any) -> None:
-    decision = replace(BY_ANN, params_input={ID_FIELD: "int-1", QUESTION_FIELD: echoed})
-    with pytest.raises(AgentRunReviewError, match=r"to another question than interrupt 'int-1' of agent run r-1") as e:
-        decision.check_echo("r-1", "int-1", "d1")
-    assert "Nothing was sent" in str(e.value)
+    assert "secret" not in str(e.value)
     assert not e.value.retryable
 
 
 @pytest.mark.parametrize("given", [{ID_FIELD: "int-1", QUESTION_FIELD: "d1"}, {ID_FIELD: "int-1"}, {}])
-def test_an_answer_to_this_form_or_to_no_form_passes(given: dict[str, Any]) -> None:
-    replace(BY_ANN, params_input=given).check_echo("r-1", "int-1", "d1")
-
-
-def test_by_default_the_answer_says_what_was_decided_by_whom_and_when() -> None:
-    assert default_answer(asks({"label": "Right?"}), BY_ANN) == {
-        "decision": "approve",
-        "fields": {"note": "Fine", "size": 5},
-        **WHO,
-    }
-
-
-@pytest.mark.parametrize("value", [None, "Right?", ["a"], 7])
-def test_a_question_of_any_shape_is_answered(value: Any) -> None:
-    assert default_answer(asks(value), BY_ANN)["decision"] == "approve"
+def test_an_answer_to_this_form_or_to_no_form_is_accepted(given: dict[str, Any]) -> None:
+    replace(BY_ANN, params_input=given).check_form("r-1", "int-1", "d1")
 
 
 @pytest.mark.parametrize(
-    ("schema", "answer"),
+    ("value", "answer"),
     [
-        ({"type": "object", "properties": {"note": {}}}, {"decision": "approve", "note": "Fine", "size": 5, **WHO}),
-        ({"enum": ["APPROVE", "REJECT"]}, "APPROVE"),
-        ({"type": "string"}, "approve"),
+        (None, {"decision": "approve", "fields": {"note": "Fine", "size": 5}, **WHO}),
+        (["a"], {"decision": "approve", "fields": {"note": "Fine", "size": 5}, **WHO}),
+        (
+            {"input_schema": {"type": "object", "properties": {"note": {}}}},
+            {"decision": "approve", "note": "Fine", "size": 5, **WHO},
+        ),
+        ({"input_schema": {"enum": ["APPROVE", "REJECT"]}}, "APPROVE"),
+        ({"input_schema": {"type": "string"}}, "approve"),
     ],
 )
-def test_the_agents_schema_gives_the_answers_shape(schema: dict[str, Any], answer: Any) -> None:
-    assert default_answer(asks({"input_schema": schema}), BY_ANN) == answer
+def test_the_default_answer(value: Any, answer: Any) -> None:
+    assert default_answer(asks(value), BY_ANN) == answer
 
 
-@pytest.mark.parametrize(
-    ("chosen", "decision"),
-    [(["Approve"], "approve"), (["Ask Again"], "ask again"), (["Approve", "Reject"], ["approve", "reject"]), ([], [])],
-)
-def test_one_choice_is_a_word_and_several_are_a_list(chosen: list[str], decision: Any) -> None:
-    assert default_answer(asks({}), replace(BY_ANN, chosen_options=chosen))["decision"] == decision
+def test_one_choice_is_a_text_and_several_are_a_list() -> None:
+    for chosen, decision in ((["Ask Again"], "ask again"), (["Approve", "Reject"], ["approve", "reject"]), ([], [])):
+        assert default_answer(asks({}), replace(BY_ANN, chosen_options=chosen))["decision"] == decision
 
 
-def test_an_answer_is_built_from_all_that_is_known() -> None:
+def test_build_input_gets_everything_that_is_known() -> None:
     value = {"label": "Right?", "input_schema": {"enum": ["APPROVE", "REJECT"]}}
-    material = material_for_answer(asks(value), BY_ANN)
+    material = answer_material(asks(value), BY_ANN)
     assert material == {
         "interrupt": {"id": "int-1", "agent": "some_agent", "value": value},
         "decision": "APPROVE",
@@ -135,3 +107,84 @@ def test_an_answer_is_built_from_all_that_is_known() -> None:
         **WHO,
     }
     json.dumps(material)
+
+
+class Verdict(str, Enum):  # noqa: UP042 -- as DAG authors write it
+    """An option as a member of an enumeration."""
+
+    APPROVE = "Approve"
+
+
+class Rule:
+    """A policy that is an object."""
+
+    def __call__(self, interrupt: Interrupt) -> str:
+        """Approve."""
+        return "Approve"
+
+
+def rule(word: str, interrupt: Interrupt) -> str:
+    """Return the word."""
+    return word
+
+
+def decided(result: Any) -> tuple[Decision, list[Any] | None]:
+    """Return the decision of a policy that returns this result."""
+    found = decide_by_policy(lambda interrupt: result, asks({"label": "Right?"}), OPTIONS, AT)
+    assert found is not None
+    return found
+
+
+def test_a_policy_gets_the_interrupt_and_can_leave_it_to_a_person() -> None:
+    asked: list[Interrupt] = []
+    interrupt = asks({"label": "Right?"})
+    assert decide_by_policy(asked.append, interrupt, OPTIONS, AT) is None
+    assert asked[0] is interrupt
+    with pytest.raises(ZeroDivisionError):
+        decide_by_policy(lambda interrupt: 1 / 0, interrupt, OPTIONS, AT)
+
+
+@pytest.mark.parametrize(
+    ("result", "chosen"),
+    [
+        ("Approve", ["Approve"]),
+        (["Approve", "Reject"], ["Approve", "Reject"]),
+        (("Reject",), ["Reject"]),
+        (Verdict.APPROVE, ["Approve"]),
+    ],
+)
+def test_a_policy_can_choose_options(result: Any, chosen: list[str]) -> None:
+    decision, answer = decided(result)
+    name = f"{__name__}.decided.<locals>.<lambda>"
+    assert decision == Decision("policy", chosen, AT, {"id": POLICY_ID, "name": name})
+    assert {type(option) for option in decision.chosen_options} == {str}
+    assert answer is None
+
+
+@pytest.mark.parametrize("result", ["approve", "", [], ["Later"], [["Approve"]], {"decision": "Approve"}, 0, False])
+def test_any_other_json_is_the_answer(result: Any) -> None:
+    decision, answer = decided(result)
+    assert (decision.by, decision.chosen_options) == ("policy", [])
+    assert answer == [result]
+
+
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+
+
+@pytest.mark.parametrize("result", [{"a"}, b"Approve", object(), math.nan, "\ud800", {(1, 2): 3}, Rule, ENDLESS])
+def test_a_result_that_is_not_json_is_rejected(result: Any) -> None:
+    with pytest.raises(AgentRunsValueError, match=rf"returned a {type(result).__name__} that is not a JSON") as e:
+        decided(result)
+    assert "Nothing was sent" in str(e.value)
+    assert not e.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("policy", "name"),
+    [(Rule(), "Rule"), (Rule().__call__, "Rule.__call__"), (partial(partial(rule), "Approve"), "rule")],
+)
+def test_the_trail_names_the_policy(policy: Any, name: str) -> None:
+    found = decide_by_policy(policy, asks({}), OPTIONS, AT)
+    assert found is not None
+    assert found[0].responded_by == {"id": POLICY_ID, "name": f"{__name__}.{name}"}

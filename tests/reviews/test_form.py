@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The form comes out of the schema that an agent sends, and the answer fits that schema again."""
+"""The form follows the schema that an agent sends, and the answer fits that schema again."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel, Field
 
 from airflow_provider_agentruns.reviews.form import (
     ANSWER,
     SCHEMA_KEYS,
     answer_by_schema,
     answer_schema,
+    form_fields,
     option_values,
     rated_artifact,
 )
@@ -22,12 +25,9 @@ WHO = {"responded_by": {"id": "ann", "name": "Ann"}, "responded_at": "2026-01-31
 CLOSED = {"additionalProperties": False}
 
 
-@pytest.mark.parametrize("key", SCHEMA_KEYS)
-def test_the_schema_is_found_where_agents_put_it(key: str) -> None:
-    assert answer_schema(asks({key: {"type": "string"}})) == {"type": "string"}
-
-
-def test_the_first_schema_that_says_something_counts() -> None:
+def test_the_schema_is_found_where_agents_put_it() -> None:
+    for key in SCHEMA_KEYS:
+        assert answer_schema(asks({key: {"type": "string"}})) == {"type": "string"}
     value = {"schema": {"type": "object"}, "response_schema": {"type": "string"}, "input_schema": {}}
     assert answer_schema(asks(value)) == {"type": "string"}
 
@@ -38,7 +38,7 @@ def test_without_a_schema_there_is_no_field(value: Any) -> None:
     assert form_of(value["input_schema"] if isinstance(value, dict) and value else None) == {}
 
 
-def test_what_a_property_says_becomes_what_airflow_shows_and_checks() -> None:
+def test_airflow_shows_and_checks_what_a_property_describes() -> None:
     amount = {
         "type": "number",
         "title": "Amount",
@@ -57,7 +57,7 @@ def test_what_a_property_says_becomes_what_airflow_shows_and_checks() -> None:
     assert [accepts(fields["tags"], value) for value in (["abc"], ["abcd"], [1], [])] == [True] + [False] * 3
 
 
-def test_what_is_not_required_may_be_left_empty() -> None:
+def test_what_is_not_required_can_stay_empty() -> None:
     parts = {"note": {"type": "string"}, "size": {"enum": ["S", "L"]}, "count": {"type": ["integer", "null"]}}
     fields = fields_of(parts)
     assert [fields[name]["type"] for name in parts] == [["string", "null"], ["string", "null"], ["integer", "null"]]
@@ -73,19 +73,16 @@ def test_what_is_not_required_may_be_left_empty() -> None:
         ([1, 2], "integer"),
         ([True], "boolean"),
         (["S", 1, 0.5], ["string", "integer", "number"]),
+        (["S", None], ["string", "null"]),
     ],
 )
-def test_values_to_choose_from_say_what_type_they_are(choices: list[Any], kind: Any) -> None:
+def test_choices_keep_their_type(choices: list[Any], kind: Any) -> None:
     fields = fields_of({"size": {"enum": choices}}, required=["size"])
     assert fields == {"size": {"default": None, "enum": choices, "type": kind}}
 
 
-def test_an_agents_own_null_among_the_values_stays_one() -> None:
-    assert fields_of({"size": {"enum": ["S", None]}})["size"]["enum"] == ["S", None]
-
-
 def test_a_constant_is_shown_and_not_hidden() -> None:
-    # Airflow's page hides a field with "const", and sends it along.
+    # Airflow's page hides a field with "const", and sends it.
     agreed = {"type": "boolean", "const": True, "title": "The board has agreed"}
     assert fields_of({"agreed": agreed}) == {
         "agreed": {"default": None, "enum": [True, None], "title": agreed["title"], "type": ["boolean", "null"]}
@@ -96,20 +93,20 @@ def test_a_constant_is_shown_and_not_hidden() -> None:
 
 
 @pytest.mark.parametrize("part", [{}, True])
-def test_a_property_that_may_be_anything_is_a_text(part: Any) -> None:
+def test_a_property_without_a_type_is_a_text(part: Any) -> None:
     assert fields_of({"note": part}, required=["note"]) == {"note": {"default": None, "type": "string"}}
 
 
 @pytest.mark.parametrize(
     "decision", [{}, {"type": "string"}, {"enum": ["approve", "reject"]}, {"enum": ["REJECT", "later", "APPROVE"]}]
 )
-def test_a_decision_that_the_options_say_is_no_field(decision: dict[str, Any]) -> None:
+def test_a_decision_that_the_options_cover_is_no_field(decision: dict[str, Any]) -> None:
     assert list(fields_of({"decision": decision, "note": {}})) == ["note"]
 
 
 @pytest.mark.parametrize("decision", [{"enum": ["approved", "rejected"]}, {"enum": ["approve"]}, {"type": "boolean"}])
-def test_a_decision_in_other_words_is_taken_by_a_person_and_not_preset(decision: dict[str, Any]) -> None:
-    # Whoever clicks "Reject" would else send what the agent has filled in.
+def test_any_other_decision_is_a_field_without_a_default(decision: dict[str, Any]) -> None:
+    # Otherwise the button "Reject" sends what the agent filled in.
     preset = decision.get("enum", [True])[0]
     field = fields_of({"decision": {**decision, "default": preset}})["decision"]
     assert field["default"] is None
@@ -117,21 +114,17 @@ def test_a_decision_in_other_words_is_taken_by_a_person_and_not_preset(decision:
     assert not accepts(field, None)
 
 
-def test_an_answer_that_is_no_object_is_one_field() -> None:
+def test_an_answer_that_is_not_an_object_is_one_field_without_a_default() -> None:
     assert form_of({"type": "string", "title": "Which state?"}) == {
         ANSWER: {"default": None, "title": "Which state?", "type": "string"}
     }
-    # Whichever button is pressed, this is what is sent: nothing is preset.
     assert form_of({"type": "boolean", "default": True}) == {ANSWER: {"default": None, "type": "boolean"}}
     assert form_of({"enum": ["approve", "reject"]}) == {}
-
-
-def test_a_property_of_that_name_is_one_like_others() -> None:
     assert fields_of({"answer": {"type": "string", "default": "42"}})["answer"]["default"] == "42"
 
 
 @pytest.mark.parametrize(
-    ("schema", "words"),
+    ("schema", "values"),
     [
         (None, ["approve", "reject"]),
         ({"properties": {}}, ["approve", "reject"]),
@@ -143,37 +136,69 @@ def test_a_property_of_that_name_is_one_like_others() -> None:
         ({"type": "string"}, ["approve", "reject"]),
     ],
 )
-def test_options_become_the_agents_words(schema: dict[str, Any] | None, words: list[str]) -> None:
-    assert option_values(schema, OPTIONS) == words
+def test_options_become_the_agents_values(schema: dict[str, Any] | None, values: list[str]) -> None:
+    assert option_values(schema, OPTIONS) == values
 
 
-def test_an_open_object_also_says_who_answered() -> None:
-    answer = answer_by_schema({"properties": {}}, "approve", {"note": "Fine", "more": None}, WHO)
-    assert answer == {"decision": "approve", **WHO, "note": "Fine"}
+@pytest.mark.parametrize(
+    ("schema", "fields", "answer"),
+    [
+        ({"properties": {}}, {"note": "Fine", "more": None}, {"decision": "approve", **WHO, "note": "Fine"}),
+        ({"properties": {"note": {}}, **CLOSED}, {"note": "Fine"}, {"note": "Fine"}),
+        ({"properties": {"decision": {"enum": ["approve"]}}, **CLOSED}, {"note": None}, {"decision": "approve"}),
+        ({"properties": {"decision": {}}, **CLOSED}, {"decision": "rejected"}, {"decision": "rejected"}),
+        ({"type": "integer"}, {ANSWER: 0}, 0),
+        ({"type": "boolean"}, {ANSWER: False}, False),
+        ({"enum": ["Approve"]}, {}, "approve"),
+        # Nobody filled in the answer in time.
+        ({"enum": ["approved", "rejected"]}, {ANSWER: None}, "approve"),
+    ],
+)
+def test_the_answer_has_the_shape_of_the_schema(schema: dict[str, Any], fields: dict[str, Any], answer: Any) -> None:
+    assert answer_by_schema(schema, "approve", fields, WHO) == answer
 
 
-def test_a_closed_object_gets_only_what_it_names() -> None:
-    schema = {"properties": {"note": {"type": "string"}}, **CLOSED}
-    assert answer_by_schema(schema, "approve", {"note": "Fine"}, WHO) == {"note": "Fine"}
-    schema["properties"]["decision"] = {"enum": ["approve", "reject"]}
-    answer = answer_by_schema(schema, "approve", {"note": None}, WHO)
-    assert answer == {"decision": "approve"}
+class Verdict(StrEnum):
+    """What an agent accepts as a decision."""
+
+    APPROVE = "APPROVE"
+    REJECT = "REJECT"
+
+
+class Level(StrEnum):
+    """An optional choice."""
+
+    LOW = "low"
+    HIGH = "high"
+
+
+class Answer(BaseModel):
+    """An answer as an agent's author defines it."""
+
+    decision: Verdict
+    limit: int | None = Field(default=None, title="Limit", ge=0)
+    risk: Level | None = None
+    note: str = ""
+
+
+def test_a_schema_of_pydantic_becomes_a_form_and_an_answer() -> None:
+    schema = Answer.model_json_schema()
+    assert "$defs" in schema
+    fields = form_fields(schema, OPTIONS)
+    # The buttons stand for the decision.
+    assert list(fields) == ["limit", "risk", "note"]
+    assert (fields["limit"]["type"], fields["limit"]["minimum"]) == (["integer", "null"], 0)
+    assert (fields["risk"]["type"], fields["risk"]["enum"]) == (["string", "null"], ["low", "high", None])
+    assert option_values(schema, ["Reject"]) == ["REJECT"]
+    answer = answer_by_schema(schema, "REJECT", {"limit": 5, "risk": None, "note": ""}, {})
     Draft202012Validator(schema).validate(answer)
+    assert Answer.model_validate(answer) == Answer(decision=Verdict.REJECT, limit=5)
 
 
-def test_a_decision_that_was_a_field_is_what_is_sent() -> None:
-    schema = {"properties": {"decision": {"enum": ["approved", "rejected"]}}, **CLOSED}
-    assert answer_by_schema(schema, "reject", {"decision": "rejected"}, WHO) == {"decision": "rejected"}
-
-
-def test_an_answer_that_is_no_object_is_sent_alone() -> None:
-    assert answer_by_schema({"type": "integer"}, "approve", {ANSWER: 0}, WHO) == 0
-    assert answer_by_schema({"type": "boolean"}, "approve", {ANSWER: False}, WHO) is False
-    assert answer_by_schema({"enum": ["Approve"]}, "Approve", {}, WHO) == "Approve"
-
-
-def test_where_nobody_filled_in_the_answer_in_time_the_default_option_is_it() -> None:
-    assert answer_by_schema({"enum": ["approved", "rejected"]}, "reject", {ANSWER: None}, WHO) == "reject"
+def test_what_stands_beside_a_reference_wins() -> None:
+    definitions = {"$defs": {"a/b": {"type": "integer", "title": "Inner", "minimum": 1}}}
+    fields = fields_of({"n": {"$ref": "#/$defs/a~1b", "title": "Outer"}}, required=["n"], **definitions)
+    assert fields == {"n": {"default": None, "type": "integer", "title": "Outer", "minimum": 1}}
 
 
 def test_the_first_artifact_with_an_id_can_be_rated() -> None:
@@ -181,15 +206,7 @@ def test_the_first_artifact_with_an_id_can_be_rated() -> None:
     assert rated_artifact(asks({"artifacts": [{"title": "None"}, good, second]})) is good
     assert rated_artifact(asks({"proposals": [{"artifacts": [{}]}, {"artifacts": [second]}]})) is second
     assert rated_artifact(asks({"artifacts": [good], "proposals": [{"artifacts": [second]}]})) is good
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        *(None, "a-1", [{"id": "a-1"}], {"artifacts": {"id": "a-1"}}, {"artifacts": ["a-1", None, [{"id": "a-1"}]]}),
-        *({"artifacts": [{"id": bad} for bad in (7, None, "", " ", "\ud800", ["a-1"], "x" * 201)]},),
-        *({"proposals": {"artifacts": [{"id": "a-1"}]}}, {"proposals": ["a-1", None, {"artifacts": "a-1"}]}),
-    ],
-)
-def test_what_has_no_usable_id_cannot_be_rated(value: Any) -> None:
-    assert rated_artifact(asks(value)) is None
+    for value in (None, "a-1", [{"id": "a-1"}], {"artifacts": {"id": "a-1"}}, {"proposals": ["a-1", {"artifacts": 1}]}):
+        assert rated_artifact(asks(value)) is None
+    for bad in (7, None, "", " ", "\ud800", ["a-1"], "x" * 201):
+        assert rated_artifact(asks({"artifacts": [{"id": bad}]})) is None

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No schema that an agent sends breaks the form, hides what is sent, or makes Airflow fetch or compute for it."""
+"""No schema that an agent sends breaks the form, hides what is sent, or makes Airflow fetch or compute anything."""
 
 from __future__ import annotations
 
 import json
 import random
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from airflow_provider_agentruns.reviews.form import (
     ANSWER,
     DEFAULT_LENGTH,
     DESCRIPTION_LENGTH,
-    MOST_CHOICES,
-    MOST_FIELDS,
+    MAX_CHOICES,
+    MAX_FIELDS,
     NAME_LENGTH,
     SCHEMA_KEYS,
     answer_by_schema,
@@ -26,7 +27,7 @@ from airflow_provider_agentruns.reviews.form import (
 )
 from tests.reviews.forms import OPTIONS, accepts, asks, fields_of, form_of
 
-#: What stands in JSON where something else is expected.
+#: JSON where something else is expected.
 ODD = [
     *(None, True, False, 0, -1, 1.5, 10**30, float("nan"), float("inf"), "", "x", "\ud800", "\u202etxet"),
     *([], [None], [[]], [{}], ["a", {"b": 1}], {}, {"a": {"b": []}}, {"$ref": "#"}),
@@ -43,53 +44,81 @@ KEYWORDS = [
 ENDLESS = r"^(([a-z])+.)+[A-Z]([a-z])+$"
 
 
-@pytest.mark.parametrize("keyword", KEYWORDS)
-def test_a_keyword_that_makes_no_sense_leaves_a_form_that_works(keyword: str) -> None:
-    for odd in ODD:
-        parts = [{"type": kind, keyword: odd} for kind in ("array", "integer")]
-        properties = {str(number): part for number, part in enumerate([*parts, {keyword: odd}])}
-        assert list(fields_of(properties, required=["0"])) == ["0", "1", "2"]
-        form_of({"properties": {"list": {"type": "array", "items": parts[0]}}, keyword: odd})
+def test_no_keyword_breaks_the_form() -> None:
+    for keyword in KEYWORDS:
+        for odd in ODD:
+            parts = [{"type": kind, keyword: odd} for kind in ("array", "integer")]
+            properties = {str(number): part for number, part in enumerate([*parts, {keyword: odd}])}
+            assert list(fields_of(properties, required=["0"])) == ["0", "1", "2"]
+            form_of({"properties": {"list": {"type": "array", "items": parts[0]}}, keyword: odd})
 
 
-@pytest.mark.parametrize("kind", [None, "date", ["date"], ["string", "string"], [{}], [["string"]], [], 7])
-def test_a_type_that_there_is_not_is_a_text(kind: Any) -> None:
-    assert fields_of({"note": {"type": kind}}, required=["note"])["note"]["type"] == "string"
+def test_what_is_not_a_schema_is_ignored() -> None:
+    for kind in (None, "date", ["date"], ["string", "string"], [{}], [["string"]], [], 7):
+        assert fields_of({"note": {"type": kind}}, required=["note"])["note"]["type"] == "string"
+    for wanted in (None, "note", True, {"note": True}, [["note"], {"note": 1}, 7]):
+        assert accepts(fields_of({"note": {"type": "string"}}, required=wanted)["note"], None)
+    for part in (None, False, "string", 7, ["string"]):
+        assert list(fields_of({"note": part, "why": {}})) == ["why"]
+        assert fields_of(part) == {}
 
 
-@pytest.mark.parametrize("wanted", [None, "note", True, {"note": True}, [["note"], {"note": 1}, 7]])
-def test_a_list_of_what_is_required_that_is_none_requires_nothing(wanted: Any) -> None:
-    assert accepts(fields_of({"note": {"type": "string"}}, required=wanted)["note"], None)
+REFERENCES = [
+    "https://evil.example/s.json",
+    "file:///etc/passwd",
+    "#/$defs/a",
+    "#",
+    "#/$defs/0/1",
+    "#/properties",
+    5,
+    None,
+]
 
 
-@pytest.mark.parametrize("part", [None, False, "string", 7, ["string"]])
-def test_what_is_no_schema_is_no_field(part: Any) -> None:
-    assert list(fields_of({"note": part, "why": {}})) == ["why"]
-    assert fields_of(part) == {}
-
-
-@pytest.mark.parametrize(
-    "url", ["https://evil.example/s.json", "file:///etc/passwd", "#/$defs/a", "#", "//evil.example"]
-)
-def test_a_reference_leads_nowhere(url: str) -> None:
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_no_reference_leads_outside_or_in_circles(reference: Any) -> None:
     # Airflow's validation would fetch it.
-    nested = {"type": "array", "items": {"$ref": url, "items": {"$ref": url}}, "default": ["x"]}
-    definitions = {"$defs": {"a": {"$ref": "#/$defs/a"}}}
-    fields = fields_of({"one": {"$ref": url}, "many": nested}, **definitions)
+    nested = {"type": "array", "items": {"$ref": reference, "items": {"$ref": reference}}, "default": ["x"]}
+    definitions = {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"anyOf": [{"$ref": "#/$defs/a"}]}}}
+    fields = fields_of({"one": {"$ref": reference, "title": "T"}, "many": nested}, **definitions)
+    assert fields["one"] == {"default": None, "title": "T", "type": ["string", "null"]}
     assert fields["many"]["items"] == {}
-    form_of({"$ref": url, **definitions})
-    form_of(nested)
+    form_of({"$ref": reference, **definitions})
 
 
-@pytest.mark.parametrize("pattern", [ENDLESS, "(", "[z-a]", "(?P<x>", "a{99999999999}", "^(a+)+$"])
-def test_a_pattern_is_a_hint_and_never_run(pattern: str) -> None:
-    begun = time.monotonic()
-    long = "a" * 5_000 + "!"
+def test_a_choice_between_several_types_is_left_to_the_agent() -> None:
+    part = {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}]}
+    assert fields_of({"note": part}, required=["note"]) == {"note": {"default": None, "type": "string"}}
+
+
+def test_shared_references_in_a_large_schema_cost_little_memory() -> None:
+    names = [f"k{number}" for number in range(20_000)]
+    definition = {**dict.fromkeys(names, 1), "enum": names, "default": "x" * 500_000, "type": "string"}
+    schema = {
+        "properties": {name: {"$ref": "#/$defs/a", "title": "T"} for name in names},
+        "$defs": {"a": {"$ref": "#/$defs/b", **dict.fromkeys(names)}, "b": definition},
+    }
+    started = time.monotonic()
+    tracemalloc.start()
+    fields = form_fields(schema, OPTIONS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(fields) == MAX_FIELDS
+    assert peak < 30_000_000
+    assert len(json.dumps(fields)) < 100_000
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("pattern", [ENDLESS, "(", "a{99999999999}"])
+def test_a_pattern_is_shown_and_never_run(pattern: str) -> None:
+    started = time.monotonic()
+    long = "a" * 4_000 + "!"
     part = {"type": "string", "pattern": pattern, "description": "As in the registry.", "default": long}
     field = fields_of({"id": part, "ids": {"type": "array", "items": part, "default": [long]}})["id"]
     assert field["description"] == f"As in the registry. Pattern: {pattern}"
     assert field["default"] == long
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -108,11 +137,11 @@ def test_a_pattern_is_a_hint_and_never_run(pattern: str) -> None:
         ({"type": "object"}, {"a": 10**400}),
     ],
 )
-def test_a_default_that_does_not_fit_or_cannot_be_kept_is_none(part: dict[str, Any], bad: Any) -> None:
+def test_a_default_that_is_invalid_or_cannot_be_stored_is_dropped(part: dict[str, Any], bad: Any) -> None:
     assert fields_of({"field": {**part, "default": bad}})["field"]["default"] is None
 
 
-def test_nothing_is_typed_unseen() -> None:
+def test_no_field_hides_what_is_sent() -> None:
     assert "format" not in fields_of({"note": {"type": "string", "format": "password"}})["note"]
 
 
@@ -120,77 +149,64 @@ def test_nothing_is_typed_unseen() -> None:
     "choices",
     [
         *([], "ab", {"a": 1}, [{"a": 1}, {"b": 1}], [["a"], ["b"]], ["1", 1], [True, "true"], ["a", "a"]),
-        *(["no", "n\u200bo"], ["\u202eon", "yes"], ["a\nb"], ["x" * 301], ["\ud800"], [float("nan")], [10**30]),
-        *([*map(str, range(MOST_CHOICES + 1))],),
+        *(["no", "n\u200bo"], ["\u202eon", "yes"], ["a\nb"], ["x" * 201], ["\ud800"], [float("nan")], [10**30]),
+        *([*map(str, range(MAX_CHOICES + 1))],),
     ],
 )
-def test_values_that_nobody_could_tell_apart_are_typed_instead(choices: Any) -> None:
-    # Airflow's page shows each as text, and sends the first whose text it is.
+def test_choices_that_look_the_same_become_a_text_field(choices: Any) -> None:
+    # Airflow's page shows each as text, and sends the first with that text.
     assert fields_of({"size": {"enum": choices, "type": "string"}}, required=["size"]) == {
         "size": {"default": None, "type": "string"}
     }
 
 
-def test_names_that_mean_something_to_airflow_or_to_us_are_no_fields_of_the_agents() -> None:
+def test_names_with_a_meaning_are_not_the_agents() -> None:
     names = ["_options", "__proto__", "_rating", "interrupt_id", "chosen_options"]
     assert fields_of({name: {"default": "Approve"} for name in names}) == {}
-
-
-def test_a_rating_that_the_agent_asks_for_is_its_own() -> None:
     assert list(fields_of({"rating": {"type": "integer"}})) == ["rating"]
 
 
-@pytest.mark.parametrize("name", ["a.b.c", "with space", "ünï✓", "constructor", "a" * 198, "<b>", "{{ 7*7 }}", "[0]"])
-def test_any_other_name_is_a_field_and_comes_back_in_the_answer(name: str) -> None:
-    schema = {"type": "object", "properties": {name: {"type": "string"}}, "additionalProperties": False}
-    assert list(form_of(schema)) == [name]
-    assert "title" not in form_of(schema)[name]
-    assert answer_by_schema(schema, "approve", {name: "x"}, {}) == {name: "x"}
+def test_any_other_name_is_a_field_and_returns_in_the_answer() -> None:
+    for name in ("a.b.c", "with space", "ünï✓", "constructor", "a" * 198, "<b>", "{{ 7*7 }}", "[0]"):
+        schema = {"type": "object", "properties": {name: {"type": "string"}}, "additionalProperties": False}
+        assert list(form_of(schema)) == [name]
+        assert "title" not in form_of(schema)[name]
+        assert answer_by_schema(schema, "approve", {name: "x"}, {}) == {name: "x"}
+    for name, title in (("", "(no name)"), ("\u202etxet", "txet"), ("a\n\nb", "a b")):
+        assert fields_of({name: {}})[name]["title"] == title
 
 
-@pytest.mark.parametrize(("name", "title"), [("", "(no name)"), ("\u202etxet", "txet"), ("a\n\nb", "a b")])
-def test_a_name_that_does_not_read_as_it_is_gets_a_title_that_does(name: str, title: str) -> None:
-    assert fields_of({name: {}})[name]["title"] == title
-
-
-def test_titles_and_descriptions_are_one_line_of_a_bearable_length() -> None:
+def test_titles_and_descriptions_are_one_short_line() -> None:
     field = fields_of({"note": {"title": "a\u202eb\n" * 10_000, "description": "\ud800 c\n" * 10_000}})["note"]
     assert (len(field["title"]), len(field["description"])) == (NAME_LENGTH, DESCRIPTION_LENGTH)
     assert set(field["title"] + field["description"]) == set("abc \ufffd…")
-    field = fields_of({"note": {"title": {"en": "Note"}, "description": ["Note"]}})["note"]
-    assert not {"title", "description"} & {*field}
 
 
-def test_of_a_thousand_fields_those_are_shown_that_are_required_and_the_last_says_so() -> None:
-    begun = time.monotonic()
+def test_of_too_many_fields_the_required_ones_are_shown_and_the_last_says_so() -> None:
     properties = {f"p{number}": {"description": "What?"} for number in range(1_000)}
     fields = fields_of(properties, required=["p999", "p500"])
-    assert list(fields) == [*(f"p{number}" for number in range(MOST_FIELDS - 2)), "p500", "p999"]
-    assert fields["p999"]["description"] == "What? Not shown: 950 more fields."
+    assert list(fields) == [*(f"p{number}" for number in range(MAX_FIELDS - 2)), "p500", "p999"]
+    assert fields["p999"]["description"] == "What? Fields that are not shown: 950."
     assert fields["p500"]["description"] == "What?"
-    assert time.monotonic() - begun < 3
+    for name in ("x" * 10_000, "\ud800"):
+        assert (
+            fields_of({name: {}, "note": {}}, required=[name])["note"]["description"] == "Fields that are not shown: 1."
+        )
 
 
-@pytest.mark.parametrize("name", ["x" * 10_000, "\ud800"])
-def test_a_name_that_cannot_be_kept_is_left_out_and_told_of(name: str) -> None:
-    fields = fields_of({name: {}, "note": {}}, required=[name])
-    assert list(fields) == ["note"]
-    assert fields["note"]["description"] == "Not shown: 1 more fields."
+def test_depth_does_not_matter() -> None:
+    for keyword in ("properties", "items", "default", "enum", "const", "examples", "title", "type"):
+        for name in ("properties", "items", "x"):
+            deep: Any = {"type": "string"}
+            for _ in range(5_000):
+                deep = {name: deep}
+            fields_of({"note": {"type": "object", keyword: deep}})
+            fields_of({"note": {"type": "array", keyword: [deep]}})
+            form_of({keyword: deep})
+            rated_artifact(asks({"artifacts": [deep], "proposals": [deep]}))
 
 
-@pytest.mark.parametrize("keyword", ["properties", "items", "default", "enum", "const", "examples", "title", "type"])
-def test_depth_is_no_matter(keyword: str) -> None:
-    for name in ("properties", "items", "x"):
-        deep: Any = {"type": "string"}
-        for _ in range(5_000):
-            deep = {name: deep}
-        fields_of({"note": {"type": "object", keyword: deep}})
-        fields_of({"note": {"type": "array", keyword: [deep]}})
-        form_of({keyword: deep})
-        rated_artifact(asks({"artifacts": [deep], "proposals": [deep]}))
-
-
-def test_whatever_an_interrupt_holds_the_form_comes_about() -> None:
+def test_every_interrupt_becomes_a_form() -> None:
     chance = random.Random(20417)  # noqa: S311
     sizes = []
     for _ in range(1_000):
@@ -201,13 +217,12 @@ def test_whatever_an_interrupt_holds_the_form_comes_about() -> None:
         option_values(schema, OPTIONS)
         if schema:
             answer_by_schema(schema, "approve", {ANSWER: 1}, {})
-    # They are not all refused at the door.
     assert sum(map(bool, sizes)) > 100
     assert max(sizes) > 1
 
 
 def _any_json(chance: random.Random, depth: int) -> Any:
-    """Return JSON out of what means something in an interrupt or a schema, in places right and wrong."""
+    """Return JSON made of what has a meaning in an interrupt or a schema, in right and wrong places."""
     if depth == 5:
         return {chance.choice([*SCHEMA_KEYS, "artifacts", "proposals"]): _any_json(chance, 4) for _ in range(2)}
     if not depth or chance.random() < 0.15:
@@ -216,8 +231,3 @@ def _any_json(chance: random.Random, depth: int) -> Any:
         return [_any_json(chance, depth - 1) for _ in range(chance.randint(0, 3))]
     names = [*KEYWORDS, *["properties", "type"] * 8, "decision", "note", "_x", "id", "artifacts", ""]
     return {chance.choice(names): _any_json(chance, depth - 1) for _ in range(chance.randint(0, 4))}
-
-
-def test_the_random_values_are_json() -> None:
-    chance = random.Random(1)  # noqa: S311
-    assert len({json.dumps(_any_json(chance, 5)) for _ in range(100)}) > 90

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A review outside Airflow: its service over HTTP, its stored state, and the form that Airflow's supervisor holds."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
+
+from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
+from tests.support.scripted_server import Received, Reply, answer, errors
+
+QUESTION = {"label": "Right?", "artifacts": [{"id": "a-1", "title": "Report"}]}
+ANN = {"id": "ann", "name": "Ann"}
+RUN = {"object": "run", "id": "r-1", "agent": "some_agent", "thread_id": "t-1", "updated_at": "2026-01-31T12:00:00Z"}
+
+
+class Service:
+    """
+    Serves one run that asks questions.
+
+    :ivar pending: The value that each pending interrupt asks.
+    :ivar answers: The answers, with the ID of each interrupt.
+    :ivar ratings: The bodies of ratings.
+    :ivar refuse: The reply to each rating, if not the usual one.
+    """
+
+    def __init__(self) -> None:
+        self.pending: dict[str, Any] = {"int-1": QUESTION}
+        self.answers: list[tuple[str, Any]] = []
+        self.ratings: list[dict[str, Any]] = []
+        self.refuse: Reply | None = None
+
+    def __call__(self, request: Received) -> Reply:
+        """Answer a request."""
+        if request.method == "POST" and request.path.endswith("/resume"):
+            if request.json["interrupt_id"] not in self.pending:
+                return errors(409, "not pending")
+            del self.pending[request.json["interrupt_id"]]
+            self.answers.append((request.json["interrupt_id"], request.json["input"]))
+        elif request.method == "POST":
+            self.ratings.append(request.json)
+            return self.refuse or answer({"object": "artifact_rating", **request.json}, 201)
+        interrupts = [{"id": name, "agent": "some_agent", "value": value} for name, value in self.pending.items()]
+        status = "interrupted" if interrupts else "running"
+        return answer({**RUN, "status": status, "interrupts": interrupts})
+
+
+class Supervisor:
+    """Holds a task instance's form: the first one, as Airflow does."""
+
+    def __init__(self) -> None:
+        self.form: CreateHITLDetailPayload | None = None
+
+    def send(self, msg: Any) -> Any:
+        """Create the form, and return the one that is held. Ignores other messages, such as secrets to mask."""
+        if not isinstance(msg, CreateHITLDetailPayload):
+            return None
+        self.form = self.form or msg.model_copy(deep=True)
+        return self.form
+
+
+class Store:
+    """Stores JSON for one task instance."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str) -> Any:
+        """Return a value."""
+        return json.loads(self.values.get(key, "null"))
+
+    def set(self, key: str, value: Any, retention: Any = None) -> None:
+        """Store a value."""
+        self.values[key] = json.dumps(value)
+
+
+class TaskInstance:
+    """A task instance of a review, try after try."""
+
+    def __init__(self, *, has_store: bool = True) -> None:
+        self.id, self.map_index = uuid4(), -1
+        self.try_number, self.max_tries = 1, 2
+        self.xcoms: dict[str, Any] = {}
+        self.store = Store() if has_store else None
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Push JSON."""
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+    @property
+    def context(self) -> Any:
+        """The context of the current try."""
+        context = {"ti": self, "task_instance": self, "dag_run": SimpleNamespace(start_date=datetime.now(UTC))}
+        return context | ({"task_state_store": self.store} if self.store else {})
+
+
+def review(**arguments: Any) -> AgentRunReviewOperator:
+    """Return a review with these arguments."""
+    given = {"task_id": "review", "run_id": "r-1", "interrupt": "int-1", "retries": 2, **arguments}
+    return AgentRunReviewOperator(**given)
+
+
+def event(*chosen: str, **entered: Any) -> dict[str, Any]:
+    """Return the event with which Airflow resumes a task after a person answered."""
+    return {
+        "chosen_options": list(chosen),
+        "params_input": {"interrupt_id": "int-1", **entered},
+        "responded_at": datetime.now(UTC),
+        "responded_by_user": ANN,
+        "timedout": False,
+    }

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m airflow_provider_agentruns.emulator``: the offline service, until it is told to end."""
+"""``python -m airflow_provider_agentruns.emulator``: serves until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import shlex
 import signal
@@ -11,19 +12,16 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from airflow_provider_agentruns.emulator.faults import Rule
+from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM comes; return the exit status."""
+    """Serve until SIGINT or SIGTERM, and return the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        from airflow_provider_agentruns.emulator.faults.describing import describe
+        from airflow_provider_agentruns.emulator.faults.table import describe
         from airflow_provider_agentruns.emulator.server import ANY_SECRET, Emulator
     except ModuleNotFoundError as missing:
         sys.stderr.write(f"{missing}: install airflow-provider-agentruns[emulator]\n")
@@ -40,22 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             host=options.host,
             port=options.port,
             extra={},
-            faults=_plan(options.faults, options.fault),
             webhook=options.webhook,
             webhook_secret=options.webhook_secret or ANY_SECRET,
+            faults=_plan(options.faults, options.fault),
         )
     except ValueError as error:
         parser.error(str(error))
     except (OSError, OverflowError) as error:
         sys.stderr.write(f"Cannot serve on {options.host}:{options.port}: {error}\n")
         return 1
-    told_to_end = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told_to_end.set())
+        signal.signal(number, lambda *_: stopped.set())
     with emulator:
-        connection = (
-            f"agentruns://:{'YOUR_TOKEN' if options.token else emulator.token}@{emulator.host}:{emulator.port}/http"
-        )
+        token = "YOUR_TOKEN" if options.token else emulator.token
+        connection = f"agentruns://:{token}@{emulator.host}:{emulator.port}/http"
         if options.webhook:
             secret = "YOUR_SECRET" if options.webhook_secret else emulator.extra["webhook_secret"]
             connection += f"?webhook_secret={secret}"
@@ -64,57 +61,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"export AIRFLOW_CONN_AGENTRUNS_DEFAULT={shlex.quote(connection)}\n"
         )
         sys.stdout.flush()
-        told_to_end.wait()
+        stopped.wait()
     return 0
 
 
-def _plan(file: Path | None, short_forms: Sequence[str]) -> list[Rule]:
-    """Read the faults that the command line asks for: those of the file come first."""
-    from airflow_provider_agentruns.emulator.faults import FaultError
-    from airflow_provider_agentruns.emulator.faults.plan import read_plan, rule_of
-
-    plan: list[Rule] = []
+def _plan(file: Path | None, rules: Sequence[str]) -> list[Any]:
+    """Return the rules of the file, then those of the command line."""
     try:
-        where = f"--faults {file}"
-        if file:
-            plan += read_plan(file.read_text(encoding="utf-8"))
-        for short_form in short_forms:
-            where = f"--fault {short_form!r}"
-            plan.append(rule_of(short_form))
-    except FaultError as error:
-        raise ValueError(f"{where}: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{where}: cannot be read: {error}") from None
-    return plan
+        plan = json.loads(file.read_text(encoding="utf-8")) if file else []
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"--faults {file}: cannot be read: {error}") from None
+    if not isinstance(plan, list):
+        raise ValueError(f"--faults {file}: a plan is a JSON list of rules")
+    return [*plan, *rules]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_agentruns.emulator",
-        description="Serves the whole contract of agent runs on this machine, with scripted agents.",
+        description="Serve the whole contract of agent runs on this machine, with scripted agents.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--port", type=int, default=8400, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=8400, help="0 selects a free port")
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives other ids and other content")
-    parser.add_argument("--speed", type=float, default=1.0, help="seconds of an agent's work done in one second")
-    parser.add_argument("--token", help="the only token that is good; without it any is")
-    parser.add_argument("--rate-limit", type=int, default=20, help="requests within one second; 0 allows any number")
-    parser.add_argument("--faults", type=Path, metavar="PLAN.JSON", help="what goes wrong, as a plan in JSON")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives other IDs and other content")
+    parser.add_argument("--speed", type=float, default=1.0, help="seconds of an agent's work done per second")
+    parser.add_argument("--token", help="the only valid token; without it, any token is valid")
+    parser.add_argument("--rate-limit", type=int, default=20, help="requests per second; 0 means no limit")
+    parser.add_argument("--faults", type=Path, metavar="PLAN.JSON", help="a file with a JSON list of rules for faults")
     parser.add_argument(
         "--fault",
         action="append",
         default=[],
-        metavar="FAULT",
-        help="one more thing that goes wrong, e.g. '503 GET /v1/runs/.* times=2'; may be given several times",
+        metavar="RULE",
+        help="a rule for a fault, such as '503 GET /v1/runs/.* times=2'; repeatable",
     )
     parser.add_argument(
         "--webhook",
         metavar="URL",
-        help="where to send webhooks, e.g. http://127.0.0.1:8080/agent-runs/webhooks/agentruns_default",
+        help="the receiver of webhooks, such as http://127.0.0.1:8080/agent-runs/webhooks/agentruns_default",
     )
-    parser.add_argument("--webhook-secret", metavar="SECRET", help="what they are signed with; without it a known one")
-    parser.add_argument("--list-faults", action="store_true", help="show all that can go wrong, and end")
+    parser.add_argument("--webhook-secret", metavar="SECRET", help="signs webhooks; without it, a public one does")
+    parser.add_argument("--list-faults", action="store_true", help="list all faults with their parameters, and exit")
     return parser
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ids, random numbers and times that are the same in each repetition."""
+"""Reproducible IDs and random numbers, and the format of timestamps."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from uuid import UUID
 
 class Ids:
     """
-    Makes ids out of a seed and of what each is for, so that they do not depend on who asks first.
+    Derives IDs from a seed and from what each ID is for. They do not depend on the order of calls.
 
-    :param seed: Another seed gives other ids.
+    :param seed: Another seed gives other IDs.
     """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
     def uuid(self, *what: object) -> str:
-        """Make the UUID of something, e.g. of ``"run", 3``."""
+        """Return the UUID of something, such as ``"run", 3``."""
         return str(UUID(bytes=self._digest(what)[:16], version=4))
 
     def interrupt(self, *what: object) -> str:
-        """Make the id of an interrupt, which is no UUID."""
+        """Return the ID of an interrupt, which is not a UUID."""
         return f"int_{self._digest(what).hex()[:20]}"
 
     def rng(self, *what: object) -> Random:
-        """Make a source of random numbers for something."""
+        """Return a random number generator for something."""
         return Random(self._digest(what))  # noqa: S311 -- nothing here is secret
 
     def _digest(self, what: tuple[object, ...]) -> bytes:
@@ -36,5 +36,5 @@ class Ids:
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a moment in UTC as the service writes it."""
+    """Format a moment in UTC as the service does."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -15,8 +15,8 @@ class Page(Generic[T]):
     """
     One page of a listing, newest first.
 
-    :param has_more: Whether a further page has something.
-    :param total_count: How many there are on all pages.
+    :param has_more: Whether another page follows.
+    :param total_count: The number of items on all pages.
     """
 
     items: list[T]
@@ -26,9 +26,9 @@ class Page(Generic[T]):
 
 def page_of(oldest_first: Sequence[T], page: int, per_page: int) -> Page[T]:
     """
-    Cut a page from the end, at the cost of that page alone.
+    Return one page. The cost depends on the size of the page only.
 
-    :param page: From 1.
+    :param page: The number of the page, from 1.
     """
     end = max(len(oldest_first) - (page - 1) * per_page, 0)
     start = max(end - per_page, 0)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The fixture ``agent_runs_emulator``, for the tests of DAGs.
+The fixture ``agent_runs_emulator`` for the tests of DAGs.
 
-It comes with the package: pytest finds it by itself, in every project where the package is installed. So
-this module imports nothing that costs time; the offline service is imported by the tests that use it.
+pytest loads this module in each project in which the package is installed. It therefore imports the offline service
+only when a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -21,22 +21,21 @@ _SPEED = 20.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(speed=20.0, seed=0, rate_limit=None, token=None, agents=None, faults=()): "
-        "how the fixture agent_runs_emulator behaves in this test; takes what Emulator takes",
+        "arguments of Emulator for the fixture agent_runs_emulator",
     )
 
 
 @pytest.fixture
 def agent_runs_emulator(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     """
-    Serve agent runs while the test lasts, as the connection ``agentruns_default``.
+    Serve agent runs during the test, as the connection ``agentruns_default``.
 
-    The agents work 20 times as fast as they do outside a test. ``@pytest.mark.agent_runs(speed=..., seed=...,
-    rate_limit=..., token=..., agents={"mine": script}, faults=["503 GET /v1/runs/.* times=2"])`` changes that and more,
-    for a test, a class or a module.
+    The agents work 20 times as fast as otherwise. ``@pytest.mark.agent_runs(speed=..., agents={"mine": script},
+    faults=["503 GET /v1/runs/.* times=2"])`` passes arguments to ``Emulator``, for a test, a class, or a module.
     """
     try:
         from airflow_provider_agentruns.emulator.server import Emulator

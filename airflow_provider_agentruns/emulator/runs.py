@@ -1,33 +1,102 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run: what has happened in it, with the moment of each change, so that a stream can be replayed."""
+"""Runs with their steps and questions. A run does not change by itself: see ``script_runner``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import RLock
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from airflow_provider_agentruns.emulator.ids import timestamp
 from airflow_provider_agentruns.emulator.scripts import Context, Json
-from airflow_provider_agentruns.emulator.steps import Question, Step, nested
-
-if TYPE_CHECKING:
-    from airflow_provider_agentruns.emulator.engine import Engine
 
 Status = Literal["running", "completed", "error", "interrupted"]
 
-#: Two changes of a run are never at the same moment: each has a state of its own to show.
-_APART = timedelta(microseconds=1)
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of a run."""
+
+    id: str
+    run_id: str
+    agent: str
+    type: Literal["activity", "output", "interrupt", "error"]
+    name: str
+    label: str
+    parent: Step | None
+    started_at: datetime
+    completed_at: datetime | None = None
+    status: Literal["running", "completed", "error"] = "running"
+    result: Json | None = None
+    artifacts: list[Json] | None = None
+
+    def end(self, moment: datetime, status: Literal["completed", "error"] = "completed") -> None:
+        """End the step."""
+        self.completed_at = moment
+        self.status = status
+
+    def as_json(self) -> Json:
+        """Return the step as the service shows it, without the steps inside it."""
+        shown: Json = {
+            "id": self.id,
+            "run_id": self.run_id,
+            "agent": self.agent,
+            "type": self.type,
+            "name": self.name,
+            "label": self.label,
+            "parent_step_id": self.parent.id if self.parent else None,
+            "status": self.status,
+            "started_at": timestamp(self.started_at),
+            "completed_at": timestamp(self.completed_at) if self.completed_at else None,
+            "steps": [],
+        }
+        if self.completed_at and self.result is not None:
+            shown["result"] = self.result
+        if self.completed_at and self.artifacts:
+            shown["artifacts"] = self.artifacts
+        return shown
+
+
+@dataclass(slots=True)
+class Question:
+    """One interrupt of a run."""
+
+    id: str
+    value: Json
+    step: Step
+    answered: bool = False
+    answer: Any = None
+
+    def as_json(self) -> Json:
+        """Return the interrupt as the service shows it, with the ``agent`` of its value, if any."""
+        lifted = {"agent": agent} if isinstance(agent := self.value.get("agent"), str) else {}
+        return {"id": self.id, **lifted, "value": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """
+    The status of a run from some moment on.
+
+    :param pending: The IDs of the interrupts that are not answered yet.
+    """
+
+    since: datetime
+    status: Status
+    pending: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Run:
     """
-    One run. It stands still: look it up in the service again to see how far it has come by now.
+    One run.
 
-    :param lock: Held while the run changes and while it is shown.
-    :param engine: What drives it; None once it has ended.
+    :param lock: Protects the run while it changes and while it is shown.
+    :param states: All states so far, oldest first. The first one begins when the run is created.
     """
 
     id: str
@@ -36,109 +105,110 @@ class Run:
     context: Context
     requester: Json
     lock: RLock = field(repr=False)
-    changes: list[datetime] = field(repr=False)
-    statuses: list[tuple[datetime, Status]] = field(repr=False)
+    states: list[State]
+    updated_at: datetime
     steps: list[Step] = field(default_factory=list, repr=False)
     questions: list[Question] = field(default_factory=list, repr=False)
     artifacts: list[Json] = field(default_factory=list, repr=False)
-    ended_at: datetime | None = None
-    engine: Engine | None = field(default=None, repr=False)
 
     @property
     def status(self) -> Status:
         """``running``, ``completed``, ``error`` or ``interrupted``."""
-        return self.statuses[-1][1]
+        return self.states[-1].status
 
     @property
     def finished(self) -> bool:
-        """Whether it can never change again."""
-        return self.ended_at is not None
+        """Whether the run cannot change any more."""
+        return self.status in ("completed", "error")
 
     @property
     def created_at(self) -> datetime:
-        """When it was created, which is also when it started."""
-        return self.changes[0]
+        """When the run was created and started."""
+        return self.states[0].since
 
     @property
-    def updated_at(self) -> datetime:
-        """When it last changed."""
-        return self.changes[-1]
+    def ended_at(self) -> datetime | None:
+        """When the run ended."""
+        return self.states[-1].since if self.finished else None
+
+    @property
+    def pending(self) -> list[Question]:
+        """The questions that are not answered yet."""
+        return [question for question in self.questions if not question.answered]
 
     @property
     def interrupts(self) -> list[Json]:
-        """The questions that it waits with, as the service shows them."""
+        """The questions that are not answered yet, as the service shows them."""
         with self.lock:
-            return [question.as_json() for question in self.questions if question.pending(self.updated_at)]
+            return [question.as_json() for question in self.pending]
 
     @property
     def output(self) -> Json | None:
-        """The envelope of its artifacts, once it is completed."""
+        """The artifacts of a completed run in their envelope."""
         return {"artifacts": self.artifacts} if self.status == "completed" else None
 
     @property
     def known_artifacts(self) -> set[str]:
-        """The ids of its results, and of what it has proposed in its questions, in lower case."""
+        """The IDs of the artifacts in the output and in the questions, in lower case."""
         proposed = [artifact for question in self.questions for artifact in _proposed(question.value)]
         return {str(artifact["id"]).lower() for artifact in (*self.artifacts, *proposed) if "id" in artifact}
 
-    def change(self, moment: datetime) -> datetime:
-        """Note that something changes, and return the moment under which to keep it."""
-        self.changes.append(max(moment, self.updated_at + _APART))
+    def touch(self, moment: datetime) -> datetime:
+        """Update ``updated_at``, and return it. No two changes of a run have the same time."""
+        self.updated_at = max(moment, self.updated_at + _TICK)
         return self.updated_at
 
-    def pending(self, interrupt_id: str) -> Question | None:
-        """Find the question with that id, if it waits for an answer."""
-        return next((q for q in self.questions if q.id == interrupt_id and q.answered_at is None), None)
+    def enter(self, status: Status, moment: datetime) -> None:
+        """Begin another state."""
+        self.states.append(State(moment, status, tuple(question.id for question in self.pending)))
 
-    def as_json(self, *, steps: bool = False, at: datetime | None = None) -> Json:
+    def as_json(self, *, steps: bool = False, state: State | None = None) -> Json:
         """
-        Show the run as the service does.
+        Return the run as the service shows it.
 
-        :param steps: Whether to show its steps too.
-        :param at: Show it as it was at this moment.
+        :param steps: Whether to show the steps too.
+        :param state: Show the run as it was when this state began. Default: as it is now.
         """
         with self.lock:
-            at = at or self.updated_at
-            status = next(status for since, status in reversed(self.statuses) if since <= at)
-            ended = self.ended_at is not None and self.ended_at <= at
+            shown_state = state or self.states[-1]
+            pending = [q for q in self.questions if q.id in shown_state.pending] if state else self.pending
+            ended = shown_state.status in ("completed", "error")
             shown: Json = {
                 "object": "run",
                 "id": self.id,
                 "created_at": timestamp(self.created_at),
-                "updated_at": timestamp(at),
-                "status": status,
+                "updated_at": timestamp(state.since if state else self.updated_at),
+                "status": shown_state.status,
                 "thread_id": self.thread_id,
                 "agent": self.agent,
                 "requester": self.requester,
                 "started_at": timestamp(self.created_at),
-                "ended_at": timestamp(self.ended_at) if ended and self.ended_at else None,
-                "output": {"artifacts": self.artifacts} if status == "completed" else None,
-                "interrupts": [question.as_json() for question in self.questions if question.pending(at)],
+                "ended_at": timestamp(shown_state.since) if ended else None,
+                "output": {"artifacts": self.artifacts} if shown_state.status == "completed" else None,
+                "interrupts": [question.as_json() for question in pending],
             }
             if steps:
-                shown["steps"] = nested(self.steps, at)
+                shown["steps"] = _nested(self.steps)
             return shown
 
-    def events(self, first: int = 0) -> list[Json]:
-        """
-        Show what a stream sends: one event for each change, and one for the end.
 
-        :param first: Leave out as many events from the start.
-        """
-        with self.lock:
-            types = ["RUN_STARTED", *["STATE_SNAPSHOT"] * (len(self.changes) - 1)]
-            moments = list(self.changes)
-            if self.finished:
-                types.append("RUN_FINISHED")
-                moments.append(self.updated_at)
-            return [
-                {"type": kind, "run_id": self.id, "snapshot": self.as_json(steps=True, at=moment)}
-                for kind, moment in zip(types[first:], moments[first:], strict=True)
-            ]
+def _nested(steps: Iterable[Step]) -> list[Json]:
+    """
+    Return steps as the service shows them, each inside its parent.
+
+    :param steps: In the order in which they started, so parents come first.
+    """
+    shown: dict[str, Json] = {}
+    outermost: list[Json] = []
+    for step in steps:
+        shown[step.id] = step.as_json()
+        siblings = shown[step.parent.id]["steps"] if step.parent else outermost
+        siblings.append(shown[step.id])
+    return outermost
 
 
 def _proposed(value: Json) -> list[Json]:
-    """Return the artifacts of an interrupt's value and of its proposals."""
+    """Return the artifacts in an interrupt's value and in its proposals."""
     proposals = value.get("proposals")
     parts = [value, *(proposals if isinstance(proposals, list) else ())]
     lists = [part.get("artifacts") for part in parts if isinstance(part, dict)]

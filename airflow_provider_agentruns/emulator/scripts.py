@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The words that the script of an agent is written in.
+The commands that the script of an agent consists of.
 
 A script is a generator function that takes a :class:`Case`::
 
     def reviewer(case):
-        '''Looks something up, asks one question, and reports.'''
-        yield Work(0.2, "look_up", "Looks the company up")
+        '''Looks up a company, asks one question, and reports.'''
+        yield Work(0.2, "look_up", "Looks up the company")
         [answer] = yield Ask([{"agent": "reviewer", "label": "Is this right?"}])
         if decision_in(answer) == "reject":
-            raise Fails("Rejected", "A person said no")
+            raise Fails("Rejected", "The reviewer rejected the company")
         return [{"title": "Report", "type": "report"}]
 
-What it returns is the run's artifacts.
+It returns the run's artifacts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ScriptBody = Generator["Work | Delegate | Ask", Any, "list[Json] | None"]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a run is about, e.g. the business with some id; both are None for a run in a thread without one."""
+    """The resource that a run is about, such as a business. Both fields are None if the thread has no context."""
 
     type: str | None = None
     id: str | None = None
@@ -40,9 +40,9 @@ class Context:
 @dataclass(frozen=True, slots=True)
 class Case:
     """
-    What a script is told about its run.
+    The run that a script works on.
 
-    :param rng: Seeded for this run: the same choices in each repetition.
+    :param rng: Random numbers, seeded for this run, so that each repetition makes the same choices.
     """
 
     run_id: str
@@ -59,11 +59,11 @@ class Work:
     """
     One step of work.
 
-    :param seconds: How long it takes, at speed 1.
-    :param name: What programs call the step.
-    :param label: What people call it.
-    :param agent: Who does it; by default whoever the enclosing step names.
-    :param artifacts: What the step shows once it is done.
+    :param seconds: The duration at speed 1.
+    :param name: The name of the step for programs.
+    :param label: The name of the step for people.
+    :param agent: The agent that does the work. Default: the agent of the enclosing step.
+    :param artifacts: The artifacts that the completed step shows.
     """
 
     seconds: float
@@ -76,9 +76,9 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Delegate:
     """
-    A step inside which another script runs. Its result is what that script returns.
+    A step that runs another script. Its result is what that script returns.
 
-    :param script: A generator, already called: ``Delegate(search(case), "search", "Searches")``.
+    :param script: A generator: ``Delegate(search(case), "search", "Searches")``.
     """
 
     script: ScriptBody
@@ -90,9 +90,9 @@ class Delegate:
 @dataclass(frozen=True, slots=True)
 class Ask:
     """
-    Questions that the run waits with, all at once. Their result is the answers, in the same order.
+    Questions that interrupt the run, all at once. The result is the list of answers, in the same order.
 
-    :param values: One interrupt value for each. A JSON schema under ``input_schema`` in it is enforced.
+    :param values: One interrupt value per question. If a value has an ``input_schema``, the service enforces it.
     """
 
     values: Sequence[Json]
@@ -100,9 +100,9 @@ class Ask:
 
 class Fails(Exception):  # noqa: N818 -- reads as a sentence: the script raises Fails
     """
-    What a script raises to end as an error. An enclosing script may catch it.
+    Ends the run with an error when a script raises it. An enclosing script may catch it.
 
-    :param label: What the error step shows to people.
+    :param label: The label of the error step, for people.
     :param message: What went wrong.
     """
 
@@ -115,9 +115,9 @@ class Fails(Exception):  # noqa: N818 -- reads as a sentence: the script raises 
 
 def decision_in(answer: Any) -> str:
     """
-    Read a decision out of an answer, in lower case.
+    Return the decision that an answer contains, in lower case.
 
-    :param answer: A word such as ``approve``, a list of one, or an object with a ``decision``.
+    :param answer: A word such as ``approve``, a list of one word, or an object with a ``decision``.
     """
     if isinstance(answer, dict) and "decision" in answer:
         return decision_in(answer["decision"])

@@ -1,37 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-All the state of the offline service, and all that can be done with it. Free of HTTP.
+The state of the offline service and everything that can be done with it. Free of HTTP.
 
-One lock guards it: a test may look at it from its own thread while the web server serves from another.
+One lock protects it: a test may read it from its own thread while the web server serves from another.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import inspect
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any, Literal
 
 from airflow_provider_agentruns.emulator.agents import BUILTIN
-from airflow_provider_agentruns.emulator.catalog import Catalog
-from airflow_provider_agentruns.emulator.checks import ContextReader, check_answer, check_audit
-from airflow_provider_agentruns.emulator.engine import Engine
-from airflow_provider_agentruns.emulator.history import APART, finished_runs
-from airflow_provider_agentruns.emulator.ids import Ids
+from airflow_provider_agentruns.emulator.errors import NotFoundError, RequestError
+from airflow_provider_agentruns.emulator.ids import Ids, timestamp
 from airflow_provider_agentruns.emulator.paging import Page, page_of
-from airflow_provider_agentruns.emulator.problems import Incomplete, NotFound, NotPending
-from airflow_provider_agentruns.emulator.ratings import Ratings
-from airflow_provider_agentruns.emulator.runs import Run
+from airflow_provider_agentruns.emulator.runs import Run, State
+from airflow_provider_agentruns.emulator.script_runner import ScriptRunner
 from airflow_provider_agentruns.emulator.scripts import Case, Context, Json, Script
-from airflow_provider_agentruns.emulator.threads import Thread, Threads
+from airflow_provider_agentruns.emulator.threads import Thread
+from airflow_provider_agentruns.emulator.validation import check_answer, check_audit, is_uuid, read_context
+
+log = logging.getLogger(__name__)
+
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerTaken:
-    """An answer that the service took."""
+class AcceptedAnswer:
+    """An answer that the service accepted."""
 
     run_id: str
     interrupt_id: str
@@ -41,14 +42,14 @@ class AnswerTaken:
 
 class Service:
     """
-    The service with its agents, threads and runs.
+    The service with its agents, threads, and runs.
 
-    The same seed and the same order of creations give the same ids and the same content.
+    The same seed and the same order of creations give the same IDs and the same content.
 
-    :param seed: Another seed gives other ids and other content.
-    :param speed: How many seconds of an agent's work are done in one second.
-    :param agents: The scripts by agent type; for more than the built-in ones, ``{**BUILTIN, "mine": script}``.
-    :param clock: Returns the present moment in UTC.
+    :param seed: Another seed gives other IDs and other content.
+    :param speed: Seconds of an agent's work done per second.
+    :param agents: Agent types and their scripts. To add to the built-in ones: ``{**BUILTIN, "mine": script}``.
+    :param clock: Returns the current time in UTC.
     """
 
     def __init__(
@@ -64,20 +65,49 @@ class Service:
         self.speed = speed
         self.clock = clock
         self.lock = RLock()
-        #: Every answer that was taken, oldest first.
-        self.answers: list[AnswerTaken] = []
-        #: All runs by id, oldest first; looking one up brings it up to now.
+        #: Every answer that the service accepted, oldest first.
+        self.answers: list[AcceptedAnswer] = []
+        #: Every rating that was given, oldest first.
+        self.ratings: list[Json] = []
+        #: All runs by ID, oldest first. Reading a run brings it up to date.
         self.runs: Mapping[str, Run] = _Runs(self)
         self._ids = Ids(seed)
-        account_id = self._ids.uuid("account")
-        self.agents = Catalog(agents, self._ids, clock())
-        self._threads = Threads(self._ids, {"id": account_id, "name": "Offline account", "email": None})
-        self._ratings = Ratings(self._ids, account_id)
-        self._contexts = ContextReader()
+        self._account_id = self._ids.uuid("account")
+        self._requester: Json = {"id": self._account_id, "name": "Offline account", "email": None}
+        self._scripts = dict(agents)
+        self._since = clock()
+        self._threads: list[Thread] = []
         self._runs: dict[str, Run] = {}
         self._runs_by_age: list[Run] = []
-        self._listeners: dict[str, set[Callable[[], None]]] = defaultdict(set)
+        self._runners: dict[str, ScriptRunner] = {}
         self._finished_runs = 0
+        self._warned = False
+
+    def list_agents(self) -> list[Json]:
+        """Return all agents as the service shows them."""
+        return [
+            {
+                "object": "agent",
+                "id": self._ids.uuid("agent", agent),
+                "type": agent,
+                "name": agent.replace("_", " ").capitalize(),
+                "description": (inspect.getdoc(script) or "").partition("\n")[0],
+                "created_at": timestamp(self._since),
+                "updated_at": timestamp(self._since),
+            }
+            for agent, script in self._scripts.items()
+        ]
+
+    def get_agent(self, agent_id: str) -> Json:
+        """
+        Return an agent as the service shows it.
+
+        :raises NotFoundError: If no agent has that ID.
+        """
+        for agent in self.list_agents():
+            if agent["id"] == agent_id.lower():
+                return agent
+        raise NotFoundError(f"There is no agent {agent_id}")
 
     def create_run(
         self,
@@ -91,92 +121,102 @@ class Service:
         """
         Start a run, in a new thread unless one is given.
 
-        :raises NotFound: If there is no such agent or thread.
-        :raises Incomplete: If there is neither a thread nor a context.
-        :raises Unprocessable: If the business is in audit.
+        :raises NotFoundError: If the agent or the thread does not exist.
+        :raises RequestError: If there is neither a thread nor a context, or the business is in audit.
         """
         with self.lock:
-            script = self.agents.script(agent)
-            thread = self._threads.get(thread_id) if thread_id is not None else None
-            context = self._contexts.read(business_id, context_type, context_id) or (thread.context if thread else None)
+            script = self._script(agent)
+            thread = self._find_thread(thread_id) if thread_id is not None else None
+            context = self._context(business_id, context_type, context_id) or (thread.context if thread else None)
             if context is None:
-                raise Incomplete("A run needs a business_id, a context_type with a context_id, or a thread_id")
+                raise RequestError(400, "A run needs a business_id, a context_type with a context_id, or a thread_id")
             check_audit(context)
             now = self.clock()
-            thread = thread or self._threads.create(agent, context, now)
-            number = len(self._runs_by_age) - self._finished_runs
-            run = Run(
-                id=self._ids.uuid("run", number),
-                agent=agent,
-                thread_id=thread.id,
-                context=context,
-                requester=thread.requester,
-                lock=self.lock,
-                changes=[now],
-                statuses=[(now, "running")],
-            )
-            run.engine = Engine(run, script(Case(run.id, agent, context, self._ids.rng(run.id))), self._ids, self.speed)
+            thread = thread or self._open_thread(agent, context, now)
+            run_id = self._ids.uuid("run", len(self._runs_by_age) - self._finished_runs)
+            run = self._new_run(run_id, thread, now, agent=agent, context=context)
+            body = script(Case(run.id, agent, context, self._ids.rng(run.id)))
+            self._runners[run.id] = ScriptRunner(run, body, self._ids, self.speed)
             self._runs[run.id] = run
             self._runs_by_age.append(run)
             thread.runs.append(run)
-            return self._up_to_now(run)
+            return self._updated(run)
 
     def get_run(self, run_id: str) -> Run:
         """
-        Look a run up, as it is now.
+        Return a run as it is now.
 
-        :raises NotFound: If there is none with that id.
+        :raises NotFoundError: If no run has that ID.
         """
         with self.lock:
             run = self._runs.get(run_id.lower())
             if run is None:
-                raise NotFound(f"There is no run {run_id}")
-            return self._up_to_now(run)
+                raise NotFoundError(f"There is no run {run_id}")
+            return self._updated(run)
 
-    def list_runs(self, page: int = 1, per_page: int = 20) -> Page[Run]:
-        """Give a page of the runs, newest first."""
+    def list_runs(self, page: int = 1, per_page: int = 20, *, created_by: datetime | None = None) -> Page[Run]:
+        """
+        Return a page of the runs, newest first.
+
+        :param created_by: Leave out runs that were created later.
+        """
         with self.lock:
-            found = page_of(self._runs_by_age, page, per_page)
+            runs = self._runs_by_age
+            if created_by is not None:
+                runs = [run for run in runs if run.created_at <= created_by]
+            found = page_of(runs, page, per_page)
             for run in found.items:
-                self._up_to_now(run)
+                self._updated(run)
             return found
+
+    def runner(self, run_id: str) -> ScriptRunner | None:
+        """Return what runs the script of a run, or None if the run has ended."""
+        return self._runners.get(run_id)
 
     def answer(self, run_id: str, interrupt_id: str, answer: Any) -> Run:
         """
         Answer one pending interrupt.
 
-        :raises NotFound: If there is no such run.
-        :raises NotPending: If that interrupt does not wait for an answer.
-        :raises Unprocessable: If the answer does not fit what was asked.
+        :raises NotFoundError: If no run has that ID.
+        :raises RequestError: If the interrupt is not pending, or the answer does not fit the question.
         """
         with self.lock:
             run = self.get_run(run_id)
-            question = run.pending(interrupt_id)
-            if run.engine is None or question is None:
-                raise NotPending(f"Run {run.id} is {run.status}, and interrupt {interrupt_id} is not pending")
+            question = next((question for question in run.pending if question.id == interrupt_id), None)
+            if question is None:
+                raise RequestError(409, f"Run {run.id} is {run.status}, and interrupt {interrupt_id} is not pending")
             check_answer(question.value, answer)
             now = self.clock()
-            run.engine.answer(question, answer, now)
-            self.answers.append(AnswerTaken(run.id, interrupt_id, answer, now))
-            for listener in self._listeners.get(run.id, ()):
-                listener()
-            return self._up_to_now(run)
-
-    @property
-    def ratings(self) -> list[Json]:
-        """Every rating that was given, oldest first."""
-        return list(self._ratings.all)
+            self._runners[run.id].answer(question, answer, now)
+            self.answers.append(AcceptedAnswer(run.id, interrupt_id, answer, now))
+            return self._updated(run)
 
     def rate(self, run_id: str, artifact_id: str, rating: str, comment: str | None = None) -> Json:
         """
-        Rate an artifact.
+        Rate an artifact, and return the rating as the service shows it.
 
         :param rating: ``POSITIVE`` or ``NEGATIVE``.
-        :raises NotFound: If there is no such run.
-        :raises Unprocessable: If the run has no such artifact.
+        :raises NotFoundError: If no run has that ID.
+        :raises RequestError: If the run has no such artifact.
         """
         with self.lock:
-            return self._ratings.rate(self.get_run(run_id), artifact_id, rating, comment, self.clock())
+            run, artifact_id = self.get_run(run_id), artifact_id.lower()
+            if artifact_id not in run.known_artifacts:
+                raise RequestError(422, f"Run {run.id} has no artifact {artifact_id}", "artifact_id")
+            rated = (run.id, artifact_id)
+            recorded: Json = {
+                "object": "feedback",
+                "id": self._ids.uuid("feedback", len(self.ratings)),
+                "run_id": run.id,
+                "rating": rating,
+                "artifact_id": artifact_id,
+                "comment": comment,
+                "reviewer": {"type": "Account", "id": self._account_id},
+                "superseded_prior": any((it["run_id"], it["artifact_id"]) == rated for it in self.ratings),
+                "created_at": timestamp(self.clock()),
+            }
+            self.ratings.append(recorded)
+            return recorded
 
     def create_thread(
         self,
@@ -189,71 +229,107 @@ class Service:
         """
         Open a thread.
 
-        :raises NotFound: If there is no such agent.
-        :raises Incomplete: If half a context is given.
+        :raises NotFoundError: If the agent does not exist.
+        :raises RequestError: If half a context is given.
         """
         with self.lock:
-            self.agents.script(agent)
-            context = self._contexts.read(business_id, context_type, context_id) or Context()
-            return self._threads.create(agent, context, self.clock())
+            self._script(agent)
+            context = self._context(business_id, context_type, context_id) or Context()
+            return self._open_thread(agent, context, self.clock())
 
     def get_thread(self, thread_id: str) -> Thread:
         """
-        Look a thread up, as it is now.
+        Return a thread as it is now.
 
-        :raises NotFound: If there is none with that id.
+        :raises NotFoundError: If no thread has that ID.
         """
         with self.lock:
-            return self._thread_up_to_now(self._threads.get(thread_id))
+            thread = self._find_thread(thread_id)
+            if thread.newest:
+                self._updated(thread.newest)
+            return thread
 
     def list_threads(self, page: int = 1, per_page: int = 20, *, business_id: str | None = None) -> Page[Thread]:
-        """Give a page of the threads, of all or of one business, newest first."""
+        """Return a page of the threads, of all or of one business, newest first."""
         with self.lock:
-            found = page_of(self._threads.of(business_id), page, per_page)
-            for thread in found.items:
-                self._thread_up_to_now(thread)
-            return found
+            about = Context("business", business_id)
+            found = [thread for thread in self._threads if business_id is None or thread.context == about]
+            listed = page_of(found, page, per_page)
+            for thread in listed.items:
+                if thread.newest:
+                    self._updated(thread.newest)
+            return listed
 
     def add_finished_runs(
         self, count: int, *, agent: str = "instant", status: Literal["completed", "error"] = "completed"
     ) -> list[str]:
         """
-        Add runs of the past, older than all that are there, in a thread of their own. Fast.
+        Add runs that ended in the past, before all existing runs, in a thread of their own.
 
-        :return: Their ids, oldest first.
+        :return: Their IDs, oldest first.
         """
         with self.lock:
             newer = self._runs_by_age[0].created_at if self._runs_by_age else self.clock()
-            numbers = range(self._finished_runs, self._finished_runs + count)
-            thread = self._threads.create(agent, Context(), newer - APART * count)
-            thread.runs = finished_runs(thread, status, numbers=numbers, ids=self._ids, lock=self.lock)
+            thread = self._open_thread(agent, Context(), newer - count * _SECOND)
+            self._threads.insert(0, self._threads.pop())
+            for number in range(count):
+                run_id = self._ids.uuid("finished run", self._finished_runs + number)
+                run = self._new_run(run_id, thread, thread.created_at + number * _SECOND)
+                run.enter(status, run.touch(run.created_at + _SECOND / 2))
+                if status == "completed":
+                    # The artifact may have the ID of the run: they are different kinds of objects.
+                    report = {"title": "Report", "type": "report", "confidence": "high", "sources": []}
+                    run.artifacts = [{"id": run.id, **report}]
+                thread.runs.append(run)
             self._finished_runs += count
             self._runs_by_age[:0] = thread.runs
             self._runs.update((run.id, run) for run in thread.runs)
             return [run.id for run in thread.runs]
 
-    @contextmanager
-    def listening(self, run_id: str, listener: Callable[[], None]) -> Iterator[None]:
-        """Have a function called, from any thread, whenever an answer for a run was taken."""
-        with self.lock:
-            self._listeners[run_id].add(listener)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self._listeners[run_id].discard(listener)
-                if not self._listeners[run_id]:
-                    del self._listeners[run_id]
+    def _script(self, agent: str) -> Script:
+        if agent not in self._scripts:
+            known = ", ".join(sorted(self._scripts))
+            raise NotFoundError(f"There is no agent of type {agent}; the types are {known}", "type")
+        return self._scripts[agent]
 
-    def _up_to_now(self, run: Run) -> Run:
-        if run.engine:
-            run.engine.drive(self.clock())
-        return run
+    def _context(self, business_id: str | None, context_type: str | None, context_id: str | None) -> Context | None:
+        context = read_context(business_id, context_type, context_id)
+        if context and not self._warned and not is_uuid(context.id):
+            self._warned = True
+            log.warning("The ID %.100r of a %s is not a UUID: the real service rejects it", context.id, context.type)
+        return context
 
-    def _thread_up_to_now(self, thread: Thread) -> Thread:
-        if thread.newest:
-            self._up_to_now(thread.newest)
+    def _find_thread(self, thread_id: str) -> Thread:
+        for thread in self._threads:
+            if thread.id == thread_id.lower():
+                return thread
+        raise NotFoundError(f"There is no thread {thread_id}", "thread_id")
+
+    def _open_thread(self, agent: str, context: Context, now: datetime) -> Thread:
+        thread = Thread(self._ids.uuid("thread", len(self._threads)), agent, context, self._requester, now)
+        self._threads.append(thread)
         return thread
+
+    def _new_run(
+        self, run_id: str, thread: Thread, now: datetime, *, agent: str | None = None, context: Context | None = None
+    ) -> Run:
+        return Run(
+            id=run_id,
+            agent=agent or thread.agent,
+            thread_id=thread.id,
+            context=context or thread.context,
+            requester=thread.requester,
+            lock=self.lock,
+            states=[State(now, "running")],
+            updated_at=now,
+        )
+
+    def _updated(self, run: Run) -> Run:
+        if runner := self._runners.get(run.id):
+            runner.run_until(self.clock())
+            if run.finished:
+                del self._runners[run.id]
+        return run
 
 
 class _Runs(Mapping[str, Run]):
@@ -263,7 +339,7 @@ class _Runs(Mapping[str, Run]):
     def __getitem__(self, run_id: str) -> Run:
         try:
             return self._service.get_run(run_id)
-        except NotFound:
+        except NotFoundError:
             raise KeyError(run_id) from None
 
     def __iter__(self) -> Iterator[str]:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The webhooks of the offline service: an event whenever a run begins, asks something or ends, sent until received."""
+"""Sends webhooks: an event when a run starts, is interrupted, or ends, repeated until the receiver accepts it."""
 
 from __future__ import annotations
 
+import hashlib
 import heapq
+import hmac
 import itertools
 import json
 import logging
@@ -11,23 +13,21 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import datetime
 
 import httpx
 
 from airflow_provider_agentruns.emulator.ids import timestamp
-from airflow_provider_agentruns.emulator.runs import Run
+from airflow_provider_agentruns.emulator.runs import Run, State
 from airflow_provider_agentruns.emulator.scripts import Json
 from airflow_provider_agentruns.emulator.service import Service
-from airflow_provider_agentruns.events.signature import HEADER, sign
 
 log = logging.getLogger(__name__)
 
-#: How often runs are looked at, in seconds.
-_EVERY = 0.1
+#: Seconds between two checks for changed runs.
+_CHECK_EVERY = 0.1
 
-#: How often an event is sent again that was not received, and after how many seconds: twice as many each time.
-_MOST_TRIES = 10
+#: How often a delivery is tried, and the pause after the first try in seconds. Each pause is twice the one before.
+_MAX_TRIES = 10
 _FIRST_PAUSE = 1.0
 
 _TIMEOUT = 10.0
@@ -38,90 +38,100 @@ _TYPES = {"completed": "run.completed", "error": "run.completed", "interrupted":
 
 class Webhooks:
     """
-    Sends the events of a service, from a thread of its own.
+    Sends the events of a service from a thread of its own.
 
-    :param url: Where to, such as ``http://127.0.0.1:8080/agent-runs/webhooks/agentruns_default``.
-    :param secret: What they are signed with.
-    :raises ValueError: If the URL is none.
+    :param url: The receiver, such as ``http://127.0.0.1:8080/agent-runs/webhooks/agentruns_default``.
+    :param secret: Signs the events.
+    :raises ValueError: If ``url`` is not an http or https URL.
     """
 
     def __init__(self, service: Service, url: str, secret: str) -> None:
         if httpx.URL(url).scheme not in ("http", "https") or not httpx.URL(url).host:
             raise ValueError(f"webhook should be an http or https URL, not {url!r}")
-        self.url = url
+        self._url = url
         self._service = service
-        self._secret = secret
+        self._secret = secret.encode()
         self._since = service.clock()
-        # How many of its statuses each open run has been told of; and the runs of which nothing more will come.
-        self._told: dict[str, int] = {}
-        self._over: set[str] = set()
-        # What is to be sent: when, in which order, for which time, and what.
-        self._due: list[tuple[float, int, int, bytes, str]] = []
-        self._order = itertools.count()
-        self._ended = threading.Event()
+        #: The number of states of each run that events were made of. Runs that ended need no more.
+        self._reported: dict[str, int] = {}
+        self._ended: set[str] = set()
+        #: Deliveries: when to send, sequence number, number of the try, body, run ID.
+        self._queue: list[tuple[float, int, int, bytes, str]] = []
+        self._sequence = itertools.count()
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="agent-runs-webhooks", daemon=True)
 
     def start(self) -> None:
-        """Send from now on, of the runs that begin from now on."""
+        """Start to send events of runs that start from now on."""
         self._since = self._service.clock()
         self._thread.start()
 
     def stop(self) -> None:
-        """Send no more."""
-        self._ended.set()
+        """Stop sending."""
+        self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_WITHIN)
 
     def _run(self) -> None:
         with httpx.Client(timeout=_TIMEOUT, trust_env=False) as http:
-            while not self._ended.wait(_EVERY):
-                for run_id, body in self._news():
-                    heapq.heappush(self._due, (time.monotonic(), next(self._order), 1, body, run_id))
-                while self._due and self._due[0][0] <= time.monotonic() and not self._ended.is_set():
-                    self._send(http, *heapq.heappop(self._due)[2:])
+            while not self._stopped.wait(_CHECK_EVERY):
+                for run_id, body in self._new_events():
+                    heapq.heappush(self._queue, (time.monotonic(), next(self._sequence), 1, body, run_id))
+                while self._queue and self._queue[0][0] <= time.monotonic() and not self._stopped.is_set():
+                    self._send(http, *heapq.heappop(self._queue)[2:])
 
-    def _news(self) -> Iterator[tuple[str, bytes]]:
+    def _new_events(self) -> Iterator[tuple[str, bytes]]:
         for run_id in list(self._service.runs):
-            if run_id in self._over:
+            if run_id in self._ended:
                 continue
             run = self._service.get_run(run_id)
-            if run.created_at < self._since:
-                self._over.add(run_id)
-                continue
             with self._service.lock:
-                told = self._told.get(run_id, 0)
-                for number, (moment, status) in list(enumerate(run.statuses))[told:]:
-                    if kind := _TYPES.get(status, "" if number else "run.created"):
-                        yield run_id, json.dumps(_event(run, kind, moment)).encode()
-                self._told[run_id] = len(run.statuses)
-                if run.finished:
-                    self._over.add(run_id)
-                    del self._told[run_id]
+                states = list(run.states)
+            if run.created_at >= self._since:
+                for number in range(self._reported.get(run_id, 0), len(states)):
+                    if kind := _type_of(states, number):
+                        yield run_id, json.dumps(_event(run, kind, states[number])).encode()
+            self._reported[run_id] = len(states)
+            if states[-1].status in ("completed", "error"):
+                self._ended.add(run_id)
+                del self._reported[run_id]
 
     def _send(self, http: httpx.Client, tries: int, body: bytes, run_id: str) -> None:
-        headers = {HEADER: sign(body, self._secret), "X-Correlation-Id": run_id, "Content-Type": "application/json"}
+        signature = hmac.new(self._secret, body, hashlib.sha256).hexdigest()
+        headers = {
+            "X-Middesk-Signature-256": f"sha256={signature}",
+            "X-Correlation-Id": run_id,
+            "Content-Type": "application/json",
+        }
         try:
-            answer = http.post(self.url, content=body, headers=headers)
+            response = http.post(self._url, content=body, headers=headers)
         except httpx.HTTPError as e:
             problem = f"{type(e).__name__}: {e}"
         else:
-            if answer.is_success:
+            if response.is_success:
                 return
-            problem = f"{answer.status_code} {answer.text[:200]}"
-        again = tries < _MOST_TRIES
-        log.warning(
-            "A webhook of run %s was not received%s: %s", run_id, ", and is sent again" if again else "", problem
-        )
-        if again:
-            at = time.monotonic() + _FIRST_PAUSE * 2 ** (tries - 1)
-            heapq.heappush(self._due, (at, next(self._order), tries + 1, body, run_id))
+            problem = f"{response.status_code} {response.text[:200]!r}"
+        if tries >= _MAX_TRIES:
+            log.warning("The webhook of run %s failed for the last time: %s", run_id, problem)
+            return
+        log.warning("The webhook of run %s failed and will be repeated: %s", run_id, problem)
+        at = time.monotonic() + _FIRST_PAUSE * 2 ** (tries - 1)
+        heapq.heappush(self._queue, (at, next(self._sequence), tries + 1, body, run_id))
 
 
-def _event(run: Run, kind: str, moment: datetime) -> Json:
+def _type_of(states: list[State], number: int) -> str | None:
+    """Return the type of the event for a state, if it has one."""
+    status = states[number].status
+    if number == 0:
+        return "run.created"
+    return _TYPES.get(status) if status != states[number - 1].status else None
+
+
+def _event(run: Run, kind: str, state: State) -> Json:
     return {
         "object": "event",
         "id": str(uuid.uuid4()),
         "type": kind,
-        "created_at": timestamp(moment),
-        "data": {"object": run.as_json(at=moment)},
+        "created_at": timestamp(state.since),
+        "data": {"object": run.as_json(state=state)},
     }

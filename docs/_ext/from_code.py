@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from typing import Any
 
@@ -56,10 +57,10 @@ class FaultList(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return a heading and a list for each group."""
-        from airflow_provider_agentruns.emulator.faults.describing import in_groups
+        from airflow_provider_agentruns.emulator.faults import FAULTS
 
         parts: list[nodes.Node] = []
-        for title, faults in in_groups():
+        for title, faults in itertools.groupby(FAULTS.values(), lambda fault: fault.group):
             section = nodes.section("", nodes.title("", title), ids=[nodes.make_id(f"faults-{title}")])
             section += nodes.definition_list("", *map(_fault, faults))
             parts.append(section)
@@ -78,12 +79,11 @@ def _usage(action: argparse.Action) -> str:
 
 
 def _fault(fault: Any) -> nodes.definition_list_item:
-    from airflow_provider_agentruns.emulator.faults.base import parameters_of
-    from airflow_provider_agentruns.emulator.faults.describing import parameters, what_happens
-
-    meanings = parameters(fault)
-    what = nodes.definition("", nodes.paragraph("", "", *inline(what_happens(fault))))
-    items = [_item(f"{it.name}={json.dumps(it.default)}", meanings[it.name]) for it in parameters_of(fault)]
+    what = nodes.definition("", nodes.paragraph("", "", *inline(fault.description)))
+    items = [
+        _item(f"{name}={json.dumps(schema['default'])}", schema["description"])
+        for name, schema in fault.parameters.items()
+    ]
     if items:
         what += nodes.bullet_list("", *items)
     return nodes.definition_list_item("", nodes.term("", "", nodes.literal(fault.name, fault.name)), what)

@@ -68,10 +68,10 @@ def test_a_run_is_seen_while_it_works_when_it_asks_and_when_it_is_done(
     pages.open_task(*place)
     with pages.inside():
         pages.wait_for("Running")
-        assert "Plans which agents to ask" in pages.text
+        assert "Selects the agents" in pages.text
         before = running_for(browser)
         browser.wait(lambda: running_for(browser) > before)
-        pages.wait_for("Finds out who owns it")
+        pages.wait_for("Finds the owners")
         assert pages.theme == "light"
         pages.check_looks()
     browser.take_screenshot("run-works-light-1280")
@@ -85,7 +85,7 @@ def test_a_run_is_seen_while_it_works_when_it_asks_and_when_it_is_done(
     # It asks: the page leads to the form, and the answer to the run.
     pages.open_task(*place)
     with pages.inside():
-        pages.wait_for("Shall these changes to")
+        pages.wait_for("Should these changes to")
         browser.wait(lambda: browser.all("a.button.primary"))
         pages.check_looks()
     browser.take_screenshot("run-asks-light-1280")
@@ -145,13 +145,13 @@ def test_the_list_shows_who_waits_and_the_keyboard_is_enough_to_get_to_the_form(
         for width in (1280, 360):
             browser.be(width, scheme)
             pages.open_list_alone()
-            pages.wait_for("Shall the company's address be changed?")
+            pages.wait_for("Should the company's address be changed?")
             pages.check_looks()
             pages.take_whole(f"list-{scheme}-{width}")
     browser.be(1280, "light")
     pages.open_list()
     with pages.inside():
-        pages.wait_for("Shall the company's address be changed?")
+        pages.wait_for("Should the company's address be changed?")
         for _ in range(30):
             browser.driver.switch_to.active_element.send_keys(Keys.TAB)
             if browser.driver.switch_to.active_element.text == "Answer":

@@ -42,13 +42,13 @@ def test_slow_takes_five_seconds_in_nested_steps(client: Client, clock: Clock) -
     assert labels(seen[-1]["steps"]) == [
         "Plans the research",
         "Researches the company",
-        "  Reads the registry of companies",
-        "  Reads what is on the web",
+        "  Reads the company registry",
+        "  Searches the web",
         "    Finds the company's pages",
         "    Reads the company's pages",
-        "  Compares what it found",
+        "  Compares the results",
         "Writes the report",
-        "Hands over the output",
+        "Returns the output",
     ]
     assert {step["status"] for step in _walk(seen[-1]["steps"])} == {"completed"}
 
@@ -163,7 +163,7 @@ def test_fails_ends_as_error_in_a_nested_step(client: Client, clock: Clock) -> N
     assert [plan["status"], registry["status"]] == ["completed", "error"]
     failure = registry["steps"][-1]
     assert (failure["type"], failure["status"]) == ("error", "error")
-    assert failure["label"] == "The registry of companies cannot be reached"
+    assert failure["label"] == "The company registry cannot be reached"
 
 
 def _walk(steps: list[Any]) -> list[Any]:

@@ -1,160 +1,295 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All faults: each is described, each has a test, and each carries a request out or not, as it says."""
+"""Each fault does what the table says."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
 
+import httpx
 import pytest
 
-import airflow_provider_agentruns.emulator
-from airflow_provider_agentruns.emulator.faults import FAULTS, Fault
-from airflow_provider_agentruns.emulator.faults.base import RULE_WORDS, parameters_of
-from airflow_provider_agentruns.emulator.faults.describing import describe, parameters, what_happens
-from airflow_provider_agentruns.emulator.faults.plan import rule_of
+from airflow_provider_agentruns.emulator.faults import FAULTS
+from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.emulator.contract import BUSINESS_ID
+from airflow_provider_agentruns.emulator.service import Service
+from tests.emulator.conftest import Clock
+from tests.emulator.contract import BUSINESS_ID, Client, error_of
+from tests.emulator.wire import RUN, connect, eventually, read, talk
 
-_T = TypeVar("_T", bound=Callable[..., object])
-
-#: What makes a run.
-RUN = {"type": "instant", "business_id": BUSINESS_ID}
-
-
-def proves(*names: str) -> Callable[[_T], _T]:
-    """Say of a test which faults it shows to do on the wire what their docstrings say."""
-
-    def mark(test: _T) -> _T:
-        vars(test)["proves"] = names
-        return test
-
-    return mark
-
-
-def talk(
-    emulator: Emulator, method: str, path: str, body: Any = None, *, seconds: float = 5.0, most: int = 1 << 20
-) -> tuple[bytes, str]:
-    """
-    Send a request over a new connection, and read what comes.
-
-    :param seconds: How long to wait for the next bytes.
-    :return: The bytes, and how it ended: ``closed``, ``reset``, ``silent`` or ``endless``.
-    """
-    return read(connect(emulator, method, path, body), seconds, most)
-
-
-def connect(emulator: Emulator, method: str, path: str, body: Any = None) -> socket.socket:
-    """Send a request over a new connection."""
-    content = b"" if body is None else json.dumps(body).encode()
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {emulator.token}\r\nConnection: close\r\n"
-    connection = socket.create_connection((emulator.host, emulator.port))
-    with suppress(ConnectionError, BrokenPipeError):
-        connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
-    return connection
-
-
-def read(connection: socket.socket, seconds: float = 5.0, most: int = 1 << 30) -> tuple[bytes, str]:
-    """Read what comes over a connection, and say how it ended; see ``talk``."""
-    received = b""
-    connection.settimeout(seconds)
-    with connection:
-        while len(received) < most:
-            try:
-                piece = connection.recv(65536)
-            except TimeoutError:
-                return received, "silent"
-            except ConnectionResetError:
-                return received, "reset"
-            if not piece:
-                return received, "closed"
-            received += piece
-    return received, "endless"
-
-
-def split(answer: bytes) -> tuple[bytes, bytes]:
-    """Split an answer into head and body."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return head, body
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Fail unless something comes true within a few seconds."""
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_has_a_test(name: str) -> None:
-    modules = [path.stem for path in Path(__file__).parent.glob("test_faults_*.py")]
-    tests = [test for module in modules for test in vars(importlib.import_module(f"tests.emulator.{module}")).values()]
-    proved = [test for test in tests if callable(test) and name in getattr(test, "proves", ())]
-    assert proved, f"no test says @proves({name!r})"
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_is_described(name: str) -> None:
-    fault = FAULTS[name]
-    says = what_happens(fault)
-    takes = [parameter.name for parameter in parameters_of(fault)]
-    assert says.endswith(".")
-    assert list(parameters(fault).keys() ^ takes) == []
-    assert not set(takes) & set(RULE_WORDS)
-    assert f"  {name}\n      {says[:40]}" in describe()
-    assert f"``{name}``" in (airflow_provider_agentruns.emulator.__doc__ or "").replace("\n", " ")
-    if "taken" in takes:
-        assert "Not carried out, unless told to be." in says
-    elif fault().taken:
-        assert " carried out" not in says.replace("Not carried out", " carried out")
-        assert "Carried out" in says
-    else:
-        assert "Not carried out." in says or "Nothing is carried out." in says
+STATUSES = [name for name in FAULTS if name.isdigit()]
+ON_REQUESTS = [name for name, fault in FAULTS.items() if fault.applies_to == "request"]
+#: They apply to certain GET requests only.
+READS = ("404 at first", "listing lags", "stream cut", "stream silent")
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with Emulator() as emulator:
+def served() -> Iterator[Emulator]:
+    with Emulator(speed=1000) as emulator:
         yield emulator
 
 
-_SILENT = ("hanging", "slow answer")
+@pytest.fixture
+def emulator(served: Emulator) -> Iterator[Emulator]:
+    yield served
+    served.faults.clear()
 
 
-def _variants() -> Iterator[Fault]:
-    for fault in FAULTS.values():
-        yield fault() if fault.name != "outage" else rule_of("outage seconds=0").fault
-        if "taken" in {parameter.name for parameter in parameters_of(fault)}:
-            yield rule_of({"fault": fault.name, "taken": True}).fault
+@pytest.fixture
+def client(emulator: Emulator) -> Iterator[Client]:
+    with Client(emulator) as client:
+        yield client
 
 
-@pytest.mark.parametrize("fault", list(_variants()), ids=lambda fault: f"{fault.name}-{fault.taken}")
-def test_a_request_is_carried_out_or_not_as_the_fault_says(emulator: Emulator, fault: Fault) -> None:
+@pytest.fixture
+def plain(emulator: Emulator) -> Iterator[httpx.Client]:
+    """Return a client that does not compare responses with the contract."""
+    headers = {"Authorization": f"Bearer {emulator.token}"}
+    with httpx.Client(base_url=emulator.url, headers=headers, timeout=20) as client:
+        yield client
+
+
+@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize("name", [name for name in ON_REQUESTS if name not in READS])
+def test_a_request_is_carried_out_or_not(emulator: Emulator, client: Client, name: str, taken: bool) -> None:
+    fault, before = FAULTS[name], len(emulator.service.runs)
+    fields: dict[str, Any] = {"taken": True} if taken and "taken" in fault.parameters else {}
+    fields |= {"slow answer": {"seconds": 0}, "slow body": {"pause": 0}}.get(name, {})
+    with emulator.faults.of(name, times=1, **fields) as rule:
+        talk(emulator, "POST", "/v1/runs", RUN, seconds=0.2 if name == "hanging" else 20)
+        assert (rule.seen, rule.met) == (1, 1)
+    assert len(emulator.service.runs) - before == fields.get("taken", fault.carried_out)
+    assert emulator.requests[-1].fault == name
+    assert client.get("/v1/agents").status_code == 200
+
+
+@pytest.mark.parametrize("name", READS)
+def test_faults_of_reads_leave_other_requests_alone(emulator: Emulator, client: Client, name: str) -> None:
+    with emulator.faults.of(name) as rule:
+        client.start("instant")
+        client.get("/v1/agents")
+    assert rule.seen == 0
+
+
+def test_refused_closes_the_port_while_it_is_active(emulator: Emulator, plain: httpx.Client) -> None:
+    for _ in range(2):
+        assert plain.get("/v1/agents").status_code == 200
+        with emulator.faults.of("refused"), emulator.faults.of("refused"):
+            with pytest.raises(httpx.TransportError):  # The open connection is reset.
+                plain.get("/v1/agents")
+            with pytest.raises(httpx.ConnectError):
+                plain.get("/v1/agents")
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind((emulator.host, emulator.port))
+        assert plain.get("/v1/agents").status_code == 200
+
+
+def test_refused_from_the_start_and_until_the_end() -> None:
+    with Emulator(faults=["refused"]) as emulator:
+        with pytest.raises(ConnectionRefusedError):
+            connect(emulator, "GET", "/v1/agents")
+        emulator.faults.clear()
+        assert talk(emulator, "GET", "/v1/agents")[0].startswith(b"HTTP/1.1 200")
+        emulator.faults.add("refused")
+    with pytest.raises(ConnectionRefusedError):
+        connect(emulator, "GET", "/v1/agents")
+
+
+def test_a_new_connection_is_closed(emulator: Emulator) -> None:
+    before = len(emulator.requests)
+    with emulator.faults.of("connection closed", after=1, times=2) as rule:
+        assert talk(emulator, "GET", "/v1/agents")[0].startswith(b"HTTP/1.1 200")
+        for _ in range(2):
+            with socket.create_connection((emulator.host, emulator.port), timeout=5) as connection:
+                assert connection.recv(1) == b""
+        assert talk(emulator, "GET", "/v1/agents")[0].startswith(b"HTTP/1.1 200")
+        assert (rule.met, rule.seen) == (2, 4)
+    assert len(emulator.requests) - before == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "ending"), [("request reset", "reset"), ("answer reset", "reset"), ("answer lost", "closed")]
+)
+def test_a_connection_breaks(emulator: Emulator, plain: httpx.Client, fault: str, ending: str) -> None:
+    with emulator.faults.of(fault, "POST"):
+        assert talk(emulator, "POST", "/v1/runs", RUN) == (b"", ending)
+        plain.get("/v1/agents")
+        with pytest.raises(httpx.TransportError):  # Over a connection that served a request before.
+            plain.post("/v1/runs", json=RUN)
+    assert emulator.requests[-1].status is None
+
+
+def test_a_slow_answer(emulator: Emulator, plain: httpx.Client) -> None:
+    with emulator.faults.of("slow answer", seconds=0.3):
+        begun = time.monotonic()
+        assert plain.post("/v1/runs", json=RUN).status_code == 201
+    assert time.monotonic() - begun >= 0.3
+
+
+def test_a_slow_body(emulator: Emulator, plain: httpx.Client) -> None:
+    with emulator.faults.of("slow body", size=100, pause=0.01), plain.stream("GET", "/v1/agents") as answer:
+        pieces = list(answer.iter_raw())
+    assert json.loads(b"".join(pieces))["object"] == "list"
+    assert all(len(piece) % 100 == 0 for piece in pieces[:-1])
+
+
+def test_a_body_is_cut_off(emulator: Emulator, plain: httpx.Client) -> None:
+    whole = plain.get("/v1/agents").content
+    with emulator.faults.of("body cut off", part=0.25):
+        answer, ending = talk(emulator, "GET", "/v1/agents")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert ending == "closed"
+    assert f"\r\ncontent-length: {len(whole)}\r\n".encode() in head
+    assert body == whole[: len(whole) // 4]
+
+
+@pytest.mark.parametrize("fault", ["hanging", "slow answer", "slow body", "stream silent"])
+def test_a_fault_ends_with_the_server(fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    with Emulator(faults=[fault]) as emulator:
+        run = emulator.service.create_run("needs_approval", business_id=BUSINESS_ID)
+        with connect(emulator, "GET", f"/v1/runs/{run.id}/stream") as left:
+            eventually(lambda: len(emulator.requests) == 1)
+            assert left.fileno()
+        connection = connect(emulator, "GET", f"/v1/runs/{run.id}/stream")
+        eventually(lambda: len(emulator.requests) == 2)
+        emulator.stop()
+        assert read(connection)[1] == "reset"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_status(emulator: Emulator, status: str) -> None:
+    with emulator.faults.of(status), Client(emulator) as client:
+        assert error_of(client.post("/v1/runs", json=RUN), int(status))["message"]
+
+
+@pytest.mark.parametrize("status", ["429", "503"])
+@pytest.mark.parametrize(("given", "sent"), [(2, "2"), (-1, "-1"), ("soon", "soon"), (None, None)])
+def test_retry_after(emulator: Emulator, plain: httpx.Client, status: str, given: Any, sent: str | None) -> None:
+    with emulator.faults.of(status, retry_after=given):
+        assert plain.get("/v1/agents").headers.get("retry-after") == sent
+    with emulator.faults.of(status, retry_after_date=-60.0):
+        date = parsedate_to_datetime(plain.get("/v1/agents").headers["retry-after"])
+    assert abs(date.timestamp() - time.time() + 60) < 20
+
+
+def test_a_run_is_invisible_at_first(clock: Clock) -> None:
+    with Emulator(service=Service(clock=clock), faults=["404 at first seconds=2"]) as emulator, Client(emulator) as it:
+        run_id = it.start("instant")["id"]
+        error_of(it.get(f"/v1/runs/{run_id}"), 404)
+        assert it.get("/v1/runs").json()["total_count"] == 1
+        clock.forward(2)
+        assert it.run(run_id)["id"] == run_id
+
+
+def test_bodies_that_are_not_the_contracts(emulator: Emulator, plain: httpx.Client) -> None:
+    whole = plain.get("/v1/agents").content
+    for fault, body in (
+        ("truncated JSON", whole[: len(whole) // 2]),
+        ("malformed JSON", b"{" + whole),
+        ("empty body", b""),
+    ):
+        with emulator.faults.of(fault):
+            assert plain.get("/v1/agents").content == body
+    with emulator.faults.of("proxy page", status=407):
+        page = plain.get("/v1/agents")
+    assert (page.status_code, page.headers["content-type"]) == (407, "text/html; charset=utf-8")
+    with emulator.faults.of("foreign error", status=418, body="<a/>", content_type="text/xml"):
+        error = plain.get("/v1/agents")
+    assert (error.status_code, error.text, error.headers["content-type"]) == (418, "<a/>", "text/xml")
+    with emulator.faults.of("redirect", status=307):
+        away = plain.get("/v1/agents")
+    assert (away.status_code, away.headers["location"]) == (307, f"http://127.0.0.2:{emulator.port}/v1/agents")
+
+
+def test_unknown_status_and_fields(emulator: Emulator, plain: httpx.Client) -> None:
+    run = plain.post("/v1/runs", json=RUN).json()
+    with emulator.faults.of("unknown status", status="archived"):
+        assert plain.get(f"/v1/runs/{run['id']}").json() == {**run, "status": "archived"}
+        assert plain.get(f"/v1/threads/{run['thread_id']}").json()["status"] == "archived"
+        stream = plain.get(f"/v1/runs/{run['id']}/stream").text
+    assert stream.count('"status": "archived"') == stream.count("event: ") == 3
+    with emulator.faults.of("unknown fields"):
+        shown = plain.get(f"/v1/runs/{run['id']}").json()
+    assert shown["x_unknown"]
+    assert shown["output"]["artifacts"][0]["x_unknown"]
+
+
+@pytest.mark.parametrize("seconds", [7200.0, -86400.0])
+def test_clock_skew(emulator: Emulator, plain: httpx.Client, seconds: float) -> None:
+    run = plain.post("/v1/runs", json=RUN).json()
+    with emulator.faults.of("clock skew", seconds=seconds):
+        answer = plain.get(f"/v1/runs/{run['id']}")
+    [date] = answer.headers.get_list("date")
+    assert abs(parsedate_to_datetime(date).timestamp() - time.time() - seconds) < 20
+    for name in ("created_at", "updated_at", "started_at", "ended_at"):
+        shift = datetime.fromisoformat(answer.json()[name]) - datetime.fromisoformat(run[name])
+        assert shift == timedelta(seconds=seconds)
+
+
+def asks_after_ten_seconds(case: Case) -> ScriptBody:
+    """Asks once."""
+    yield Work(10, "work", "Works")
+    yield Ask([{"label": "Well?"}])
+    return []
+
+
+def test_a_listing_lags(clock: Clock) -> None:
+    service = Service(clock=clock, agents={"asks": asks_after_ten_seconds})
+    with Emulator(service=service, faults=["listing lags seconds=5"]) as emulator, Client(emulator) as client:
+        old = [client.start("asks", business_id=BUSINESS_ID)["id"] for _ in range(7)]
+        assert client.get("/v1/runs").json() == {"object": "list", "has_more": False, "total_count": 0, "data": []}
+        clock.forward(10)
+        client.start("asks", business_id=BUSINESS_ID)
+        pages = [client.get("/v1/runs", params={"page": page, "per_page": 3}).json() for page in (1, 2, 3, 4)]
+        assert [run["id"] for page in pages for run in page["data"]] == old[::-1]
+        assert [(page["has_more"], page["total_count"]) for page in pages] == [
+            (True, 7),
+            (True, 7),
+            (False, 7),
+            (False, 7),
+        ]
+        assert {(run["status"], len(run["interrupts"])) for page in pages for run in page["data"]} == {("running", 0)}
+        assert client.run(old[0])["status"] == "interrupted"
+        clock.forward(5.1)
+        shown = client.get("/v1/runs").json()["data"][-1]
+        assert (shown["status"], len(shown["interrupts"])) == ("interrupted", 1)
+
+
+@pytest.mark.parametrize("events", [0, 2])
+def test_streams_are_cut_or_fall_silent(emulator: Emulator, events: int) -> None:
+    run = emulator.service.create_run("instant", business_id=BUSINESS_ID)
+    with emulator.faults.of("stream cut", events=events):
+        answer, ending = talk(emulator, "GET", f"/v1/runs/{run.id}/stream")
+    assert (ending, answer.count(b"\n\n"), answer.count(b"event: ")) == ("closed", events, events + 1)
+    assert not answer.endswith(b"0\r\n\r\n")
+    with emulator.faults.of("stream silent", events=events):
+        answer, ending = talk(emulator, "GET", f"/v1/runs/{run.id}/stream", seconds=0.5)
+    assert (ending, answer[:12], answer.count(b"event: ")) == ("silent", b"HTTP/1.1 200", events)
+
+
+def test_the_service_records_what_it_carried_out(emulator: Emulator) -> None:
+    run = emulator.service.create_run("needs_approval", business_id=BUSINESS_ID)
+    eventually(lambda: emulator.service.runs[run.id].status == "interrupted")
+    answer = {"interrupt_id": run.interrupts[0]["id"], "input": "approve"}
+    emulator.faults.add("request reset", "POST", "/v1/runs/[^/]+/resume", times=1)
+    emulator.faults.add("answer lost", "POST", "/v1/runs/[^/]+/resume", times=1)
+    for count in (0, 1):
+        talk(emulator, "POST", f"/v1/runs/{run.id}/resume", answer)
+        assert len(emulator.service.answers) == count
+    assert talk(emulator, "POST", f"/v1/runs/{run.id}/resume", answer)[0].startswith(b"HTTP/1.1 409")
+
+
+def test_a_fault_continues_although_the_client_left(emulator: Emulator) -> None:
     before = len(emulator.service.runs)
-    recorded = len(emulator.requests)
-    with emulator.faults.of(fault) as rule, suppress(*[ConnectionRefusedError] * (fault.meets == "service")):
-        talk(emulator, "POST", "/v1/runs", RUN, seconds=0.5 if fault.name in _SILENT else 10, most=1)
-    is_met = fault.meets != "service" and rule.met == 1
-    # What is for reads alone meets no POST: then it is carried out.
-    is_for_reads = "stream" in fault.name or fault.name in ("404 at first", "listing lags")
-    assert is_met is not (is_for_reads or fault.meets == "service")
-    assert len(emulator.service.runs) - before == (fault.taken or is_for_reads)
-    came = list(emulator.requests)[recorded:]
-    assert [request.fault for request in came] == [
-        None if is_for_reads else fault.name for _ in range(fault.meets == "request")
-    ]
-    # It is up again, also after an outage.
-    eventually(lambda: _is_up(emulator))
-
-
-def _is_up(emulator: Emulator) -> bool:
-    with suppress(ConnectionRefusedError):
-        return talk(emulator, "GET", "/v1/agents")[0].startswith(b"HTTP/1.1 200")
-    return False
+    with emulator.faults.of("slow answer"):
+        connect(emulator, "POST", "/v1/runs", RUN).close()
+        eventually(lambda: len(emulator.service.runs) == before + 1)
+    with suppress(ConnectionError):
+        talk(emulator, "GET", "/v1/agents")

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from airflow_provider_agentruns.emulator.checks import AUDITED_BUSINESS_ID
 from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.emulator.validation import AUDITED_BUSINESS_ID
 from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, CONTRACT, Client, error_of
 
@@ -239,7 +239,7 @@ def test_only_one_token_is_good() -> None:
 def test_a_fault_of_the_service_is_answered_and_logged(
     emulator: Emulator, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(emulator.service.agents, "all", lambda: 1 / 0)
+    monkeypatch.setattr(emulator.service, "list_agents", lambda: 1 / 0)
     error_of(client.get("/v1/agents"), 500)
     # The web server logs it once it has answered.
     deadline = time.monotonic() + 2
@@ -253,7 +253,7 @@ def test_an_id_that_is_no_uuid_is_taken_with_one_warning(caplog: pytest.LogCaptu
         for _ in range(2):
             client.start("instant", business_id="biz_1")
     assert [record.message for record in caplog.records if "biz_1" in record.message] == [
-        "The id 'biz_1' of a business is taken, but the real service takes UUIDs only"
+        "The ID 'biz_1' of a business is not a UUID: the real service rejects it"
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.emulator.agents import BUILTIN
-from airflow_provider_agentruns.emulator.problems import NotFound
+from airflow_provider_agentruns.emulator.errors import NotFoundError
 from airflow_provider_agentruns.emulator.service import Service
 from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID
@@ -27,7 +27,7 @@ def _history(seed: int, *, look_often: bool) -> list[Any]:
         for interrupt in service.runs[run_id].interrupts:
             service.answer(run_id, interrupt["id"], {"decision": "approve"})
     clock.forward(10)
-    return [service.runs[run_id].events() for run_id in runs]
+    return [service.runs[run_id].as_json(steps=True) for run_id in runs]
 
 
 def test_the_same_seed_gives_the_same_history_whoever_looks() -> None:
@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_history_whoever_looks() -> None:
 
 
 def test_another_seed_gives_another_history() -> None:
-    ids = [{events[0]["run_id"] for events in _history(seed, look_often=False)} for seed in (1, 2)]
+    ids = [{run["id"] for run in _history(seed, look_often=False)} for seed in (1, 2)]
     assert not ids[0] & ids[1]
 
 
@@ -84,7 +84,7 @@ def test_runs_are_a_mapping() -> None:
     assert run.id in service.runs
     assert service.runs[run.id.upper()] is run
     assert "nobody" not in service.runs
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         service.get_run("nobody")
 
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Every fault of the offline service against every part of the package, and what nobody on the wire may get at.
+Each fault of the offline service against each component of the package, and a service that is hostile.
 
-- ``results/table.md`` -- what each fault does to each component; ``python -m tests.faults`` writes it anew
-- ``parts``, ``placing``, ``cells``, ``expected``, ``table`` -- the components, which request of theirs a fault meets,
-  what came of it, what must come of it, and how that is written down
-- ``row``, ``bench``, ``agents``, ``tasks``, ``answered``, ``exceptions_met``, ``hooks``, ``waits`` -- how a row is run
-- ``secrets`` -- searches what came out for tokens
-- ``hostile``, ``test_hostile_*``, ``test_injection``, ``test_run_pages`` -- boundaries beyond those faults
+- ``results/table.md``: the outcome of each fault for each component. ``python -m tests.faults`` writes it.
+- ``components``, ``placement``: the columns of the table, and the request of a component that a fault applies to
+- ``stand``: one offline service per component; ``calls``, ``tasks``, ``waits``: run the components
+- ``outcomes``: what the table shows, and what must be true of each cell; ``table``: the file
+- ``secrets``: searches all output for tokens
+- ``hostile``, ``test_hostile_*``, ``test_injection``: hostile services and hostile input
 """

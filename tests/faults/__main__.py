@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m tests.faults``: run the whole table, and write it to ``results/table.md``."""
+"""``python -m tests.faults``: run each fault against each component, and write ``results/table.md``."""
 
 from __future__ import annotations
 
@@ -11,4 +11,5 @@ import pytest
 
 if __name__ == "__main__":
     os.environ["AGENTRUNS_FAULT_TABLE"] = "write"
-    sys.exit(pytest.main(["-p", "no:xdist", "-q", str(Path(__file__).parent / "test_table.py"), *sys.argv[1:]]))
+    test = str(Path(__file__).parent / "test_table.py")
+    sys.exit(pytest.main(["-p", "no:xdist", "-q", "-m", "full", test, *sys.argv[1:]]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One bench for all rows of the table, and short pauses."""
+"""One service per component for all rows of the table, and short pauses."""
 
 from __future__ import annotations
 
@@ -14,25 +14,21 @@ from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.idempotency import probe, recovery
 from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers import agent_run
-from tests.faults.bench import Bench
-from tests.faults.parts import PARTS
+from tests.faults import stand
+from tests.faults.components import COMPONENTS
 from tests.hooks.conftest import kind, new_user, user  # noqa: F401 -- fixtures
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def stands() -> Iterator[dict[str, stand.Stand]]:
     """Return the services, one for each component."""
-    with Bench(list(PARTS)) as bench:
-        yield bench
+    with stand.stands(*COMPONENTS) as stands:
+        yield stands
 
 
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Let time pass quickly: what is waited for is the same, and how often.
-
-    These are the seconds in which a service may settle, or come back.
-    """
+    """Shorten pauses. The number of requests stays the same."""
     monkeypatch.setattr(retries, "_backoff", wait_fixed(0.05))
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.2)
     monkeypatch.setattr(recovery, "_LISTING_LAG", 0.4)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service that means harm sends, and a bound on what that may cost."""
+"""Responses of a hostile service, and a bound on the time and memory that they may cost."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from typing import Any
 
 from tests.support.scripted_server import Received, Reply, answer
 
-#: How much more memory the process may take, in bytes, and how long it may take, in seconds: generous, since this tells
-#: "bounded" from "not", and measures nothing.
+#: The most additional memory in bytes, and the most time in seconds. Generous: the tests only detect unbounded growth.
 MEMORY, TIME = 250e6, 30.0
 
 
 class Spigot:
-    """Pieces without end, until it is closed."""
+    """Yields pieces until it is closed."""
 
     def __init__(self, piece: bytes) -> None:
         self._piece = piece
@@ -31,7 +30,7 @@ class Spigot:
 
 
 def without_end(pieces: Iterable[bytes], kind: str = "application/json", status: int = 200, **headers: str) -> Reply:
-    """Answer with pieces that do not end."""
+    """Return a response whose body does not end."""
     fields = {"Content-Type": kind, "Connection": "close"} | {k.replace("_", "-"): v for k, v in headers.items()}
     return Reply(status=status, headers=fields, pieces=pieces, close=True)
 
@@ -39,10 +38,10 @@ def without_end(pieces: Iterable[bytes], kind: str = "application/json", status:
 @contextmanager
 def bounded(*spigots: Spigot) -> Iterator[None]:
     """
-    Fail where this process takes too much memory in the block, or too long.
+    Fail if the block takes too much memory or time.
 
-    :param spigots: Are closed then, so that the block comes to its end.
-    :raises AssertionError: Saying how much and how long.
+    :param spigots: To close in that case, so that the block ends.
+    :raises AssertionError: If the block takes too much memory or time.
     """
     before, begun, over, too_much = _resident(), time.monotonic(), threading.Event(), []
 
@@ -67,10 +66,10 @@ def bounded(*spigots: Spigot) -> Iterator[None]:
 
 class EndlessListing:
     """
-    A service whose listing of runs, and of threads, has one more page for ever; single runs are at work for ever.
+    A service whose listings of runs and threads always have another page. Its runs never end.
 
-    :param size: Runs on a page.
-    :param total: What ``total_count`` says.
+    :param size: The number of runs on a page.
+    :param total: The value of ``total_count``.
     """
 
     def __init__(self, size: int = 100, total: int | None = None) -> None:
@@ -97,5 +96,5 @@ class EndlessListing:
 
 
 def _resident() -> int:
-    """Return how much memory this process has, in bytes."""
+    """Return the memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

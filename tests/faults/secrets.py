@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Searching all that came out of the package for a token, in whatever form."""
+"""Searches everything that the package puts out for a token, in any encoding."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from urllib.parse import quote, quote_plus
 
 
 def forms_of(token: str) -> set[bytes]:
-    """Return what a token may look like: as it is, URL-encoded, as JSON, as hex, and in base64 wherever it begins."""
+    """Return the encodings of a token: plain, URL-encoded, as JSON, as hex, and in base64 at any offset."""
     raw = token.encode()
     texts = {token, quote(token, safe=""), quote(token), quote_plus(token), json.dumps(token)[1:-1], raw.hex()}
     found = {text.encode() for text in texts}
     for offset in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             encoded = encode(b" " * offset + raw)
-            # Only what no byte before or after the token has a part in.
+            # Without the characters that also depend on the bytes before and after the token.
             found.add(encoded[4 * (offset > 0) : 4 * ((offset + len(raw)) // 3)])
     return found
 
 
 def leaks(token: str, out: Iterable[tuple[str, bytes]]) -> list[str]:
     """
-    Return where a token is found.
+    Return the places that contain a token.
 
-    :param out: Where something came from, and what it is.
+    :param out: Places and their content.
     """
     forms = forms_of(token)
     return [where for where, content in out if any(form in content for form in forms)]
 
 
 def of_exception(error: BaseException, where: str = "exception") -> Iterator[tuple[str, bytes]]:
-    """Give all that can be read out of an exception, and out of those that it came of."""
+    """Yield everything that an exception and its causes show."""
     pending, seen = [error], set()
     while pending:
         it = pending.pop()
@@ -49,22 +49,25 @@ def of_exception(error: BaseException, where: str = "exception") -> Iterator[tup
             yield f"{where}: {type(it).__name__}", what.encode(errors="surrogatepass")
 
 
-def of_things(**things: object) -> Iterator[tuple[str, bytes]]:
-    """Give what Python shows of things."""
-    for name, thing in things.items():
-        for text in (str(thing), repr(thing)):
-            yield name, text.encode(errors="surrogatepass")
+def of_all(things: Iterable[object]) -> Iterator[tuple[str, bytes]]:
+    """Yield everything that exceptions and other objects show."""
+    for thing in things:
+        if isinstance(thing, BaseException):
+            yield from of_exception(thing)
+        else:
+            for text in (str(thing), repr(thing)):
+                yield type(thing).__name__, text.encode(errors="surrogatepass")
 
 
 def of_files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Give all files of a folder: databases, logs, whatever Airflow wrote."""
+    """Yield all files of a folder."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
             yield str(path.relative_to(folder)), path.read_bytes()
 
 
 class Records(logging.Handler):
-    """Keeps all that is logged, by whomever, as text with its traceback."""
+    """Records all log messages with their arguments and tracebacks."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -72,8 +75,13 @@ class Records(logging.Handler):
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record."""
+        """Record a message."""
         self.texts.append(f"{self.format(record)} {record.args!r}")
+
+    def out(self) -> Iterator[tuple[str, bytes]]:
+        """Yield all messages."""
+        for text in self.texts:
+            yield "log", text.encode(errors="surrogatepass")
 
     def __enter__(self) -> Records:
         root = logging.getLogger()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A service that means harm: what it sends without end, or elsewhere, costs so much time and memory and no more.
+A hostile service: its responses cost a bounded amount of time and memory, and its redirects are not followed.
 
-One answer that is too large or too slow is tested in ``tests/client/test_transport.py``, too.
+``tests/client/test_transport.py`` also tests single responses that are too large or too slow.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 def bodies() -> dict[str, bytes]:
-    """Return bodies that cost a parser more than they seem to."""
+    """Return bodies that are expensive to parse."""
     run = b'{"object": "run", "id": "r-1", "status": "completed", '
     return {
         "deep lists": run + b'"output": ' + b"[" * 5_000_000,
@@ -49,7 +49,7 @@ def bodies() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("body", bodies().values(), ids=bodies())
-def test_a_costly_body_is_an_error_and_soon(user: HookUser, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+def test_an_expensive_body_is_an_error_soon(user: HookUser, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     with ScriptedServer(lambda _: sent(body, "application/json")) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
         with bounded():
@@ -61,7 +61,7 @@ def test_a_costly_body_is_an_error_and_soon(user: HookUser, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("entry", [b"0", b"{}"], ids=["numbers", "objects"])
-def test_a_page_of_a_million_entries_that_are_no_runs_is_an_error_and_soon(
+def test_a_page_of_a_million_invalid_entries_is_an_error_soon(
     user: HookUser, monkeypatch: pytest.MonkeyPatch, entry: bytes
 ) -> None:
     body = b'{"object": "list", "has_more": true, "data": [' + (entry + b",") * 1_000_000 + entry + b"]}"
@@ -71,7 +71,7 @@ def test_a_page_of_a_million_entries_that_are_no_runs_is_an_error_and_soon(
             list(user.iterate("list_runs"))
 
 
-def test_a_body_that_grows_when_it_is_unpacked_is_given_up(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compressed_body_that_expands_too_much_is_an_error(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
     packed = gzip.compress(b" " * 400_000_000, 9)
     assert len(packed) < 500_000
@@ -92,7 +92,7 @@ def test_a_head_without_end_is_given_up(user: HookUser, monkeypatch: pytest.Monk
 
 
 class TestRedirects:
-    """No request at all goes where a redirect points."""
+    """No request goes to the target of a redirect."""
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_of_the_hook(self, user: HookUser, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
@@ -135,14 +135,14 @@ class TestRedirects:
 
 
 def to(elsewhere: ScriptedServer, status: int = 302) -> Reply:
-    """Point to another server."""
+    """Redirect to another server."""
     return redirect(f"{elsewhere.url}/v1/runs/r-1", status)
 
 
 class TestPagesWithoutEnd:
-    """A listing that always has one more page."""
+    """A listing that always has another page."""
 
-    def test_the_hook_reads_as_many_as_it_is_asked_for(self, user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_hook_reads_only_the_pages_it_needs(self, user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
         listing = EndlessListing(size=10)
         with ScriptedServer(listing) as server:
             monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
@@ -153,8 +153,8 @@ class TestPagesWithoutEnd:
             hook.close()
         assert listing.pages == 500
 
-    @pytest.mark.parametrize("total", [None, 10**9], ids=["no total", "a total"])
-    def test_a_start_that_looks_for_its_run_ends(
+    @pytest.mark.parametrize("total", [None, 10**9], ids=["no total", "total"])
+    def test_the_recovery_of_a_start_ends(
         self, run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch, total: int | None
     ) -> None:
         monkeypatch.setattr(recovery, "_MAX_PAGES", 100)
@@ -165,12 +165,12 @@ class TestPagesWithoutEnd:
             monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
             with bounded():
                 result = run_dag(f'AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")')
-            # It was not found: the request is sent once more, whose fate is for the next try to look up.
+            # The run was not found. The request is repeated once, and the next try would look for that run.
             assert len(server.seen("POST")) <= 2
         assert result.states == {"start": "failed"}
         assert listing.pages <= 100
 
-    def test_a_wait_does_not_read_on_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_waits_read_a_bounded_number_of_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(scan, "_DEEPEST", 50)
         listing = EndlessListing(size=10)
 
@@ -185,10 +185,10 @@ class TestPagesWithoutEnd:
                 events = asyncio.run(wait())
             requests = len(server.requests)
         assert {event["error"] for event in events} == {"AgentRunTimeoutError"}
-        # Less than half of the rate limit, while it lasts.
+        # At most the rate limit during the wait.
         assert requests <= 500 * 4
 
-    def test_a_watcher_does_not_read_on_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_watcher_reads_a_bounded_number_of_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
         monkeypatch.setattr(run_event_poller, "MAX_PAGES", 20)
         listing = EndlessListing(size=10)
@@ -204,9 +204,7 @@ class TestPagesWithoutEnd:
         assert 1 <= listing.pages <= 20 * 4 + 4
 
 
-def test_an_operator_bears_an_output_that_is_as_large_as_may_be(
-    run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_output_that_is_too_large_fails_the_task(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 4 * 1024 * 1024)
     body = (
         b'{"object": "run", "id": "r-1", "status": "completed", "output": {"artifacts": [{"title": "' + b"x" * 5_000_000
@@ -219,7 +217,7 @@ def test_an_operator_bears_an_output_that_is_as_large_as_may_be(
     assert "larger than 4194304 bytes" in result.log
 
 
-def test_nothing_of_an_endless_answer_holds_up_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_continues_after_an_endless_response(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
     spigot, looks = Spigot(b" " * 65_536), iter(range(100))
 

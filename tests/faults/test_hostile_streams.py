@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams of events that end nowhere: they may last, but hold no more memory than one event may take."""
+"""Streams without end: they take no more memory than one event may take."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Follow = Callable[[int | None], list[RunEvent]]
 
 @pytest.fixture(params=["sync", "async"])
 def follow(request: pytest.FixtureRequest) -> Follow:
-    """Return what reads so many events of a stream, or all, with the sync or the async method."""
+    """Return a function that reads some or all events of a stream, with the sync or the async method."""
 
     def sync(most: int | None) -> list[RunEvent]:
         hook = AgentRunHook()
@@ -56,12 +56,12 @@ UNENDING = {
     "one comment": b": " + b"x" * 65_536,
 }
 
-#: Those that come fast enough to fill the memory within seconds, on a machine that is not busy.
+#: Those that would fill the memory within seconds.
 FAST = ("one line", "one comment")
 
 
 @pytest.mark.parametrize("piece", UNENDING.values(), ids=UNENDING)
-def test_an_event_without_end_is_given_up(follow: Follow, monkeypatch: pytest.MonkeyPatch, piece: bytes) -> None:
+def test_an_event_without_end_is_an_error(follow: Follow, monkeypatch: pytest.MonkeyPatch, piece: bytes) -> None:
     spigot = Spigot(piece)
     with ScriptedServer([without_end(spigot, "text/event-stream")]) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
@@ -70,7 +70,7 @@ def test_an_event_without_end_is_given_up(follow: Follow, monkeypatch: pytest.Mo
         spigot.closed.set()
 
 
-def test_an_error_without_end_instead_of_a_stream_is_given_up(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_without_end_instead_of_a_stream(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
     spigot = Spigot(b" " * 65_536)
     with ScriptedServer([without_end(spigot, status=500)]) as server:
@@ -91,7 +91,7 @@ def test_many_whole_events_take_no_memory(follow: Follow, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("unending", FAST)
-def test_a_wait_that_follows_such_a_stream_goes_on(monkeypatch: pytest.MonkeyPatch, unending: str) -> None:
+def test_a_wait_continues_after_such_a_stream(monkeypatch: pytest.MonkeyPatch, unending: str) -> None:
     spigot, looks = Spigot(UNENDING[unending]), itertools.count()
 
     def service(request: Received) -> Reply:

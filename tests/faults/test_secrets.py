@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The search that each row of the table ends with finds a token in whatever form, and only then."""
+"""The search for tokens finds each encoding of a token, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from tests.faults import secrets
 from tests.support.dag_runs import DagRunner
 
-#: Like the table's own, but another: what is hidden here must not be found there.
+#: Not the prefix of the table's tokens, so that the table's tests do not find it.
 NEEDLE = "mk_test_0ne/Needle+please"
 TOKEN = f"{NEEDLE}/poke/0"
 
@@ -32,12 +32,12 @@ TOKEN = f"{NEEDLE}/poke/0"
         TOKEN.encode().hex(),
     ],
 )
-def test_a_token_is_found_in_each_form(hidden: str) -> None:
+def test_each_encoding_is_found(hidden: str) -> None:
     assert secrets.leaks(NEEDLE, [("there", f"x{hidden}y".encode()), ("not there", b"mk_test_offline")]) == ["there"]
 
 
 def raised() -> Exception:
-    """Return an error that hides the token three errors deep."""
+    """Return an error that contains the token three errors deep."""
     try:
         try:
             raise ValueError("plain") from KeyError(TOKEN)
@@ -48,14 +48,14 @@ def raised() -> Exception:
 
 
 def noted() -> Exception:
-    """Return an error that has the token in a note."""
+    """Return an error with the token in a note."""
     error = ValueError("plain")
     error.add_note(TOKEN)
     return error
 
 
 def carrying() -> Exception:
-    """Return an error that has the token as an attribute."""
+    """Return an error with the token in an attribute."""
     error = ValueError("plain")
     error.request = {"headers": TOKEN}  # type: ignore[attr-defined]
     return error
@@ -64,28 +64,26 @@ def carrying() -> Exception:
 @pytest.mark.parametrize(
     "error", [raised(), noted(), carrying(), ValueError(TOKEN)], ids=["cause", "note", "field", "args"]
 )
-def test_a_token_is_found_anywhere_in_an_exception(error: Exception) -> None:
+def test_a_token_in_an_exception_is_found(error: Exception) -> None:
     assert secrets.leaks(NEEDLE, secrets.of_exception(error))
     assert not secrets.leaks(NEEDLE, secrets.of_exception(ValueError("plain")))
 
 
-def test_a_token_is_found_in_what_is_logged_with_its_arguments_and_traceback() -> None:
+def test_a_token_in_a_log_record_is_found() -> None:
     log = logging.getLogger("somebody.elses")
     for say in (lambda: log.debug("so %s", TOKEN), lambda: log.error("failed", exc_info=raised())):
         with secrets.Records() as records:
             say()
-        assert secrets.leaks(NEEDLE, [("log", "\n".join(records.texts).encode())])
+        assert secrets.leaks(NEEDLE, records.out())
 
 
-def test_a_token_is_found_in_a_database_and_in_airflows_own(
-    tmp_path: Path, run_dag: DagRunner, airflow_home: Path
-) -> None:
+def test_a_token_in_a_database_is_found(tmp_path: Path, run_dag: DagRunner, airflow_home: Path) -> None:
     with sqlite3.connect(tmp_path / "airflow.db") as database:
         database.execute("create table x (y)")
         database.execute("insert into x values (?)", [f'{{"token": "{TOKEN}"}}'])
     database.close()
     assert secrets.leaks(NEEDLE, secrets.of_files(tmp_path)) == ["airflow.db"]
-    # What is pushed is truly found where a row of the table would look.
+    # The search of Airflow's files finds an XCom value.
     other = "mk_test_not-a-secret/at+all"
     run_dag(f"""
         @task

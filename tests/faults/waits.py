@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The triggers that meet a fault, run as the triggerer does: to their end, in an event loop."""
+"""Triggers under a fault, run in an event loop as the triggerer runs them."""
 
 from __future__ import annotations
 
@@ -8,75 +8,59 @@ from typing import Any
 
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.events.watchers import FakeStore, Watcher, running, settled
-from tests.faults.bench import Stand
-from tests.faults.cells import Cell
-from tests.faults.parts import PARTS
-from tests.faults.placing import ROTATED, Rule, timeout_for
+from tests.faults.outcomes import Outcome
+from tests.faults.placement import timeout_for
+from tests.faults.stand import Placement, Seen, Stand
 from tests.triggers.waiting import event_of, until
 
-#: Within which every wait has to end, in seconds: also behind a service that hangs.
-_WITHIN = 30.0
+#: Seconds within which each wait must end, also if the service never responds.
+_WITHIN = 120.0
 
-#: How long a watcher is given to tell of something twice, in seconds.
+#: Seconds in which a watcher could report something twice.
 _AFTERWARDS = 0.3
 
 
-def wait_for_run(fault: str, rule: Rule, stand: Stand, *, stream: bool) -> tuple[Cell, list[Any]]:
-    """Have a trigger wait for a run; return what came of it, and what it left behind."""
+def wait_for_run(fault: str, placement: Placement, stand: Stand, *, stream: bool) -> tuple[Outcome, list[Any]]:
+    """Wait for a run that completes after the fault has applied; return the outcome and what to search for tokens."""
     stand.connect(timeout_for(fault))
-    run = stand.run("brief" if stream else "patient")
+    run = stand.run("curious")
     trigger = AgentRunTrigger(
-        run.id,
-        stand.conn_id,
-        wait_for=("completed",),
-        # Where the token is rotated, that is to come before the next look.
-        poll_interval=1.0 if fault == ROTATED else 0.4 if stream else 0.1,
-        watch="stream" if stream else "poll",
+        run.id, stand.conn_id, wait_for=("completed",), poll_interval=0.1, watch="stream" if stream else "poll"
     )
-    with stand.suffering(rule, returns=True) as seen:
-        event = asyncio.run(_event(trigger, fault, stand))
+
+    async def wait(seen: Seen) -> dict[str, Any]:
+        waiting = asyncio.create_task(event_of(trigger, within=_WITHIN))
+        await until(lambda: waiting.done() or seen.met or len(stand.emulator.requests) > before + 5, within=_WITHIN)
+        if not waiting.done():
+            stand.service.answer(run.id, run.interrupts[0]["id"], "continue")
+        return await waiting
+
+    before = len(stand.emulator.requests)
+    with stand.suffering(placement, returns=True) as seen:
+        event = asyncio.run(wait(seen))
     if "status" in event:
         assert event == {"run_id": run.id, "status": "completed"}
-    # The look that meets the fault, and one more.
-    least = 1 if "error" in event or fault == "refused" else 2
-    cell = Cell(error=event.get("error", ""), requests=least, at_least=True, met=seen.met)
-    return _checked(cell, len(seen.requests), stand), [trigger, trigger.serialize(), event]
+    outcome = Outcome(error=event.get("error", ""), requests=len(seen.requests), met=seen.met)
+    return outcome, [trigger, trigger.serialize(), event]
 
 
-def watch_for_events(fault: str, rule: Rule, stand: Stand) -> tuple[Cell, list[Any]]:
-    """Have a watcher tell of a run that completes while the fault is in force."""
+def watch_for_events(fault: str, placement: Placement, stand: Stand) -> tuple[Outcome, list[Any]]:
+    """Watch for a run that completes while the fault is active; return the outcome and what to search for tokens."""
     stand.connect(timeout_for(fault))
     store = FakeStore()
     watcher = Watcher(store, agentruns_conn_id=stand.conn_id, statuses=("completed",))
-    seen = asyncio.run(_watch(watcher, store, stand, rule))
-    run_id, told = seen.runs[0].id, watcher.events
-    assert told == [{"run_id": run_id, "status": "completed", "agent": "instant"}], told
-    cell = Cell(requests=1, at_least=True, met=seen.met)
-    return _checked(cell, len(seen.requests), stand), [watcher.trigger, watcher.trigger.serialize(), store.values, told]
 
+    async def watch() -> Seen:
+        async with running(watcher):
+            await settled(watcher, store)
+            with stand.suffering(placement, returns=True) as seen:
+                await asyncio.to_thread(stand.run, "instant")
+                async with asyncio.timeout(_WITHIN):
+                    await watcher.came(1)
+                await asyncio.sleep(_AFTERWARDS)
+        return seen
 
-async def _event(trigger: AgentRunTrigger, fault: str, stand: Stand) -> dict[str, Any]:
-    begun = len(stand.emulator.requests)
-    waiting = asyncio.create_task(event_of(trigger, within=_WITHIN))
-    if fault == ROTATED:
-        await until(lambda: any(request.status for request in stand.emulator.requests[begun:]))
-        # In the loop of the wait, which so meets either the old token or the new one.
-        stand.rotate()
-    return await waiting
-
-
-async def _watch(watcher: Watcher, store: FakeStore, stand: Stand, rule: Rule) -> Any:
-    async with running(watcher):
-        await settled(watcher, store)
-        with stand.suffering(rule, returns=True) as seen:
-            if rule.fault == ROTATED:
-                stand.rotate()
-            stand.run("instant")
-            await watcher.came(1)
-            await asyncio.sleep(_AFTERWARDS)
-    return seen
-
-
-def _checked(cell: Cell, requests: int, stand: Stand) -> Cell:
-    assert cell.requests <= requests <= PARTS[stand.name].most, f"{requests} requests of {stand.name}"
-    return cell
+    seen = asyncio.run(watch())
+    assert watcher.events == [{"run_id": seen.runs[0].id, "status": "completed", "agent": "instant"}]
+    outcome = Outcome(requests=len(seen.requests), met=seen.met)
+    return outcome, [watcher.trigger, watcher.trigger.serialize(), store.values, watcher.events]

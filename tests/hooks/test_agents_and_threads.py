@@ -33,7 +33,7 @@ def test_the_accounts_agents_are_listed(agent_runs_emulator: Emulator, user: Hoo
     agents = user.call("list_agents")
     assert all(isinstance(agent, Agent) for agent in agents)
     assert [agent.type for agent in agents] == list(BUILTIN)
-    assert agents[0].description == "Is completed before it is asked about."
+    assert agents[0].description == "Completes at once."
 
 
 def test_a_thread_is_opened_and_read(agent_runs_emulator: Emulator, user: HookUser) -> None:

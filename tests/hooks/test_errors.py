@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_agentruns.emulator.checks import AUDITED_BUSINESS_ID
 from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.emulator.validation import AUDITED_BUSINESS_ID
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
     AgentRunInvalidRequestError,
@@ -75,7 +75,7 @@ def test_an_id_that_the_service_does_not_know(agent_runs_emulator: Emulator, use
 
 
 def test_an_agent_that_is_not_there(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    with pytest.raises(AgentRunNotFoundError, match=r"There is no agent of type nobody; there are .*\(type\)"):
+    with pytest.raises(AgentRunNotFoundError, match=r"There is no agent of type nobody; the types are .*\(type\)"):
         user.call("create_run", "nobody", business_id=BUSINESS)
 
 

@@ -47,8 +47,8 @@ def test_steps_artifacts_and_the_services_page_of_a_real_tasks_run(
     assert list(labels(run["steps"]))[:4] == [
         (0, "Plans the research"),
         (0, "Researches the company"),
-        (1, "Reads the registry of companies"),
-        (1, "Reads what is on the web"),
+        (1, "Reads the company registry"),
+        (1, "Searches the web"),
     ]
     assert (2, "Finds the company's pages") in list(labels(run["steps"]))
     [artifact] = run["artifacts"]

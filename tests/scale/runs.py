@@ -57,9 +57,9 @@ class Runs:
         """End the work of some runs in order."""
         for number in numbers:
             with self._service.lock:
-                run = self._service.get_run(self.ids[number])
-                assert run.engine is not None
-                run.engine.due = self._service.clock()
+                runner = self._service.runner(self.ids[number])
+                assert runner is not None
+                runner.due_at = self._service.clock()
             time.sleep(1 / ENDS_PER_SECOND)
 
     def status(self, number: int) -> str:

@@ -93,7 +93,7 @@ def test_a_run_that_fails_or_is_unknown_fails_the_task_at_once(
     sensors = {"failed": "failed", "breaks": "failed", "unknown": "failed", "awaited": "success"}
     assert result.states == {"start": "success", **sensors}
     assert {task: result.tries[task] for task in sensors} == dict.fromkeys(sensors, 1)
-    where = "the step 'The registry of companies cannot be reached' (registry_error)"
+    where = "the step 'The company registry cannot be reached' (registry_error)"
     assert f"AgentRunFailedError: Agent run {run.id} of fails ended in error at {where}" in result.log
     assert f"AgentRunFailedError: Agent run {result.xcom('start')} of breaks ended in error at the step" in result.log
     assert f"AgentRunNotFoundError: GET /v1/runs/{NO_RUN} returned 404: There is no run" in result.log

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Reads plans of faults.
-
-A plan is a list of entries. In JSON each is an object::
+Reads plans: lists of rules. A rule is a JSON object or a line of text::
 
     [
         {"fault": "503", "method": "GET", "path": "/v1/runs/.*", "times": 2, "retry_after": 1},
@@ -10,12 +8,9 @@ A plan is a list of entries. In JSON each is an object::
         "slow answer GET /v1/runs/.* seconds=3"
     ]
 
-``fault`` is the name; ``method``, ``path``, ``after``, ``times`` and ``share`` say which requests it meets, and may
-be left out; all other fields are parameters of the fault. The last entry is the short form: name, method, path, and
-then fields, where method and path may be left out as well. A value with blanks is put into quotes.
-
-In Python an entry may also be a :class:`.rules.Rule`, or a tuple of name, method, path and a mapping of fields, each of
-which may be left out: ``("503", "GET", "/v1/runs/.*", {"times": 2})``.
+``fault`` is the name of a fault. ``method``, ``path``, ``after``, ``times``, and ``share`` select the requests. All
+other fields are parameters of the fault. In a line of text, the method and the path need no name, and a value that
+contains blanks needs quotes.
 """
 
 from __future__ import annotations
@@ -23,135 +18,136 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from airflow_provider_agentruns.emulator.faults.base import FAULTS, RULE_WORDS, Fault, FaultError, parameters_of
-from airflow_provider_agentruns.emulator.faults.rules import Rule
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import best_match
+
+from airflow_provider_agentruns.emulator.faults.table import FAULTS, Fault
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
+_SELECTION: dict[str, dict[str, Any]] = {
+    "method": {"enum": [*_METHODS, None]},
+    "path": {"type": ["string", "null"], "format": "regex"},
+    "after": {"type": "integer", "minimum": 0},
+    "times": {"type": ["integer", "null"], "minimum": 1},
+    "share": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+}
+_FORMATS = FormatChecker(["regex"])
 
-def read_plan(text: str) -> list[Rule]:
-    """
-    Read a plan that is written in JSON.
 
-    :raises FaultError: If it is none; says which entry and which field is wrong.
+class FaultError(ValueError):
     """
-    try:
-        plan = json.loads(text, object_pairs_hook=_Object)
-    except (ValueError, RecursionError) as error:
-        raise FaultError(f"not JSON: {error}") from None
-    if not isinstance(plan, list):
-        raise FaultError("a plan is a list of entries")
-    return rules_of(plan)
+    A rule or a plan is wrong.
+
+    :param field: The field that is wrong, if it is one.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """
+    A fault and the requests that it applies to.
+
+    :param method: Only requests with this method. None means any.
+    :param path: Only requests whose path matches this regular expression as a whole. None means any.
+    :param after: The number of matching requests to spare first.
+    :param times: The number of requests that the fault applies to. None means any number.
+    :param share: The probability that the fault applies to a matching request.
+    """
+
+    fault: Fault
+    method: str | None = None
+    path: str | None = None
+    after: int = 0
+    times: int | None = None
+    share: float = 1.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def rules_of(plan: Iterable[Any]) -> list[Rule]:
     """
-    Make the rules of a plan.
+    Read the rules of a plan.
 
-    :raises FaultError: If there is something wrong; says which entry and which field.
+    :raises FaultError: If a rule is wrong. The message names the rule and the field.
     """
     rules = []
-    for number, entry in enumerate(plan, 1):
+    for entry in plan:
         try:
             rules.append(rule_of(entry))
         except FaultError as error:
-            raise FaultError(f"entry {number}{_named(entry)}: {error}") from None
+            raise FaultError(f"rule {entry!r:.200}: {error}") from None
     return rules
 
 
 def rule_of(entry: Any) -> Rule:
     """
-    Make the rule of one entry.
+    Read one rule.
 
-    :raises FaultError: If there is something wrong; says which field.
+    :raises FaultError: If the rule is wrong. The message names the field.
     """
-    match entry:
-        case Rule():
-            return entry
-        case Fault():
-            return Rule(fault=entry)
-        case str():
-            return _rule(_short_form(entry))
-        case Mapping():
-            return _rule(entry)
-        case tuple() | list():
-            return _rule(_tuple(tuple(entry)))
-    raise FaultError(f"an entry is an object, a tuple or a text, not {entry!r}")
+    fields = _fields_of(entry) if isinstance(entry, str) else entry
+    if not isinstance(fields, Mapping):
+        raise FaultError(f"a rule is an object or a text, not {entry!r}")
+    fault = _fault(fields.get("fault"))
+    allowed = {"request": _SELECTION, "connection": dict([*_SELECTION.items()][2:]), "service": {}}[fault.applies_to]
+    schemas = allowed | dict(fault.parameters)
+    given = {name: value for name, value in fields.items() if name != "fault"}
+    for name, value in given.items():
+        if name not in schemas:
+            raise FaultError(f"is not a field of {fault.name!r}: its fields are {', '.join(schemas) or 'none'}", name)
+        if problem := best_match(Draft202012Validator(schemas[name], format_checker=_FORMATS).iter_errors(value)):
+            raise FaultError(problem.message, name)
+    defaults = {name: schema["default"] for name, schema in fault.parameters.items()}
+    return Rule(
+        fault=fault,
+        **{name: value for name, value in given.items() if name in allowed},
+        parameters=defaults | {name: value for name, value in given.items() if name in defaults},
+    )
 
 
-def _rule(entry: Mapping[str, Any]) -> Rule:
-    if twice := getattr(entry, "twice", None):
-        raise FaultError("is there twice", twice)
-    if "fault" not in entry:
-        raise FaultError("is missing", "fault")
-    given = entry["fault"]
-    fields = {name: value for name, value in entry.items() if name != "fault"}
-    own = {name: fields.pop(name) for name in RULE_WORDS if name in fields}
-    if isinstance(given, Fault):
-        if fields:
-            raise FaultError("goes into the fault itself", next(iter(fields)))
-        return Rule(fault=given, **own)
-    fault = _fault(given)
-    known = [parameter.name for parameter in parameters_of(fault)]
-    for name in fields:
-        if name not in known:
-            may_be = ", ".join([*RULE_WORDS[1:], *known])
-            raise FaultError(f"is no field of {fault.name}; there are {may_be}", str(name))
-    return Rule(fault=fault(**fields), **own)
-
-
-def _fault(name: object) -> type[Fault]:
-    if isinstance(name, int) and not isinstance(name, bool):
-        name = str(name)
+def _fault(name: object) -> Fault:
+    name = str(name) if isinstance(name, int) else name
     if not isinstance(name, str):
         raise FaultError(f"must be the name of a fault, not {name!r}", "fault")
     if name not in FAULTS:
-        close = "".join(f"; is {other!r} meant?" for other in get_close_matches(name, FAULTS, 1))
-        raise FaultError(f"there is no fault {name!r}{close}", "fault")
+        close = "".join(f"; did you mean {other!r}?" for other in get_close_matches(name, FAULTS, 1))
+        raise FaultError(f"no fault has the name {name!r}{close}", "fault")
     return FAULTS[name]
 
 
-def _tuple(entry: tuple[Any, ...]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    if entry and isinstance(entry[-1], Mapping):
-        entry, fields = entry[:-1], dict(entry[-1])
-    if len(entry) > 3:
-        raise FaultError(f"takes a name, a method, a path and a mapping of fields, not {entry[3]!r}", "a tuple")
-    return {**dict(zip(RULE_WORDS, entry, strict=False)), **fields}
-
-
-def _short_form(text: str) -> dict[str, Any]:
-    lexer = shlex.shlex(text, posix=True)
+def _fields_of(line: str) -> dict[str, Any]:
+    """Return the fields of a rule that is a line of text."""
+    lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
     try:
         words = list(lexer)
     except ValueError as error:
         raise FaultError(f"cannot be read: {error}") from None
     name: list[str] = []
-    entry: dict[str, Any] = {}
+    fields: dict[str, str] = {}
     for word in words:
-        field, equals, value = word.partition("=")
-        if word in _METHODS and "method" not in entry and "path" not in entry:
-            entry["method"] = word
-        elif word.startswith(("/", ".", "(")) and "path" not in entry:
-            entry["path"] = word
-        elif equals and field in entry:
-            raise FaultError("is there twice", field)
+        field_name, equals, value = word.partition("=")
+        if word in _METHODS:
+            fields["method"] = word
+        elif word.startswith(("/", ".", "(")):
+            fields["path"] = word
         elif equals:
-            entry[field] = value
-        elif entry:
-            raise FaultError(f"{word!r} is no field: they are written name=value")
+            fields[field_name] = value
+        elif fields:
+            raise FaultError(f"{word!r} is not a field: fields are written name=value")
         else:
             name.append(word)
     fault = _fault(" ".join(name))
-    texts = {parameter.name for parameter in parameters_of(fault) if parameter.type in ("str", "str | None")}
-    return {
-        "fault": fault.name,
-        **{field: value if field in texts else _value(value) for field, value in entry.items()},
-    }
+    texts = {"method", "path", *(name for name, schema in fault.parameters.items() if schema["type"] == "string")}
+    return {"fault": fault.name} | {it: value if it in texts else _value(value) for it, value in fields.items()}
 
 
 def _value(text: str) -> Any:
@@ -159,19 +155,3 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _named(entry: Any) -> str:
-    if isinstance(entry, tuple | list) and entry:
-        entry = {"fault": entry[0]}
-    name = entry.get("fault") if isinstance(entry, Mapping) else entry if isinstance(entry, str) else None
-    return f" ({name})" if isinstance(name, str | int) else ""
-
-
-class _Object(dict[str, Any]):
-    """A JSON object that knows which name was in it twice, if any."""
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        super().__init__(pairs)
-        names = [name for name, _ in pairs]
-        self.twice = next((name for name in names if names.count(name) > 1), None)

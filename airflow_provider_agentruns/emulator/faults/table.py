@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of all faults: their names, what they do, and their parameters."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from airflow_provider_agentruns.emulator.faults import connection_faults as connections
+from airflow_provider_agentruns.emulator.faults import response_faults as responses
+from airflow_provider_agentruns.emulator.faults.exchange import Exchange
+from airflow_provider_agentruns.emulator.faults.response_faults import changed_json, damaged_body, status
+
+#: A JSON schema with a default and a description.
+Schema = dict[str, Any]
+
+_TEN_YEARS = 10 * 365 * 86400
+
+
+@dataclass(frozen=True)
+class Fault:
+    """
+    One fault.
+
+    :param does: What the fault does, in a sentence.
+    :param run: The code. It takes an exchange, the service's response or None, and the parameters but ``taken``.
+    :param carried_out: Whether the service carries out the request. The parameter ``taken`` overrides it.
+    :param parameters: Names and JSON schemas.
+    :param applies_to: ``request``; ``connection`` if the fault applies before a request is read; or ``service``.
+    :param condition: Returns whether the fault makes sense for a request. It takes the exchange and the parameters.
+    """
+
+    name: str
+    group: str
+    does: str
+    run: Callable[..., Awaitable[None]] | None = None
+    carried_out: bool = False
+    parameters: Mapping[str, Schema] = field(default_factory=dict)
+    applies_to: Literal["request", "connection", "service"] = "request"
+    condition: Callable[[Exchange, Mapping[str, Any]], bool] = lambda exchange, parameters: True
+
+    @property
+    def description(self) -> str:
+        """What the fault does, and whether the service carries out the request."""
+        by_default = " by default" if "taken" in self.parameters else ""
+        return f"{self.does} The request is {'' if self.carried_out else 'not '}carried out{by_default}."
+
+
+def _is_stream(exchange: Exchange, _: Mapping[str, Any]) -> bool:
+    return exchange.request.method == "GET" and exchange.request.url.path.endswith("/stream")
+
+
+def _is_run_listing(exchange: Exchange, _: Mapping[str, Any]) -> bool:
+    return (exchange.request.method, exchange.request.url.path) == ("GET", "/v1/runs")
+
+
+def _is_new_run(exchange: Exchange, parameters: Mapping[str, Any]) -> bool:
+    parts = exchange.request.url.path.split("/")
+    run = exchange.service.runs.get(parts[3]) if len(parts) > 3 and parts[2] == "runs" else None
+    return run is not None and exchange.service.clock() - run.created_at < timedelta(seconds=parameters["seconds"])
+
+
+def _number(default: float, description: str, **limits: float) -> Schema:
+    return {"type": "number", "default": default, "minimum": 0, "description": description, **limits}
+
+
+def _integer(default: int, description: str, **limits: Any) -> Schema:
+    return {"type": "integer", "default": default, "minimum": 0, "description": description, **limits}
+
+
+def _text(default: str, description: str) -> Schema:
+    return {"type": "string", "default": default, "description": description}
+
+
+_TAKEN = {"taken": {"type": "boolean", "default": False, "description": "Whether the request is carried out"}}
+_RETRY_AFTER: dict[str, Schema] = {
+    "retry_after": {
+        "type": ["number", "string", "null"],
+        "default": None,
+        "pattern": r"^[ -~]*$",
+        "description": "Retry-After header: seconds or any text; null omits the header",
+    },
+    "retry_after_date": {
+        "type": ["number", "null"],
+        "default": None,
+        "minimum": -_TEN_YEARS,
+        "maximum": _TEN_YEARS,
+        "description": "Retry-After header: an HTTP date this many seconds from now",
+    },
+}
+_RETRY_AFTER_1 = _RETRY_AFTER | {"retry_after": _RETRY_AFTER["retry_after"] | {"default": 1}}
+_STATUS = {"minimum": 200, "maximum": 599, "not": {"enum": [204, 304]}}
+
+
+def _status(code: int, message: str, parameters: Mapping[str, Schema] | None = None) -> Fault:
+    return Fault(str(code), "Statuses", f"Responds {code}.", status(code, message), parameters=parameters or {})
+
+
+_TABLE = (
+    Fault("refused", "Connections", "Refuses connections and resets open ones while the rule is active. The rule "
+          "has no other fields.", applies_to="service"),
+    Fault("connection closed", "Connections", "Closes a new connection before it reads a request. The rule counts "
+          "connections and has no method or path.", applies_to="connection"),
+    Fault("request reset", "Connections", "Resets the connection after it has read the request.", connections.reset),
+    Fault("answer reset", "Connections", "Resets the connection instead of responding.", connections.reset, True),
+    Fault("answer lost", "Connections", "Closes the connection instead of responding.", connections.close, True),
+    Fault("slow answer", "Timing", "Carries out the request, waits, and responds.", connections.delay, True,
+          {"seconds": _number(5.0, "Delay")}),
+    Fault("slow body", "Timing", "Sends the body in small pieces.", connections.slow_body, True,
+          {"size": _integer(1, "Bytes in a piece", minimum=1), "pause": _number(0.05, "Seconds between two pieces")}),
+    Fault("hanging", "Timing", "Never responds, and keeps the connection open.", connections.hang, False, _TAKEN),
+    Fault("body cut off", "Timing", "Sends a part of the body and closes the connection.", connections.cut_off, True,
+          {"part": _number(0.5, "Part of the body, from 0 to below 1", exclusiveMaximum=1)}),
+    _status(401, "A valid token is needed: Authorization: Bearer ..."),
+    _status(403, "The account may not do this"),
+    _status(404, "Not found"),
+    Fault("404 at first", "Statuses", "Responds 404 to requests for a run that is newer than some seconds.",
+          status(404, "Not found"), False, {"seconds": _number(1.0, "Age from which a run is visible")},
+          condition=_is_new_run),
+    _status(409, "The run is not interrupted, or that interrupt is not pending"),
+    _status(422, "The request cannot be processed"),
+    _status(429, "Too many requests", _RETRY_AFTER_1),
+    _status(500, "Internal error", _TAKEN),
+    _status(502, "Bad gateway", _TAKEN),
+    _status(503, "The service is unavailable", _RETRY_AFTER | _TAKEN),
+    _status(504, "Gateway timeout", _TAKEN),
+    Fault("truncated JSON", "Bodies", "Sends the first half of the body as if it were whole.",
+          damaged_body(lambda body: body[: len(body) // 2]), True),
+    Fault("malformed JSON", "Bodies", "Sends a body with a brace too many.",
+          damaged_body(lambda body: b"{" + body), True),
+    Fault("empty body", "Bodies", "Sends an empty body.", damaged_body(lambda body: b""), True),
+    Fault("proxy page", "Bodies", "Responds with the HTML page of a proxy.", responses.proxy_page, False,
+          {"status": _integer(200, "Status of the response", **_STATUS), **_TAKEN}),
+    Fault("foreign error", "Bodies", "Responds with an error body that is not in the contract, or with any other body.",
+          responses.foreign_error, False,
+          {"status": _integer(500, "Status of the response", **_STATUS),
+           "body": _text('{"error": {"code": "internal", "detail": "Something went wrong"}}', "Body"),
+           "content_type": _text("application/json", "Content type") | {"pattern": r"^[ -~]*$"}, **_TAKEN}),
+    Fault("redirect", "Bodies", "Redirects to the same path on 127.0.0.2, where nothing listens.", responses.redirect,
+          False, {"status": _integer(302, "Status of the response", enum=[301, 302, 303, 307, 308])}),
+    Fault("unknown status", "Content", "Gives each run and thread a status that is not in the contract.",
+          changed_json(responses.unknown_status), True, {"status": _text("paused", "The status")}),
+    Fault("unknown fields", "Content", "Adds a field that is not in the contract to each object.",
+          changed_json(responses.unknown_fields), True),
+    Fault("clock skew", "Content", "Shifts the Date header and all times.", responses.clock_skew, True,
+          {"seconds": _number(3600.0, "Shift; below 0 into the past", minimum=-_TEN_YEARS, maximum=_TEN_YEARS)}),
+    Fault("listing lags", "Content", "Shows the listing of runs as it was some seconds ago.", responses.listing_lags,
+          True, {"seconds": _number(2.0, "Age of the listing")}, condition=_is_run_listing),
+    Fault("stream cut", "Streams", "Closes the connection in the middle of an event.", connections.stream_cut, True,
+          {"events": _integer(1, "Number of whole events before")}, condition=_is_stream),
+    Fault("stream silent", "Streams", "Stops sending events, and keeps the connection open.", connections.stream_silent,
+          True, {"events": _integer(0, "Number of events before")}, condition=_is_stream),
+)  # fmt: skip
+
+FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _TABLE}
+"""All faults by name."""
+
+
+def describe() -> str:
+    """Return the table as text."""
+    lines = []
+    for fault in FAULTS.values():
+        lines += [f"{fault.name} ({fault.group})", textwrap.fill(fault.description, 100, initial_indent="  ")]
+        lines += [
+            f"    {name}={json.dumps(it['default'])}: {it['description']}" for name, it in fault.parameters.items()
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules: which requests a fault applies to, how rules are written, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_agentruns.emulator.faults import FAULTS, FaultError
+from airflow_provider_agentruns.emulator.faults.plan import Rule, rule_of
+from airflow_provider_agentruns.emulator.faults.table import describe
+from airflow_provider_agentruns.emulator.server import Emulator
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Emulator]:
+    with Emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(served: Emulator) -> Iterator[Emulator]:
+    yield served
+    served.faults.clear()
+
+
+@pytest.fixture
+def client(emulator: Emulator) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {emulator.token}"}
+    with httpx.Client(base_url=emulator.url, headers=headers) as client:
+        yield client
+
+
+def statuses(client: httpx.Client, count: int, path: str = "/v1/agents") -> list[int]:
+    """Return the statuses of some requests."""
+    return [client.get(path).status_code for _ in range(count)]
+
+
+def test_method_and_path_must_match(emulator: Emulator, client: httpx.Client) -> None:
+    emulator.faults.add("503", "GET", "/v1/runs/.*")
+    assert client.get("/v1/runs/nobody").status_code == 503
+    assert client.get("/v1/runs").status_code == 200
+    assert client.get("/v2/v1/runs/nobody").status_code == 404
+    assert client.post("/v1/runs/nobody/resume", json={}).status_code == 404
+    emulator.faults.clear()
+    emulator.faults.add("503", path=".*agents")
+    assert client.post("/v1/agents").status_code == 503
+    assert client.get("/v1/runs").status_code == 200
+
+
+def test_the_first_rule_that_is_due_applies(emulator: Emulator, client: httpx.Client) -> None:
+    first = emulator.faults.add("503", times=1, after=1)
+    second = emulator.faults.add("502", times=2)
+    third = emulator.faults.add("500", after=4)
+    assert statuses(client, 6) == [502, 503, 502, 200, 500, 500]
+    assert [(rule.met, rule.seen) for rule in (first, second, third)] == [(1, 6), (2, 6), (2, 6)]
+    assert [request.fault for request in emulator.requests[-6:]] == ["502", "503", "502", None, "500", "500"]
+
+
+def test_rules_come_and_go_while_the_service_is_running(emulator: Emulator, client: httpx.Client) -> None:
+    with emulator.faults.of("503") as outer:
+        with emulator.faults.of("502"):
+            assert statuses(client, 1) == [503]
+            emulator.faults.remove(outer)
+            assert statuses(client, 1) == [502]
+        assert statuses(client, 1) == [200]
+    with pytest.raises(ZeroDivisionError), emulator.faults.of("503"):
+        _ = 1 / 0
+    assert emulator.faults.active == ()
+
+
+def outcomes(seed: int, paths: list[str], *, workers: int = 1) -> dict[str, list[int]]:
+    """Return the statuses for each path, in the order of its requests."""
+    with Emulator(seed=seed, faults=["503 share=0.3"]) as emulator:
+        headers = {"Authorization": f"Bearer {emulator.token}"}
+        with httpx.Client(base_url=emulator.url, headers=headers) as client, ThreadPoolExecutor(workers) as pool:
+            return dict(zip(paths, pool.map(lambda path: statuses(client, 40, path), paths), strict=True))
+
+
+def test_a_share_is_the_same_for_the_same_seed() -> None:
+    paths = [f"/nowhere/{number}" for number in range(4)]
+    first = outcomes(1, paths)
+    assert 0.15 * 160 < sum(found.count(503) for found in first.values()) < 0.45 * 160
+    assert outcomes(1, paths, workers=4) == first  # Also if requests arrive in another order.
+    assert outcomes(2, paths) != first
+
+
+SAME = rule_of({"fault": "503", "method": "GET", "path": "/v1/runs/.*", "times": 2, "retry_after": 2})
+
+
+@pytest.mark.parametrize(
+    ("entry", "rule"),
+    [
+        ({"fault": 503, "method": "GET", "path": "/v1/runs/.*", "times": 2, "retry_after": 2, "after": 0}, SAME),
+        ("503 GET /v1/runs/.* times=2 retry_after=2", SAME),
+        ("503 times=2 path=/v1/runs/.* method=GET retry_after=2", SAME),
+        (r"answer lost /v1/runs/\d+=\S*", Rule(fault=FAULTS["answer lost"], path=r"/v1/runs/\d+=\S*")),
+        ("answer lost .*/resume share=0.5", Rule(fault=FAULTS["answer lost"], path=".*/resume", share=0.5)),
+        ("429 retry_after='Wed, 21 Oct'", rule_of({"fault": "429", "retry_after": "Wed, 21 Oct"})),
+        ("429 retry_after=null times=null", rule_of({"fault": "429", "retry_after": None})),
+        ("unknown status status=7", rule_of({"fault": "unknown status", "status": "7"})),
+        ("503 taken=true", rule_of({"fault": "503", "taken": True})),
+    ],
+)
+def test_the_same_rule_in_many_forms(entry: Any, rule: Rule) -> None:
+    assert rule_of(entry) == rule
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_has_defaults_and_a_description(name: str) -> None:
+    assert rule_of(name) == rule_of({"fault": name, **rule_of(name).parameters})
+    assert f"{name} ({FAULTS[name].group})\n  {FAULTS[name].does[:20]}" in describe()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "says"),
+    [
+        ({"fault": "504 "}, "fault", "no fault has the name '504 '; did you mean '504'?"),
+        ({"fault": "anser lost"}, "fault", "did you mean 'answer lost'?"),
+        ({"fault": None}, "fault", "must be the name of a fault, not None"),
+        ({"method": "get"}, "method", "'get' is not one of ['GET', "),
+        ({"path": "("}, "path", "'(' is not a 'regex'"),
+        ({"after": -1}, "after", "-1 is less than the minimum of 0"),
+        ({"times": True}, "times", "True is not of type 'integer', 'null'"),
+        ({"share": 0}, "share", "0 is less than or equal to the minimum of 0"),
+        ({"tmies": 1}, "tmies", "is not a field of '503': its fields are method, path, after, times, share, "),
+        ({"retry_after": "a\nb"}, "retry_after", "does not match"),
+        ({"fault": "answer lost", "taken": False}, "taken", "is not a field of 'answer lost'"),
+        ({"fault": "slow answer", "seconds": -1}, "seconds", "-1 is less than the minimum of 0"),
+        ({"fault": "body cut off", "part": 1}, "part", "1 is greater than or equal to the maximum of 1"),
+        ({"fault": "proxy page", "status": 304}, "status", "304 should not be valid under"),
+        ({"fault": "refused", "method": "GET"}, "method", "is not a field of 'refused': its fields are none"),
+        ({"fault": "connection closed", "path": ".*"}, "path", "its fields are after, times, share"),
+    ],
+)
+def test_a_wrong_rule(emulator: Emulator, fields: dict[str, Any], field: str, says: str) -> None:
+    with pytest.raises(FaultError, match=f"^{field}: .*{re.escape(says)}") as refusal:
+        emulator.faults.add(**{"fault": "503", **fields})
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("plan", "says"),
+    [
+        (["503", 7], "rule 7: a rule is an object or a text, not 7"),
+        ([{"method": "GET"}], "rule {'method': 'GET'}: fault: must be the name of a fault"),
+        (["503 GET twice"], "rule '503 GET twice': 'twice' is not a field: fields are written name=value"),
+        (['503 path="/'], "cannot be read: No closing quotation"),
+        (["GET /v1/runs"], "fault: no fault has the name ''"),
+    ],
+)
+def test_a_wrong_plan_adds_no_rule(emulator: Emulator, plan: list[Any], says: str) -> None:
+    with pytest.raises(FaultError, match=re.escape(says)):
+        emulator.faults.add_plan(plan)
+    assert emulator.faults.active == ()

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls of the hook under a fault, with the sync and with the async methods."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_agentruns.exceptions import AgentRunsError
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+from tests.faults.outcomes import LASTING, Outcome
+from tests.faults.placement import GROUPS, timeout_for
+from tests.faults.stand import BUSINESS, Placement, Stand
+
+_SYNC: dict[str, Callable[[AgentRunHook, str], Any]] = {
+    "get": lambda hook, run_id: hook.get_run(run_id),
+    LASTING: lambda hook, run_id: hook.get_run(run_id),
+    "start": lambda hook, run_id: hook.create_run("instant", business_id=BUSINESS),
+    "list": lambda hook, run_id: next(hook.list_runs(), None),
+    "stream": lambda hook, run_id: list(hook.stream_run(run_id)),
+}
+
+_ASYNC: dict[str, Callable[[AgentRunHook, str], Awaitable[Any]]] = {
+    "get": lambda hook, run_id: hook.aget_run(run_id),
+    LASTING: lambda hook, run_id: hook.aget_run(run_id),
+    "start": lambda hook, run_id: hook.acreate_run("instant", business_id=BUSINESS),
+    "list": lambda hook, run_id: anext(hook.alist_runs(), None),
+    "stream": lambda hook, run_id: _all_events(hook, run_id),
+}
+
+
+def calls_for(fault: str) -> list[str]:
+    """Return the calls that a fault can apply to."""
+    if GROUPS[fault] == "Streams":
+        return ["stream"]
+    if fault == "listing lags":
+        return ["list"]
+    if fault == "404 at first":
+        return ["get"]
+    return ["get", "start"] if fault == "refused" else ["get", "start", LASTING]
+
+
+def call_hook(fault: str, placement: Placement, stand: Stand, *, sync: bool) -> tuple[list[Outcome], list[Any]]:
+    """Make the calls, and return their outcomes and everything to search for tokens."""
+    outcomes: list[Outcome] = []
+    out: list[Any] = []
+    for call in calls_for(fault):
+        stand.connect(timeout_for(fault))
+        run = stand.run("instant")
+        placed = placement
+        if call == LASTING:
+            placed = replace(placement, fields={k: v for k, v in placement.fields.items() if k != "times"})
+        if call == "start" and placement.method:
+            placed = replace(placement, method="POST", path="/v1/runs")
+        hook = AgentRunHook(stand.conn_id)
+        error = None
+        with stand.suffering(placed) as seen:
+            try:
+                _SYNC[call](hook, run.id) if sync else asyncio.run(_await(call, hook, run.id))
+            except AgentRunsError as e:
+                error = e
+            finally:
+                hook.close()
+        out += [hook, hook.settings, error]
+        outcomes.append(
+            Outcome(
+                call=call,
+                error=type(error).__name__ if error else "",
+                in_doubt=bool(error and error.in_doubt),
+                requests=len(seen.requests),
+                runs=len(seen.runs) if call == "start" else None,
+                met=seen.met,
+            )
+        )
+    return outcomes, out
+
+
+async def _await(call: str, hook: AgentRunHook, run_id: str) -> None:
+    try:
+        await _ASYNC[call](hook, run_id)
+    finally:
+        await hook.aclose()
+
+
+async def _all_events(hook: AgentRunHook, run_id: str) -> None:
+    async for _ in hook.astream_run(run_id):
+        pass

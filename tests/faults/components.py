@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The components that use the service: the columns of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
+
+RUN = "/v1/runs/[^/]+"
+
+#: The event with which Airflow resumes a review after a person has answered.
+_FORM_EVENT = {
+    "chosen_options": ["Approve"],
+    "params_input": {},
+    "responded_at": "2026-01-31T12:00:00+00:00",
+    "responded_by_user": {"id": "ann", "name": "Ann"},
+    "timedout": False,
+}
+
+#: Task IDs and the exceptions that Airflow met in the tasks. The callbacks of the table's DAGs fill it.
+EXCEPTIONS: dict[str, list[BaseException]] = {}
+
+
+def record_exception(context: Any) -> None:
+    """Airflow calls this function after a try of a task has failed."""
+    EXCEPTIONS.setdefault(context["ti"].task_id, []).append(context["exception"])
+
+
+class AnsweredReview(AgentRunReviewOperator):
+    """A review whose first try begins with a person's answer, because ``dag.test()`` cannot answer a form."""
+
+    def execute(self, context: Any) -> Any:
+        """Continue with the answer in the first try, and as usual in later tries."""
+        if context["ti"].try_number == 1:
+            return self.execute_complete(context, _FORM_EVENT)
+        return super().execute(context)
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """
+    One component.
+
+    :param title: The head of its column.
+    :param method: The method of the request that a fault applies to.
+    :param path: The path of that request, as a regular expression.
+    :param after: The number of such requests to spare first.
+    :param task: The task in a DAG file, if it is one.
+    :param does: ``start`` if the component starts a run, ``answer`` if it answers an interrupt, else ``read``.
+    :param waits: Whether it is a trigger.
+    """
+
+    title: str
+    method: str = "GET"
+    path: str = RUN
+    after: int = 0
+    task: str = ""
+    does: Literal["read", "start", "answer"] = "read"
+    waits: bool = False
+
+
+_SENSOR = 'AgentRunSensor(run_id="{run}", wait_for="completed", timeout=120, poke_interval=0.1, '
+_OUTPUT = 'AgentRunOutputOperator(run_id="{run}", timeout=120, deferrable=True, '
+_START = (
+    'AgentRunOperator(agent="patient", business_id="{business}", on_interrupt="wait", timeout=120, poll_interval=0.1, '
+)
+_ANSWERS: dict[str, Any] = {"method": "POST", "path": RUN + "/resume", "does": "answer"}
+_STARTED: dict[str, Any] = {"method": "POST", "path": "/v1/runs", "does": "start"}
+
+COMPONENTS = {
+    "hook": Component("hook, sync"),
+    "hook_async": Component("hook, async"),
+    "sensor_poke": Component("sensor, poke", after=1, task=_SENSOR + 'mode="poke", '),
+    "sensor_reschedule": Component("sensor, reschedule", after=1, task=_SENSOR + 'mode="reschedule", '),
+    "sensor_deferrable": Component("sensor, deferrable", after=1, task=_SENSOR + "deferrable=True, "),
+    "output": Component("output operator", task=_OUTPUT),
+    "start": Component("run operator, blocking", task=_START + "deferrable=False, ", **_STARTED),
+    "start_deferrable": Component("run operator, deferrable", task=_START + "deferrable=True, ", **_STARTED),
+    "resume": Component(
+        "resume operator",
+        task='AgentRunResumeOperator(run_id="{run}", interrupt_id="{interrupt}", input="yes", ',
+        **_ANSWERS,
+    ),
+    "review": Component("review operator", task='AnsweredReview(run_id="{run}", interrupt="{interrupt}", ', **_ANSWERS),
+    "trigger": Component("trigger, poll", path="/v1/runs(/[^/]+)?", waits=True),
+    "trigger_stream": Component("trigger, stream", path=RUN + "/stream", waits=True),
+    "events": Component("event trigger", path="/v1/runs(/[^/]+)?", waits=True),
+}
+
+TASKS = {name: component for name, component in COMPONENTS.items() if component.task}

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An offline service and a connection for each component, so that their requests can be told apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from airflow_provider_agentruns.emulator.agents import BUILTIN
+from airflow_provider_agentruns.emulator.faults import ActiveRule
+from airflow_provider_agentruns.emulator.recording import RecordedRequest
+from airflow_provider_agentruns.emulator.runs import Run
+from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.emulator.service import Service
+
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+
+#: In all tokens of the table. URLs and base64 write it differently.
+TOKEN_PREFIX = "mk_test_0pen/Sesame+please"
+
+#: Seconds after which a service that refuses connections accepts them again, if something waits for it.
+_REFUSED_FOR = 0.5
+
+_RUN_PATH = re.compile("/v1/runs/([^/]+)")
+_REPORT = {"title": "Report", "type": "report", "confidence": "high", "summary": "All is well", "sources": []}
+
+
+def patient(case: Case) -> ScriptBody:
+    """Asks a question that the service answers itself."""
+    yield Ask([{"agent": case.agent, "label": "Continue?"}])
+    return [_REPORT]
+
+
+def curious(case: Case) -> ScriptBody:
+    """Asks a question for the component that is tested."""
+    yield Ask([{"agent": case.agent, "label": "Is this right?"}])
+    return [_REPORT]
+
+
+def _null_objects(value: Any) -> Any:
+    """Replace the objects in an object with null."""
+    return {name: None if isinstance(it, dict) else it for name, it in value.items()}
+
+
+def _duplicate_interrupts(value: Any) -> Any:
+    """Repeat each interrupt."""
+    if isinstance(value, list):
+        return [_duplicate_interrupts(it) for it in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {name: _duplicate_interrupts(it) for name, it in value.items()}
+    return changed | {"interrupts": changed["interrupts"] * 2} if "interrupts" in changed else changed
+
+
+def _half_surrogates(value: Any) -> Any:
+    """End titles, summaries, and labels with half a surrogate pair."""
+    if isinstance(value, list):
+        return [_half_surrogates(it) for it in value]
+    if not isinstance(value, dict):
+        return value
+    texts = ("title", "summary", "label")
+    return {name: f"{it}\ud83d" if name in texts else _half_surrogates(it) for name, it in value.items()}
+
+
+#: Faults that only these tests need: what they do with the JSON of a response.
+EXTRA: dict[str, Callable[[Any], Any]] = {
+    "null objects": _null_objects,
+    "duplicate interrupts": _duplicate_interrupts,
+    "half surrogates": _half_surrogates,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """
+    A rule for the offline service.
+
+    :param also: Another fault, without which this one would not show.
+    """
+
+    fault: str
+    method: str | None = None
+    path: str | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+    also: Placement | None = None
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a service has seen while a fault was active."""
+
+    rule: ActiveRule | None
+    requests: list[RecordedRequest] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    answers: int = 0
+
+    @property
+    def met(self) -> bool:
+        """Whether the fault applied to a request. A service that refuses connections counts none."""
+        return self.rule is None or self.rule.rule.fault.applies_to == "service" or self.rule.met > 0
+
+
+class Stand:
+    """
+    The service of one component.
+
+    :param name: The name of the component.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.conn_id = f"faults_{name}"
+        self.service = Service(agents={**BUILTIN, "patient": patient, "curious": curious})
+        self._tokens = 0
+        self._changed: Callable[[Any], Any] | None = None
+        self._reads: Counter[str] = Counter()
+        self.emulator = Emulator(token=self._next_token(), service=self.service, middleware=[Middleware(_Around, self)])
+
+    def connect(self, timeout: float = 20.0) -> None:
+        """Point Airflow's connection to the service, with the valid token."""
+        extra = {
+            "rate_limit": 1000,
+            "max_retries": 1,
+            "timeout": timeout,
+            "run_url": "https://runs.example.com/{run_id}",
+        }
+        os.environ[f"AIRFLOW_CONN_{self.conn_id.upper()}"] = json.dumps(
+            {"conn_type": "agentruns", "host": self.emulator.url, "password": self.emulator.token, "extra": extra}
+        )
+
+    def rotate(self) -> None:
+        """Replace the token of the service and of the connection."""
+        self.emulator.rotate_token(self._next_token())
+        self.connect()
+
+    def run(self, agent: str) -> Run:
+        """Start a run."""
+        return self.service.create_run(agent, business_id=BUSINESS)
+
+    @contextmanager
+    def suffering(self, placement: Placement, *, returns: bool = False) -> Iterator[Seen]:
+        """
+        Activate a fault for a block, and record what the service sees.
+
+        :param returns: Whether a service that refuses connections accepts them again after a while.
+        """
+        requests, runs, answers = len(self.emulator.requests), len(self.service.runs), len(self.service.answers)
+        self._changed = EXTRA.get(placement.fault)
+        placements = [it for it in (placement, placement.also) if it and it.fault not in EXTRA]
+        rules = [self.emulator.faults.add(it.fault, it.method, it.path, **it.fields) for it in placements]
+        timer = threading.Timer(_REFUSED_FOR, self.emulator.faults.clear)
+        if returns and placement.fault == "refused":
+            timer.start()
+        seen = Seen(rules[0] if rules else None)
+        try:
+            yield seen
+        finally:
+            timer.cancel()
+            if timer.ident:
+                timer.join()
+            self.emulator.faults.clear()
+            self._changed = None
+            seen.requests = list(self.emulator.requests[requests:])
+            seen.runs = list(self.service.runs.values())[runs:]
+            seen.answers = len(self.service.answers) - answers
+
+    def answer_patient_runs(self, path: str) -> None:
+        """Answer the question of a ``patient`` run when it is read for the second time."""
+        single = _RUN_PATH.fullmatch(path)
+        for run_id in [single[1]] if single else list(self.service.runs) if path == "/v1/runs" else []:
+            run = self.service.runs.get(run_id)
+            if run and run.agent == "patient" and run.interrupts:
+                self._reads[run_id] += 1
+                if self._reads[run_id] == 2:
+                    self.service.answer(run_id, run.interrupts[0]["id"], "continue")
+
+    def change(self, body: bytes) -> bytes:
+        """Apply the active extra fault to the body of a response."""
+        return json.dumps(self._changed(json.loads(body))).encode() if self._changed else body
+
+    def _next_token(self) -> str:
+        self._tokens += 1
+        return f"{TOKEN_PREFIX}/{self.name}/{self._tokens}"
+
+
+class _Around:
+    """Middleware for what a stand adds to the service. It sees only requests that faults let pass."""
+
+    def __init__(self, app: ASGIApp, stand: Stand) -> None:
+        self._app = app
+        self._stand = stand
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "GET":
+            self._stand.answer_patient_runs(scope["path"])
+        if scope["path"].endswith("/stream"):
+            return await self._app(scope, receive, send)
+        start: Message = {}
+
+        async def changed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                return
+            body = self._stand.change(message["body"])
+            length = (b"content-length", str(len(body)).encode())
+            await send(start | {"headers": [*(it for it in start["headers"] if it[0] != length[0]), length]})
+            await send(message | {"body": body})
+
+        await self._app(scope, receive, changed)
+        return None
+
+
+@contextmanager
+def stands(*names: str) -> Iterator[dict[str, Stand]]:
+    """Serve a stand for each component."""
+    made = {name: Stand(name) for name in names}
+    for stand in made.values():
+        stand.emulator.start()
+    try:
+        yield made
+    finally:
+        for stand in made.values():
+            stand.emulator.stop()
+            os.environ.pop(f"AIRFLOW_CONN_{stand.conn_id.upper()}", None)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The way of webhooks into the database: those that come at the same time share a transaction, in a thread.
+Writes the changes that webhooks report to Airflow's database. Changes that arrive together share a transaction.
 
-So a burst neither takes all of the API server's threads and database connections, nor holds up its event loop.
+A burst of webhooks therefore takes one thread and one database connection of the API server.
 """
 
 from __future__ import annotations
@@ -10,108 +10,101 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
+from typing import Any
 
-import anyio
 import anyio.to_thread
 
 from airflow_provider_agentruns.airflow_adapter import asset_events
-from airflow_provider_agentruns.events.webhook_event import RunChange
+from airflow_provider_agentruns.airflow_adapter.asset_events import NewAssetEvent
+from airflow_provider_agentruns.events.asset_uris import SCHEME, asset_uris
+from airflow_provider_agentruns.events.webhook_event import MAX_AGE, RunStatusChange
 
 log = logging.getLogger(__name__)
 
-#: How many changes a transaction holds at most. Until it ends, others may wait for what it has locked.
-TOGETHER = 20
+#: The largest number of changes per transaction. Until it ends, other processes may wait for its locks.
+BATCH_SIZE = 20
 
-#: How many may wait. Who comes then is sent away, and comes again by himself.
-MOST_WAITING = 2000
+#: The largest number of changes that wait to be written. The service sends the others again.
+MAX_WAITING = 2000
 
-#: How often what is too old to come again is forgotten, in seconds.
-FORGET_EVERY = 3600.0
+#: Old keys are deleted this often, in seconds, and after this time, which is longer than any event is accepted.
+DELETE_INTERVAL = 3600.0
+KEY_LIFETIME = MAX_AGE + timedelta(days=1)
+
+_KEY_PREFIX = "webhook:"
 
 
-class FullError(Exception):
-    """So many changes wait to be taken that this one is not."""
+class QueueFullError(Exception):
+    """Too many changes wait to be written."""
 
 
-class Intake:
-    """Takes changes of runs. For one event loop."""
+class BatchWriter:
+    """Writes changes of runs as asset events. For one event loop."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[asset_events.Told, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[NewAssetEvent, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
-        # The first to come after a while cleans up, and not the first of all: many processes start at a time.
-        self._forget_at = time.monotonic() + FORGET_EVERY
+        # Not at the start: all processes of an API server start together.
+        self._delete_at = time.monotonic() + DELETE_INTERVAL
 
-    async def take(self, conn_id: str, change: RunChange) -> None:
+    async def write(self, conn_id: str, change: RunStatusChange) -> None:
         """
-        Return when a change is in the database, or has been before.
+        Return when the database holds the asset events of a change. A change that it holds already has no effect.
 
-        :raises FullError: If too many wait.
-        :raises sqlalchemy.exc.SQLAlchemyError: If the database does not take it.
+        :raises QueueFullError: If too many changes wait.
+        :raises sqlalchemy.exc.SQLAlchemyError: If the database fails.
         """
-        if change.status is None:
-            return
-        if len(self._waiting) >= MOST_WAITING:
-            raise FullError
-        taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(((conn_id, change), taken))
+        if len(self._waiting) >= MAX_WAITING:
+            raise QueueFullError
+        uris = tuple(asset_uris(conn_id, change.status, change.agent))
+        event = NewAssetEvent(uris, _KEY_PREFIX + change.key, change.payload, change.event_id)
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((event, written))
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._work())
-        await taken
+            self._task = asyncio.create_task(self._write_all())
+        await written
 
-    async def _work(self) -> None:
+    async def _write_all(self) -> None:
         while self._waiting:
-            some, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
-            try:
-                await _take([told for told, _ in some])
-            except Exception as e:  # noqa: BLE001 -- whatever it is, the others are to come through
-                await self._take_each(some, e)
-            else:
-                for _, taken in some:
-                    _settle(taken, None)
-            if not self._waiting:
-                # In here: what comes meanwhile is looked at once more.
-                await self._forget_now_and_then()
+            batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
+            if await self._write_batch(batch) is not None and len(batch) > 1:
+                # One of them may be the reason. It must not keep out the others.
+                for one in batch:
+                    await self._write_batch([one], last=True)
+            if not self._waiting and time.monotonic() >= self._delete_at:
+                self._delete_at = time.monotonic() + DELETE_INTERVAL
+                await self._delete_old_keys()
 
-    async def _take_each(
-        self, some: Sequence[tuple[asset_events.Told, asyncio.Future[None]]], error: Exception
-    ) -> None:
-        for told, taken in some:
-            problem: Exception | None = error
-            if len(some) > 1:
-                try:
-                    await _take([told])
-                except Exception as e:  # noqa: BLE001 -- it is told to who waits for it
-                    problem = e
-                else:
-                    problem = None
-            _settle(taken, problem)
-
-    async def _forget_now_and_then(self) -> None:
-        if time.monotonic() < self._forget_at:
-            return
-        self._forget_at = time.monotonic() + FORGET_EVERY
+    @staticmethod
+    async def _write_batch(
+        batch: Sequence[tuple[NewAssetEvent, asyncio.Future[None]]], *, last: bool = False
+    ) -> Exception | None:
         try:
-            await anyio.to_thread.run_sync(asset_events.forget_old, limiter=_threads())
+            await _in_thread(asset_events.create_asset_events, [event for event, _ in batch])
+        except Exception as e:  # noqa: BLE001 -- whoever waits for the change receives it
+            error: Exception | None = e
+        else:
+            error = None
+        for _, written in batch:
+            if written.done():
+                continue
+            if error is None:
+                written.set_result(None)
+            elif last or len(batch) == 1:
+                written.set_exception(error)
+        return error
+
+    @staticmethod
+    async def _delete_old_keys() -> None:
+        try:
+            await _in_thread(asset_events.delete_keys, f"{SCHEME}://", _KEY_PREFIX, KEY_LIFETIME)
         except Exception:
-            log.exception("Cannot clean up what is remembered of webhooks; it is tried again")
+            log.exception("Cannot delete the keys of old webhooks, and will try again")
 
 
-async def _take(told: Sequence[asset_events.Told]) -> None:
-    await anyio.to_thread.run_sync(partial(asset_events.take, told), limiter=_threads())
-
-
-def _threads() -> anyio.CapacityLimiter:
-    # A thread that none of Airflow's own requests waits for. One transaction comes after the other all the same.
-    return anyio.CapacityLimiter(1)
-
-
-def _settle(taken: asyncio.Future[None], error: Exception | None) -> None:
-    if taken.done():
-        return
-    if error is None:
-        taken.set_result(None)
-    else:
-        taken.set_exception(error)
+async def _in_thread(function: Callable[..., Any], *arguments: Any) -> None:
+    # A limiter of its own, so that webhooks take none of the threads that Airflow's own requests use.
+    await anyio.to_thread.run_sync(partial(function, *arguments), limiter=anyio.CapacityLimiter(1))

@@ -1,43 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a webhook comes from the service: the signature over its body, to the byte."""
+"""Creates and verifies the signature of a webhook."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 from collections.abc import Iterable
-
-#: The header with the signature.
-HEADER = "X-Middesk-Signature-256"
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 _PREFIX = "sha256="
 
 
-def sign(body: bytes, secret: str) -> str:
-    """Return what the header of a body holds."""
-    return _PREFIX + _digest(body, secret).hex()
+@dataclass(frozen=True)
+class WebhookSignature:
+    """The HMAC-SHA256 of a webhook's body under a secret of the connection. ``str()`` returns the header's value."""
 
+    digest: bytes
 
-def read_signature(header: str | None) -> bytes | None:
-    """Return the signature that a header holds: hex, with or without ``sha256=``; None where it holds none."""
-    text = (header or "").strip()
-    if text[: len(_PREFIX)].lower() == _PREFIX:
-        text = text[len(_PREFIX) :]
-    try:
-        signature = bytes.fromhex(text)
-    except ValueError:
-        return None
-    return signature if len(signature) == hashlib.sha256().digest_size else None
+    HEADER: ClassVar[str] = "X-Middesk-Signature-256"
 
+    @classmethod
+    def sign(cls, body: bytes, secret: str) -> Self:
+        """Return the signature of a body."""
+        return cls(hmac.digest(secret.encode(), body, hashlib.sha256))
 
-def is_signed(body: bytes, signature: bytes, secrets: Iterable[str]) -> bool:
-    """Say whether a body was signed with one of some secrets, in a time that does not tell how near it came."""
-    signed = False
-    for secret in secrets:
-        # None is left out, whichever it is.
-        signed |= hmac.compare_digest(signature, _digest(body, secret))
-    return signed
+    @classmethod
+    def parse(cls, header: str | None) -> Self | None:
+        """Read the header's value: hexadecimal, with or without ``sha256=``. None if it is no signature."""
+        text = (header or "").strip()
+        if text[: len(_PREFIX)].lower() == _PREFIX:
+            text = text[len(_PREFIX) :]
+        try:
+            digest = bytes.fromhex(text)
+        except ValueError:
+            return None
+        return cls(digest) if len(digest) == hashlib.sha256().digest_size else None
 
+    def matches(self, body: bytes, secrets: Iterable[str]) -> bool:
+        """Return whether one of the secrets signed the body. The time that this takes reveals nothing of a secret."""
+        matched = False
+        for secret in secrets:
+            matched |= hmac.compare_digest(self.digest, self.sign(body, secret).digest)
+        return matched
 
-def _digest(body: bytes, secret: str) -> bytes:
-    return hmac.new(secret.encode(), body, hashlib.sha256).digest()
+    def __str__(self) -> str:
+        return _PREFIX + self.digest.hex()

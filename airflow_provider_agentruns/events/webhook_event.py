@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a webhook that is signed says, as far as anything is done with it. Free of Airflow and of I/O."""
+"""Parses the body of a signed webhook. Independent of Airflow, and without I/O."""
 
 from __future__ import annotations
 
@@ -9,128 +9,122 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 
-#: How old an event may be: the service sends one that it could not deliver for about three days. What was taken is
-#: remembered longer than that, so that nothing can be made to happen again.
-OLDEST = timedelta(days=4)
+#: The service retries an event for about three days. Older events are rejected, so that none can be replayed after
+#: its key was deleted.
+MAX_AGE = timedelta(days=4)
 
-#: How far its clock may be ahead.
-FROM_THE_FUTURE = timedelta(minutes=5)
+#: The service's clock may be ahead by this much.
+_MAX_CLOCK_SKEW = timedelta(minutes=5)
 
-_CREATED, _COMPLETED, _INTERRUPTED = "run.created", "run.completed", "run.interrupted"
 _ENDED = ("completed", "error")
 
-#: Longer ids and agent types than any that there are. Airflow keeps no longer keys.
+_MAX_ERRORS = 5
+
+# Longer than any ID, status, or agent type of the service, and as long as Airflow's columns allow.
 _Name = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
-class _Lenient(BaseModel):
+class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
 
-class _Type(_Lenient):
+class _Type(_Body):
     type: str
 
 
-class _Interrupt(_Lenient):
+class _Interrupt(_Body):
     id: str
     value: Any = None
 
 
-class _Run(_Lenient):
+class _Event(_Type):
     id: _Name
-    status: str | None = None
-    agent: _Name | None = None
-    interrupts: list[_Interrupt] | None = None
-
-
-class _Data(_Lenient):
-    object: _Run
-
-
-class _Event(_Lenient):
-    id: _Name
-    type: str
     created_at: datetime
-    data: _Data
+    run_id: _Name = Field(validation_alias=AliasPath("data", "object", "id"))
+    status: _Name | None = Field(None, validation_alias=AliasPath("data", "object", "status"))
+    agent: _Name | None = Field(None, validation_alias=AliasPath("data", "object", "agent"))
+    interrupts: Annotated[list[_Interrupt] | None, FailFast()] = Field(
+        None, validation_alias=AliasPath("data", "object", "interrupts")
+    )
 
 
 @dataclass(frozen=True)
-class RunChange:
+class RunStatusChange:
     """
-    A change of a run.
+    A run that reached a status.
 
-    :param status: What it came to: ``completed``, ``interrupted`` or ``error``; None where that makes no event.
-    :param state: What tells this state of the run from its others. The same for each event that tells of it.
+    :param status: ``completed``, ``interrupted``, or ``error``.
+    :param key: Identifies this status of this run, whichever event reports it. An interrupted run has another key for
+        other interrupts.
     """
 
     event_id: str
     run_id: str
-    status: str | None
+    status: str
     agent: str | None
-    state: str
+    key: str
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What an asset event holds."""
+        """The payload of an asset event, as ``AgentRunEventTrigger`` creates it."""
         return {"run_id": self.run_id, "status": self.status, "agent": self.agent}
 
 
-def read_event(body: bytes, now: datetime | None = None) -> RunChange | None:
+def parse_webhook_event(body: bytes, now: datetime | None = None) -> RunStatusChange | None:
     """
-    Return the change that a webhook tells of.
+    Return the change that an event reports; None if it reports none.
 
-    It is the run's status that counts, and only then the event's type: what comes late, or out of order, may show the
-    run as it has become meanwhile.
+    The run's status counts more than the event's type, because a late event may show the run as it is by now.
 
-    :param body: Its body, whose signature is right.
-    :return: None where it is of a type that means nothing here.
-    :raises AgentRunsValueError: If it is malformed, too old, or from the future.
+    :param body: A body whose signature is valid.
+    :raises AgentRunsValueError: If the event is malformed, too old, or from the future.
     """
     try:
-        if _Type.model_validate_json(body).type not in (_CREATED, _COMPLETED, _INTERRUPTED):
+        if _Type.model_validate_json(body).type not in ("run.created", "run.completed", "run.interrupted"):
             return None
         event = _Event.model_validate_json(body)
     except ValidationError as e:
-        problems = (f"{'.'.join(map(str, error['loc'])) or 'the body'}: {error['msg']}" for error in e.errors())
-        raise AgentRunsValueError(f"The event is malformed: {'; '.join(problems)}") from None
+        errors = [f"{'.'.join(map(str, error['loc'])) or 'the body'}: {error['msg']}" for error in e.errors()]
+        raise AgentRunsValueError(f"The event is malformed: {'; '.join(errors[:_MAX_ERRORS])}") from None
     _check_age(event.created_at, now or datetime.now(UTC))
-    run = event.data.object
-    status = _status(event.type, run)
-    return RunChange(event.id, run.id, status, run.agent, _state(event, run, status))
+    status = _status(event)
+    if status is None:
+        return None
+    return RunStatusChange(event.id, event.run_id, status, event.agent, f"{event.run_id}:{_state(event, status)}")
 
 
 def _check_age(created: datetime, now: datetime) -> None:
     moment = created if created.tzinfo else created.replace(tzinfo=UTC)
-    if moment < now - OLDEST:
-        raise AgentRunsValueError(f"The event of {moment.isoformat()} is older than {OLDEST.days} days")
-    if moment > now + FROM_THE_FUTURE:
-        raise AgentRunsValueError(f"The event of {moment.isoformat()} is from the future. Are both clocks right?")
+    if moment < now - MAX_AGE:
+        raise AgentRunsValueError(f"The event of {moment.isoformat()} is older than {MAX_AGE.days} days")
+    if moment > now + _MAX_CLOCK_SKEW:
+        raise AgentRunsValueError(f"The event of {moment.isoformat()} is from the future. Check the clocks")
 
 
-def _status(event_type: str, run: _Run) -> str | None:
-    if event_type == _COMPLETED and run.status not in _ENDED:
+def _status(event: _Event) -> str | None:
+    if event.status in _ENDED:
+        return event.status
+    if event.type == "run.completed":
         raise AgentRunsValueError(
-            f"data.object.status of a {_COMPLETED} should be {' or '.join(_ENDED)}, not {run.status!r}"
+            f"data.object.status of a run.completed event must be {' or '.join(_ENDED)}, not {event.status!r}"
         )
-    if run.status in _ENDED:
-        return run.status
-    # It was interrupted, even if it goes on by now.
-    asks = event_type == _INTERRUPTED or (run.status == "interrupted" and run.interrupts)
-    return "interrupted" if asks else None
+    # A run.interrupted event reports an interruption even if the run has continued since.
+    interrupted = event.type == "run.interrupted" or (event.status == "interrupted" and event.interrupts)
+    return "interrupted" if interrupted else None
 
 
-def _state(event: _Event, run: _Run, status: str | None) -> str:
+def _state(event: _Event, status: str) -> str:
+    """Return what distinguishes this state of the run from its other states."""
     if status in _ENDED:
-        return str(status)
-    if status is None or not run.interrupts:
-        return f"{status or event.type}:{_digest(event.id)}"
-    # A run may ask again and again: what it asks tells its rounds apart.
-    asked = sorted(json.dumps([asking.id, asking.value], sort_keys=True) for asking in run.interrupts)
-    return f"{status}:{_digest(json.dumps(asked))}"
+        return status
+    if not event.interrupts:
+        return f"{status}:{_digest(event.id)}"
+    interrupts = sorted(json.dumps([interrupt.id, interrupt.value], sort_keys=True) for interrupt in event.interrupts)
+    return f"{status}:{_digest(json.dumps(interrupts))}"
 
 
 def _digest(text: str) -> str:

@@ -12,16 +12,18 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_agentruns.events.asset_uris import agent_run_asset
-from airflow_provider_agentruns.events.signature import HEADER, sign
+from airflow_provider_agentruns.events.signature import WebhookSignature
 from airflow_provider_agentruns.plugins import single_flight_cache
 from airflow_provider_agentruns.plugins.single_flight_cache import TooManyLoadsError
 from airflow_provider_agentruns.plugins.webhooks import secrets
 from airflow_provider_agentruns.plugins.webhooks.secrets import SecretsUnavailableError, WebhookSecrets
 from tests.events.assets import Assets
-from tests.events.sender import SECRET, Sender, body_of, event
+from tests.events.sender import SECRET, Sender, body_of, event, sign
 from tests.plugins.served import ServedAirflow
 
 PATH = "/agent-runs/webhooks/changing"
+
+HEADER = WebhookSignature.HEADER
 
 
 class Clock:

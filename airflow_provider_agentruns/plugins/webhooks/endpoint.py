@@ -15,8 +15,8 @@ from functools import cache
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_provider_agentruns.events.signature import HEADER, is_signed, read_signature
-from airflow_provider_agentruns.events.webhook_event import RunChange, read_event
+from airflow_provider_agentruns.events.signature import WebhookSignature
+from airflow_provider_agentruns.events.webhook_event import RunStatusChange, parse_webhook_event
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.plugins.single_flight_cache import TooManyLoadsError
 from airflow_provider_agentruns.plugins.webhooks.body import BodyReader
@@ -36,8 +36,8 @@ class _Receiver:
 
         self.secrets = WebhookSecrets()
         self.bodies = BodyReader()
-        self._writer = batch_writer.Intake()
-        self._write_errors = (SQLAlchemyError, batch_writer.FullError)
+        self._writer = batch_writer.BatchWriter()
+        self._write_errors = (SQLAlchemyError, batch_writer.QueueFullError)
 
     async def read_secrets(self, conn_id: str) -> tuple[str, ...]:
         """Return the secrets of a connection; empty if it accepts no webhooks."""
@@ -46,10 +46,10 @@ class _Receiver:
         except (TooManyLoadsError, SecretsUnavailableError) as e:
             raise _unavailable("its connection cannot be read", e) from e
 
-    async def write(self, conn_id: str, change: RunChange) -> None:
+    async def write(self, conn_id: str, change: RunStatusChange) -> None:
         """Return when the database holds the change."""
         try:
-            await self._writer.take(conn_id, change)
+            await self._writer.write(conn_id, change)
         except self._write_errors as e:
             raise _unavailable("the database did not accept it", e) from e
 
@@ -61,16 +61,16 @@ async def receive_webhook(conn_id: str, request: Request) -> Response:
     if receiver is None or not await receiver.read_secrets(conn_id):
         # The same response for a connection without secrets and for one that does not exist.
         raise HTTPException(404, "Not Found")
-    signature = read_signature(request.headers.get(HEADER))
+    signature = WebhookSignature.parse(request.headers.get(WebhookSignature.HEADER))
     if signature is None:
-        raise HTTPException(401, f"The header {HEADER} must hold the HMAC-SHA256 of the body, in hex")
+        raise HTTPException(401, f"The header {WebhookSignature.HEADER} must be the HMAC-SHA256 of the body, in hex")
     body = await receiver.bodies.read(request)
     # A body may take some time to arrive. Verify it with the secrets that are valid now.
-    if not is_signed(body, signature, await receiver.read_secrets(conn_id)):
+    if not signature.matches(body, await receiver.read_secrets(conn_id)):
         log.warning("Rejected a webhook for connection %r: not signed with its webhook_secret", conn_id)
         raise HTTPException(401, "The signature does not match the body")
     try:
-        change = read_event(body)
+        change = parse_webhook_event(body)
     except AgentRunsValueError as e:
         log.warning("Rejected a webhook for connection %r: %s", conn_id, e)
         raise HTTPException(400, str(e)) from None

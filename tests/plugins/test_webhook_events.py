@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The endpoint accepts what the service sends, and asks for it again while the database is busy."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from airflow.utils.retries import run_with_db_retries
+
+from airflow_provider_agentruns.airflow_adapter import asset_events
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.events.asset_uris import agent_run_asset
+from tests.events.assets import Assets
+from tests.events.sender import SECRET, Sender, event
+from tests.plugins.served import ServedAirflow
+from tests.triggers.waiting import until
+
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+
+
+def test_a_signed_webhook_creates_one_event_however_often_it_arrives(sender: Sender, assets: Assets) -> None:
+    asset = assets.add(agent_run_asset("hooked", status="completed"))
+    sent = event("completed", output={"artifacts": [{"title": "secret of the business"}]})
+    assert [sender.send(sent).status_code for _ in range(3)] == [204] * 3
+    payload = {"run_id": sent["data"]["object"]["id"], "status": "completed", "agent": "cip_orchestrator"}
+    assert assets.events(asset) == [{"from_webhook": True, "payload": payload}]
+    assert assets.queued() == {"by_webhooks"}
+
+
+async def test_the_offline_service_reaches_airflow(served: ServedAirflow, assets: Assets) -> None:
+    asset = assets.add(agent_run_asset("hooked"))
+    url = f"{served.url}/agent-runs/webhooks/hooked"
+    with Emulator(speed=20, webhook=url, webhook_secret=SECRET) as emulator:
+        runs = [
+            emulator.service.create_run(agent, business_id=BUSINESS) for agent in ("instant", "fails", "two_questions")
+        ]
+        await until(lambda: len(assets.payloads(asset)) == 3)
+    reported = {(payload["run_id"], payload["status"], payload["agent"]) for payload in assets.payloads(asset)}
+    statuses = ("completed", "error", "interrupted")
+    assert reported == {(run.id, status, run.agent) for run, status in zip(runs, statuses, strict=True)}
+
+
+def test_a_webhook_that_the_database_cannot_take_is_sent_again(
+    sender: Sender, assets: Assets, airflow_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asset_events, "run_with_db_retries", lambda: run_with_db_retries(1))
+    asset = assets.add(agent_run_asset("hooked"))
+    sent = event("completed")
+    other = sqlite3.connect(airflow_home / "airflow.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        response = sender.send(sent)
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    assert (response.status_code, response.headers["retry-after"]) == (503, "30")
+    assert assets.payloads(asset) == []
+    assert sender.send(sent).status_code == 204
+    assert len(assets.payloads(asset)) == 1

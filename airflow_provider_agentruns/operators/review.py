@@ -20,6 +20,7 @@ from airflow_provider_agentruns.reviews.body import body, subject
 from airflow_provider_agentruns.reviews.decision import Decision, answer_material, decide_by_policy, default_answer
 from airflow_provider_agentruns.reviews.form import QUESTION_FIELD, RATING, RATING_COMMENT, rated_artifact
 from airflow_provider_agentruns.reviews.state import ReviewState
+from airflow_provider_agentruns.reviews.text import interrupt_name
 from airflow_provider_agentruns.reviews.trail import TRAIL, log_fields, result, seconds_to_decide, trail
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         self._store(context, review)
         create_checked_form(
             context["ti"].id,
-            about=f"interrupt {self._interrupt_id!r} of agent run {self.run_id}",
+            about=interrupt_name(str(self.run_id), self._interrupt_id),
             options=self.options,
             subject=self.subject,
             body=self.body,
@@ -265,8 +266,8 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def _invalid(self, reason: str) -> AgentRunReviewError:
         return AgentRunReviewError(
-            f"The answer to interrupt {self._interrupt_id!r} of agent run {self.run_id} does not fit the form: "
-            f"{reason}. Nothing was sent. Clear the task to ask again"
+            f"The answer to {interrupt_name(str(self.run_id), self._interrupt_id)} does not fit the form: {reason}. "
+            "Nothing was sent. Clear the task to ask again"
         )
 
     def _answer(self, context: Context, interrupt: Interrupt, decision: Decision) -> Any:

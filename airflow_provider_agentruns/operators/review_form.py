@@ -76,7 +76,7 @@ def create_checked_form(ti_id: UUID, about: str, **form: Any) -> None:
     A task instance keeps its first form, whatever is sent later. ``HITLOperator`` does not check that.
 
     :param ti_id: The ID of the task instance.
-    :param about: Run and interrupt, for the message.
+    :param about: The name of the interrupt, for the message.
     :param form: The fields of Airflow's ``CreateHITLDetailPayload``.
     :raises AgentRunReviewError: If Airflow holds another form.
     """

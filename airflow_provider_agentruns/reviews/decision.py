@@ -19,6 +19,7 @@ from airflow_provider_agentruns.reviews.form import (
     answer_schema,
     option_values,
 )
+from airflow_provider_agentruns.reviews.text import interrupt_name
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
@@ -68,23 +69,19 @@ class Decision:
 
     def check_form(self, run_id: str, interrupt_id: str, question: str) -> None:
         """
-        Check that the answer was given to the form of this interrupt and this question.
+        Check that the answer belongs to the form of this interrupt and this question.
 
         :param run_id: The ID of the run.
         :param interrupt_id: The ID of the interrupt.
         :param question: The digest of what the interrupt asks.
-        :raises AgentRunReviewError: If it was given to another form.
+        :raises AgentRunReviewError: If it belongs to another form.
         """
-        # What a person sent is personal data, so the messages do not repeat it.
-        if self.params_input.get(ID_FIELD, interrupt_id) != interrupt_id:
+        constants = {ID_FIELD: interrupt_id, QUESTION_FIELD: question}
+        if any(self.params_input.get(name, value) != value for name, value in constants.items()):
+            # What a person sent can be personal data, so the message does not repeat it.
             raise AgentRunReviewError(
-                f"The answer belongs to another form than that of interrupt {interrupt_id!r} of agent run {run_id}. "
+                f"The answer belongs to another question than {interrupt_name(run_id, interrupt_id)} asks now. "
                 "Nothing was sent"
-            )
-        if self.params_input.get(QUESTION_FIELD, question) != question:
-            raise AgentRunReviewError(
-                f"The answer belongs to another question than interrupt {interrupt_id!r} of agent run {run_id} asks "
-                "now: the agent reused the ID. Nothing was sent"
             )
 
 

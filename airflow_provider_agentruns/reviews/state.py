@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
-from airflow_provider_agentruns.reviews.text import plain
+from airflow_provider_agentruns.reviews.text import interrupt_name, plain
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
@@ -70,9 +70,8 @@ class ReviewState:
         if state.shown is None:
             return None
         raise AgentRunReviewError(
-            f"This task instance cannot show interrupt {interrupt_id!r} of agent run {run_id}. It showed interrupt "
-            f"{state.interrupt_id!r} of agent run {state.run_id}, and Airflow keeps a task instance's form "
-            f"permanently. {START_NEW_RUN}"
+            f"This task instance cannot show {interrupt_name(run_id, interrupt_id)}. It showed "
+            f"{interrupt_name(state.run_id, state.interrupt_id)}, and Airflow keeps a form permanently. {START_NEW_RUN}"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -88,6 +87,6 @@ class ReviewState:
         """
         if digest(interrupt.value) != self.question:
             raise AgentRunReviewError(
-                f"Interrupt {interrupt.id!r} of agent run {self.run_id} asks something else now than when this task "
-                f"showed it, and Airflow keeps a task instance's form permanently. {START_NEW_RUN}"
+                f"The agent asks something else now in {interrupt_name(self.run_id, interrupt.id)} than when this task "
+                f"showed it, and Airflow keeps a form permanently. {START_NEW_RUN}"
             )

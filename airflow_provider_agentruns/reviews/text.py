@@ -14,6 +14,8 @@ from ipaddress import IPv4Address
 from unicodedata import bidirectional, category
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_agentruns.text import quoted, single_line
+
 #: Marks the place where a text or a list was cut.
 CUT = "… (cut)"
 
@@ -99,6 +101,11 @@ def plain_for_messages(text: str, limit: int) -> str:
     """
     line = _OUTER_UNDERSCORE.sub("\u02cd", plain(text, limit).translate(_LOOKALIKES))
     return _ADDRESS.sub(_WORD_JOINER, _REFERENCE.sub(_WORD_JOINER, line))
+
+
+def interrupt_name(run_id: str, interrupt_id: str) -> str:
+    """Return how messages name an interrupt."""
+    return f"interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)}"
 
 
 def escape_markdown(text: str, limit: int) -> str:

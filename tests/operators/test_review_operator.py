@@ -132,7 +132,7 @@ def test_a_rating_is_sent_to_the_service_and_is_no_part_of_the_answer(
         (event("Approve", **{SECRET: SECRET}), "a field that is not on the form"),
         (event("Approve", size=SECRET, why=""), "field 'size' (type: 'integer')"),
         (event("Approve", size=3, why=SECRET), "field 'why' (maxLength: 5)"),
-        (event("Approve", interrupt_id=SECRET), "The answer belongs to another form than that of interrupt 'int-1'"),
+        (event("Approve", interrupt_id=SECRET), "The answer belongs to another question than interrupt 'int-1'"),
         ({"error": SECRET, "error_type": "validation"}, "Airflow rejects it"),
     ],
 )

@@ -58,7 +58,7 @@ def test_another_interrupt_is_rejected_once_a_form_exists(run_id: str, interrupt
 def test_another_question_with_the_same_id_is_rejected() -> None:
     review().check_question(asks(dict(reversed(VALUE.items()))))
     for value in (None, {}, {**VALUE, "label": "Right!"}, {**VALUE, "artifacts": []}, "Right?"):
-        with pytest.raises(AgentRunReviewError, match="Interrupt 'int-1' of agent run r-1 asks something else now"):
+        with pytest.raises(AgentRunReviewError, match="asks something else now in interrupt 'int-1' of agent run r-1"):
             review().check_question(asks(value))
 
 

@@ -9,23 +9,29 @@ from uuid import UUID
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 
-def create_form(ti_id: UUID, **form: Any) -> tuple[str | None, str | None, dict[str, Any]]:
+def create_form(ti_id: UUID, *, subject: str, body: str, params: dict[str, Any], **form: Any) -> bool:
     """
-    Create the form of a task instance, and return the form that Airflow holds.
+    Create the form of a task instance, and return whether Airflow holds it.
 
     A task instance keeps its first form permanently. Only the response shows whether Airflow took this one.
 
     :param ti_id: The ID of the task instance.
-    :param form: The fields of Airflow's ``CreateHITLDetailPayload``.
-    :return: Subject, body, and the value of each field.
+    :param subject: The subject.
+    :param body: The body, in Markdown.
+    :param params: The fields, serialized. Those with a constant value identify the form, as subject and body do.
+    :param form: The other fields of Airflow's ``CreateHITLDetailPayload``.
     """
     from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
     from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-    held = SUPERVISOR_COMMS.send(CreateHITLDetailPayload(ti_id=ti_id, **form))
-    params = getattr(held, "params", None) or {}
-    values = {name: field.get("value") if isinstance(field, dict) else field for name, field in params.items()}
-    return getattr(held, "subject", None), getattr(held, "body", None), values
+    payload = CreateHITLDetailPayload(ti_id=ti_id, subject=subject, body=body, params=params, **form)
+    held: Any = SUPERVISOR_COMMS.send(payload)
+    return (held.subject, held.body, _constants(held.params)) == (subject, body, _constants(params))
+
+
+def _constants(params: dict[str, Any] | None) -> dict[str, Any]:
+    fields = {name: field for name, field in (params or {}).items() if isinstance(field, dict)}
+    return {name: field.get("value") for name, field in fields.items() if "const" in field.get("schema", {})}
 
 
 async def read_form(ti_id: UUID) -> Any:

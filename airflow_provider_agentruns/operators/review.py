@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.providers.standard.operators.hitl import HITLOperator
 
+from airflow_provider_agentruns.airflow_adapter.required_action import create_form
 from airflow_provider_agentruns.arguments import check_run_id
 from airflow_provider_agentruns.base import AgentRunTask, current_attempt, state_store
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunInterruptGoneError, AgentRunReviewError, AgentRunsValueError
-from airflow_provider_agentruns.operators.review_form import create_checked_form, form_params, validation_errors
+from airflow_provider_agentruns.operators.review_form import form_params, validation_errors
 from airflow_provider_agentruns.reviews.body import body, subject
 from airflow_provider_agentruns.reviews.decision import Decision, answer_material, decide_by_policy, default_answer
 from airflow_provider_agentruns.reviews.form import QUESTION_FIELD, RATING, RATING_COMMENT, rated_artifact
-from airflow_provider_agentruns.reviews.state import ReviewState
+from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState
 from airflow_provider_agentruns.reviews.text import interrupt_name
 from airflow_provider_agentruns.reviews.trail import TRAIL, log_fields, result, seconds_to_decide, trail
 
@@ -184,17 +185,20 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             "rated_artifact": rated,
         }
         self._store(context, review)
-        create_checked_form(
+        if not create_form(
             context["ti"].id,
-            about=interrupt_name(str(self.run_id), self._interrupt_id),
-            options=self.options,
             subject=self.subject,
             body=self.body,
+            params=self.serialized_params,
+            options=self.options,
             defaults=self.defaults,
             multiple=self.multiple,
-            params=self.serialized_params,
             assigned_users=self.assigned_users or [],
-        )
+        ):
+            raise AgentRunReviewError(
+                "Airflow keeps a task instance's form permanently, and this one has the form of another question than "
+                f"{interrupt_name(str(self.run_id), self._interrupt_id)}. {START_NEW_RUN}"
+            )
         metrics.review_asked(self.agentruns_conn_id)
         try:
             return HITLOperator.execute(self, context)

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A review's form in Airflow: its fields as ``Param`` objects, its creation, and the validation of answers."""
+"""The fields of a review's form as Airflow ``Param`` objects, and the validation of answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from airflow_provider_agentruns.airflow_adapter.required_action import create_form
-from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.reviews.form import (
     ID_FIELD,
     QUESTION_FIELD,
@@ -21,7 +18,6 @@ from airflow_provider_agentruns.reviews.form import (
     answer_schema,
     form_fields,
 )
-from airflow_provider_agentruns.reviews.state import START_NEW_RUN
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
@@ -67,27 +63,6 @@ def form_params(
     if question:
         fields[QUESTION_FIELD] = _constant(question, "Digest of the question")
     return ParamsDict(fields)
-
-
-def create_checked_form(ti_id: UUID, about: str, **form: Any) -> None:
-    """
-    Create the form of a task instance, and check that Airflow holds this one.
-
-    A task instance keeps its first form, whatever is sent later. ``HITLOperator`` does not check that.
-
-    :param ti_id: The ID of the task instance.
-    :param about: The name of the interrupt, for the message.
-    :param form: The fields of Airflow's ``CreateHITLDetailPayload``.
-    :raises AgentRunReviewError: If Airflow holds another form.
-    """
-    subject, body, values = create_form(ti_id, **form)
-    constants = {name: form["params"].get(name, {}).get("value") for name in (ID_FIELD, QUESTION_FIELD)}
-    held = {name: values.get(name) for name in constants}
-    if (subject, body, held) != (form["subject"], form["body"], constants):
-        raise AgentRunReviewError(
-            "Airflow keeps a task instance's form permanently, and this one has the form of another question than "
-            f"{about}. {START_NEW_RUN}"
-        )
 
 
 def validation_errors(

@@ -141,11 +141,11 @@ def default_answer(interrupt: Interrupt, decision: Decision) -> Any:
 
     This is ``{"decision", "fields", "responded_by", "responded_at"}``, or what the interrupt's JSON schema describes.
     """
-    value = _decision_value(interrupt, decision)
-    who = {"responded_by": decision.responded_by, "responded_at": decision.responded_at}
+    answer = answer_material(interrupt, decision)
+    who = {name: answer[name] for name in ("responded_by", "responded_at")}
     if (schema := answer_schema(interrupt)) is not None:
-        return answer_by_schema(schema, value, decision.fields, who)
-    return {"decision": value, "fields": decision.fields, **who}
+        return answer_by_schema(schema, answer["decision"], decision.fields, who)
+    return {"decision": answer["decision"], "fields": decision.fields, **who}
 
 
 def _decision_value(interrupt: Interrupt, decision: Decision) -> str | list[str]:

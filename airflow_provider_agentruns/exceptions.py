@@ -98,6 +98,10 @@ class AgentRunsConnectionError(AgentRunsError):
         self.resend = resend
 
 
+class AgentRunsResponseTooLargeError(AgentRunsConnectionError):
+    """The service's response is larger than its reader accepts."""
+
+
 class AgentRunsThrottledError(AgentRunsError):
     """
     The connection's own rate limit would delay the request for longer than the caller accepts. Nothing was sent.

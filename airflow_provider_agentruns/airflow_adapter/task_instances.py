@@ -76,10 +76,7 @@ class AgentTask:
     dag_run_id: str
     task_id: str
     map_index: int
-    operator: str
     state: str | None
-    try_number: int
-    started_at: datetime | None
     since: datetime | None
     run_id: str | None
     from_xcom: bool
@@ -173,7 +170,6 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> Ite
             TaskInstance.map_index,
             TaskInstance.operator,
             TaskInstance.state,
-            TaskInstance.try_number,
             TaskInstance.start_date,
             TaskInstance.end_date,
             Trigger,
@@ -237,10 +233,7 @@ def _task(row: Any) -> AgentTask:
         dag_run_id=row.dag_run_id,
         task_id=row.task_id,
         map_index=row.map_index,
-        operator=row.operator or "",
         state=row.state,
-        try_number=row.try_number,
-        started_at=row.start_date,
         since=row.end_date or (form and form.shown_at) or (row.Trigger and row.Trigger.created_date) or row.start_date,
         run_id=known or from_xcom,
         from_xcom=from_xcom is not None,

@@ -28,6 +28,10 @@ def encoding(headers: Mapping[str, str]) -> str:
     return "gzip" if names else ""
 
 
+class BodyTooLargeError(httpx.ReadError):
+    """A response has more bytes than its reader accepts."""
+
+
 class BodyReader:
     """
     Collects the body of one response.
@@ -59,7 +63,7 @@ class BodyReader:
         except zlib.error as e:
             raise httpx.DecodingError(f"the response cannot be decompressed: {e}") from None
         if max(self._received, self._size) > self._max_bytes:
-            raise httpx.ReadError(f"the response is larger than {self._max_bytes} bytes")
+            raise BodyTooLargeError(f"the response is larger than {self._max_bytes} bytes")
         if time.monotonic() > self._deadline:
             raise httpx.ReadTimeout(f"the response took longer than {self._timeout:g} s")
 

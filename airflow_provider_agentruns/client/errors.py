@@ -15,7 +15,12 @@ from pydantic import ValidationError
 
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import Response
-from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError, api_error_class
+from airflow_provider_agentruns.exceptions import (
+    AgentRunsAPIError,
+    AgentRunsConnectionError,
+    AgentRunsResponseTooLargeError,
+    api_error_class,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -69,9 +74,12 @@ def connection_error(
     """
     import httpx
 
+    from airflow_provider_agentruns.client.body import BodyTooLargeError
+
     unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     details = redact(str(error)) or "no details"
-    return AgentRunsConnectionError(
+    kind = AgentRunsResponseTooLargeError if isinstance(error, BodyTooLargeError) else AgentRunsConnectionError
+    return kind(
         f"{request.method} {request.path}: {base_url} "
         f"{'could not be reached' if unsent else 'gave no usable response'} ({type(error).__name__}: {details})",
         in_doubt=not unsent and not request.repeatable,

@@ -17,7 +17,7 @@ from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.settings import Settings
-from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsAuthError, AgentRunsConnectionError
+from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsAuthError, AgentRunsResponseTooLargeError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.plugins.serializers import TooManyValuesError, parse_run
 from airflow_provider_agentruns.plugins.single_flight_cache import CachedValue, SingleFlightCache
@@ -100,9 +100,7 @@ class PageClient:
     async def _load(self, run_id: str) -> dict[str, Any]:
         try:
             run = await self._read_run(run_id, include_steps=True)
-        except (TooManyValuesError, AgentRunsConnectionError) as e:
-            if isinstance(e, AgentRunsConnectionError) and "larger than" not in str(e):
-                raise
+        except (TooManyValuesError, AgentRunsResponseTooLargeError):
             run = {**await self._read_run(run_id, include_steps=False), "steps_too_large": True}
         return {"run": run, "page": (await self._hook.aget_conn()).settings.run_page(run_id) or None}
 

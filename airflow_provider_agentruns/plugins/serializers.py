@@ -66,7 +66,7 @@ def serialize_run(run: dict[str, Any]) -> dict[str, Any]:
         "status": status,
         "finished": status in (RunStatus.COMPLETED, RunStatus.ERROR),
         "requester": as_line(requester.get("name")) or as_line(requester.get("id")),
-        **{name: _time(run.get(name)) for name in ("created_at", "started_at", "ended_at", "updated_at")},
+        **{name: _time(run.get(name)) for name in ("created_at", "started_at", "ended_at")},
         "steps": steps.serialize(_dicts(run.get("steps"))),
         "more_steps": steps.omitted,
         "steps_too_large": False,

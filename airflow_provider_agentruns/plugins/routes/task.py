@@ -95,10 +95,7 @@ def serialize_task(task: AgentTask) -> dict[str, Any]:
     """Return what pages show of a task instance."""
     return {
         **_task_key(task),
-        "operator": task.operator,
         "state": task.state,
-        "try_number": task.try_number,
-        "started_at": task.started_at and task.started_at.isoformat(),
         "since": task.since and task.since.isoformat(),
         "run_id": task.run_id,
         "is_agent_task": task.is_agent_task,

@@ -19,10 +19,7 @@ export interface TaskPlace {
 }
 
 export interface Task extends TaskPlace {
-  operator: string;
   state: string | null;
-  try_number: number;
-  started_at: string | null;
   since: string | null;
   run_id: string | null;
   is_agent_task: boolean;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What OpenLineage is told of a task's run, where Airflow's OpenLineage provider is installed."""
+"""The lineage of a task's run, for Airflow's OpenLineage provider if that is installed."""
 
 from __future__ import annotations
 
@@ -9,68 +9,78 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_agentruns import __version__
+from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_agentruns.models import AgentRun, Artifact
 
-#: How many sources are told of: an agent may have looked at thousands of pages.
-_MOST_SOURCES = 100
+#: An agent may have read thousands of pages. Only the first ones are reported.
+_MAX_SOURCES = 100
+
+_MAX_TYPES = 100
+_MAX_NAME_LENGTH = 1_000
 
 
 def lineage(run: AgentRun, conn_id: str, base_url: str) -> Any:
     """
-    Return an ``OperatorLineage``: the run as a facet, the sources of its artifacts as inputs, its output as output.
+    Return an ``OperatorLineage``: the run as a facet, its artifacts' sources as inputs, its output as the output.
 
-    :param run: The run as it was last seen.
-    :param base_url: Where the service is.
+    :param run: The run as it was read last.
+    :param conn_id: The Airflow connection.
+    :param base_url: The service's URL.
     """
     base = import_module("openlineage.client.generated.base")
     artifacts = run.output.artifacts if run.output else []
     facet = _facet_class()(
-        agentRunId=run.id,
-        agent=run.agent,
-        status=str(run.status),
-        threadId=run.thread_id,
+        agentRunId=single_line(run.id),
+        agent=single_line(run.agent) if run.agent else None,
+        status=single_line(run.status),
+        threadId=single_line(run.thread_id) if run.thread_id else None,
         connectionId=conn_id,
-        artifactTypes=sorted({artifact.type for artifact in artifacts if artifact.type}),
+        artifactTypes=_types(artifacts),
         providerVersion=__version__,
     )
     service = f"agentruns://{urlsplit(base_url).netloc}"
     return import_module("airflow.providers.openlineage.extractors").OperatorLineage(
         inputs=[base.Dataset(namespace=namespace, name=name) for namespace, name in _sources(artifacts)],
-        outputs=[base.Dataset(namespace=service, name=f"runs/{run.id}/output")] if artifacts else [],
+        outputs=[base.Dataset(namespace=service, name=f"runs/{single_line(run.id)}/output")] if artifacts else [],
         run_facets={"agentRun": facet},
     )
 
 
+def _types(artifacts: Iterable[Artifact]) -> list[str]:
+    # The models keep a value of a wrong type as the service sent it.
+    types = {artifact.type for artifact in artifacts if isinstance(artifact.type, str) and artifact.type}
+    return [single_line(each) for each in sorted(types)[:_MAX_TYPES]]
+
+
 def _sources(artifacts: Iterable[Artifact]) -> list[tuple[str, str]]:
-    """Return where artifacts come from, as namespace and name; without queries, which may hold what is personal."""
+    """Return the sources of artifacts as namespace and name, without URL queries, which can hold personal data."""
     found: dict[tuple[str, str], None] = {}
     for artifact in artifacts:
         for source in artifact.sources if isinstance(artifact.sources, list) else ():
+            url = getattr(source, "url", None)
             try:
-                parts = urlsplit(getattr(source, "url", None) or "")
+                parts = urlsplit(url if isinstance(url, str) else "")
                 host = parts.hostname
-            except (ValueError, TypeError, AttributeError):
+            except ValueError:
                 continue
-            if parts.scheme in ("http", "https") and host and len(found) < _MOST_SOURCES:
-                found[f"{parts.scheme}://{host}", parts.path or "/"] = None
+            if parts.scheme in ("http", "https") and host:
+                found[f"{parts.scheme}://{single_line(host)}", single_line(parts.path or "/", _MAX_NAME_LENGTH)] = None
+            if len(found) == _MAX_SOURCES:
+                return list(found)
     return list(found)
 
 
 @cache
 def _facet_class() -> Any:
-    """Make the facet's class, of a base that is there only with OpenLineage."""
+    """Return the facet's class, whose base class exists only with OpenLineage."""
     attrs, base = import_module("attrs"), import_module("openlineage.client.generated.base")
 
     class AgentRunRunFacet(base.RunFacet):  # type: ignore[name-defined,misc]
-        """
-        The agent run that a task has to do with.
-
-        Its fields are called as OpenLineage calls fields.
-        """
+        """The agent run of a task. The names of the fields follow OpenLineage's style."""
 
         agentRunId: str  # noqa: N815
         agent: str | None

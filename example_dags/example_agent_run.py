@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start an agent run, wait for it without holding a worker, and hand its output to the next task."""
+"""Starts an agent run, waits for it without occupying a worker, and passes its output to the next task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ with DAG(
     doc_md=__doc__,
     tags=["agentruns"],
     params={
-        # An agent of the offline service. Yours is one that the service lists for your account.
+        # An agent of the offline service. Use one that the service lists for your account.
         "agent": Param("slow", type="string"),
         "business_id": Param("0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10", type="string", format="uuid"),
     },
@@ -30,7 +30,7 @@ with DAG(
 
     @task
     def report(output: dict) -> list[str]:
-        """Read what the agent found."""
+        """Return one line per artifact of the output."""
         lines = [f"{artifact['title']}: {artifact.get('summary')}" for artifact in output["artifacts"]]
         print(*lines, sep="\n")
         return lines

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Be started by agent runs that complete, whoever started them, and put their outputs together.
+Starts this DAG whenever agent runs complete, no matter who started them, and combines their outputs.
 
-The asset gets an event for each run. The DAG is started when there are some, and takes all that have come by then.
+The asset gets one event per run. Airflow starts the DAG with all events that have arrived by then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ completed_runs = Asset(
     watchers=[
         AssetWatcher(
             name="agent_runs",
-            # Of one kind of agent. Without `agent`, of all; without `statuses`, also those that fail or ask something.
+            # Without `agent`: all agents. Without `statuses`: also runs that failed or are interrupted.
             trigger=AgentRunEventTrigger(agent="slow", statuses=["completed"], poll_interval=30),
         )
     ],
@@ -35,12 +35,12 @@ with DAG(
 
     @task
     def run_ids(triggering_asset_events: dict | None = None) -> list[str]:
-        """Read the runs' ids out of the events that have started this DAG run."""
+        """Return the IDs of the runs in the asset events that started this DAG run."""
         events = triggering_asset_events[completed_runs]
-        # What a person adds by hand has none.
+        # An event that a person created by hand has no payload.
         payloads = [event.extra["payload"] for event in events if "payload" in event.extra]
         print(*payloads, sep="\n")
-        # A triggerer that dies may tell of a run once more.
+        # If a triggerer dies, a run can be reported twice.
         return list(dict.fromkeys(payload["run_id"] for payload in payloads))
 
     output = AgentRunOutputOperator.partial(
@@ -49,7 +49,7 @@ with DAG(
 
     @task
     def summaries(outputs: list[dict]) -> list[str]:
-        """Gather one line from each output."""
+        """Return one summary per artifact."""
         return [artifact["summary"] for output in outputs for artifact in output["artifacts"]]
 
     summaries(output.output)

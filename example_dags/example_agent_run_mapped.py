@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start one agent run for each business of a list, all at the same time, and put their outputs together."""
+"""Starts one agent run for each business in a list, all at the same time, and combines their outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ with DAG(
 
     @task
     def businesses() -> list[str]:
-        """Say which businesses are due; a query of your own goes here."""
+        """Return the IDs of the businesses to review. Replace this with your own query."""
         return [
             "3f6d2a54-8f0e-4c53-9a3b-0d1c5b7a9e01",
             "3f6d2a54-8f0e-4c53-9a3b-0d1c5b7a9e02",
@@ -30,7 +30,7 @@ with DAG(
         task_id="review",
         agent="slow",
         deferrable=True,
-        # A retry goes on waiting for the run that the first try started.
+        # A retry waits for the run that the first try started.
         retries=2,
         retry_delay=timedelta(seconds=10),
         map_index_template="{{ task.business_id }}",
@@ -38,7 +38,7 @@ with DAG(
 
     @task
     def summaries(outputs: list[dict]) -> list[str]:
-        """Gather one line from each output."""
+        """Return one summary per artifact."""
         return [artifact["summary"] for output in outputs for artifact in output["artifacts"]]
 
     summaries(review.output)

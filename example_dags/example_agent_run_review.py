@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Let a person answer what an agent asks, on Airflow's Required Actions page, and go on with the output."""
+"""Lets a person answer an agent's question on Airflow's Required Actions page, and then returns the output."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One DAG of reviews for all pipelines.
+One DAG with the reviews of all pipelines.
 
-A pipeline starts the desk for each of its runs that asks something, and waits on for the run's end. So
-reviewers find all questions in one DAG, and what they may do there is one set of rights.
+A pipeline triggers this DAG for each of its runs that asks something, and waits for the run to end. Reviewers find all
+questions in one DAG, and need permissions for that DAG only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     doc_md=__doc__,
     tags=["agentruns"],
-    params={"run_id": Param(type="string", description="The id of an agent run that asks something.")},
+    params={"run_id": Param(type="string", description="The ID of an agent run that asks something.")},
     default_args={"deferrable": True, **RETRIES},
 ):
     review_rounds("reviewed", run_id="{{ params.run_id }}", rounds=5)
@@ -50,7 +50,7 @@ with DAG(
 
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def asks_something(result: dict) -> bool:
-        """Go to the desk only with a run that waits for a person; another one has given its output."""
+        """Continue to the review only if the run waits for a person. Otherwise it has completed."""
         return bool(result.get("interrupts"))
 
     to_the_desk = TriggerDagRunOperator(

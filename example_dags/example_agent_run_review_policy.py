@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answer the easy cases by a rule, and bring people in for the rest; both leave the same trail."""
+"""Answers easy cases by a rule, and asks people about the rest. Both leave the same audit trail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, rev
 
 
 def approve_what_is_certain(interrupt: Interrupt) -> str | None:
-    """Approve what the agent is certain of; None leaves it to a person."""
+    """Approve if all artifacts have a high confidence. None leaves the decision to a person."""
     value = interrupt.value if isinstance(interrupt.value, dict) else {}
     artifacts = value.get("artifacts") or []
     certain = bool(artifacts) and all(artifact.get("confidence") == "high" for artifact in artifacts)

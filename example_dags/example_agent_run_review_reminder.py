@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell people that they are asked, and remind them when nobody has answered for some hours."""
+"""Notifies people of a question, and reminds them if nobody has answered after some hours."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 log = logging.getLogger(__name__)
 
 
-class Tell(BaseNotifier):
-    """Writes to the log; one of Airflow's notifiers for Slack or mail goes here."""
+class LogNotifier(BaseNotifier):
+    """Writes to the log. Replace it with one of Airflow's notifiers for Slack or email."""
 
     def notify(self, context: dict) -> None:
-        """Say where the form is."""
-        log.info("You are asked: %s", context["task"].generate_link_to_ui_from_context(context=context))
+        """Log the link to the form."""
+        log.info("An agent asks a question: %s", context["task"].generate_link_to_ui_from_context(context=context))
 
 
 with DAG(
@@ -30,7 +30,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     doc_md=__doc__,
     tags=["agentruns"],
-    params={"run_id": Param(type="string", description="The id of an agent run.")},
+    params={"run_id": Param(type="string", description="The ID of an agent run.")},
     default_args={"deferrable": True},
 ):
     wait = AgentRunSensor(task_id="wait", run_id="{{ params.run_id }}", wait_for="interrupted")
@@ -38,8 +38,8 @@ with DAG(
         task_id="review",
         run_id="{{ params.run_id }}",
         interrupt="{{ ti.xcom_pull('wait')['interrupts'][0]['id'] }}",
-        notifiers=[Tell()],
-        # Nobody at all: the answer that does no harm.
+        notifiers=[LogNotifier()],
+        # If nobody answers, the harmless answer is sent.
         response_timeout=timedelta(days=3),
         defaults="Reject",
     )
@@ -47,7 +47,7 @@ with DAG(
 
     @task
     def remind(run: dict) -> str:
-        """Remind people, unless somebody has answered, here or elsewhere."""
+        """Remind people unless someone has answered, here or elsewhere."""
         [asked, *_] = run["interrupts"]
         if AgentRunHook().get_run(run["run_id"]).pending(asked["id"]) is None:
             return "answered"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Let people answer whatever an agent asks: questions asked at once side by side, in as many rounds as it takes."""
+"""Lets people answer all questions of a run: simultaneous questions side by side, follow-up questions in rounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ with DAG(
     doc_md=__doc__,
     tags=["agentruns"],
     params={
-        # It asks two questions at once. The agent two_rounds asks a second one after the first answer.
+        # This agent asks two questions at once. The agent two_rounds asks a second question after the first answer.
         "agent": Param("two_questions", type="string"),
         "business_id": Param("0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10", type="string", format="uuid"),
     },
@@ -32,7 +32,7 @@ with DAG(
 
     @task
     def report(output: dict) -> list[str]:
-        """Say what was decided."""
+        """Return the titles of the artifacts."""
         return [artifact["title"] for artifact in output["artifacts"]]
 
     report(reviewed.output)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wait for an agent run that somebody else started, and go on by whether it is done or asks something."""
+"""Waits for an agent run that something else started, and branches by whether it completed or asks something."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     doc_md=__doc__,
     tags=["agentruns"],
-    params={"run_id": Param(type="string", description="The id of the agent run to wait for.")},
+    params={"run_id": Param(type="string", description="The ID of the agent run to wait for.")},
 ):
     wait = AgentRunSensor(
         task_id="wait",
@@ -28,16 +28,16 @@ with DAG(
 
     @task.branch
     def decide(run: dict) -> str:
-        """Choose the way by the run's status."""
-        return "output" if run["status"] == "completed" else "tell_people"
+        """Return the next task by the run's status."""
+        return "output" if run["status"] == "completed" else "show_questions"
 
     output = AgentRunOutputOperator(task_id="output", run_id="{{ params.run_id }}")
 
     @task
-    def tell_people(run: dict) -> list[str]:
-        """List what the agent asks."""
+    def show_questions(run: dict) -> list[str]:
+        """Return the questions of the agent."""
         questions = [interrupt["value"].get("label", interrupt["id"]) for interrupt in run["interrupts"]]
         print(*questions, sep="\n")
         return questions
 
-    decide(wait.output) >> [output, tell_people(wait.output)]
+    decide(wait.output) >> [output, show_questions(wait.output)]

@@ -93,6 +93,7 @@ class StartPlay:
         self._tries = history.tries
         self._number = 0
         self._series = 1
+        self._own_before_clear = 0
         self._noted: dict[str, int] = {}
         self._first_possible = self.clock.moment.subtract(seconds=history.world.dag_age)
         for sibling in sorted(history.world.siblings, key=lambda sibling: sibling.at):
@@ -117,6 +118,7 @@ class StartPlay:
         self._number += 1
         if one.cleared:
             self._series += 1
+            self._own_before_clear = len(self.service.own)
             self.acknowledged = None
         self._read_memory()
         self.service.posts_fates, self.service.gets_fates = list(one.posts), list(one.gets)
@@ -168,8 +170,8 @@ class StartPlay:
         if not self.world.has_twin:
             assert self.acknowledged in (None, outcome.run_id), f"{self.acknowledged} is lost"
             self.acknowledged = outcome.run_id
-            # Where nothing tells, the only run that shows may be taken; but not in place of the own one.
-            if self.world.tells or self.service.own:
+            # If the service shows no subjects, the only listed run may be used, but not in place of the task's own.
+            if self.world.tells or len(self.service.own) > self._own_before_clear:
                 assert outcome.run_id == self.service.own[-1], f"{outcome.run_id} is not the task's own"
         if outcome.is_new:
             assert outcome.run_id == self.service.own[-1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``@task.agent_run``: what a function returns is what a run works on."""
+"""``@task.agent_run``: a function returns the subject of a run."""
 
 from __future__ import annotations
 
@@ -9,93 +9,73 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from tests.support.dag_runs import DagRunner
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
-OTHER = "1b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a11"
 
 
-@pytest.mark.parametrize("deferrable", [True, False])
-@pytest.mark.parametrize(
-    "returned",
-    [
-        f'"{BUSINESS}"',
-        f'{{"business_id": "{BUSINESS}"}}',
-        f'{{"context_type": "business", "context_id": "{BUSINESS}"}}',
-    ],
-)
-def test_a_run_works_on_what_the_function_returns(
-    run_dag: DagRunner, agent_runs_emulator: Emulator, returned: str, deferrable: bool
+def test_a_run_works_on_the_subject_that_the_function_returns(
+    run_dag: DagRunner, agent_runs_emulator: Emulator
 ) -> None:
     result = run_dag(f"""
-@task.agent_run(agent="instant", deferrable={deferrable}, poll_interval=0.1)
-def review(case, ti=None):
-    assert ti.task_id == "review"
-    return {returned}
-
 @task
 def titles(output):
     return [artifact["title"] for artifact in output["artifacts"]]
 
-titles(review({{"any": "case"}}))
-""")
-    assert result.state == "success"
-    [run_id] = agent_runs_emulator.service.runs
-    run = agent_runs_emulator.service.runs[run_id]
-    assert (run.context.type, run.context.id) == ("business", BUSINESS)
-    assert result.xcom("review", "run_id") == run_id
-    assert result.xcom("review") == run.output
-    assert result.xcom("titles")
+for number, (subject, deferrable) in enumerate((
+    ("{BUSINESS}", True),
+    (dict(business_id="{BUSINESS}"), False),
+    (dict(context_type="business", context_id="{BUSINESS}"), True),
+)):
+    @task.agent_run(task_id=f"review_{{number}}", agent="instant", deferrable=deferrable, poll_interval=0.1)
+    def review(case, ti=None, subject=subject, number=number):
+        assert ti.task_id == f"review_{{number}}"
+        return subject
 
+    titles.override(task_id=f"titles_{{number}}")(review({{"any": "case"}}))
 
-def test_it_is_mapped(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
-    result = run_dag(f"""
 @task.agent_run(agent="instant", poll_interval=0.1)
-def review(business):
+def mapped(business):
     return business
 
-review.expand(business=["{BUSINESS}", "{OTHER}"])
+mapped.expand(business=["{BUSINESS}", "{BUSINESS}"])
 """)
     assert result.state == "success"
-    about = {run.context.id for run in agent_runs_emulator.service.runs.values()}
-    assert about == {BUSINESS, OTHER}
+    runs = agent_runs_emulator.service.runs
+    assert {(run.context.type, run.context.id) for run in runs.values()} == {("business", BUSINESS)}
+    names = ["review_0", "review_1", "review_2", "mapped[0]", "mapped[1]"]
+    assert {result.xcom(name, "run_id") for name in names} == set(runs)
+    for name in names:
+        assert result.xcom(name) == runs[result.xcom(name, "run_id")].output
+    assert all(result.xcom(f"titles_{number}") for number in range(3))
 
 
-def test_a_retry_goes_on_with_the_run_of_the_try_before(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
+def test_retries(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
     agent_runs_emulator.faults.add("500", "GET", "/v1/runs/.*", times=1)
     result = run_dag(f"""
-@task.agent_run(agent="slow", deferrable=False, poll_interval=0.1, retries=2, retry_delay=timedelta(0))
-def review():
+again = dict(retries=2, retry_delay=timedelta(0), deferrable=False, poll_interval=0.1)
+
+@task.agent_run(agent="slow", **again)
+def found():
     return "{BUSINESS}"
 
-review()
+@task.agent_run(agent="slow", **again)
+def nothing():
+    return None
+
+@task.agent_run(agent="slow", **again)
+def unknown_field():
+    return {{"business": "x"}}
+
+found(), nothing(), unknown_field()
 """)
-    assert (result.state, len(agent_runs_emulator.service.runs)) == ("success", 1)
+    # A retry continues with the run of the try before. A wrong subject uses no retries, and nothing is sent.
+    assert (result.states["found"], len(agent_runs_emulator.service.runs)) == ("success", 1)
+    for name in ("nothing", "unknown_field"):
+        assert (result.states[name], result.tries[name]) == ("failed", 1)
+    assert "a dict of business_id, context_type, context_id, thread_id; not NoneType" in result.log
+    assert "not of 'business'" in result.log
+    assert agent_runs_emulator.count("POST", ".*") == 1
 
 
-@pytest.mark.parametrize(
-    ("returned", "said"),
-    [
-        (
-            "None",
-            "a dict of business_id, context_type, context_id, thread_id; not NoneType",
-        ),
-        ('{"business": "x"}', "not of 'business'"),
-    ],
-)
-def test_what_makes_no_sense_is_refused_before_anything_is_sent(
-    run_dag: DagRunner, agent_runs_emulator: Emulator, returned: str, said: str
-) -> None:
-    result = run_dag(f"""
-@task.agent_run(agent="instant", retries=2, retry_delay=timedelta(0))
-def review():
-    return {returned}
-
-review()
-""")
-    assert (result.states["review"], result.tries["review"]) == ("failed", 1)
-    assert said in result.log
-    assert agent_runs_emulator.requests == []
-
-
-def test_what_the_function_returns_cannot_be_given_as_well(run_dag: DagRunner) -> None:
+def test_the_subject_cannot_also_be_an_argument(run_dag: DagRunner) -> None:
     with pytest.raises(AssertionError, match="takes no business_id: the function returns it"):
         run_dag(f"""
 @task.agent_run(agent="instant", business_id="{BUSINESS}")

@@ -42,7 +42,7 @@ def test_a_run_is_started_and_awaited_and_its_output_read(
 
 
 @pytest.mark.parametrize(
-    ("agent", "way", "other"), [("slow", "output", "tell_people"), ("two_questions", "tell_people", "output")]
+    ("agent", "way", "other"), [("slow", "output", "show_questions"), ("two_questions", "show_questions", "output")]
 )
 def test_a_run_that_somebody_else_started_decides_the_way(
     run_example: Callable[..., DagResult], agent_runs_emulator: Emulator, agent: str, way: str, other: str
@@ -51,7 +51,7 @@ def test_a_run_that_somebody_else_started_decides_the_way(
     result = run_example("example_agent_run_sensor", run_id=run.id)
     assert result.state == "success"
     assert result.states == {"wait": "success", "decide": "success", way: "success", other: "skipped"}
-    shown = {"output": run.output, "tell_people": [question["value"]["label"] for question in run.interrupts]}
+    shown = {"output": run.output, "show_questions": [question["value"]["label"] for question in run.interrupts]}
     assert result.xcom(way) == shown[way]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_agentruns.emulator.scripts import Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.lineage import _MOST_SOURCES, _sources
+from airflow_provider_agentruns.lineage import _MAX_SOURCES, _sources, _types
 from airflow_provider_agentruns.models import Artifact
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
@@ -103,7 +103,16 @@ def emitted(folder: Path, home: Path, agent: str, deferrable: bool) -> list[dict
 
 def test_sources_are_bounded_and_of_the_web() -> None:
     sources = [{"url": f"https://example.com/{number}?q=1"} for number in range(1000)]
-    found = _sources([Artifact.model_validate({"sources": [*sources, {"url": "ftp://x/y"}, {"url": "https://[bad"}]})])
-    assert len(found) == _MOST_SOURCES
+    found = _sources([Artifact.model_validate({"sources": [{"url": "ftp://x/y"}, {"url": "https://[bad"}, *sources]})])
+    assert len(found) == _MAX_SOURCES
     assert found[0] == ("https://example.com", "/0")
-    assert _sources([Artifact.model_validate({"sources": "none"})]) == []
+    [(_, name)] = _sources([Artifact.model_validate({"sources": [{"url": "https://example.com/" + "x" * 9_000_000}]})])
+    assert len(name) == 1_000
+
+
+@pytest.mark.parametrize("sources", ["none", 7, {"a": 1}, ["x", 1, None, ["y"], {"url": 5}, {"url": ["z"]}]])
+def test_sources_and_types_of_a_wrong_kind_are_left_out(sources: Any) -> None:
+    wrong = Artifact.model_validate({"sources": sources, "type": {"x": 1}})
+    right = Artifact.model_validate({"type": "cip_summary"})
+    assert _sources([wrong, right]) == []
+    assert _types([wrong, right]) == ["cip_summary"]

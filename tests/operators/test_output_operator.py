@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Getting the output of a run that is there already."""
+"""``AgentRunOutputOperator``: the output in XCom or in object storage, and the reasons not to return one."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,11 +12,24 @@ import pytest
 
 from airflow_provider_agentruns.emulator.scripts import Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.exceptions import (
+    AgentRunInterruptedError,
+    AgentRunNotFoundError,
+    AgentRunsConfigError,
+    AgentRunSerializationError,
+    AgentRunsError,
+    AgentRunsValueError,
+    AgentRunTimeoutError,
+)
+from airflow_provider_agentruns.operators.agent_run import AgentRunOutputOperator
+from airflow_provider_agentruns.outputs import load_output, store_output
+from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
+from tests.support.run_task import TaskRun, run_task
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
-#: What no model knows, in every shape that JSON has.
+#: Fields that no model knows, in every shape that JSON has.
 ODD_ARTIFACTS: list[dict[str, Any]] = [
     {
         "zeta": None,
@@ -27,101 +41,160 @@ ODD_ARTIFACTS: list[dict[str, Any]] = [
         "nested": {"b": [[], {}, [{"deep": True}]], "a": {"__var": "x", "": ""}},
         "alpha": False,
     },
-    {"title": "Large", "type": "raw", "text": "0123456789" * 300_000},
+    {"title": "Large", "type": "raw", "text": "0123456789" * 100_000},
     {"type": "cip_summary", "summary": ["not", "a", "string"], "title": 7},
 ]
 
 
 def odd(case: Case) -> ScriptBody:
-    """Gives artifacts that nobody knows the shape of."""
+    """Returns artifacts of unknown shapes."""
     yield Work(0.01, "think", "Thinks")
     return [dict(artifact) for artifact in ODD_ARTIFACTS]
 
 
-def raw_output(emulator: Emulator, run_id: str) -> Any:
-    """Return the output as it comes over the wire."""
+def too_large(case: Case) -> ScriptBody:
+    """Returns an output that XCom cannot hold."""
+    yield Work(0.1, "think", "Thinks")
+    return [{"title": "Large", "__type": "x", "__var": 1, "large": 2**70, "text": "é\u2028"}]
+
+
+def output_of(run_id: str, **arguments: Any) -> TaskRun:
+    """Run the operator."""
+    return run_task(
+        lambda: AgentRunOutputOperator(task_id="output", run_id=run_id, poll_interval=0.05, **arguments),
+        has_state_store=HAS_STATE_STORE,
+    )
+
+
+def sent(emulator: Emulator, run_id: str) -> Any:
+    """Return the output as the service sends it."""
     headers = {"Authorization": f"Bearer {emulator.token}"}
     return json.loads(httpx.get(f"{emulator.url}/v1/runs/{run_id}", headers=headers).content)["output"]
 
 
 @pytest.mark.agent_runs(agents={"odd": odd})
-def test_large_and_unknown_fields_reach_xcom_unchanged_and_in_order(
-    run_dag: DagRunner, agent_runs_emulator: Emulator
-) -> None:
-    run = agent_runs_emulator.service.create_run("odd", business_id=BUSINESS)
-    result = run_dag(f'AgentRunOutputOperator(task_id="output", run_id="{run.id}", deferrable=True, poll_interval=0.1)')
-    assert result.state == "success"
-    sent = raw_output(agent_runs_emulator, run.id)
-    assert json.dumps(result.xcom("output")) == json.dumps(sent)
-    assert [artifact.get("text") for artifact in sent["artifacts"]][1] == ODD_ARTIFACTS[1]["text"]
+def test_the_output_of_another_task_reaches_xcom_unchanged(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
+    result = run_dag(f"""
+start = AgentRunOperator(task_id="start", agent="odd", business_id="{BUSINESS}", wait_for=())
+for name, deferrable in (("deferred", True), ("held", False)):
+    AgentRunOutputOperator(task_id=name, run_id=start.output["run_id"], deferrable=deferrable, poll_interval=0.1)
+AgentRunOutputOperator(task_id="none", run_id=start.output["run_id"], artifact_type="{{{{ 'no_such' }}}}")
+""")
+    expected = json.dumps(sent(agent_runs_emulator, result.xcom("start", "run_id")))
+    # Not even the order of the fields changes.
+    assert {json.dumps(result.xcom(name)) for name in ("deferred", "held")} == {expected}
+    assert ODD_ARTIFACTS[1]["text"] in expected
+    assert result.xcom("none") == {"artifacts": []}
 
 
 @pytest.mark.agent_runs(agents={"odd": odd})
-def test_an_artifact_type_selects(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
+def test_an_artifact_type_selects(agent_runs_emulator: Emulator) -> None:
     run = agent_runs_emulator.service.create_run("odd", business_id=BUSINESS)
-    result = run_dag(f"""
-AgentRunOutputOperator(task_id="some", run_id="{run.id}", artifact_type="cip_summary", poll_interval=0.1)
-AgentRunOutputOperator(task_id="none", run_id="{run.id}", artifact_type="{{{{ 'no_such' }}}}", poll_interval=0.1)
-""")
-    artifacts = raw_output(agent_runs_emulator, run.id)["artifacts"]
-    assert result.xcom("some") == {"artifacts": [artifacts[0], artifacts[2]]}
-    assert result.xcom("none") == {"artifacts": []}
-    assert "has no artifact of type no_such" in result.log
-
-
-def test_a_run_of_another_task_is_waited_for(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
-    result = run_dag(f"""
-start = AgentRunOperator(task_id="start", agent="slow", business_id="{BUSINESS}", wait_for=())
-AgentRunOutputOperator(task_id="output", run_id=start.output["run_id"], deferrable=True, poll_interval=0.1)
-""")
-    assert result.state == "success"
-    assert result.xcom("output") == raw_output(agent_runs_emulator, result.xcom("start", "run_id"))
+    artifacts = sent(agent_runs_emulator, run.id)["artifacts"]
+    assert output_of(run.id, artifact_type="cip_summary").value == {"artifacts": [artifacts[0], artifacts[2]]}
 
 
 @pytest.mark.agent_runs(speed=0.01)
-def test_a_run_that_is_not_completed_fails_the_task_at_once_when_it_is_not_to_wait(
-    run_dag: DagRunner, agent_runs_emulator: Emulator
-) -> None:
+def test_without_wait_a_run_that_has_not_completed_fails_the_task(agent_runs_emulator: Emulator) -> None:
     run = agent_runs_emulator.service.create_run("cip_orchestrator", business_id=BUSINESS)
-    result = run_dag(f'AgentRunOutputOperator(task_id="output", run_id="{run.id}", wait=False)')
-    assert result.states == {"output": "failed"}
-    assert "AgentRunTimeoutError" in result.log
-    assert "this task has wait=False" in result.log
+    task = output_of(run.id, wait=False)
+    assert isinstance(task.error, AgentRunTimeoutError)
+    assert "is running, and this task has wait=False" in str(task.error)
 
 
-def test_a_question_fails_the_task_where_an_output_is_wanted(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
+def test_a_question_fails_the_task(agent_runs_emulator: Emulator) -> None:
     run = agent_runs_emulator.service.create_run("needs_approval", business_id=BUSINESS)
-    result = run_dag(f'AgentRunOutputOperator(task_id="output", run_id="{run.id}", poll_interval=0.05)')
-    assert result.states == {"output": "failed"}
-    assert "AgentRunInterruptedError" in result.log
+    assert isinstance(output_of(run.id).error, AgentRunInterruptedError)
+
+
+def test_an_unknown_run_uses_no_retries(agent_runs_emulator: Emulator) -> None:
+    task = output_of("no-such-run", retries=2)
+    assert (task.state, task.try_number) == ("failed", 1)
+    assert isinstance(task.error, AgentRunNotFoundError)
+    assert agent_runs_emulator.count("GET", "/v1/runs/no-such-run") == 1
 
 
 @pytest.mark.parametrize(
-    ("connection", "says"),
+    ("connection", "message"),
     [
         (None, "no connection 'agentruns_default'. Add one"),
-        ("agentruns://127.0.0.1:1/http", "API token (password) is missing"),
-        ("agentruns://:t0ken@example.com/http", "the token would travel in clear"),
+        ("agentruns://127.0.0.1:1/http", "API token"),
+        ("agentruns://:t0ken@example.com/http", "clear"),
     ],
 )
-def test_a_connection_that_cannot_work_says_what_to_do(
-    run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch, connection: str | None, says: str
+def test_an_unusable_connection_is_explained(
+    monkeypatch: pytest.MonkeyPatch, airflow_home: Path, connection: str | None, message: str
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", raising=False)
     if connection:
         monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection)
-    result = run_dag('AgentRunOutputOperator(task_id="output", run_id="some-run")')
-    assert result.states == {"output": "failed"}
-    assert "AgentRunsConfigError" in result.log
-    assert says in result.log
-    assert "During handling of the above exception" not in result.log
-    assert "direct cause" not in result.log
-    assert "t0ken" not in result.log
+    task = output_of("some-run")
+    assert isinstance(task.error, AgentRunsConfigError)
+    assert message in str(task.error)
+    assert "t0ken" not in str(task.error)
 
 
-def test_a_wrong_run_id_says_so_and_uses_up_no_retries(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
-    result = run_dag('AgentRunOutputOperator(task_id="output", run_id="no-such-run", retries=2)')
-    assert result.states == {"output": "failed"}
-    assert result.tries == {"output": 1}
-    assert "AgentRunNotFoundError" in result.log
-    assert agent_runs_emulator.count("GET", "/v1/runs/no-such-run") == 1
+class TestObjectStorage:
+    @pytest.mark.agent_runs(agents={"too_large": too_large})
+    def test_it_holds_outputs_that_xcom_cannot(
+        self, run_dag: DagRunner, agent_runs_emulator: Emulator, tmp_path: Path
+    ) -> None:
+        run = agent_runs_emulator.service.create_run("too_large", business_id=BUSINESS)
+        assert isinstance(output_of(run.id).error, AgentRunSerializationError)
+        result = run_dag(f"""
+from airflow_provider_agentruns.outputs import load_output
+
+path = dict(output_path="file://{tmp_path}/{{{{ dag.dag_id }}}}", poll_interval=0.1)
+
+@task
+def titles(value):
+    return [artifact["title"] for artifact in load_output(value)["artifacts"]]
+
+for value in (
+    AgentRunOperator(task_id="start", agent="too_large", business_id="{BUSINESS}", deferrable=True, **path).output,
+    AgentRunOutputOperator(task_id="output", run_id="{run.id}", **path).output,
+):
+    titles.override(task_id=f"titles_of_{{value.operator.task_id}}")(value)
+""")
+        for name in ("start", "output"):
+            reference = result.xcom(name)
+            held = agent_runs_emulator.service.runs[reference["run_id"]].output
+            path = tmp_path / result.dag_id / f"{reference['run_id']}.json"
+            assert json.loads(path.read_bytes()) == held == load_output(reference)
+            assert reference["output_path"] == f"file://{path}"
+            assert (reference["artifacts"], reference["size"]) == (1, path.stat().st_size)
+            assert result.xcom(f"titles_of_{name}") == ["Large"]
+
+    def test_a_retry_writes_the_same_file(self, tmp_path: Path) -> None:
+        first, second = (store_output({"artifacts": []}, "r-1", f"file://{tmp_path}") for _ in range(2))
+        assert first == second
+        assert [path.name for path in tmp_path.iterdir()] == ["r-1.json"]
+
+    @pytest.mark.parametrize("run_id", ["../../etc/passwd", "a/b", "..", "x" * 300, "x" * 300 + "/", "\ud800"])
+    def test_an_id_does_not_lead_out_of_the_folder(self, tmp_path: Path, run_id: str) -> None:
+        reference = store_output({"artifacts": []}, run_id, f"file://{tmp_path}/deep")
+        [path] = (tmp_path / "deep").iterdir()
+        assert reference["output_path"] == f"file://{path}"
+        assert load_output(reference) == {"artifacts": []}
+
+    def test_a_changed_file_is_rejected(self, tmp_path: Path) -> None:
+        reference = store_output({"artifacts": []}, "r-1", f"file://{tmp_path}")
+        (tmp_path / "r-1.json").write_text('{"artifacts": [{"title": "Approved"}]}')
+        with pytest.raises(AgentRunsError, match="has changed since the output of agent run r-1"):
+            load_output(reference)
+
+    @pytest.mark.parametrize(
+        "envelope",
+        [
+            {"artifacts": [1]},
+            # An agent cannot write a reference.
+            {"artifacts": [], "output_path": "file:///etc/passwd", "run_id": "r", "size": 1, "sha256": "0"},
+        ],
+    )
+    def test_an_envelope_is_returned_as_it_is(self, envelope: dict[str, Any]) -> None:
+        assert load_output(envelope) == envelope
+
+    @pytest.mark.parametrize("value", [None, "r-1", {"status": "completed"}, []])
+    def test_other_values_are_rejected(self, value: Any) -> None:
+        with pytest.raises(AgentRunsValueError, match="load_output takes the XCom value"):
+            load_output(value)

@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run's status means to a task that waits, and how it is said."""
+"""What a run's status means to a waiting task, the messages about it, and the values for XCom."""
 
 from __future__ import annotations
 
 import copy
 import json
+import logging
 from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.arguments import check_wait_for
 from airflow_provider_agentruns.exceptions import (
     AgentRunFailedError,
     AgentRunInterruptedError,
+    AgentRunInterruptGoneError,
     AgentRunSerializationError,
-    AgentRunsValueError,
+    AgentRunsError,
 )
 from airflow_provider_agentruns.models import AgentRun, RunStatus
-from airflow_provider_agentruns.run_outcome import describe_failure, describe_questions, has_reached
+from airflow_provider_agentruns.operators.agent_run import AgentRunOutputOperator
+from airflow_provider_agentruns.run_outcome import describe_failure, describe_questions, has_reached, log_status
 from airflow_provider_agentruns.xcom_values import output_envelope, run_summary, xcom_value
-
-ENDED = ("completed", "error")
 
 
 def run(status: str = "running", **fields: Any) -> AgentRun:
@@ -33,20 +33,20 @@ def failed(*steps: dict[str, Any], **fields: Any) -> AgentRun:
     return run("error", steps=list(steps), **fields)
 
 
-@pytest.mark.parametrize("status", ["completed", "interrupted", "error"])
 @pytest.mark.parametrize("fail_on_interrupt", [True, False])
-def test_a_status_that_is_awaited_ends_the_wait_well(status: str, fail_on_interrupt: bool) -> None:
+@pytest.mark.parametrize("status", ["completed", "interrupted", "error"])
+def test_an_awaited_status_ends_the_wait(status: str, fail_on_interrupt: bool) -> None:
     for wait_for in ((status,), ("completed", "interrupted", "error"), {status}, [RunStatus(status)]):
         assert has_reached(run(status), wait_for, fail_on_interrupt=fail_on_interrupt) is True
 
 
 @pytest.mark.parametrize("status", ["running", "a_status_of_tomorrow"])
-@pytest.mark.parametrize("wait_for", [("completed",), ("interrupted",), ENDED])
-def test_a_run_at_work_is_waited_for(status: str, wait_for: tuple[str, ...]) -> None:
-    assert has_reached(run(status), wait_for, fail_on_interrupt=True) is False
+def test_other_statuses_do_not(status: str) -> None:
+    for wait_for in (("completed",), ("interrupted",), ("completed", "error")):
+        assert has_reached(run(status), wait_for, fail_on_interrupt=True) is False
 
 
-def test_an_interrupt_that_is_not_awaited_is_waited_out_or_fails_as_was_asked() -> None:
+def test_an_interrupt_that_is_not_awaited() -> None:
     asking = run("interrupted", interrupts=[{"id": "i-1", "value": {"label": "Approve?"}}])
     assert has_reached(asking, ("completed",)) is False
     with pytest.raises(AgentRunInterruptedError) as caught:
@@ -55,25 +55,18 @@ def test_an_interrupt_that_is_not_awaited_is_waited_out_or_fails_as_was_asked() 
     assert 'on_interrupt="wait"' in str(caught.value)
 
 
-@pytest.mark.parametrize("wait_for", [("completed",), ("interrupted",), ("completed", "interrupted")])
-def test_a_run_that_ended_in_error_fails_the_wait_at_its_step(wait_for: tuple[str, ...]) -> None:
-    with pytest.raises(AgentRunFailedError, match=r"^Agent run r-1 ended in error at the step 'Look up'$") as caught:
-        has_reached(failed({"label": "Look up", "status": "error"}), wait_for)
-    assert not caught.value.retryable
-
-
 @pytest.mark.parametrize(
-    ("status", "wait_for", "said"),
+    ("ended", "wait_for", "message"),
     [
+        ("error", ("completed", "interrupted"), "ended in error and the service names no failing step"),
         ("completed", ("interrupted",), "is completed, and can no longer become interrupted"),
         ("completed", ("interrupted", "error"), "is completed, and can no longer become interrupted or error"),
     ],
 )
-def test_a_run_that_ended_otherwise_than_awaited_fails_the_wait(
-    status: str, wait_for: tuple[str, ...], said: str
-) -> None:
-    with pytest.raises(AgentRunFailedError, match=said):
-        has_reached(run(status), wait_for)
+def test_a_run_that_ended_otherwise_fails_the_wait(ended: str, wait_for: tuple[str, ...], message: str) -> None:
+    with pytest.raises(AgentRunFailedError, match=message) as caught:
+        has_reached(run(ended), wait_for)
+    assert not caught.value.retryable
 
 
 @pytest.mark.parametrize(
@@ -104,14 +97,8 @@ def test_a_run_that_ended_otherwise_than_awaited_fails_the_wait(
         ),
     ],
 )
-def test_a_failure_is_told_with_the_innermost_step_that_failed(steps: list[dict[str, Any]], where: str) -> None:
+def test_a_failure_names_the_innermost_failing_step(steps: list[dict[str, Any]], where: str) -> None:
     assert describe_failure(failed(*steps)) == f"Agent run r-1 ended in error {where}"
-
-
-def test_a_failure_is_told_with_the_agent_and_without_steps() -> None:
-    assert describe_failure(run("error", agent="fails")) == (
-        "Agent run r-1 of fails ended in error and the service names no failing step"
-    )
 
 
 @pytest.mark.parametrize(
@@ -125,13 +112,13 @@ def test_a_failure_is_told_with_the_agent_and_without_steps() -> None:
         (failed({"label": "Look up", "status": "error", "result": {"message": {}}}, errors=[7, None]), None),
     ],
 )
-def test_a_failure_is_told_with_what_the_service_says_of_it(ended: AgentRun, said: str | None) -> None:
+def test_a_failure_quotes_the_service(ended: AgentRun, said: str | None) -> None:
     assert describe_failure(ended) == "Agent run r-1 ended in error at the step 'Look up'" + (
         f": {said}" if said else ""
     )
 
 
-def test_questions_are_told_with_their_interrupts() -> None:
+def test_questions_are_listed_with_their_interrupts() -> None:
     asked = [{"id": "i-1", "value": {"label": "It's so?"}}, {"id": "i-2", "value": None}]
     assert describe_questions(run("interrupted", interrupts=asked)) == (
         "\"It's so?\" (interrupt i-1), 'interrupt i-2' (interrupt i-2)"
@@ -139,14 +126,46 @@ def test_questions_are_told_with_their_interrupts() -> None:
     assert describe_questions(run("interrupted")) == "the service shows no question yet"
 
 
-def test_many_and_long_questions_are_cut() -> None:
-    asked = [{"id": f"i-{number}", "value": {"label": "x" * 10_000}} for number in range(12)]
-    told = describe_questions(run("interrupted", interrupts=asked))
-    assert told.count("interrupt i-") == 10
-    assert told.endswith(", and 2 more")
-    assert len(told) < 10 * 350
-    ten = describe_questions(run("interrupted", interrupts=asked[:10]))
-    assert "more" not in ten
+HOSTILE = "\x1b[31m\nERROR fake line\r\u202e" + "x" * 1_000_000
+
+
+def hostile_runs() -> list[AgentRun]:
+    """Return runs in which every text is long and has control characters."""
+    ids = {"id": HOSTILE, "agent": HOSTILE, "thread_id": HOSTILE}
+    asked = [{"id": f"{number}{HOSTILE}", "agent": HOSTILE, "value": {"label": HOSTILE}} for number in range(12)]
+    step = {"id": HOSTILE, "label": HOSTILE, "name": f"n{HOSTILE}", "status": "error", "result": {"message": HOSTILE}}
+    return [
+        AgentRun.model_validate({**ids, "status": "interrupted", "interrupts": asked}),
+        AgentRun.model_validate({**ids, "status": "error", "steps": [step]}),
+        AgentRun.model_validate({**ids, "status": "completed", "output": {"artifacts": [], HOSTILE: {HOSTILE: 2**70}}}),
+    ]
+
+
+def test_messages_are_bounded_and_on_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    asking, failed_run, completed = hostile_runs()
+    messages = [describe_questions(asking), describe_failure(failed_run)]
+    for call in (
+        lambda: has_reached(asking, ("completed",), fail_on_interrupt=True),
+        lambda: has_reached(failed_run, ("completed",)),
+        lambda: has_reached(completed, ("interrupted",)),
+        lambda: xcom_value(completed, None),
+    ):
+        with pytest.raises(AgentRunsError) as caught:
+            call()
+        messages.append(str(caught.value))
+    messages.append(str(AgentRunInterruptGoneError.of(HOSTILE, HOSTILE, asking, "someone else may have answered it")))
+    messages.append(str(AgentRunsError(HOSTILE)))
+    log = logging.getLogger("hostile")
+    log_status(lambda level, message, *values, **_: log.warning(message, *values), HOSTILE, HOSTILE, None)
+    messages += [record.getMessage() for record in caplog.records]
+    task = AgentRunOutputOperator(task_id="output", run_id=HOSTILE)
+    messages.append(task.run_label)
+    assert len(messages) == 10
+    for message in messages:
+        assert message.isprintable()
+        assert len(message) < 9_000
+    assert describe_questions(asking).endswith(", and 2 more")
+    assert len(task.run_label) <= 250
 
 
 def test_a_summary_is_plain_json_without_the_output() -> None:
@@ -158,21 +177,17 @@ def test_a_summary_is_plain_json_without_the_output() -> None:
         output={"artifacts": []},
         interrupts=[{"id": "i-1", "agent": "sub", "value": value, "later": 1}, {"id": "i-2"}],
     )
-    told = run_summary(asking)
-    assert told == {
+    summary = run_summary(asking)
+    assert summary == {
         "run_id": "r-1",
         "status": "interrupted",
         "agent": "needs_approval",
         "thread_id": "t-1",
         "interrupts": [{"id": "i-1", "agent": "sub", "value": value}, {"id": "i-2", "agent": None, "value": None}],
     }
-    assert json.loads(json.dumps(told)) == told
-    assert type(told["status"]) is str
-
-
-def test_a_summary_of_a_status_of_tomorrow_is_plain_too() -> None:
-    told = run_summary(run("a_status_of_tomorrow"))
-    assert (told["status"], type(told["status"]), told["interrupts"]) == ("a_status_of_tomorrow", str, [])
+    assert json.loads(json.dumps(summary)) == summary
+    for status in ("interrupted", "a_status_of_tomorrow"):
+        assert type(run_summary(run(status))["status"]) is str
 
 
 OUTPUT: dict[str, Any] = {
@@ -186,13 +201,13 @@ OUTPUT: dict[str, Any] = {
 }
 
 
-def test_an_output_is_handed_on_unchanged() -> None:
+def test_an_output_is_unchanged() -> None:
     envelope = output_envelope(run("completed", output=OUTPUT))
     assert envelope == OUTPUT
     assert list(envelope) == ["later", "artifacts"]
 
 
-def test_an_output_can_be_filtered_by_type_and_keeps_all_else() -> None:
+def test_a_type_selects_artifacts_and_keeps_other_fields() -> None:
     before = copy.deepcopy(OUTPUT)
     assert output_envelope(run("completed", output=OUTPUT), "cip_summary") == {
         "later": {"kept": True},
@@ -212,30 +227,6 @@ def test_an_output_whose_artifacts_are_null_can_be_filtered() -> None:
     assert output_envelope(run("completed", output={"artifacts": None}), "cip_summary") == {"artifacts": []}
 
 
-def test_a_wait_is_for_statuses_that_can_be_waited_for() -> None:
-    assert check_wait_for(("completed", "interrupted")) == ("completed", "interrupted")
-    assert check_wait_for("error") == ("error",)
-    plain = check_wait_for([RunStatus.COMPLETED])
-    assert (plain, type(plain[0])) == (("completed",), str)
-    assert check_wait_for((), may_be_empty=True) == ()
-
-
-@pytest.mark.parametrize(
-    ("wait_for", "said"),
-    [
-        (("completed", "running"), "wait_for takes completed, interrupted, error; not 'running'"),
-        ("done", "not 'done'"),
-        (("Completed", None), "not 'Completed', None"),
-        ((), "wait_for is empty"),
-        ([], "wait_for is empty"),
-        ("", "not ''"),
-    ],
-)
-def test_another_wait_is_refused(wait_for: Any, said: str) -> None:
-    with pytest.raises(AgentRunsValueError, match=said):
-        check_wait_for(wait_for)
-
-
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -248,14 +239,14 @@ def test_another_wait_is_refused(wait_for: Any, said: str) -> None:
         ([float("nan")], r"\[0\] is a number"),
     ],
 )
-def test_what_airflow_would_take_for_something_else_is_not_handed_on(value: Any, said: str) -> None:
+def test_values_that_xcom_would_change_are_rejected(value: Any, said: str) -> None:
     with pytest.raises(AgentRunSerializationError, match=f"output of agent run r-1.more{said}"):
         xcom_value(run("completed", output={"artifacts": [], "more": value}), None)
     with pytest.raises(AgentRunSerializationError, match=rf"interrupts\[0\]\.value of agent run r-1{said}"):
         run_summary(run("interrupted", interrupts=[{"id": "i-1", "value": value}]))
 
 
-def test_what_looks_like_it_is_handed_on() -> None:
+def test_similar_values_are_accepted() -> None:
     more = [{"__type": 1}, {"__var": 2}, {"type": "__classname__"}, 2**64 - 1, -(2**63), 1e300, True, None]
     output = {"artifacts": [], "more": more}
     assert xcom_value(run("completed", output=output), None) == output

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``AgentRunOperator`` and ``AgentRunResumeOperator`` against the offline service, in both ways of waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.exceptions import (
+    AgentRunConflictError,
+    AgentRunFailedError,
+    AgentRunInterruptedError,
+    AgentRunInvalidRequestError,
+    AgentRunNotFoundError,
+    AgentRunsValueError,
+    AgentRunTimeoutError,
+)
+from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
+from tests.support.airflow_versions import HAS_STATE_STORE
+from tests.support.dag_runs import DagRunner
+from tests.support.run_task import TaskRun, run_task
+from tests.support.wire import Wire
+
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+
+deferrable_or_not = pytest.mark.parametrize("deferrable", [True, False])
+
+
+def start(agent: str, **arguments: Any) -> TaskRun:
+    """Run an operator that starts a run."""
+    common: dict[str, Any] = {"business_id": BUSINESS, "poll_interval": 0.05, "retries": 2}
+    return run_task(
+        lambda: AgentRunOperator(task_id="review", agent=agent, **{**common, **arguments}),
+        has_state_store=HAS_STATE_STORE,
+    )
+
+
+@pytest.fixture
+def wire(agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    """Return the network between Airflow and the service, which can lose requests and responses."""
+    with Wire(agent_runs_emulator.url) as wire:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{wire.port}/http")
+        yield wire
+
+
+class TestStart:
+    @deferrable_or_not
+    def test_a_run_that_ends_in_error_fails_the_task_without_retries(
+        self, agent_runs_emulator: Emulator, deferrable: bool
+    ) -> None:
+        task = start("fails", deferrable=deferrable)
+        assert (task.state, task.try_number) == ("failed", 1)
+        assert isinstance(task.error, AgentRunFailedError)
+        assert "ended in error at the step" in str(task.error)
+        assert agent_runs_emulator.count("POST", "/v1/runs") == 1
+
+    @deferrable_or_not
+    def test_an_interrupted_run_fails_the_task_and_retries_use_the_same_run(
+        self, agent_runs_emulator: Emulator, deferrable: bool
+    ) -> None:
+        task = start("needs_approval", deferrable=deferrable)
+        assert (task.state, task.try_number) == ("failed", 3)
+        assert isinstance(task.error, AgentRunInterruptedError)
+        [run] = agent_runs_emulator.service.runs.values()
+        [question] = run.interrupts
+        assert question["value"]["label"] in str(task.error)
+        assert question["id"] in str(task.error)
+
+    @deferrable_or_not
+    def test_on_interrupt_wait_continues_until_someone_has_answered(
+        self, agent_runs_emulator: Emulator, answer_elsewhere: Callable[..., None], deferrable: bool
+    ) -> None:
+        answer_elsewhere(after=0.3)
+        task = start("two_rounds", deferrable=deferrable, on_interrupt="wait")
+        assert task.state == "success"
+        assert task.value["artifacts"]
+        assert len(agent_runs_emulator.service.answers) == 2
+
+    @deferrable_or_not
+    def test_an_awaited_interrupt_returns_the_value_of_the_sensor(
+        self, agent_runs_emulator: Emulator, deferrable: bool
+    ) -> None:
+        task = start("two_questions", deferrable=deferrable, wait_for=("completed", "interrupted"))
+        [run] = agent_runs_emulator.service.runs.values()
+        assert task.value == {
+            "run_id": run.id,
+            "status": "interrupted",
+            "agent": "two_questions",
+            "thread_id": run.thread_id,
+            "interrupts": [
+                {"id": question["id"], "agent": question["value"]["agent"], "value": question["value"]}
+                for question in run.interrupts
+            ],
+        }
+
+    def test_without_an_awaited_status_the_task_does_not_wait(self, agent_runs_emulator: Emulator) -> None:
+        task = start("slow", deferrable=True, wait_for=())
+        assert (task.value["status"], task.value["run_id"]) == ("running", task.xcoms["run_id"])
+        assert agent_runs_emulator.count("GET", ".*") == 0
+
+    @pytest.mark.agent_runs(speed=0.01)
+    @deferrable_or_not
+    def test_a_timeout_leaves_the_run_alone(self, agent_runs_emulator: Emulator, deferrable: bool) -> None:
+        task = start("slow", deferrable=deferrable, timeout=0.3, retries=0)
+        assert isinstance(task.error, AgentRunTimeoutError)
+        assert [run.status for run in agent_runs_emulator.service.runs.values()] == ["running"]
+
+    @pytest.mark.parametrize(
+        ("agent", "business", "error"),
+        [
+            ("no_such_agent", BUSINESS, AgentRunNotFoundError),
+            ("slow", "", AgentRunsValueError),
+            ("", BUSINESS, AgentRunsValueError),
+        ],
+    )
+    def test_a_run_that_cannot_be_started_uses_no_retries(
+        self, agent_runs_emulator: Emulator, agent: str, business: str, error: type[Exception]
+    ) -> None:
+        task = start(agent, business_id=business)
+        assert (task.state, task.try_number) == ("failed", 1)
+        assert isinstance(task.error, error)
+        assert not agent_runs_emulator.service.runs
+
+    def test_after_a_lost_response_the_run_is_found(self, agent_runs_emulator: Emulator, wire: Wire) -> None:
+        wire.once("POST", "/v1/runs", "lose the answer")
+        task = start("instant", deferrable=True)
+        assert (task.state, task.try_number) == ("success", 1)
+        assert wire.count("POST", "/v1/runs") == 1
+        assert list(agent_runs_emulator.service.runs) == [task.xcoms["run_id"]]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"wait_for": ("done",)}, "wait_for takes"),
+            ({"on_interrupt": "ask"}, "on_interrupt"),
+            ({"poll_interval": -1}, "poll_interval"),
+            ({"timeout": "1h"}, "timeout"),
+            ({"watch": "guess"}, 'watch should be "poll" or "stream"'),
+            ({"output_path": "/data"}, r"output_path should be a URL such as .*, not '/data'"),
+        ],
+    )
+    def test_wrong_arguments_are_rejected_at_once(self, arguments: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            AgentRunOperator(task_id="review", agent="slow", business_id=BUSINESS, **arguments)
+
+
+def asked(emulator: Emulator, agent: str = "needs_approval") -> tuple[str, str]:
+    """Start a run, wait for its question, and return the IDs of the run and the interrupt."""
+    run = emulator.service.create_run(agent, business_id=BUSINESS)
+    while not (pending := emulator.service.get_run(run.id).interrupts):
+        pass
+    return run.id, pending[0]["id"]
+
+
+def resume(run_id: str, interrupt_id: str, answer: Any = "approve", **arguments: Any) -> TaskRun:
+    """Run an operator that answers an interrupt."""
+    arguments = {"poll_interval": 0.05, "retries": 1, **arguments}
+    return run_task(
+        lambda: AgentRunResumeOperator(
+            task_id="answer", run_id=run_id, interrupt_id=interrupt_id, input=answer, **arguments
+        ),
+        has_state_store=HAS_STATE_STORE,
+    )
+
+
+class TestResume:
+    def test_the_answer_reaches_the_agent(self, agent_runs_emulator: Emulator) -> None:
+        run_id, interrupt_id = asked(agent_runs_emulator)
+        task = resume(run_id, interrupt_id, {"decision": "approve"})
+        assert task.value == {"run_id": run_id, "status": "running", "interrupt_id": interrupt_id}
+        [given] = agent_runs_emulator.service.answers
+        assert (given.run_id, given.interrupt_id, given.input) == (run_id, interrupt_id, {"decision": "approve"})
+
+    @deferrable_or_not
+    def test_it_can_wait_after_the_answer(self, agent_runs_emulator: Emulator, deferrable: bool) -> None:
+        task = resume(*asked(agent_runs_emulator), wait_for="completed", deferrable=deferrable)
+        assert task.value["status"] == "completed"
+        assert len(agent_runs_emulator.service.answers) == 1
+
+    def test_only_the_named_interrupt_is_answered(self, agent_runs_emulator: Emulator) -> None:
+        run_id, first = asked(agent_runs_emulator, "two_questions")
+        second = agent_runs_emulator.service.get_run(run_id).interrupts[1]["id"]
+        assert resume(run_id, second).value["status"] == "interrupted"
+        assert [question["id"] for question in agent_runs_emulator.service.get_run(run_id).interrupts] == [first]
+
+    def test_an_interrupt_that_is_not_pending_is_not_answered(self, agent_runs_emulator: Emulator) -> None:
+        question = asked(agent_runs_emulator)
+        agent_runs_emulator.service.answer(*question, "reject")
+        task = resume(*question)
+        assert (task.state, task.try_number) == ("failed", 1)
+        assert isinstance(task.error, AgentRunConflictError)
+        assert agent_runs_emulator.count("POST", ".*/resume") == 0
+        assert [answer.input for answer in agent_runs_emulator.service.answers] == ["reject"]
+
+    def test_an_answer_that_the_agent_rejects_uses_no_retries(self, agent_runs_emulator: Emulator) -> None:
+        run_id, interrupt_id = asked(agent_runs_emulator)
+        task = resume(run_id, interrupt_id, None)
+        assert (task.state, task.try_number) == ("failed", 1)
+        assert isinstance(task.error, AgentRunInvalidRequestError)
+        assert agent_runs_emulator.count("POST", f"/v1/runs/{run_id}/resume") == 1
+
+    @pytest.mark.parametrize(("lost", "sent"), [("lose the answer", 1), ("lose the request", 2)])
+    def test_after_a_fault_the_agent_gets_the_answer_once(
+        self, agent_runs_emulator: Emulator, wire: Wire, lost: Any, sent: int
+    ) -> None:
+        wire.once("POST", ".*/resume", lost)
+        assert resume(*asked(agent_runs_emulator)).state == "success"
+        assert wire.count("POST", ".*/resume") == sent
+        assert len(agent_runs_emulator.service.answers) == 1
+
+    def test_the_connection_sets_the_body(self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_AGENTRUNS_DEFAULT",
+            f'{{"conn_type": "agentruns", "host": "{agent_runs_emulator.url}", "password": "t0ken", "extra": '
+            '{"resume_body": {"interrupt_id": "{interrupt_id}", "input": {"wrapped": "{input}"}}}}',
+        )
+        assert resume(*asked(agent_runs_emulator)).state == "success"
+        assert [answer.input for answer in agent_runs_emulator.service.answers] == [{"wrapped": "approve"}]
+
+
+def test_both_operators_in_a_dag_run(
+    run_dag: DagRunner, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", agent_runs_emulator.connection_uri)
+    monkeypatch.delenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT")
+    run_id, interrupt_id = asked(agent_runs_emulator)
+    result = run_dag.run_file(f"""
+from datetime import datetime, timedelta
+from airflow.sdk import DAG, task
+from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
+
+defaults = {{"agentruns_conn_id": "other", "poll_interval": 0.1, "retries": 2, "retry_delay": timedelta(0)}}
+with DAG("both", schedule=None, start_date=datetime(2026, 1, 1), default_args=defaults):
+    @task
+    def titles(output):
+        return [artifact["title"] for artifact in output["artifacts"]]
+
+    for name, deferrable in (("deferred", True), ("held", False)):
+        review = AgentRunOperator(task_id=name, agent="slow", business_id="{BUSINESS}", deferrable=deferrable)
+        titles.override(task_id=f"titles_{{name}}")(review.output)
+    AgentRunOperator(task_id="fails", agent="fails", business_id="{BUSINESS}", deferrable=True)
+    AgentRunResumeOperator(
+        task_id="answer", run_id="{run_id}", interrupt_id="{interrupt_id}", input={{"decision": "approve"}},
+        wait_for="completed", deferrable=True,
+    )
+""")
+    for name in ("deferred", "held"):
+        started = result.xcom(name, "run_id")
+        headers = {"Authorization": f"Bearer {agent_runs_emulator.token}"}
+        output = httpx.get(f"{agent_runs_emulator.url}/v1/runs/{started}", headers=headers).json()["output"]
+        assert result.xcom(name) == output
+        assert result.xcom(f"titles_{name}") == [artifact["title"] for artifact in output["artifacts"]]
+    assert (result.states["fails"], result.tries["fails"]) == ("failed", 1)
+    assert "During handling of the above exception" not in result.log
+    assert result.xcom("answer") == {"run_id": run_id, "status": "completed", "interrupt_id": interrupt_id}
+    assert agent_runs_emulator.count("POST", "/v1/runs") == 3

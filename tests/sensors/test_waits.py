@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result of a wait in each mode: the XCom value, or the failure."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
+
+from airflow_provider_agentruns.emulator.runs import Run
+from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.exceptions import (
+    AgentRunFailedError,
+    AgentRunNotFoundError,
+    AgentRunsError,
+    AgentRunsServerError,
+    AgentRunTimeoutError,
+)
+from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
+from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
+from tests.hooks.connections import connection_json
+from tests.support.airflow_versions import HAS_STATE_STORE
+from tests.support.dag_runs import DagRunner
+from tests.support.run_task import TaskRun, run_task
+from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, ScriptedServer, answer, errors
+
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+NO_RUN = "00000000-0000-4000-8000-000000000000"
+ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
+
+
+def wait(run_id: str, **arguments: Any) -> TaskRun:
+    """Run a sensor to its end."""
+    return run_task(lambda: AgentRunSensor(task_id="wait", run_id=run_id, **arguments), has_state_store=HAS_STATE_STORE)
+
+
+def works(case: Case) -> ScriptBody:
+    """Works for 0.4 s at the speed of the fixture, so that the sensor has to wait."""
+    yield Work(8, "work", "Works")
+    return [{"title": "Done", "type": "report"}]
+
+
+def asks(case: Case) -> ScriptBody:
+    """Asks two questions at once, one of them without an agent."""
+    yield Ask([{"agent": "helper", "label": "Shall it?"}, {"label": "Must it?", "more": [1, None, {"a": True}]}])
+    return []
+
+
+def breaks(case: Case) -> ScriptBody:
+    """Works for 0.4 s, and ends as an error."""
+    yield Work(8, "work", "Works")
+    raise ValueError("broken")
+
+
+def expected(run: Run) -> dict[str, Any]:
+    """Return the XCom value by the service's own state."""
+    interrupts = [{"agent": None, **interrupt} for interrupt in run.interrupts]
+    common = {"run_id": run.id, "status": run.status, "agent": run.agent, "thread_id": run.thread_id}
+    return {**common, "interrupts": interrupts}
+
+
+@pytest.mark.agent_runs(agents={"works": works, "asks": asks})
+def test_the_value_describes_the_run(agent_runs_emulator: Emulator, mode: dict[str, Any]) -> None:
+    create = agent_runs_emulator.service.create_run
+    for agent, interrupts in (("works", 0), ("needs_approval", 1), ("asks", 2)):
+        run = create(agent, business_id=BUSINESS)
+        task = wait(run.id, **mode)
+        assert task.state == "success"
+        assert task.value == expected(run)
+        assert len(task.value["interrupts"]) == interrupts
+        assert task.xcoms["run_id"] == run.id
+    assert {request.query for request in agent_runs_emulator.requests} == {""}
+
+
+@pytest.mark.agent_runs(agents={"breaks": breaks})
+def test_a_failed_or_unknown_run_fails_the_task_without_retries(
+    agent_runs_emulator: Emulator, mode: dict[str, Any]
+) -> None:
+    create = agent_runs_emulator.service.create_run
+    run = create("fails", business_id=BUSINESS)
+    again: dict[str, Any] = {"retries": 2, **mode}
+    failed, breaking, unknown = (
+        wait(it, **again) for it in (run.id, create("breaks", business_id=BUSINESS).id, NO_RUN)
+    )
+    assert [task.try_number for task in (failed, breaking, unknown)] == [1, 1, 1]
+    assert isinstance(failed.error, AgentRunFailedError)
+    where = "the step 'The registry of companies cannot be reached' (registry_error)"
+    assert f"Agent run {run.id} of fails ended in error at {where}" in str(failed.error)
+    assert "of breaks ended in error at the step" in str(breaking.error)
+    assert isinstance(unknown.error, AgentRunNotFoundError)
+    assert agent_runs_emulator.count("GET", f"/v1/runs/{NO_RUN}") == 1
+    awaited = wait(run.id, wait_for="error", **mode)
+    assert awaited.value == expected(run)
+
+
+def test_an_interrupt_that_is_not_awaited_is_left_to_others(
+    agent_runs_emulator: Emulator, mode: dict[str, Any]
+) -> None:
+    service = agent_runs_emulator.service
+    run = service.create_run("needs_approval", business_id=BUSINESS)
+    path = f"/v1/runs/{run.id}"
+    reads_before_answer = 0
+
+    def answer_after_two_reads() -> None:
+        nonlocal reads_before_answer
+        while not (service.runs[run.id].interrupts and agent_runs_emulator.count("GET", path) >= 2):
+            time.sleep(0.02)
+        reads_before_answer = agent_runs_emulator.count("GET", path)
+        service.answer(run.id, run.interrupts[0]["id"], "approve")
+
+    person = threading.Thread(target=answer_after_two_reads, daemon=True)
+    person.start()
+    task = wait(run.id, wait_for=["completed"], timeout=20, **mode)
+    person.join(5)
+    assert (task.state, task.value["status"], task.value["interrupts"]) == ("success", "completed", [])
+    assert agent_runs_emulator.count("GET", path) > reads_before_answer >= 2
+
+
+def test_a_run_that_can_no_longer_reach_the_status_fails_the_task(agent_runs_emulator: Emulator) -> None:
+    run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
+    task = wait(run.id, wait_for=["interrupted", "error"])
+    assert f"Agent run {run.id} is completed, and can no longer become interrupted or error" in str(task.error)
+
+
+def test_timeout_and_soft_fail(agent_runs_emulator: Emulator, mode: dict[str, Any]) -> None:
+    create = agent_runs_emulator.service.create_run
+    pending, failed = (create(agent, business_id=BUSINESS).id for agent in ("needs_approval", "fails"))
+    late: dict[str, Any] = {"wait_for": "completed", "timeout": timedelta(seconds=0.2), **mode}
+    timed_out = wait(pending, retries=2, **late)
+    assert (timed_out.state, timed_out.try_number) == ("failed", 1)
+    assert isinstance(timed_out.error, AgentRunTimeoutError)
+    assert pending in str(timed_out.error)
+    assert wait(pending, soft_fail=True, **late).state == "skipped"
+    assert wait(failed, soft_fail=True, **mode).state == "skipped"
+    assert wait(failed, never_fail=True, **mode).state == "skipped"
+    unknown = wait(NO_RUN, soft_fail=True, **mode)
+    assert (unknown.state, type(unknown.error).__name__) == ("skipped", "AirflowSkipException")
+
+
+def test_a_run_that_has_arrived_is_no_timeout(agent_runs_emulator: Emulator, mode: dict[str, Any]) -> None:
+    run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
+    assert wait(run.id, timeout=0, **mode).state == "success"
+
+
+def run(status: str, **fields: Any) -> Reply:
+    """Return a response with a run in some status."""
+    return answer({"id": "r-1", "status": status, "agent": "a", "thread_id": "t-1", **fields})
+
+
+class Story:
+    """Responds by the path; each run has responses of its own, and the last one stays."""
+
+    def __init__(self, **replies: Iterable[Reply]) -> None:
+        self._replies = {name: self._lasting(list(these)) for name, these in replies.items()}
+
+    def __call__(self, request: Received) -> Reply:
+        return next(self._replies[request.path.rpartition("/")[2]])
+
+    @staticmethod
+    def _lasting(replies: list[Reply]) -> Iterator[Reply]:
+        return itertools.chain(replies, itertools.repeat(replies[-1]))
+
+
+def test_only_the_first_read_fails_the_task(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mode: dict[str, Any]
+) -> None:
+    story = Story(
+        unlucky=[errors(503, "Down for a moment"), run("completed")],
+        patient=[run("running"), LOST, errors(500, "Down"), run("completed"), errors(502, "Down"), run("completed")],
+    )
+    with ScriptedServer(story) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        unlucky = wait("unlucky", **mode)
+        assert len(server.seen("GET", "/v1/runs/unlucky")) == 1
+        assert wait("patient", **mode).state == "success"
+        assert len(server.seen("GET", "/v1/runs/patient")) >= 4
+        # Another try finds the service available again.
+        assert wait("unlucky", retries=1, **mode).state == "success"
+    assert isinstance(unlucky.error, AgentRunsServerError)
+
+
+class TestDeferred:
+    """The state of the run when a deferred sensor resumes, in another process."""
+
+    def test_a_run_that_was_answered_meanwhile_is_awaited_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = run("interrupted", interrupts=[{"id": "int_1", "value": {"label": "Shall it?"}}])
+        story = Story(busy=[run("running"), asked, run("running"), run("running"), run("completed")])
+        with ScriptedServer(story) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url))
+            task = wait("busy", deferrable=True, poke_interval=0.05)
+        assert [event["status"] for event in task.events] == ["interrupted", "completed"]
+        assert (task.value["status"], task.value["interrupts"]) == ("completed", [])
+
+    @pytest.mark.parametrize("failure", [errors(503, "Down"), RESET_BEFORE], ids=["503", "reset"])
+    def test_a_service_that_fails_at_that_moment(self, monkeypatch: pytest.MonkeyPatch, failure: Reply) -> None:
+        with ScriptedServer([failure]) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url))
+            with pytest.raises(TaskDeferred) as caught:
+                resume(status="completed")
+        assert caught.value.trigger.end_time == DEADLINE
+
+    def test_a_run_that_is_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with ScriptedServer([errors(404, "There is no run r-1")]) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url))
+            with pytest.raises(AgentRunNotFoundError):
+                resume(error="AgentRunNotFoundError", message="gone")
+
+    def test_an_error_in_the_triggerer_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with ScriptedServer([run("running")]) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url))
+            message = "triggerer cannot read agent run r-1, although this worker can. AgentRunsAuthError: no"
+            with pytest.raises(AgentRunsError, match=message) as caught:
+                resume(error="AgentRunsAuthError", message="no")
+        assert not isinstance(caught.value, AirflowFailException)
+
+    def test_a_timeout(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with ScriptedServer([run("running")]) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url))
+            with pytest.raises(AgentRunTimeoutError, match="the time is up") as caught:
+                resume(error="AgentRunTimeoutError", message="the time is up")
+        assert isinstance(caught.value, AirflowSensorTimeout)
+
+    def test_the_deadline_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with ScriptedServer([run("running")] * 2) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url))
+            before = time.time()
+            with pytest.raises(TaskDeferred) as first:
+                sensor(timeout=timedelta(hours=1)).execute({})
+            assert isinstance(first.value.trigger, AgentRunTrigger)
+            end = first.value.trigger.end_time
+            assert end is not None
+            assert before + 3600 <= end <= time.time() + 3600
+            # Longer than the trigger's own time, in case no triggerer is running.
+            assert timedelta(hours=1) < first.value.timeout < timedelta(hours=1, minutes=2)
+            kwargs = {**first.value.kwargs, "event": {"run_id": "r-1", "status": "completed"}}
+            with pytest.raises(TaskDeferred) as second:
+                sensor(timeout=timedelta(hours=1)).resume_execution(first.value.method_name, kwargs, {})
+        assert (second.value.trigger.end_time, second.value.kwargs) == (end, first.value.kwargs)
+
+
+DEADLINE = time.time() + 3600
+
+
+def sensor(**arguments: Any) -> AgentRunSensor:
+    """Return a deferrable sensor."""
+    return AgentRunSensor(task_id="wait", run_id="r-1", deferrable=True, allow_nested_operators=True, **arguments)
+
+
+def resume(**event: str) -> object:
+    """Resume a sensor in a process that knows nothing of its beginning."""
+    return sensor().resume_execution(
+        "execute_complete", {"event": {"run_id": "r-1", **event}, "deadline": DEADLINE}, {}
+    )
+
+
+def test_all_modes_and_sources_of_the_run_id_in_a_dag_run(
+    agent_runs_emulator: Emulator, run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"{agent_runs_emulator.connection_uri}&run_url=https%3A%2F%2Fapp.example.com%2Fruns%2F%7Brun_id%7D"
+    monkeypatch.setenv("AIRFLOW_CONN_WITH_PAGE", uri)
+    create = agent_runs_emulator.service.create_run
+    done, failed = (create(agent, business_id=BUSINESS).id for agent in ("instant", "fails"))
+    result = run_dag(
+        f"""
+        @task
+        def start():
+            from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+            return AgentRunHook().create_run("slow", business_id="{BUSINESS}").id
+
+        @task
+        def nothing():
+            pass
+
+        page = dict(agentruns_conn_id="{{{{ 'with_' + 'page' }}}}", poke_interval=0.1)
+        run_id = start()
+        AgentRunSensor(task_id="poke", run_id=run_id, **page)
+        AgentRunSensor(task_id="reschedule", run_id=run_id, mode="reschedule", **page)
+        AgentRunSensor(task_id="deferrable", run_id=run_id, deferrable=True, **page)
+        AgentRunSensor(task_id="template", run_id="{{{{ dag_run.conf['run_id'] }}}}")
+        AgentRunSensor.partial(task_id="mapped").expand(run_id=["{done}", "{done}"])
+        AgentRunSensor(task_id="failed", run_id="{failed}", retries=2, retry_delay=timedelta(0), **page)
+        AgentRunSensor(task_id="lost", run_id=nothing(), retries=2, retry_delay=timedelta(0))
+        AgentRunSensor(task_id="nowhere", run_id="{done}", agentruns_conn_id="nowhere")
+        """,
+        run_id=done,
+    )
+    started = result.xcom("start")
+    for name in ("poke", "reschedule", "deferrable"):
+        assert (result.xcom(name)["run_id"], result.xcom(name)["status"]) == (started, "completed")
+        assert result.xcom(name, "_link_AgentRunLink") == f"https://app.example.com/runs/{started}"
+    assert {result.xcom(name)["run_id"] for name in ("template", "mapped[0]", "mapped[1]")} == {done}
+    assert result.xcom("template", "_link_AgentRunLink") == ""
+    assert result.xcom("failed", "_link_AgentRunLink") == f"https://app.example.com/runs/{failed}"
+    ended = {name: (result.states[name], result.tries[name]) for name in ("failed", "lost", "nowhere")}
+    assert ended == dict.fromkeys(ended, ("failed", 1))
+    assert "AgentRunsValueError: run_id is None" in result.log
+    assert "AgentRunsConfigError: Airflow has no connection 'nowhere'" in result.log

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow reads to know this provider: its modules, its connection type and the form for it."""
+"""The metadata of this provider for Airflow: its modules, its connection type, and the form for connections."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_agentruns import __version__
@@ -10,7 +12,7 @@ from airflow_provider_agentruns import __version__
 _INTEGRATION = "Agent runs"
 _PACKAGE = "airflow_provider_agentruns"
 
-#: Airflow's concepts, each a folder, and the modules in it.
+#: The modules of each of Airflow's concepts.
 _MODULES = {
     "hooks": ("agent_run",),
     "operators": ("agent_run", "review", "review_rounds"),
@@ -19,8 +21,9 @@ _MODULES = {
 }
 
 
-def _field(label: str, kind: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"label": label, "schema": {"type": [kind, "null"], **schema}, "description": description}
+#: Generated from ``client.settings.Settings``, because Airflow reads this module often and pydantic models are slow to
+#: import.
+_CONNECTION_FIELDS = Path(__file__).with_name("connection_fields.json")
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -28,7 +31,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-agentruns",
         "name": _INTEGRATION,
-        "description": "Starts agent runs, waits for them, hands on their output and answers their questions.",
+        "description": "Starts agent runs, waits for them, returns their output, and answers their questions.",
         "versions": [__version__],
         "integrations": [
             {
@@ -46,7 +49,7 @@ def get_provider_info() -> dict[str, Any]:
             ]
             for concept, modules in _MODULES.items()
         },
-        # Of the assets that webhooks make events of; see the module `assets`.
+        # The scheme of the assets that webhooks create events for.
         "asset-uris": [{"schemes": ["agentruns"], "handler": None}],
         "task-decorators": [
             {"name": "agent_run", "class-name": f"{_PACKAGE}.decorators.agent_run.agent_run_task"},
@@ -62,53 +65,7 @@ def get_provider_info() -> dict[str, Any]:
                     "relabeling": {"host": "Base URL", "password": "API token"},
                     "placeholders": {"host": "https://api.middesk.com"},
                 },
-                "conn-fields": {
-                    "timeout": _field(
-                        "Request timeout", "number", "Seconds for one request.", default=30, exclusiveMinimum=0
-                    ),
-                    "rate_limit": _field(
-                        "Requests per second",
-                        "number",
-                        "The most that all processes on one machine send. Machines share the account's limit.",
-                        default=20,
-                        exclusiveMinimum=0,
-                    ),
-                    "max_retries": _field(
-                        "Retries", "integer", "How often one request is sent again.", default=5, minimum=0
-                    ),
-                    "max_streams": _field(
-                        "Open streams",
-                        "integer",
-                        'How many runs one triggerer follows by their stream of events, for tasks with watch="stream".',
-                        default=250,
-                        minimum=0,
-                    ),
-                    "verify": _field(
-                        "TLS verification", "string", "true, false, or the path of a CA bundle.", default="true"
-                    ),
-                    "proxy": _field("Proxy", "string", "URL of a proxy, if one is needed."),
-                    "run_url": _field(
-                        "Run page", "string", "URL of a run's page with {run_id} in it, for the link in the task view."
-                    ),
-                    "resume_body": _field(
-                        "Resume body",
-                        "string",
-                        "JSON that an answer is sent as; the strings {interrupt_id} and {input} are replaced.",
-                    ),
-                    "allow_http": _field(
-                        "Allow plain http",
-                        "boolean",
-                        "Send the token in clear to a host other than this machine.",
-                        default=False,
-                    ),
-                    "webhook_secret": _field(
-                        "Webhook secret",
-                        "string",
-                        "What the service signs its webhooks with. None are taken without it. While one is exchanged "
-                        "for another: both, with a blank between them.",
-                        format="password",
-                    ),
-                },
+                "conn-fields": json.loads(_CONNECTION_FIELDS.read_text(encoding="utf-8")),
             }
         ],
     }

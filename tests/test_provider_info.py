@@ -25,6 +25,13 @@ from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.events.asset_uris import SCHEME
 from airflow_provider_agentruns.get_provider_info import get_provider_info
+from airflow_provider_agentruns.operators.agent_run import (
+    AgentRunOperator,
+    AgentRunOutputOperator,
+    AgentRunResumeOperator,
+)
+from airflow_provider_agentruns.operators.review import AgentRunReviewOperator
+from tests.support import connection_fields
 from tests.support.airflow_versions import needs_declared_form
 
 AIRFLOW = Path(airflow.__path__[0])
@@ -79,20 +86,11 @@ def test_every_module_that_it_names_exists(concept: str) -> None:
         assert vars(importlib.import_module(module))
 
 
-def test_it_leaves_out_no_module_of_airflows_concepts() -> None:
-    import airflow_provider_agentruns
-
-    package = Path(airflow_provider_agentruns.__path__[0])
-    for concept in CONCEPTS:
-        named = {module for group in info()[concept] for module in group["python-modules"]}
-        modules = {path.stem for path in (package / concept).glob("*.py")} - {
-            "__init__",
-            "base",
-            "answering",
-            "task_errors",
-        }
-        there = {f"{package.name}.{concept}.{module}" for module in modules}
-        assert named == there
+def test_it_names_the_module_of_each_public_operator() -> None:
+    for operator in AgentRunOperator, AgentRunOutputOperator, AgentRunResumeOperator, AgentRunReviewOperator:
+        [group] = info()["operators"]
+        modules = [importlib.import_module(module) for module in group["python-modules"]]
+        assert any(getattr(module, operator.__name__, None) is operator for module in modules)
 
 
 def test_every_class_that_it_names_exists() -> None:
@@ -104,7 +102,17 @@ def test_every_class_that_it_names_exists() -> None:
 
 
 def test_the_form_has_a_field_for_each_setting() -> None:
-    assert set(connection_type()["conn-fields"]) == set(Settings.model_fields) - {"base_url", "token"}
+    fields = connection_type()["conn-fields"]
+    assert set(fields) == set(Settings.model_fields) - {"base_url", "token"}
+    assert all(field["label"] and field["description"].endswith(".") for field in fields.values())
+    outdated = "run `python -m tests.support.connection_fields`"
+    assert connection_fields.FILE.read_text(encoding="utf-8") == connection_fields.text(), outdated
+
+
+def test_reading_it_imports_no_models() -> None:
+    code = "import sys; from airflow_provider_agentruns.get_provider_info import get_provider_info as get; get()"
+    code += "; print([name for name in ('pydantic', 'httpx', 'airflow') if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
 def test_what_the_form_shows_as_default_is_the_default() -> None:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Where and how to reach the service: the content of an Airflow connection, checked. Free of Airflow.
+The settings of a client: the content of an Airflow connection, checked. Independent of Airflow.
 
-The parts may come from the connection form, from JSON or from a URI, in which all values are text; each is
-accepted in each of these forms.
+Values may come from the connection form, from JSON, or from a URI, in which all values are text.
+
+The fields of :class:`Settings` are the only place that describes the connection's extra. After a change, run
+``python -m tests.support.connection_fields``, which writes ``connection_fields.json`` for the form and the
+documentation.
 """
 
 from __future__ import annotations
@@ -13,10 +16,10 @@ import ipaddress
 import json
 import logging
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from pydantic import (
     BaseModel,
@@ -32,6 +35,7 @@ from pydantic import (
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
 from airflow_provider_agentruns.client.webhook_secrets import webhook_secrets
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
+from airflow_provider_agentruns.text import single_line
 
 log = logging.getLogger(__name__)
 
@@ -41,39 +45,63 @@ _FlagOrPath = Annotated[bool | str, BeforeValidator(lambda value: _flag(value))]
 
 
 class Settings(BaseModel):
-    """
-    What a client needs to know.
-
-    :param base_url: Scheme, host, port and, where there is one, a path before ``/v1``.
-    :param token: The API token.
-    :param timeout: Seconds for one request.
-    :param rate_limit: Requests per second that the processes of this machine may send for the account.
-    :param max_retries: How often one request is sent again.
-    :param max_streams: How many streams of events one event loop holds open.
-    :param verify: Whether to check the service's certificate, or the path of the CA bundle to check it with.
-    :param proxy: URL of a proxy.
-    :param run_url: Template of a run's page, with ``{run_id}``.
-    :param resume_body: Template of what ``/resume`` is sent.
-    :param allow_http: Whether the token may travel in clear to another machine.
-    :param webhook_secret: What the service signs webhooks with. Several while one is exchanged for another: a list,
-        or a text with blanks between them. Without any, no webhook is taken.
-    """
+    """The settings of a client, checked."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     # Before base_url, whose check reads it.
-    allow_http: bool = False
+    allow_http: bool = Field(
+        default=False,
+        title="Allow plain HTTP",
+        description="Send the token in clear text to another machine, and through proxies over plain HTTP.",
+    )
     base_url: str = DEFAULT_BASE_URL
     token: SecretStr
-    timeout: float = Field(default=30.0, gt=0, le=3600)
-    rate_limit: float = Field(default=20.0, gt=0, le=10_000)
-    max_retries: int = Field(default=5, ge=0, le=50)
-    max_streams: int = Field(default=250, ge=0, le=10_000)
-    verify: _FlagOrPath = True
-    proxy: str | None = Field(default=None, repr=False)
-    run_url: str | None = None
-    resume_body: dict[str, Any] = DEFAULT_RESUME_BODY
-    webhook_secret: tuple[SecretStr, ...] = Field(default=(), repr=False)
+    timeout: float = Field(default=30.0, gt=0, le=3600, title="Request timeout", description="Seconds for one request.")
+    rate_limit: float = Field(
+        default=20.0,
+        gt=0,
+        le=10_000,
+        title="Requests per second",
+        description="The most that all processes on one machine send. Machines share the account's limit.",
+    )
+    max_retries: int = Field(
+        default=5, ge=0, le=50, title="Retries", description="How often one request is repeated after a fault."
+    )
+    max_streams: int = Field(
+        default=250,
+        ge=0,
+        le=10_000,
+        title="Open streams",
+        description='How many runs one triggerer follows by streams of events, for tasks with watch="stream".',
+    )
+    verify: _FlagOrPath = Field(
+        default=True, title="TLS verification", description="true, false, or the path of a CA bundle."
+    )
+    proxy: str | None = Field(
+        default=None,
+        repr=False,
+        title="Proxy",
+        description="URL of a proxy. Not used for plain HTTP unless that is allowed.",
+    )
+    run_url: str | None = Field(
+        default=None,
+        title="Run page",
+        description="URL of a run's page that contains {run_id}, for the link in the task view.",
+    )
+    resume_body: dict[str, Any] = Field(
+        default=DEFAULT_RESUME_BODY,
+        title="Resume body",
+        description="JSON body of an answer. The strings {interrupt_id} and {input} in it are replaced.",
+    )
+    webhook_secret: tuple[SecretStr, ...] = Field(
+        default=(),
+        repr=False,
+        title="Webhook secret",
+        description="The secret that the service signs webhooks with. Without one, webhooks are rejected. During a "
+        "change of secrets: both, separated by a space.",
+        json_schema_extra={"format": "password"},
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -82,13 +110,15 @@ class Settings(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname or not _is_usable(value):
             raise ValueError(f"should be a URL such as {DEFAULT_BASE_URL}")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("should hold no user, password, query or fragment; the token is the password field")
+            raise ValueError(
+                "should not contain a user, password, query, or fragment. The token belongs into the password field"
+            )
         if parts.scheme == "http" and not _is_loopback(parts.hostname) and not info.data.get("allow_http"):
             raise ValueError(
-                f"is plain http to {parts.hostname}: the token would travel in clear. Use https, or set "
-                "allow_http to true in the connection's extra where the network itself is safe"
+                f"is plain http to {parts.hostname}: the token would travel in clear text. Use https, or set "
+                "allow_http to true in the connection's extra if the network itself is safe"
             )
-        # Whoever copies it from the reference has the version with it, which each path here begins with.
+        # A URL copied from the reference ends with the version, which each path here begins with.
         return value.rstrip("/").removesuffix("/v1")
 
     @field_validator("token")
@@ -96,9 +126,9 @@ class Settings(BaseModel):
     def _check_token(cls, value: SecretStr) -> SecretStr:
         token = value.get_secret_value()
         if not token:
-            raise ValueError("is missing: put the API token into the connection's password field")
+            raise ValueError("is missing. Put the API token into the connection's password field")
         if not token.isascii() or not token.isprintable() or " " in token:
-            raise ValueError("holds characters that no API token has, perhaps a line break from copying")
+            raise ValueError("contains characters that no API token has, perhaps a line break from copying")
         return value
 
     @field_validator("verify")
@@ -119,7 +149,7 @@ class Settings(BaseModel):
     @classmethod
     def _check_run_url(cls, value: str | None) -> str | None:
         if value and not _is_page(value):
-            raise ValueError("should be an http or https URL that contains {run_id} behind its host")
+            raise ValueError("should be an http or https URL that contains {run_id} after the host")
         return value
 
     @field_validator("resume_body", mode="before")
@@ -132,7 +162,7 @@ class Settings(BaseModel):
                 raise ValueError("should be a JSON object") from None
         text = json.dumps(value)
         if not isinstance(value, dict) or "{interrupt_id}" not in text or "{input}" not in text:
-            raise ValueError('should be a JSON object in which "{interrupt_id}" and "{input}" occur')
+            raise ValueError('should be a JSON object that contains "{interrupt_id}" and "{input}"')
         return value
 
     @field_validator("webhook_secret", mode="before")
@@ -156,16 +186,16 @@ class Settings(BaseModel):
 
         :param host: A URL or a bare host, which means https.
         :param schema: ``http`` or ``https``, for a bare host.
-        :param extra: The connection's extra; what is empty in it counts as not given.
-        :param name: What the connection is called in an error.
-        :raises AgentRunsConfigError: Naming the connection, each field that is wrong, and what would be right.
+        :param extra: The connection's extra. Empty values count as not set.
+        :param name: The connection's name in messages.
+        :raises AgentRunsConfigError: If a field is wrong. The message names it and describes a valid value.
         """
         given = {key: value for key, value in (extra or {}).items() if value not in (None, "")}
         if unknown := sorted(given.keys() - _EXTRA_FIELDS):
-            log.warning("%s has extra fields that mean nothing here: %s", name, ", ".join(unknown))
+            log.warning("%s has unknown extra fields: %s", name, single_line(", ".join(unknown)))
         fields = {key: value for key, value in given.items() if key in _EXTRA_FIELDS}
         try:
-            return cls(base_url=_base_url(host, port, schema), token=(password or "").strip(), **fields)
+            settings = cls(base_url=_base_url(host, port, schema), token=(password or "").strip(), **fields)
         except ValidationError as e:
             problems = "; ".join(
                 f"{_FIELD_NAMES.get(str(error['loc'][0]), error['loc'][0])} "
@@ -173,19 +203,37 @@ class Settings(BaseModel):
                 for error in e.errors(include_input=False, include_url=False)
             )
             raise AgentRunsConfigError(f"{name} cannot be used: {problems}") from None
+        if settings.verify is False:
+            _warn_once(
+                f"{name} does not verify TLS certificates (verify is false): anyone on the way can read the token"
+            )
+        if settings.allow_http and settings.base_url.startswith("http:"):
+            _warn_once(f"{name} sends the token in clear text (allow_http is true)")
+        return settings
 
     @cached_property
     def account(self) -> str:
-        """What tells one account from another, without giving the token away."""
+        """An identifier of the account that does not reveal the token."""
         digest = hashlib.sha256(self.token.get_secret_value().encode()).hexdigest()
         return f"{self.base_url}#{digest[:16]}"
 
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """All secrets, in each form in which they could appear in a text. The longest come first."""
+        password = urlsplit(self.proxy or "").password or ""
+        decoded = unquote(password)
+        found = {self.token.get_secret_value(), password, decoded, quote(decoded), quote(decoded, safe="")}
+        found |= {secret.get_secret_value() for secret in self.webhook_secret}
+        return tuple(sorted(found - {""}, key=len, reverse=True))
+
     def redact(self, text: str) -> str:
-        """Take the token out of a text."""
-        return text.replace(self.token.get_secret_value(), "***")
+        """Replace all secrets in a text."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
 
     def run_page(self, run_id: str) -> str:
-        """Return the URL of a run's page, or an empty string where the connection names none."""
+        """Return the URL of a run's page, or an empty string if the connection has none."""
         return self.run_url.replace("{run_id}", quote(run_id, safe="")) if self.run_url else ""
 
 
@@ -195,26 +243,31 @@ _FIELD_NAMES = {"base_url": "Base URL (host)", "token": "API token (password)"} 
 }
 
 
+@lru_cache(maxsize=256)
+def _warn_once(message: str) -> None:
+    log.warning("%s", message)
+
+
 def _base_url(host: str | None, port: int | None, schema: str | None) -> str:
     host = (host or "").strip()
     if not host:
-        # Airflow's own check of a connection URI lets an empty host pass.
+        # A connection URI may have an empty host.
         return DEFAULT_BASE_URL
     if _is_ipv6(host):
-        # As it comes from a URI: without the brackets.
+        # Airflow removes the brackets from a URI.
         host = f"[{host}]"
     url = host if "://" in host else f"{schema or 'https'}://{host}"
     try:
         parts = urlsplit(url)
     except ValueError:
-        return url  # Refused with all else that is wrong.
+        return url  # The check of base_url rejects it.
     if port and ":" not in parts.netloc.rpartition("]")[2]:
         parts = parts._replace(netloc=f"{parts.netloc}:{port}")
     return urlunsplit(parts)
 
 
 def _split(url: str) -> SplitResult:
-    """Split a URL into its parts, which are empty where it is none."""
+    """Split a URL into its parts, which are empty if it is not a URL."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -222,16 +275,16 @@ def _split(url: str) -> SplitResult:
 
 
 def _is_page(url: str) -> bool:
-    """Whether a template of a page's URL leads to one host by http or https, whatever id is put into it."""
+    """Whether a template leads to one host over http or https, whatever ID it is filled with."""
     parts = _split(url)
-    # urlsplit takes line breaks out before it looks, and browsers take a backslash for a slash.
+    # urlsplit ignores line breaks, and browsers treat a backslash as a slash.
     odd = not url.isprintable() or " " in url or "\\" in url
     to_a_host = parts.scheme in ("http", "https") and bool(parts.hostname) and "{run_id}" not in parts.netloc
     return to_a_host and not odd and "{run_id}" in url
 
 
 def _is_usable(url: str) -> bool:
-    """Whether the HTTP client, which is stricter, takes a URL; it would refuse it only once it is used."""
+    """Whether httpx, which is stricter, accepts a URL."""
     import httpx
 
     try:
@@ -255,5 +308,5 @@ def _is_loopback(host: str) -> bool:
 
 
 def _flag(value: Any) -> Any:
-    """Read ``"true"`` and ``"false"`` as in a URI; another text is a path."""
+    """Read ``"true"`` and ``"false"`` as in a URI. Any other text is a path."""
     return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the service signs webhooks with, as a connection's extra has it. Free of Airflow."""
+"""Reads the secrets of webhooks from a connection's extra. Independent of Airflow."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 
 from pydantic import SecretStr
 
-#: The extra's field.
+#: The name of the field in the extra.
 FIELD = "webhook_secret"
 
-#: So long a secret has to be, in characters: what can be guessed keeps nobody out.
+#: The shortest secret, in characters. A shorter one could be guessed.
 SHORTEST = 8
 
-_RIGHT = f"should be a secret of at least {SHORTEST} characters, or a list of such"
+_RIGHT = f"should be a secret of at least {SHORTEST} characters, or a list of such secrets"
 
 
 def webhook_secrets(value: Any) -> tuple[str, ...]:
     """
-    Return the secrets that the field holds, each as good as the other.
+    Return the secrets in the field, which are all valid.
 
-    :param value: A list, a text with blanks between several, or nothing.
-    :raises ValueError: If it is something else, or one is too short. The message shows none.
+    :param value: A list, a text with spaces between secrets, or None.
+    :raises ValueError: If it is something else, or a secret is too short. The message contains no secret.
     """
     if value is None:
         return ()
     if isinstance(value, str) and value.lstrip().startswith("["):
-        # As a URI has a list.
+        # A list from a URI is JSON text.
         try:
             value = json.loads(value)
         except ValueError:

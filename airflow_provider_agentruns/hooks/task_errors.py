@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Telling Airflow which errors a retry of the task cannot mend.
+Marks the errors that no retry of the task can fix.
 
-Airflow fails a task without further tries when it sees an ``AirflowFailException``. The package's errors know
-nothing of Airflow, so here, where they leave for a task, the final ones get that class as a base: an error is
-still the same ``AgentRunNotFoundError``, by name and to ``except``.
+Airflow fails a task without further tries on an ``AirflowFailException``. The package's errors do not depend on
+Airflow, so errors that leave for a task get this class as an additional base here. Their name stays the same, and
+``except`` clauses still match them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunTimeou
 
 @contextmanager
 def task_errors() -> Iterator[None]:
-    """Let what is raised inside reach Airflow as final where another try cannot mend it."""
+    """Mark errors that are raised inside the block as final if another try cannot fix them."""
     try:
         yield
     except AgentRunsError as error:
@@ -29,7 +29,7 @@ def task_errors() -> Iterator[None]:
 
 
 def sensor_timeout(message: str) -> AgentRunTimeoutError:
-    """Return a timeout that Airflow treats as a sensor's: final, or a skip with ``soft_fail``."""
+    """Return a timeout that Airflow treats like a sensor's: it is final, or a skip with ``soft_fail``."""
     error = AgentRunTimeoutError(message)
     _add_base(error, AirflowSensorTimeout)
     return error
@@ -39,7 +39,7 @@ def _add_base(error: AgentRunsError, base: type[Exception]) -> None:
     """
     Make an error an instance of ``base`` as well.
 
-    In place, so that its traceback and attributes stay as they are and nothing is chained.
+    This happens in place, so that the traceback and attributes stay, and no error is chained.
     """
     if not isinstance(error, base):
         kind = type(error)
@@ -50,5 +50,5 @@ def _add_base(error: AgentRunsError, base: type[Exception]) -> None:
         error.__class__ = _made[kind, base]
 
 
-#: A class is made once, so that two errors of a kind have the same one.
+#: Each class is made once, so that errors of one kind share it.
 _made: dict[tuple[type[AgentRunsError], type[Exception]], type[AgentRunsError]] = {}

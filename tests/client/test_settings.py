@@ -96,9 +96,9 @@ def test_verify_is_read_in_each_spelling(value: Any, meant: bool) -> None:
         ({"run_url": "http://[{run_id}"}, "run_url (extra) should be an http or https URL"),
         ({"run_url": 5}, "run_url (extra) "),
         ({"resume_body": "{"}, "resume_body (extra) should be a JSON object"),
-        ({"resume_body": '["{interrupt_id}", "{input}"]'}, "resume_body (extra) should be a JSON object in which"),
-        ({"resume_body": {"input": "{input}"}}, "resume_body (extra) should be a JSON object in which"),
-        ({"resume_body": {"id": "{interrupt_id}"}}, "resume_body (extra) should be a JSON object in which"),
+        ({"resume_body": '["{interrupt_id}", "{input}"]'}, "resume_body (extra) should be a JSON object that contains"),
+        ({"resume_body": {"input": "{input}"}}, "resume_body (extra) should be a JSON object that contains"),
+        ({"resume_body": {"id": "{interrupt_id}"}}, "resume_body (extra) should be a JSON object that contains"),
         ({"webhook_secret": "short"}, "webhook_secret (extra) should be a secret of at least 8 characters"),
         ({"webhook_secret": ["long-enough", "short"]}, "webhook_secret (extra) should be a secret of at least"),
         ({"webhook_secret": "[long-enough"}, "webhook_secret (extra) should be a secret of at least"),
@@ -125,7 +125,7 @@ def test_all_that_is_wrong_is_said_at_once_under_the_connections_name() -> None:
 
 @pytest.mark.parametrize("password", [None, "", "  \n"])
 def test_a_missing_token_is_said_to_be_missing(password: str | None) -> None:
-    with pytest.raises(AgentRunsConfigError, match=r"API token \(password\) is missing: put the API token into"):
+    with pytest.raises(AgentRunsConfigError, match=r"API token \(password\) is missing. Put the API token into"):
         Settings.from_parts(password=password)
 
 
@@ -194,7 +194,7 @@ def test_the_token_is_in_no_error_even_where_it_was_put_into_the_wrong_field(par
 def test_unknown_extra_fields_are_warned_about_and_nothing_worse(caplog: pytest.LogCaptureFixture) -> None:
     settings = Settings.from_parts(password=TOKEN, extra={"timeuot": 5, "__extra__": "x", "retries": None}, name="c")
     assert settings == from_extra()
-    assert caplog.messages == ["c has extra fields that mean nothing here: __extra__, timeuot"]
+    assert caplog.messages == ["c has unknown extra fields: __extra__, timeuot"]
 
 
 def test_known_extra_fields_are_not_warned_about(caplog: pytest.LogCaptureFixture) -> None:

@@ -70,12 +70,12 @@ def test_the_extra_is_read(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> N
     [
         (
             "agentruns://@api.middesk.com",
-            r"API token \(password\) is missing: put the API token into the connection's password field",
+            r"API token \(password\) is missing. Put the API token into the connection's password field",
         ),
         (
             f"agentruns://:{TOKEN}@api.middesk.com/http",
-            r"Base URL \(host\) is plain http to api.middesk.com: the token would travel in clear. Use https, or set "
-            "allow_http to true",
+            r"Base URL \(host\) is plain http to api.middesk.com: the token would travel in clear text. Use https, "
+            "or set allow_http to true",
         ),
         (
             connection_json("ftp://api.middesk.com"),
@@ -84,7 +84,7 @@ def test_the_extra_is_read(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> N
         (connection_json("https://api.middesk.com", timeout="soon"), r"timeout \(extra\) .*valid number"),
         (
             connection_json("https://api.middesk.com", resume_body={"answer": "{input}"}),
-            r"resume_body \(extra\) should be a JSON object in which",
+            r"resume_body \(extra\) should be a JSON object that contains",
         ),
     ],
     ids=["no token", "plain http", "no http", "timeout", "resume_body"],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The token goes to the service and nowhere else."""
+"""The token goes to the service only, and Airflow masks all secrets of a connection in logs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import logging
 import traceback
 
 import pytest
+from airflow.sdk.log import redact
 
+from airflow_provider_agentruns.client import settings as settings_module
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.exceptions import AgentRunsError
+from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsError
 from tests.hooks.conftest import HookUser
 from tests.hooks.connections import TOKEN, connection_json
-from tests.support.scripted_server import LOST, ScriptedServer, errors, html, redirect, sent
+from tests.support.scripted_server import LOST, ScriptedServer, answer, errors, html, redirect, sent
 
 ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 
@@ -21,16 +23,17 @@ REPLIES = {
     "a message that repeats it with 401": errors(401, f"{TOKEN} is unknown"),
     "a redirect that repeats it": redirect(f"https://elsewhere.example/?token={TOKEN}"),
     "a content type that repeats it": sent(b"?", f"text/{TOKEN}"),
+    "an encoding that repeats it": sent(b"?", "application/json", Content_Encoding=TOKEN),
     "a page": html(),
-    "no answer": LOST,
+    "no response": LOST,
 }
 
 
 @pytest.mark.parametrize("reply", REPLIES)
-def test_no_error_holds_it(
+def test_no_error_contains_the_token(
     user: HookUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reply: str
 ) -> None:
-    # Below INFO, httpcore shows the headers that come; of what is sent it shows none.
+    # At DEBUG, httpcore logs the headers of responses.
     caplog.set_level(logging.INFO)
     with ScriptedServer([REPLIES[reply]]) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
@@ -43,7 +46,7 @@ def test_no_error_holds_it(
     assert TOKEN not in caplog.text
 
 
-def test_nothing_that_is_logged_of_a_request_holds_it(
+def test_no_log_of_a_request_contains_the_token(
     agent_runs_emulator: Emulator, user: HookUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -53,7 +56,7 @@ def test_nothing_that_is_logged_of_a_request_holds_it(
     assert TOKEN not in caplog.text
 
 
-def test_nothing_that_sends_shows_it(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_repr_contains_a_secret(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENV, connection_json("https://api.middesk.com", proxy="http://me:s3cret@proxy.example.com"))
     transport = user.transport()
     settings = transport.settings
@@ -63,3 +66,65 @@ def test_nothing_that_sends_shows_it(user: HookUser, monkeypatch: pytest.MonkeyP
         for text in (str(thing), repr(thing)):
             assert TOKEN not in text
     assert "s3cret" not in f"{settings} {settings!r} {transport!r} {user.hook!r}"
+
+
+def test_airflow_masks_each_secret_in_each_form(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, decoded, encoded = f"mk_test_masked_{user.kind}", f"p@ss/{user.kind}", f"p%40ss%2F{user.kind}"
+    webhooks = [f"whsec-first-{user.kind}", f"whsec-second-{user.kind}"]
+    extra = {"proxy": f"http://me:{encoded}@proxy.example.com", "webhook_secret": " ".join(webhooks)}
+    monkeypatch.setenv(ENV, connection_json("https://api.middesk.com", token=token, **extra))
+    user.transport()
+    for secret in (token, decoded, encoded, f"p%40ss/{user.kind}", *webhooks):
+        assert redact(f"before {secret} after") == "before *** after"
+
+
+@pytest.mark.parametrize("form", ["json", "uri"])
+@pytest.mark.parametrize("conn_type", ["postgres", "http", "agentruns2", "generic"])
+def test_a_connection_of_another_type_is_rejected(
+    user: HookUser, monkeypatch: pytest.MonkeyPatch, conn_type: str, form: str
+) -> None:
+    with ScriptedServer(lambda _: answer({"data": []})) as server:
+        connection = connection_json(server.url).replace('"agentruns"', f'"{conn_type}"')
+        if form == "uri":
+            connection = f"{conn_type}://:{TOKEN}@127.0.0.1:{server.port}/http"
+        monkeypatch.setenv(ENV, connection)
+        message = f"'agentruns_default' is of type '{conn_type}'; it should be of type 'agentruns'"
+        with pytest.raises(AgentRunsConfigError, match=message) as caught:
+            user.call("list_agents")
+        with pytest.raises(AgentRunsConfigError, match=message):
+            list(user.iterate("stream_run", "r-1"))
+    assert not server.requests
+    assert not caught.value.retryable
+    assert TOKEN not in str(caught.value)
+
+
+def test_insecure_settings_are_warned_about_once_per_connection(
+    user: HookUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings_module._warn_once.cache_clear()
+    monkeypatch.setenv(ENV, connection_json("http://runs.internal.example", allow_http=True, verify=False))
+    for _ in range(3):
+        user.transport()
+        user.close()
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len([text for text in warnings if "'agentruns_default' does not verify TLS certificates" in text]) == 1
+    assert len([text for text in warnings if "'agentruns_default' sends the token in clear text" in text]) == 1
+
+
+def test_secure_settings_are_not_warned_about(
+    user: HookUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings_module._warn_once.cache_clear()
+    monkeypatch.setenv(ENV, connection_json("https://api.middesk.com", allow_http=True, verify=True))
+    user.transport()
+    assert not [record for record in caplog.records if record.name.startswith("airflow_provider_agentruns")]
+
+
+def test_an_error_of_the_service_stays_on_one_line(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    agents = [{"id": "a", "type": "evil\n\x1b[31m" + "x" * 50_000}]
+    with ScriptedServer([answer({"data": agents})]) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        accepted, message = user.hook.test_connection()
+    assert accepted
+    assert message.isprintable()
+    assert len(message) < 3000

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_agentruns.client.webhook_secrets import FIELD, webhook_secrets
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
@@ -85,7 +86,11 @@ def _read(conn_id: str) -> tuple[str, ...] | None:
     if connection.conn_type != _CONN_TYPE:
         return ()
     try:
-        return webhook_secrets(connection.extra_dejson.get(FIELD) or None)
+        secrets = webhook_secrets(connection.extra_dejson.get(FIELD) or None)
     except ValueError as e:
         log.error("Connection %r accepts no webhooks: %s (extra) %s", conn_id, FIELD, e)
         return ()
+    for secret in secrets:
+        # Airflow masks the field as a whole, which may contain several.
+        mask_secret(secret)
+    return secrets

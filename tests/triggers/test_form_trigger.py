@@ -1,45 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The trigger that looks up an answer gets to the triggerer and back as it was made.
-
-What it finds there takes a triggerer that can ask for it: that is tried on a whole Airflow, in
-``tests/standalone/test_review_faults.py``, with workers that die before and after an answer.
-"""
+"""The trigger that reads the answer to a form fires once, with or without an answer."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from airflow.models.trigger import Trigger
-from airflow.sdk.module_loading import import_string
+from airflow.sdk.api.datamodels._generated import HITLDetailResponse
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
-from tests.support.airflow_names import deserialize, serialize
 
 TI_ID = str(uuid4())
+ANSWER = {
+    "chosen_options": ["Approve"],
+    "params_input": {"note": "Fine"},
+    "responded_at": datetime(2026, 1, 31, 12, tzinfo=UTC),
+    "responded_by_user": {"id": "ann", "name": "Ann"},
+}
+EVENT = {"answered": True, "timedout": False, **ANSWER, "responded_at": "2026-01-31T12:00:00+00:00"}
 
 
-def test_it_is_made_again_from_what_it_says_of_itself() -> None:
-    path, arguments = FormAnswerTrigger(TI_ID).serialize()
-    again = import_string(path)(**arguments)
-    assert type(again) is FormAnswerTrigger
-    assert again.ti_id == TI_ID
-    assert again.serialize() == (path, arguments)
+class Supervisor:
+    """Answers every message with a form, or an error."""
+
+    def __init__(self, form: Any) -> None:
+        self.form = form
+
+    def send(self, msg: Any) -> Any:
+        """Return the form."""
+        if isinstance(self.form, int):
+            detail = {"status_code": self.form, "message": "no form"}
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
+        return HITLDetailResponse.model_validate(self.form)
 
 
-def test_airflow_stores_it_and_makes_it_again() -> None:
+async def fired(monkeypatch: pytest.MonkeyPatch, form: Any) -> list[Any]:
+    """Return the events of the trigger when Airflow holds this form."""
+    monkeypatch.setattr("airflow_provider_agentruns.triggers.form._PAUSE", 0.0)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(form), raising=False)
+    return [event.payload async for event in FormAnswerTrigger(TI_ID).run()]
+
+
+NOTHING = {"response_received": False, "responded_at": None, "chosen_options": None}
+TIMEOUT = {**ANSWER, "response_received": True, "responded_by_user": None}
+
+
+@pytest.mark.parametrize(
+    ("form", "event"),
+    [
+        ({**ANSWER, "response_received": True}, EVENT),
+        (TIMEOUT, {**EVENT, "responded_by_user": None, "timedout": True}),
+        (NOTHING, {"answered": False, "form": True}),
+        (404, {"answered": False, "form": False}),
+    ],
+)
+async def test_it_fires_once_with_what_airflow_holds(monkeypatch: pytest.MonkeyPatch, form: Any, event: Any) -> None:
+    assert await fired(monkeypatch, form) == [event]
+
+
+async def test_an_error_of_airflow_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AirflowRuntimeError):
+        await fired(monkeypatch, 500)
+
+
+def test_airflow_stores_it() -> None:
     stored = Trigger.from_object(FormAnswerTrigger(TI_ID))
     assert stored.classpath == "airflow_provider_agentruns.triggers.form.FormAnswerTrigger"
     assert stored.kwargs == {"ti_id": TI_ID}
-
-
-def test_its_arguments_are_json_as_they_are() -> None:
-    _, arguments = FormAnswerTrigger(TI_ID).serialize()
-    assert serialize(arguments["ti_id"]) == TI_ID
-    assert deserialize(serialize(arguments)) == arguments
-
-
-def test_the_id_has_to_be_given() -> None:
-    with pytest.raises(TypeError, match="ti_id"):
-        FormAnswerTrigger()  # type: ignore[call-arg]

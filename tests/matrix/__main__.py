@@ -115,7 +115,8 @@ def table(results: list[Result]) -> Table:
         counts = result.counts
         numbers = [counts.get("passed", 0), counts.get("failed", 0) + counts.get("error", 0), counts.get("skipped", 0)]
         row = [*map(str, numbers), f"{result.minutes:.1f}"] if counts else ["-"] * 4
-        made.add_row(result.airflow, result.python, *row, "passed" if result.passed else f"FAILED: {result.problem}")
+        problem = result.problem or "no test has passed"
+        made.add_row(result.airflow, result.python, *row, "passed" if result.passed else f"FAILED: {problem}")
     return made
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-An HTTP server of a test's own that answers by script, and breaks the wire where the script says so.
+An HTTP server that responds as a script says, and records each request as it arrived.
 
-It works on raw sockets, so that it can do what no decent server would: drop a connection, send less than it
-announced, or never end. It writes down what was asked, as it came over the wire.
+It uses raw sockets, so it can do what HTTP servers do not: drop a connection, send less than announced, or never end.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 @dataclass(frozen=True, slots=True)
 class Received:
     """
-    A request as it came.
+    A request as it arrived.
 
-    :param target: Path and query as they were sent, not decoded.
-    :param headers: By lower-case name.
-    :param at: When it had been read, by the monotonic clock.
+    :param target: Path and query as sent, not decoded.
+    :param headers: Values by lower-case name.
+    :param at: The time when it had been read, by the monotonic clock.
     """
 
     method: str
@@ -51,20 +50,20 @@ class Received:
 
     @property
     def json(self) -> Any:
-        """The body's JSON value; None where there is no body."""
+        """The body's JSON value; None without a body."""
         return json.loads(self.body) if self.body else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """
-    What the server does about one request; the functions below make the usual ones.
+    The response to one request. The functions below create common ones.
 
-    :param pieces: The body, piece by piece; without end if need be.
-    :param delay: Seconds before anything is sent.
-    :param pause: Seconds between two pieces.
-    :param close: Whether the connection ends with the body, whatever was announced.
-    :param reset: ``"before"`` breaks the connection before the request is read, ``"after"`` once it has been.
+    :param pieces: The parts of the body; can be infinite.
+    :param delay: The pause before the response, in seconds.
+    :param pause: The pause between two parts, in seconds.
+    :param close: Whether to close the connection after the body, whatever was announced.
+    :param reset: ``"before"`` resets the connection before the request is read, ``"after"`` afterwards.
     """
 
     status: int = 200
@@ -76,64 +75,64 @@ class Reply:
     reset: str = ""
 
 
-#: The request never gets through.
+#: The request is lost.
 RESET_BEFORE = Reply(reset="before")
 
-#: The request gets through, but its answer is lost.
+#: The request arrives, but its response is lost.
 LOST = Reply(reset="after")
 
 
 def sent(body: bytes, content_type: str, status: int = 200, *, delay: float = 0.0, **headers: str) -> Reply:
-    """Answer with a body of any kind; an underscore in a header's name stands for a dash."""
+    """Return a response with any body. An underscore in a header's name stands for a dash."""
     fields = {"Content-Type": content_type, "Content-Length": str(len(body))}
     fields.update({name.replace("_", "-"): value for name, value in headers.items()})
     return Reply(status=status, headers=fields, pieces=[body], delay=delay)
 
 
 def answer(value: Any, status: int = 200, *, delay: float = 0.0, **headers: str) -> Reply:
-    """Answer with a JSON value."""
+    """Return a response with a JSON value."""
     return sent(json.dumps(value).encode(), "application/json", status, delay=delay, **headers)
 
 
 def errors(status: int, *messages: str, **headers: str) -> Reply:
-    """Answer as the service does where it refuses something."""
+    """Return a rejection in the service's format."""
     return answer({"errors": [{"message": message} for message in messages]}, status, **headers)
 
 
 def html(status: int = 200) -> Reply:
-    """Answer with a page, as a proxy in between might."""
+    """Return an HTML page, as a proxy might send it."""
     return sent(b"<html><body>Gateway</body></html>", "text/html", status)
 
 
 def redirect(to: str, status: int = 302) -> Reply:
-    """Point somewhere else."""
+    """Return a redirect."""
     return sent(b"", "text/plain", status, Location=to)
 
 
 def truncated(body: bytes, missing: int = 20) -> Reply:
-    """Announce more than is sent, then close."""
+    """Return a response that ends before its announced length."""
     fields = {"Content-Type": "application/json", "Content-Length": str(len(body) + missing)}
     return Reply(headers=fields, pieces=[body], close=True)
 
 
 def dripping(body: bytes, pause: float) -> Reply:
-    """Send byte by byte."""
+    """Return a response that is sent byte by byte."""
     fields = {"Content-Type": "application/json", "Content-Length": str(len(body))}
     return Reply(headers=fields, pieces=[bytes([byte]) for byte in body], pause=pause)
 
 
 def endless() -> Reply:
-    """Never stop sending."""
+    """Return a response that never ends."""
     fields = {"Content-Type": "application/json", "Connection": "close"}
     return Reply(headers=fields, pieces=itertools.repeat(b" " * 65536), close=True)
 
 
 def events(*texts: str, cut: bool = False, content_type: str = "text/event-stream") -> Reply:
     """
-    Send a stream of events.
+    Return a stream of events.
 
-    :param texts: Each event's lines.
-    :param cut: Whether the connection breaks after them, instead of the stream coming to its end.
+    :param texts: The lines of each event.
+    :param cut: Whether the connection closes without the end of the stream.
     """
     pieces = [b"%x\r\n%b\r\n" % (len(text.encode()) + 2, text.encode() + b"\n\n") for text in texts]
     fields = {"Content-Type": content_type, "Transfer-Encoding": "chunked"}
@@ -145,17 +144,17 @@ Script = Sequence[Reply] | Callable[[Received], Reply]
 
 class ScriptedServer:
     """
-    Serves on a free port of the loopback address until the ``with`` block ends.
+    Serves on a free loopback port until the ``with`` block ends.
 
-    :param script: The replies in order, or what makes one of a request. A request beyond the last reply is
-        answered with 418, which nobody takes for anything else.
+    :param script: The replies in order, or a function that returns a reply to a request. Requests after the last reply
+        get the status 418.
     """
 
     def __init__(self, script: Script = ()) -> None:
         self.requests: list[Received] = []
         self.connections = 0
         self._script = script if callable(script) else list(script)
-        self._faults: list[BaseException] = []
+        self._errors: list[BaseException] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._sockets: set[socket.socket] = set()
@@ -174,11 +173,11 @@ class ScriptedServer:
 
     @property
     def unused(self) -> int:
-        """How many replies of the script have not been asked for."""
+        """The number of replies that are left."""
         return 0 if callable(self._script) else len(self._script)
 
     def seen(self, method: str, path: str = "") -> list[Received]:
-        """Return the requests of a method to a path, or to any."""
+        """Return the requests of a method to a path, or to all paths."""
         return [r for r in list(self.requests) if r.method == method and (not path or r.path == path)]
 
     def __enter__(self) -> ScriptedServer:
@@ -194,19 +193,19 @@ class ScriptedServer:
             for connection in self._sockets:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-        self._server.server_close()  # Waits for the connections' threads.
+        self._server.server_close()  # Waits for the threads of the connections.
         self._thread.join()
-        if self._faults and error is None:
-            raise AssertionError("the script of the server failed") from self._faults[0]
+        if self._errors and error is None:
+            raise AssertionError("the script of the server failed") from self._errors[0]
 
     def serve(self, connection: socket.socket) -> None:
-        """Answer the requests of one connection until it ends."""
+        """Serve one connection until it ends."""
         with self._lock:
             self.connections += 1
             self._sockets.add(connection)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            # The client may go at any time, as some tests mean it to.
+            # The client can disconnect at any time.
             with contextlib.suppress(OSError):
                 while self._serve_one(connection):
                     pass
@@ -215,7 +214,7 @@ class ScriptedServer:
                 self._sockets.discard(connection)
 
     def _serve_one(self, connection: socket.socket) -> bool:
-        """Answer one request; say whether another may come over the same connection."""
+        """Respond to one request, and return whether the connection stays open."""
         if not connection.recv(1, socket.MSG_PEEK):
             return False
         with self._lock:
@@ -244,9 +243,9 @@ class ScriptedServer:
             if callable(self._script):
                 return self._script(request)
             with self._lock:
-                return self._script.pop(0) if self._script else errors(418, "the script has come to its end")
-        except Exception as e:  # noqa: BLE001 -- told at the end of the test, which else would not see it
-            self._faults.append(e)
+                return self._script.pop(0) if self._script else errors(418, "the script has ended")
+        except Exception as e:  # noqa: BLE001 -- raised at the end of the test
+            self._errors.append(e)
             return errors(418, f"the script failed: {e!r}")
 
 
@@ -276,14 +275,14 @@ def _read(connection: socket.socket) -> Received | None:
 
 
 def _break(connection: socket.socket) -> bool:
-    """Reset the connection, so that the other side meets an error and not an end."""
+    """Reset the connection, so that the client gets an error instead of the end of the stream."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
     return False
 
 
 def unused_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
+    """Return a loopback port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

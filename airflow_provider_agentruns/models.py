@@ -332,6 +332,22 @@ class ListedRuns(BaseModel):
     data: Annotated[list[ListedRun], _FIRST_WRONG, _NullIsEmptyList] = []
 
 
+class ListedStatus(TypedDict, total=False):
+    """The fields of a listed run that a wait needs."""
+
+    id: Required[str]
+    status: Required[str]
+    created_at: str | None
+
+
+class ListedStatuses(BaseModel):
+    """The fields of a listing's page that waits need."""
+
+    has_more: Annotated[bool, _NullIsFalse] = False
+    total_count: int | None = None
+    data: Annotated[list[ListedStatus], _FIRST_WRONG, _NullIsEmptyList] = []
+
+
 @dataclass(slots=True)
 class ListedPage:
     """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Following the events of runs whose latency counts.
+Follows the event streams of runs for which latency matters (``watch="stream"``).
 
-A stream only gives hints: at each, the run itself is read. The watch looks at the run all the same, so that a
-stream that is cut, falls silent or cannot be had costs latency and nothing else.
+An event only triggers a read of the run. The poller polls the run as well, so a stream that breaks, falls silent, or
+cannot be opened costs latency and nothing else.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from functools import partial
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsError
-from airflow_provider_agentruns.polling.followed import Followed
-from airflow_provider_agentruns.polling.line import Line
+from airflow_provider_agentruns.polling.backoff import backoff
+from airflow_provider_agentruns.polling.reloading_client import ReloadingClient
+from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
 log = logging.getLogger(__name__)
 
-#: The part of the connection's rate limit within which streams are opened; hints have to be followed meanwhile.
+#: The fraction of the rate limit used to open streams, so that runs can be read meanwhile.
 _OPENING_SHARE = 0.8
 
+#: The first and the longest pause before a stream is opened again, in seconds.
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 
-#: After so many failures in a row a run is left to the watch.
+#: After this many failures in a row, the run is only polled.
 _MOST_FAILURES = 6
 
 
@@ -36,96 +38,94 @@ class Streams:
     """
     The open streams of one connection.
 
-    :param line: The line to the service.
-    :param hint: Is told which run to look at now.
+    :param client: The connection's client.
+    :param wake: Called with a run that may have changed.
     """
 
-    def __init__(self, line: Line, hint: Callable[[Followed], None]) -> None:
-        self._line = line
-        self._hint = hint
-        # In the order in which they came.
-        self._queue: dict[str, Followed] = {}
+    def __init__(self, client: ReloadingClient, wake: Callable[[TrackedRun], None]) -> None:
+        self._client = client
+        self._wake = wake
+        # Runs without a stream, in the order in which they came.
+        self._queue: dict[str, TrackedRun] = {}
         self._streams: dict[str, asyncio.Task[None]] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._opener: asyncio.Task[None] | None = None
 
-    def follow(self, run: Followed) -> None:
-        """Follow a run's events from now on, as soon as a stream is free."""
+    def follow(self, run: TrackedRun) -> None:
+        """Open a stream for a run, as soon as the connection's ``max_streams`` and rate limit allow it."""
         if run.run_id not in self._streams:
             self._queue[run.run_id] = run
             self._changed.set()
         if self._opener is None:
-            self._opener = asyncio.create_task(self._open())
+            self._opener = asyncio.create_task(self._open_streams())
 
-    def leave(self, run: Followed) -> None:
-        """Follow it no longer."""
+    def leave(self, run: TrackedRun) -> None:
+        """Close a run's stream."""
         self._queue.pop(run.run_id, None)
         if (stream := self._streams.pop(run.run_id, None)) is not None:
-            self._leaving.add(stream)
-            stream.add_done_callback(self._leaving.discard)
+            self._closing.add(stream)
+            stream.add_done_callback(self._closing.discard)
             stream.cancel()
             self._changed.set()
 
     async def close(self) -> None:
-        """End all streams."""
-        tasks = [*self._leaving, *self._streams.values()]
-        if self._opener:
-            tasks.append(self._opener)
+        """Close all streams."""
+        tasks = [*self._closing, *self._streams.values(), *([self._opener] if self._opener else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _open(self) -> None:
+    async def _open_streams(self) -> None:
         while True:
             try:
-                settings = await self._line.settings()
+                settings = await self._client.settings()
             except AgentRunsError:
-                # The watch says so, and whether there is anything to wait for.
+                # The poller reports this, and ends the waits if it lasts.
                 await asyncio.sleep(_FIRST_PAUSE)
                 continue
-            if not self._queue or len(self._streams) + len(self._leaving) >= settings.max_streams:
+            if not self._queue or len(self._streams) + len(self._closing) >= settings.max_streams:
                 self._changed.clear()
                 await self._changed.wait()
                 continue
             run = self._queue.pop(next(iter(self._queue)))
             task = self._streams[run.run_id] = asyncio.create_task(self._follow(run))
-            task.add_done_callback(partial(self._ended, run))
+            task.add_done_callback(partial(self._stream_done, run))
             await asyncio.sleep(1.0 / (settings.rate_limit * _OPENING_SHARE))
 
-    def _ended(self, run: Followed, task: asyncio.Task[None]) -> None:
+    def _stream_done(self, run: TrackedRun, task: asyncio.Task[None]) -> None:
         if self._streams.get(run.run_id) is task:
             del self._streams[run.run_id]
         self._changed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("Following agent run %s by its stream failed, and it is polled", run.run_id, exc_info=error)
+            log.error("Following the stream of agent run %s failed; polling only", run.run_id, exc_info=error)
 
-    async def _follow(self, run: Followed) -> None:
+    async def _follow(self, run: TrackedRun) -> None:
         failures = 0
         while run.waiters and failures < _MOST_FAILURES:
-            opened = time.monotonic()
+            opened_at = time.monotonic()
             try:
-                await self._listen(run)
+                await self._read_events(run)
             except AgentRunsError as e:
                 if isinstance(e, AgentRunsAPIError) and not e.retryable:
-                    # What is wrong with the run shows when it is asked for itself.
-                    log.info("Agent run %s cannot be followed by its stream, and is polled: %s", run.run_id, e)
+                    # If something is wrong with the run itself, polling shows it.
+                    log.info("Cannot open the stream of agent run %s; polling only: %s", run.run_id, e)
                     return
-                log.debug("The stream of agent run %s was cut: %s", run.run_id, e)
-            # One that ends again and again, as some may at an interrupt, is opened ever more seldom.
-            failures = 1 if time.monotonic() - opened > _LONGEST_PAUSE else failures + 1
-            await asyncio.sleep(min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE))
+                log.debug("The stream of agent run %s broke: %s", run.run_id, e)
+            # A stream may end again and again, for instance at an interrupt, so that counts as a failure as well.
+            failures = 1 if time.monotonic() - opened_at > _LONGEST_PAUSE else failures + 1
+            await asyncio.sleep(backoff(failures, _FIRST_PAUSE, _LONGEST_PAUSE))
 
-    async def _listen(self, run: Followed) -> None:
-        transport = await self._line.hook.aget_conn()
-        heard = False
+    async def _read_events(self, run: TrackedRun) -> None:
+        transport = await self._client.hook.aget_conn()
+        received = False
         try:
             async with aclosing(transport.stream(requests.stream_run_hints(run.run_id))) as events:
                 async for event in events:
-                    heard = True
+                    received = True
                     if event.worth_a_look:
-                        self._hint(run)
+                        self._wake(run)
         finally:
-            # Whether it has ended or was cut: the run may have changed.
-            if heard and run.waiters:
-                self._hint(run)
+            # Whether the stream ended or broke, the run may have changed.
+            if received and run.waiters:
+                self._wake(run)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.events.run_tracker import RunSnapshot
     from airflow_provider_agentruns.events.stored_event_stream import Batch
 
-#: The shortest time between two looks at a run, in seconds.
+#: The shortest time between two reads of a run, in seconds.
 SHORTEST_POLL_INTERVAL = 0.1
 
 #: The shortest interval between two polls for events, in seconds.
@@ -28,27 +28,28 @@ SHORTEST_EVENT_INTERVAL = 1.0
 
 class AgentRunTrigger(BaseTrigger):
     """
-    Fires one event when a run has reached an awaited status, or has ended, or cannot be waited for.
+    Waits for one run, and fires one event when the run reaches an awaited status, ends, or cannot be waited for.
 
     The event is ``{"run_id", "status"}``, or ``{"run_id", "error", "message"}`` with the name of a class of
-    :mod:`airflow_provider_agentruns.exceptions`. It says that it is time to look, and who is woken by it
-    reads the run itself. A service that is down or over its limit does not end the wait: the trigger goes on
-    with longer pauses until ``end_time``. A token that was changed in the connection is picked up.
+    :mod:`airflow_provider_agentruns.exceptions`. It only says that it is time to resume: the resumed task reads the
+    run itself. If the service is down or over its limit, the trigger keeps trying, with longer pauses, until
+    ``end_time``. It picks up a token that is changed in the connection.
 
-    All triggers of a connection in one triggerer share one watch, whose cost grows with pages of the listing of
-    runs and not with runs; see :mod:`airflow_provider_agentruns.polling`.
+    All triggers of a connection in one triggerer share one poller. The number of its requests grows with pages of the
+    listing, not with runs; see :mod:`airflow_provider_agentruns.polling`.
 
-    :param run_id: The run's id.
+    :param run_id: The run's ID.
     :param agentruns_conn_id: The Airflow connection.
     :param wait_for: The statuses to wait for. The end of the run always ends the wait.
-    :param poll_interval: The longest time that a change goes unnoticed where the connection's rate limit allows
-        it, in seconds; at least 0.1.
-    :param end_time: When to give up: seconds since 1970 or a ``datetime``; None for never. A moment and not a
-        duration, since it has to outlive a restart of the triggerer.
-    :param watch: ``poll``, or ``stream`` to follow the run's events as well, for runs whose latency counts.
-    :param missing_until: Until when a run that the service does not know counts as not there yet, in seconds
-        since 1970; for a run that was started just now.
-    :param seen: The status that the task has seen and logged; each other one is logged, once.
+    :param poll_interval: The longest time that a change goes unnoticed if the connection's rate limit allows it, in
+        seconds; at least 0.1.
+    :param end_time: When to give up: seconds since 1970 or a ``datetime``; None for never. It is a point in time
+        and not a duration, so that it survives a restart of the triggerer.
+    :param watch: ``poll``, or ``stream`` to follow the run's events as well, for a short latency.
+    :param missing_until: Until when a run that the service does not know may still appear, in seconds since 1970;
+        for a run that was started just now.
+    :param seen: The status that the task has logged. The trigger logs each later status once.
+    :raises AgentRunsValueError: If ``watch`` is neither ``poll`` nor ``stream``.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class AgentRunTrigger(BaseTrigger):
         self.seen = seen
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what makes this trigger again in another process; JSON values only."""
+        """Return the class path and the arguments, as JSON values, from which another process creates this trigger."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -89,11 +90,11 @@ class AgentRunTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, then fire the one event."""
-        # Not with the module: the triggerer and the DAG processor import triggers that they never run.
-        from airflow_provider_agentruns.polling.shared import wait_for_run
+        """Wait for the run, then fire the event."""
+        # Imported here because DAG processors and API servers import this module but never run a trigger.
+        from airflow_provider_agentruns.polling.registry import wait_for_run
 
-        verdict = await wait_for_run(
+        result = await wait_for_run(
             self.run_id,
             self.agentruns_conn_id,
             self.wait_for,
@@ -102,11 +103,11 @@ class AgentRunTrigger(BaseTrigger):
             missing_until=self.missing_until,
             stream=self.watch == "stream",
             seen=self.seen,
-            tell=self._tell,
+            log=self._log_message,
         )
-        yield TriggerEvent({"run_id": self.run_id, **verdict})  # type: ignore[no-untyped-call]
+        yield TriggerEvent({"run_id": self.run_id, **result})  # type: ignore[no-untyped-call]
 
-    def _tell(self, level: int, message: str, *args: Any, **fields: Any) -> None:
+    def _log_message(self, level: int, message: str, *args: Any, **fields: Any) -> None:
         self.log.log(level, message, *args, **fields)
 
 

@@ -20,7 +20,6 @@ from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.idempotency import recovery
-from airflow_provider_agentruns.polling import scan
 from airflow_provider_agentruns.triggers import agent_run
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.events.watchers import FakeStore, Watcher, running
@@ -171,7 +170,6 @@ class TestPagesWithoutEnd:
         assert listing.pages <= 100
 
     def test_waits_read_a_bounded_number_of_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(scan, "_DEEPEST", 50)
         listing = EndlessListing(size=10)
 
         async def wait() -> list[Any]:

@@ -21,7 +21,7 @@ import pytest
 
 from airflow_provider_agentruns.client.limiter import Priority, RateState
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.polling import line, shared
+from airflow_provider_agentruns.polling import registry, reloading_client
 from tests.polling.fake_service import FakeRun, FakeService
 from tests.polling.virtual_time import BEGINNING, EPOCH, run, virtual_time
 
@@ -113,7 +113,7 @@ class Simulation:
         :param within: Seconds after which those that are not over never will be.
         """
         waits = list(waits)
-        tell = shared._set
+        tell = registry._set_result
 
         def count_and_tell(found: asyncio.Future[dict[str, str]], verdict: dict[str, str]) -> None:
             self.told_again += found.done() and not found.cancelled()
@@ -121,8 +121,8 @@ class Simulation:
 
         with ExitStack() as stack:
             patch = stack.enter_context(pytest.MonkeyPatch.context())
-            patch.setattr(line, "AgentRunHook", lambda conn_id: _Hook(self))
-            patch.setattr(shared, "_set", count_and_tell)
+            patch.setattr(reloading_client, "AgentRunHook", lambda conn_id: _Hook(self))
+            patch.setattr(registry, "_set_result", count_and_tell)
             stack.enter_context(virtual_time(_PACKAGE))
             run(self._all(waits, within))
         return waits
@@ -184,13 +184,13 @@ class Simulation:
     async def _one(self, wait: Wait) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(wait.joins - loop.time())
-        waiting = shared.wait_for_run(
+        waiting = registry.wait_for_run(
             wait.run.id,
             "agentruns_default",
             wait.wait_for,
             interval=wait.interval,
             end=None if wait.end is None else wait.end - BEGINNING + EPOCH,
-            tell=lambda *args, **fields: None,
+            log=lambda *args, **fields: None,
         )
         try:
             async with asyncio.timeout_at(wait.leaves):

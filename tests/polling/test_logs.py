@@ -12,8 +12,8 @@ from itertools import pairwise
 import pytest
 import structlog
 
-from airflow_provider_agentruns.polling.plan import Plan
-from airflow_provider_agentruns.polling.shared import wait_for_run
+from airflow_provider_agentruns.polling.registry import wait_for_run
+from airflow_provider_agentruns.polling.scheduler import PollScheduler
 from tests.hooks.connections import connection_json
 from tests.polling.scripted import Service
 from tests.support.scripted_server import ScriptedServer, errors
@@ -71,7 +71,7 @@ class Waits:
             ["completed", "interrupted"],
             interval=interval,
             seen="running",
-            tell=self._tell,
+            log=self._tell,
         )
 
     def _tell(self, level: int, message: str, *args: object, **fields: object) -> None:
@@ -118,7 +118,7 @@ async def test_why_nothing_comes_is_told_to_each_once(monkeypatch: pytest.Monkey
     troubles = [told for told in waits.told if not told[1].endswith("is completed")]
     assert {owner for owner, _ in troubles} == set(service.ids)
     for owner, message in troubles:
-        assert message.startswith(f"Cannot look at agent run {owner}, and go on trying: GET /v1/runs returned 503")
+        assert message.startswith(f"Cannot read agent run {owner}, retrying: GET /v1/runs returned 503")
     assert len(troubles) == 10
     assert {owner for owner, _ in of_the_watch.all} == {"nobody"}
 
@@ -139,13 +139,13 @@ async def test_who_joins_later_has_a_log_of_its_own(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_fault_of_the_watch_is_in_nobody_s_log(monkeypatch: pytest.MonkeyPatch, of_the_watch: Records) -> None:
-    def break_down(plan: Plan, now: float) -> float:
+    def break_down(scheduler: PollScheduler, now: float) -> float:
         raise ZeroDivisionError
 
     service, waits = Service(5), Waits()
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
-        monkeypatch.setattr(Plan, "next", break_down)
+        monkeypatch.setattr(PollScheduler, "next", break_down)
         verdicts = await asyncio.gather(*waits.begin(service.ids))
     assert {verdict["error"] for verdict in verdicts} == {"ZeroDivisionError"}
-    assert of_the_watch.all == [("nobody", "The watch over agent runs of connection 'agentruns_default' failed")]
+    assert of_the_watch.all == [("nobody", "The poller for agent runs of connection 'agentruns_default' failed")]

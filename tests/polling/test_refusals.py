@@ -8,8 +8,8 @@ import contextlib
 
 import pytest
 
-from airflow_provider_agentruns.polling import line
-from airflow_provider_agentruns.polling.shared import wait_for_run
+from airflow_provider_agentruns.polling import reloading_client
+from airflow_provider_agentruns.polling.registry import wait_for_run
 from tests.hooks.connections import connection_json, open_sockets
 from tests.polling.scripted import Service, came_to, waiting
 from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, html, truncated
@@ -109,7 +109,7 @@ async def test_a_listing_that_is_no_use_leads_to_single_reads(monkeypatch: pytes
 
 
 async def test_a_listing_that_hangs_leads_to_single_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_GRACE", 0.0)
+    monkeypatch.setattr(reloading_client, "_GRACE", 0.0)
     service = Service(10, listing=lambda _: answer({}, delay=30))
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url, timeout=0.3))
@@ -184,13 +184,13 @@ async def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyP
         writer.close()
 
     told: list[str] = []
-    monkeypatch.setattr(line, "_GRACE", 0.0)
+    monkeypatch.setattr(reloading_client, "_GRACE", 0.0)
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     monkeypatch.setenv(ENV, connection_json(f"http://127.0.0.1:{port}", timeout=0.5))
     task = asyncio.create_task(
         wait_for_run(
-            "r-0", "agentruns_default", [], interval=0.2, tell=lambda _, text, *args, **fields: told.append(text % args)
+            "r-0", "agentruns_default", [], interval=0.2, log=lambda _, text, *args, **fields: told.append(text % args)
         )
     )
     await until(lambda: bool(told))

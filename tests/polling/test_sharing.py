@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_agentruns.emulator.scripts import Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.polling import line, shared
-from airflow_provider_agentruns.polling.plan import Plan
-from airflow_provider_agentruns.polling.watch import Watch
+from airflow_provider_agentruns.polling import registry, reloading_client
+from airflow_provider_agentruns.polling.poller import RunPoller
+from airflow_provider_agentruns.polling.scheduler import PollScheduler
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.hooks.connections import connection_json, open_sockets
 from tests.polling.scripted import Service, came_to, waiting
@@ -101,9 +101,9 @@ async def test_who_is_cancelled_last_leaves_nothing_behind_either(monkeypatch: p
 
 async def test_who_comes_while_a_watch_closes_is_served_by_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
     closing, go_on = asyncio.Event(), asyncio.Event()
-    close = line.Line.close
+    close = reloading_client.ReloadingClient.close
 
-    async def close_slowly(self: line.Line) -> None:
+    async def close_slowly(self: reloading_client.ReloadingClient) -> None:
         closing.set()
         await go_on.wait()
         await close(self)
@@ -112,10 +112,10 @@ async def test_who_comes_while_a_watch_closes_is_served_by_another_one(monkeypat
     service.end()
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
-        monkeypatch.setattr(line.Line, "close", close_slowly)
+        monkeypatch.setattr(reloading_client.ReloadingClient, "close", close_slowly)
         [first] = waiting("r-0")
         await closing.wait()
-        monkeypatch.setattr(line.Line, "close", close)
+        monkeypatch.setattr(reloading_client.ReloadingClient, "close", close)
         [second] = waiting("r-1")
         assert came_to([await second]) == {"completed"}
         assert not first.done()
@@ -129,23 +129,23 @@ async def test_who_comes_while_a_watch_fails_is_served_by_another_one(monkeypatc
     service.end()
     late: list[asyncio.Task[dict[str, str]]] = []
 
-    def break_down(plan: Plan, now: float) -> float:
-        monkeypatch.setattr(Plan, "next", decide)
+    def break_down(scheduler: PollScheduler, now: float) -> float:
+        monkeypatch.setattr(PollScheduler, "next", decide)
         # Its first step comes after the watch has failed, and before those who wait have left.
         asyncio.get_running_loop().call_soon(lambda: late.extend(waiting("r-1", within=2.0)))
         raise ZeroDivisionError
 
-    decide = Plan.next
+    decide = PollScheduler.next
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
-        monkeypatch.setattr(Plan, "next", break_down)
+        monkeypatch.setattr(PollScheduler, "next", break_down)
         assert came_to(await asyncio.gather(*waiting("r-0"))) == {"ZeroDivisionError"}
         assert came_to(await asyncio.gather(*late)) == {"completed"}
 
 
-def watches() -> list[Watch]:
+def watches() -> list[RunPoller]:
     """Return the watches of all event loops."""
-    return [watch for of_loop in list(shared._watches.values()) for watch in of_loop.values()]
+    return [watch for of_loop in list(registry._pollers.values()) for watch in of_loop.values()]
 
 
 async def test_two_event_loops_never_share_a_watch(monkeypatch: pytest.MonkeyPatch) -> None:

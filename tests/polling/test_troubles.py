@@ -161,6 +161,6 @@ def test_who_asks_for_too_many_is_refused_a_few_times_only() -> None:
     service.add(runs)
     simulation = Simulation(service)
     simulation.run([Wait(run) for run in runs])
-    # 500, 100 and 50 are too many.
-    assert service.refusals == 3
+    # 100 and 50 are too many.
+    assert service.refusals == 2
     assert simulation.single <= 10

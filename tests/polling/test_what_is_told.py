@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from airflow_provider_agentruns.polling import shared
+from airflow_provider_agentruns.polling import registry
 from tests.hooks.connections import connection_json, open_sockets
 from tests.polling.scripted import Service, came_to, waiting
 from tests.support.scripted_server import Received, Reply, ScriptedServer, answer
@@ -78,7 +78,7 @@ async def test_an_interrupt_from_before_the_wait_does_not_end_it(
         ("interrupted", {"interrupts": None}),
     ],
 )
-async def test_what_the_listing_does_not_show_whole_is_read_before_it_is_told(
+async def test_a_listed_status_ends_the_wait_whatever_else_the_entry_omits(
     monkeypatch: pytest.MonkeyPatch, status: str, shown: dict[str, object]
 ) -> None:
     service = Service(6)
@@ -86,12 +86,8 @@ async def test_what_the_listing_does_not_show_whole_is_read_before_it_is_told(
     service.listing = lambda _: answer({"has_more": False, "data": listed})
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
-        tasks = waiting(*service.ids)
-        # The listing is ahead of the runs themselves.
-        await until(lambda: len({request.path for request in server.requests}) == 7)
-        assert not any(task.done() for task in tasks)
-        service.end(status=status)
-        assert came_to(await asyncio.gather(*tasks)) == {status}
+        assert came_to(await asyncio.gather(*waiting(*service.ids))) == {status}
+        assert {request.path for request in server.requests} <= {"/v1/runs", "/v1/runs/r-0"}
 
 
 async def test_what_the_listing_shows_whole_is_told_without_another_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +151,7 @@ class TestEndTime:
         assert events[0]["message"] == "agent run r-0 is running at the end of the wait"
 
     async def test_it_passes_while_the_service_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(shared, "_LAST_LOOK", 0.3)
+        monkeypatch.setattr(registry, "_LAST_READ", 0.3)
         before = asyncio.all_tasks()
         hangs = answer({}, delay=60)
         service = Service(12, listing=lambda _: hangs, single=lambda _: hangs)
@@ -170,7 +166,7 @@ class TestEndTime:
         assert asyncio.all_tasks() == before
 
     async def test_it_passes_while_the_listing_alone_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(shared, "_LAST_LOOK", 1.5)
+        monkeypatch.setattr(registry, "_LAST_READ", 1.5)
         service = Service(12, listing=lambda _: answer({}, delay=60))
         service.end()
         with ScriptedServer(service) as server:
@@ -180,7 +176,7 @@ class TestEndTime:
         assert came_to(events) == {"completed"}
 
     async def test_it_passes_while_all_wait_for_the_service_to_come_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(shared, "_LAST_LOOK", 0.3)
+        monkeypatch.setattr(registry, "_LAST_READ", 0.3)
         monkeypatch.setenv(ENV, connection_json("http://127.0.0.1:1"))
         events = await asyncio.gather(*waiting(*Service(12).ids, end_time=time.time() + 1.0, within=10.0))
         assert came_to(events) == {"AgentRunTimeoutError"}

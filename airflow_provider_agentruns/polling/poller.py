@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Executes the scheduler's steps over one client while any waiter remains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import math
+import time
+from contextlib import suppress
+
+from airflow_provider_agentruns import metrics
+from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE
+from airflow_provider_agentruns.exceptions import (
+    AgentRunNotFoundError,
+    AgentRunsAPIError,
+    AgentRunsAuthError,
+    AgentRunsError,
+    AgentRunTimeoutError,
+)
+from airflow_provider_agentruns.models import RunStatus
+from airflow_provider_agentruns.polling.backoff import backoff
+from airflow_provider_agentruns.polling.reloading_client import ReloadingClient
+from airflow_provider_agentruns.polling.scheduler import PollScheduler, ReadPage, ReadRun, Step
+from airflow_provider_agentruns.polling.streams import Streams
+from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter, WaitResult
+from airflow_provider_agentruns.run_outcome import log_status
+
+log = logging.getLogger(__name__)
+
+_RETRYING = "Cannot read agent run %s, retrying: %s"
+
+#: The most requests in progress, so that a slow response does not delay the others.
+_MOST_REQUESTS = 8
+
+#: How often in a row loading the connection may fail before the waits end. A secrets backend that is down for some
+#: minutes ends none.
+_CONNECTION_ATTEMPTS = 10
+
+#: The longest time between two attempts, in seconds.
+_LONGEST_PAUSE = 60.0
+
+#: After this many rejections in a row of a token that was just reloaded, the token is wrong for all runs.
+_REJECTIONS_FOR_ALL = 3
+
+#: How a service may reject a page because it is too large. None: the response was cut off, or took too long.
+_TOO_LARGE = (None, 400, 413, 422)
+
+
+class RunPoller:
+    """
+    Polls all runs that the waiters of one connection in one event loop wait for.
+
+    :param agentruns_conn_id: The Airflow connection.
+    """
+
+    def __init__(self, agentruns_conn_id: str) -> None:
+        self.conn_id = agentruns_conn_id
+        #: How many waits use it; for the registry.
+        self.waits = self._reported_waits = 0
+        self._client = ReloadingClient(agentruns_conn_id)
+        self._streams = Streams(self._client, self._wake)
+        self._scheduler = PollScheduler(20.0, time.monotonic())
+        self._changed = asyncio.Event()
+        self._sleeps_until = -math.inf
+        self._steps: set[asyncio.Task[None]] = set()
+        # Since the last good response: whether a page was rejected, whether the connection was reloaded because of a
+        # rejected token, and how often the token was rejected after that.
+        self._page_rejected = False
+        self._reloaded = False
+        self._rejections = 0
+        self._warned_overdue = False
+        # Its messages belong to the log of none of the waiting tasks, so it gets an empty context.
+        self._task = asyncio.create_task(self._run(), context=contextvars.Context())
+        self._task.add_done_callback(self._step_done, context=contextvars.Context())
+
+    def add(self, run_id: str, waiter: Waiter) -> TrackedRun:
+        """Add a wait for a run."""
+        run = self._scheduler.add(run_id, waiter)
+        if waiter.stream:
+            self._streams.follow(run)
+        if self._scheduler.next_poll_at() < self._sleeps_until:
+            self._changed.set()
+        return run
+
+    def remove(self, run: TrackedRun, waiter: Waiter) -> None:
+        """Remove a wait."""
+        self._scheduler.remove(run, waiter)
+        if waiter.stream and not run.waiters:
+            self._streams.leave(run)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the poller stopped because of a bug, and cannot be used for other waits."""
+        return self._task.done()
+
+    async def close(self) -> None:
+        """Stop, and close all HTTP connections."""
+        tasks = [self._task, *self._steps]
+        for task in tasks:
+            task.cancel()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._streams.close()
+        finally:
+            await self._client.close()
+
+    # Executing steps
+
+    async def _run(self) -> None:
+        await self._load_connection()
+        while True:
+            await self._update_rate_limit()
+            now = time.monotonic()
+            step = self._scheduler.next(now) if len(self._steps) < _MOST_REQUESTS else math.inf
+            if isinstance(step, float):
+                self._sleeps_until = step
+                self._report_waits()
+                if not self._steps:
+                    await self._client.close_retired()
+                await self._sleep(step - now)
+                continue
+            if self._scheduler.overdue and not self._warned_overdue:
+                self._warn_overdue()
+            task = asyncio.create_task(self._execute(step))
+            self._steps.add(task)
+            task.add_done_callback(self._step_done)
+
+    def _report_waits(self) -> None:
+        if self.waits != self._reported_waits:
+            self._reported_waits = self.waits
+            metrics.waiting(self.conn_id, self.waits)
+
+    async def _load_connection(self) -> None:
+        """Load the connection. Airflow may be unable to provide it for a moment."""
+        for failures in range(1, _CONNECTION_ATTEMPTS + 2):
+            try:
+                await self._client.settings()
+                return
+            except AgentRunsError as e:
+                if not e.retryable or failures > _CONNECTION_ATTEMPTS:
+                    self._fail_all(e)
+                else:
+                    await self._warn_all(e)
+            await asyncio.sleep(backoff(failures, self._interval(), _LONGEST_PAUSE))
+
+    async def _update_rate_limit(self) -> None:
+        try:
+            self._scheduler.rate_limit = (await self._client.settings()).rate_limit
+        except AgentRunsError as e:
+            # The connection is being reloaded because the token was rejected, and cannot be loaded for the moment.
+            await self._warn_all(e)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait for a time, or until something changes."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if seconds == math.inf else max(0.0, seconds)):
+                await self._changed.wait()
+        self._changed.clear()
+
+    def _step_done(self, task: asyncio.Task[None]) -> None:
+        self._steps.discard(task)
+        self._changed.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail_all(error)
+
+    async def _execute(self, step: Step) -> None:
+        requested_at = time.monotonic()
+        try:
+            if isinstance(step, ReadPage):
+                await self._read_page(step, requested_at)
+            else:
+                await self._read_run(step, requested_at)
+        except AgentRunsError as e:
+            if isinstance(step, ReadPage):
+                await self._page_failed(step, e, requested_at)
+            else:
+                self._run_failed(step.run, e, requested_at)
+
+    async def _read_page(self, step: ReadPage, requested_at: float) -> None:
+        page = await self._client.send(requests.list_run_statuses(page=step.number, page_size=step.size))
+        self._token_accepted()
+        for run, status in self._scheduler.page_read(step, page, time.monotonic()):
+            self._take_status(run, status, requested_at)
+
+    async def _read_run(self, step: ReadRun, requested_at: float) -> None:
+        status = await self._client.send(requests.get_run_status(step.run.run_id))
+        self._token_accepted()
+        self._scheduler.single_read(step.run)
+        self._take_status(step.run, status, requested_at)
+
+    def _wake(self, run: TrackedRun) -> None:
+        self._scheduler.wake(run, time.monotonic())
+        self._changed.set()
+
+    # Resolving waits
+
+    def _take_status(self, run: TrackedRun, status: RunStatus, requested_at: float) -> None:
+        """
+        Resolve the waits that a status ends.
+
+        A status in the listing is trusted, whatever else the entry contains or omits: the resumed task reads the run.
+        """
+        if not self._scheduler.run_read(run, status, requested_at, time.monotonic()):
+            return
+        for waiter in list(run.waiters):
+            if waiter.joined > requested_at:
+                # The response may be older than what this waiter knows, such as the answer it has just sent.
+                continue
+            waiter.token_rejected = False
+            ended = status.finished or status in waiter.wait_for
+            if not ended and waiter.end <= requested_at:
+                self._resolve(run, waiter, timed_out(run))
+                continue
+            if status != waiter.seen:
+                log_status(waiter.log, run.run_id, status, waiter.seen)
+                waiter.seen = str(status)
+            if ended:
+                self._resolve(run, waiter, {"status": str(status)})
+
+    def _resolve(self, run: TrackedRun, waiter: Waiter, result: WaitResult) -> None:
+        self._scheduler.remove(run, waiter)
+        waiter.resolve(result)
+
+    def _resolve_timed_out(self, run: TrackedRun, requested_at: float, error: AgentRunsError) -> None:
+        for waiter in [waiter for waiter in run.waiters if waiter.end <= requested_at]:
+            self._resolve(run, waiter, timed_out(run, error))
+
+    def _fail_all(self, error: BaseException) -> None:
+        if not isinstance(error, AgentRunsError):
+            log.error("The poller for agent runs of connection %r failed", self.conn_id, exc_info=error)
+        for run in list(self._scheduler.runs.values()):
+            for waiter in list(run.waiters):
+                self._resolve(run, waiter, _failed(error))
+
+    # Failures
+
+    async def _page_failed(self, step: ReadPage, error: AgentRunsError, requested_at: float) -> None:
+        now = time.monotonic()
+        status = error.status_code if isinstance(error, AgentRunsAPIError) else None
+        if step.number > 1 and status in NO_SUCH_PAGE:
+            self._scheduler.page_read(step, None, now)
+            return
+        if isinstance(error, AgentRunsAuthError) and (
+            not self._page_rejected or requested_at <= self._client.loaded_at
+        ):
+            # Try once more with the token that the connection has now.
+            self._page_rejected = True
+            self._reloaded = self._client.reload(requested_at) or self._reloaded
+            self._scheduler.retry_page(step)
+            return
+        rejected = status is not None and status < 500 and status != 429
+        if not rejected:
+            self._scheduler.service_failed(self._interval(), requested_at, now)
+        log.warning("Cannot read page %d of the agent runs, retrying: %s", step.number, error)
+        self._scheduler.page_failed(step, now, rejected=rejected, too_large=status in _TOO_LARGE)
+        await self._warn_all(error)
+
+    def _run_failed(self, run: TrackedRun, error: AgentRunsError, requested_at: float) -> None:
+        now = time.monotonic()
+        if isinstance(error, AgentRunsAuthError):
+            self._token_rejected(run, error, requested_at)
+            self._scheduler.run_failed(run, now, after=0.0)
+            return
+        if error.retryable:
+            self._scheduler.service_failed(run.interval, requested_at, now)
+        missing = False
+        for waiter in list(run.waiters):
+            may_appear = isinstance(error, AgentRunNotFoundError) and now < waiter.missing_until
+            missing = missing or may_appear
+            if error.retryable or may_appear:
+                waiter.log(logging.WARNING, _RETRYING, run.run_id, error)
+            else:
+                self._resolve(run, waiter, _failed(error))
+        self._resolve_timed_out(run, requested_at, error)
+        self._scheduler.run_failed(run, now, after=run.interval if missing else None)
+
+    def _token_rejected(self, run: TrackedRun, error: AgentRunsAuthError, requested_at: float) -> None:
+        """Give each waiter one more read with a reloaded connection, in case that the token was rotated."""
+        for waiter in list(run.waiters):
+            if waiter.token_rejected:
+                self._resolve(run, waiter, _failed(error))
+            waiter.token_rejected = True
+        if error.status_code == 401 and self._reloaded and requested_at > self._client.loaded_at:
+            self._rejections += 1
+            if self._rejections >= _REJECTIONS_FOR_ALL:
+                self._fail_all(error)
+        if not self._reloaded:
+            self._reloaded = self._client.reload(requested_at)
+
+    def _token_accepted(self) -> None:
+        self._rejections = 0
+        self._page_rejected = self._reloaded = False
+
+    async def _warn_all(self, error: AgentRunsError) -> None:
+        """Warn in the log of each waiting task that its run cannot be read; once until it can be."""
+        for number, run in enumerate(list(self._scheduler.runs.values())):
+            if not (run.failures or run.warned):
+                run.warned = True
+                for waiter in run.waiters:
+                    waiter.log(logging.WARNING, _RETRYING, run.run_id, error)
+            if number % 50 == 49:
+                await asyncio.sleep(0)
+
+    def _warn_overdue(self) -> None:
+        self._warned_overdue = True
+        log.warning(
+            "Connection %r: polling %d agent runs every %g s exceeds the connection's rate_limit or the speed of the "
+            "service, so some changes are noticed later. Raise poll_interval, or rate_limit if the account allows it",
+            self.conn_id,
+            len(self._scheduler.runs),
+            self._interval(),
+        )
+
+    def _interval(self) -> float:
+        return min((run.interval for run in self._scheduler.runs.values()), default=5.0)
+
+
+def timed_out(run: TrackedRun, error: AgentRunsError | None = None) -> WaitResult:
+    """Return the result of a wait that ended before the run reached an awaited status."""
+    message = f"agent run {run.run_id} is {run.status or 'of unknown status'} at the end of the wait"
+    if error:
+        message += f"; the last read failed: {error}"
+    return {"error": AgentRunTimeoutError.__name__, "message": message}
+
+
+def _failed(error: BaseException) -> WaitResult:
+    return {"error": type(error).__name__, "message": str(error)}

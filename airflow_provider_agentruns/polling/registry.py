@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One poller per connection and event loop: the first wait starts it, the last one closes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+import time
+from collections.abc import Iterable
+from functools import lru_cache, partial
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from airflow_provider_agentruns import metrics
+from airflow_provider_agentruns.models import RunStatus
+from airflow_provider_agentruns.polling.poller import RunPoller, timed_out
+from airflow_provider_agentruns.polling.tracked_run import Log, Waiter, WaitResult
+
+log = structlog.get_logger(__name__)
+
+#: Seconds that the last read of a wait may take. If the service hangs, the wait ends before the scheduler would fail
+#: the task.
+_LAST_READ = 10.0
+
+_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, RunPoller]] = WeakKeyDictionary()
+
+
+async def wait_for_run(
+    run_id: str,
+    agentruns_conn_id: str,
+    wait_for: Iterable[str],
+    *,
+    interval: float,
+    end: float | None = None,
+    missing_until: float | None = None,
+    stream: bool = False,
+    seen: str | None = None,
+    log: Log = log.log,
+) -> WaitResult:
+    """
+    Wait until a run reaches an awaited status, ends, or cannot be waited for.
+
+    :param run_id: The run's ID.
+    :param agentruns_conn_id: The Airflow connection.
+    :param wait_for: The statuses to wait for. The end of the run always ends the wait.
+    :param interval: The longest time that a change goes unnoticed if the rate limit allows it, in seconds.
+    :param end: When to give up, in seconds since 1970; None for never.
+    :param missing_until: Until when a run that the service does not know may still appear, in seconds since 1970.
+    :param stream: Whether to follow the run's events as well, for a short latency.
+    :param seen: The status that the caller knows and has logged; ``running`` by default.
+    :param log: Logs a message about this wait. It is called in a copy of the caller's context, so that the message
+        reaches the log of the waiting task.
+    :return: ``{"status"}``, or ``{"error", "message"}`` with the name of a class of
+        :mod:`airflow_provider_agentruns.exceptions`.
+    """
+    now = time.monotonic()
+    to_monotonic = now - time.time()
+    future: asyncio.Future[WaitResult] = asyncio.get_running_loop().create_future()
+    waiter = Waiter(
+        _shared_set(tuple(wait_for)),
+        interval,
+        partial(_set_result, future),
+        now,
+        partial(contextvars.copy_context().run, log),
+        end=math.inf if end is None else end + to_monotonic,
+        missing_until=-math.inf if missing_until is None else missing_until + to_monotonic,
+        stream=stream,
+        seen=seen or RunStatus.RUNNING,
+    )
+    # There may be thousands of these coroutines, so it keeps few objects alive.
+    poller = acquire(agentruns_conn_id)
+    run = poller.add(run_id, waiter)
+    result: WaitResult | None = None
+    try:
+        if waiter.end == math.inf:
+            result = await future
+        else:
+            async with asyncio.timeout_at(max(now, waiter.end) + _LAST_READ):
+                result = await future
+    except TimeoutError:
+        result = timed_out(run)
+    finally:
+        poller.remove(run, waiter)
+        if result:
+            metrics.wait_ended(agentruns_conn_id, result, time.monotonic() - now)
+        await release(poller)
+    return result
+
+
+def acquire(agentruns_conn_id: str) -> RunPoller:
+    """Return the poller of a connection in this event loop, for one more wait."""
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    poller = pollers.get(agentruns_conn_id)
+    if poller is None or poller.failed:
+        poller = pollers[agentruns_conn_id] = RunPoller(agentruns_conn_id)
+    poller.waits += 1
+    return poller
+
+
+async def release(poller: RunPoller) -> None:
+    """End a wait's use of a poller, and close the poller if it was the last one."""
+    poller.waits -= 1
+    if poller.waits == 0:
+        metrics.waiting(poller.conn_id, 0)
+        # First, so that a wait that begins meanwhile starts another poller.
+        pollers = _pollers[asyncio.get_running_loop()]
+        if pollers.get(poller.conn_id) is poller:
+            del pollers[poller.conn_id]
+        await poller.close()
+
+
+def _set_result(future: asyncio.Future[WaitResult], result: WaitResult) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+@lru_cache(maxsize=64)
+def _shared_set(statuses: tuple[str, ...]) -> frozenset[str]:
+    """Return the same set for all waits for the same statuses, to save memory."""
+    return frozenset(statuses)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client that reloads its Airflow connection, which may be edited while runs are waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_agentruns.exceptions import AgentRunsConnectionError, AgentRunsError
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.client.requests import Request
+    from airflow_provider_agentruns.client.settings import Settings
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which the connection is reloaded, and seconds that may take.
+_RELOAD_AFTER = 300.0
+_RELOAD_TIMEOUT = 10.0
+
+#: Seconds that a request may take beyond the connection's timeout.
+_GRACE = 5.0
+
+
+class ReloadingClient:
+    """
+    Sends requests over one Airflow connection.
+
+    :param agentruns_conn_id: The Airflow connection.
+    """
+
+    def __init__(self, agentruns_conn_id: str) -> None:
+        self.conn_id = agentruns_conn_id
+        self.hook = AgentRunHook(agentruns_conn_id)
+        #: When the connection was last loaded.
+        self.loaded_at = time.monotonic()
+        # Hooks with earlier settings, over which requests may still be in progress.
+        self._retired: list[AgentRunHook] = []
+
+    async def settings(self) -> Settings:
+        """
+        Return the connection's settings, at most five minutes old if they can be reloaded.
+
+        :raises AgentRunsError: If the connection cannot be loaded at all.
+        """
+        if time.monotonic() - self.loaded_at > _RELOAD_AFTER:
+            self.loaded_at = time.monotonic()
+            hook = AgentRunHook(self.conn_id)
+            try:
+                async with asyncio.timeout(_RELOAD_TIMEOUT):
+                    await hook.aget_conn()
+            except (AgentRunsError, TimeoutError) as e:
+                log.warning("Cannot reload connection %r; keeping its earlier settings: %s", self.conn_id, e)
+            else:
+                self._replace(hook)
+        return (await self.hook.aget_conn()).settings
+
+    async def send(self, request: Request[T]) -> T:
+        """
+        Send a request once. The caller decides when to retry.
+
+        :raises AgentRunsError: If it fails.
+        """
+        transport = await self.hook.aget_conn()
+        try:
+            return await transport.send_once(request, within=transport.settings.timeout + _GRACE)
+        except TimeoutError:
+            raise AgentRunsConnectionError(
+                f"{request.method} {request.path}: no answer within {transport.settings.timeout:g} s", resend=True
+            ) from None
+
+    def reload(self, requested_at: float) -> bool:
+        """
+        Load the connection again before the next request, because its token may have been rotated.
+
+        :param requested_at: When the request was sent whose token the service rejected.
+        :return: False if the connection was loaded since then.
+        """
+        if self.loaded_at >= requested_at:
+            return False
+        self.loaded_at = time.monotonic()
+        self._replace(AgentRunHook(self.conn_id))
+        return True
+
+    async def close_retired(self) -> None:
+        """Close clients with earlier settings. Call this while no request is in progress."""
+        while self._retired:
+            await self._retired.pop().aclose()
+
+    async def close(self) -> None:
+        """Close all clients."""
+        await self.close_retired()
+        await self.hook.aclose()
+
+    def _replace(self, hook: AgentRunHook) -> None:
+        self._retired.append(self.hook)
+        self.hook = hook

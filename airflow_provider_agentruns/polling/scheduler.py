@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Decides what to read next: one run, or a page of the listing. Free of I/O; the caller supplies the time.
+
+Every run must be polled before its interval is over. As soon as one is due, a round reads the listing from its newest
+end until it has shown all runs that are due, or its pages show too few of them. Runs that no page has shown are read
+individually. If there are only a few runs, each is read individually.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from airflow_provider_agentruns.models import ListedPage, RunStatus
+from airflow_provider_agentruns.polling.backoff import backoff
+from airflow_provider_agentruns.polling.due_queue import DueQueue
+from airflow_provider_agentruns.polling.round import Round
+from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter
+
+#: At most this many runs are read individually rather than from the listing.
+_FEW = 3
+
+#: A round includes runs that become due within this fraction of the interval.
+_EARLY = 0.3
+
+#: A run is read individually if the page that may show it takes this many seconds; or this many, if its wait ends.
+_PAGE_PATIENCE = 10.0
+_END_PATIENCE = 2.0
+
+#: A run that the listing did not show is read individually for this many seconds, before another round looks for it.
+_UNLISTED_FOR = 30.0
+
+#: Seconds without the listing after it failed twice, and after it was rejected.
+_WITHOUT_FAILED_LISTING = 1.0
+_WITHOUT_REJECTED_LISTING = 15.0
+
+#: The longest time in seconds without the listing, for one run or for all, and with smaller pages.
+_LONGEST_EXCEPTION = 600.0
+
+#: After this many failures in a row, all requests pause; at most for this many seconds.
+_FAILURES_UNTIL_PAUSE = 3
+_LONGEST_PAUSE = 60.0
+
+#: The usual fraction of the rate limit, which leaves most of it to the workers, and the largest, if polls are late.
+_USUAL_SHARE = 0.45
+_LARGEST_SHARE = 0.8
+
+#: The share grows if a poll is late by this fraction of the interval, and shrinks if it is late by less than this.
+_LATE = 0.5
+_ON_TIME = 0.2
+
+#: Each of a few runs is polled after this fraction of the time since its last change, and this many seconds at least.
+_QUICK_FRACTION = 0.25
+_QUICKEST = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadRun:
+    """Read one run."""
+
+    run: TrackedRun
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPage:
+    """Read one page of the listing."""
+
+    number: int
+    size: int
+    round: Round
+
+
+Step = ReadRun | ReadPage
+
+
+class PollScheduler:
+    """
+    The tracked runs, and which step comes next.
+
+    :param rate_limit: The connection's requests per second.
+    """
+
+    def __init__(self, rate_limit: float, now: float) -> None:
+        #: May change at any time, because the connection may be edited.
+        self.rate_limit = rate_limit
+        self.runs: dict[str, TrackedRun] = {}
+        #: Whether polls are late although the poller uses all that it may of the rate limit.
+        self.overdue = False
+        self._queue = DueQueue()
+        self._woken: deque[TrackedRun] = deque()
+        self._round: Round | None = None
+        self._last_round: Round | None = None
+        self._share = _USUAL_SHARE
+        self._next_request_at = now
+        self._paused_until = now
+        self._failures = 0
+        self._failed_at = now
+        self._page_failures = 0
+        self._no_listing_until = now
+        self._smaller_pages_until = math.inf
+
+    def add(self, run_id: str, waiter: Waiter) -> TrackedRun:
+        """Track a run for one more waiter."""
+        run = self.runs.get(run_id)
+        if run is None:
+            run = self.runs[run_id] = TrackedRun(run_id, waiter.joined)
+        run.add(waiter)
+        run.preferred_poll_at = waiter.joined
+        due_at = min(waiter.joined + waiter.interval, max(waiter.joined, waiter.end))
+        if not run.busy and due_at < run.next_poll_at:
+            self._queue.schedule(run, due_at)
+        return run
+
+    def remove(self, run: TrackedRun, waiter: Waiter) -> None:
+        """Stop tracking a run for a waiter."""
+        run.remove(waiter)
+        if not run.waiters and self.runs.get(run.run_id) is run:
+            del self.runs[run.run_id]
+            if self._round is not None:
+                self._round.wanted.pop(run.run_id, None)
+
+    def wake(self, run: TrackedRun, now: float) -> None:
+        """Read a run now, because a stream event says that it has changed."""
+        if not run.woken:
+            run.woken = True
+            run.changed_at = now
+            self._woken.append(run)
+
+    # Which step is next
+
+    def next(self, now: float) -> Step | float:
+        """Return the next step, or the time until which there is none."""
+        if (earliest := max(self._next_request_at, self._paused_until)) > now:
+            return earliest
+        step = self._next_woken()
+        if step is None:
+            step = self._next_of_few(now) if len(self.runs) <= _FEW else self._next_of_many(now)
+        if step is None:
+            return self.next_poll_at()
+        self._next_request_at = now + 1.0 / (self.rate_limit * self._share)
+        if isinstance(step, ReadRun):
+            step.run.busy = True
+        else:
+            step.round.requested_at = now
+        return step
+
+    def next_poll_at(self) -> float:
+        """Return when the next run is due."""
+        if len(self.runs) > _FEW:
+            return self._queue.next_at
+        return min((_preferred_poll_at(run) for run in self.runs.values() if not run.busy), default=math.inf)
+
+    def _next_woken(self) -> Step | None:
+        for _ in range(len(self._woken)):
+            run = self._woken.popleft()
+            if run.busy:
+                # The read in progress may have been requested before the change.
+                self._woken.append(run)
+                continue
+            run.woken = False
+            if run.waiters:
+                return ReadRun(run)
+        return None
+
+    def _next_of_few(self, now: float) -> Step | None:
+        if self._round is not None:
+            self._end_round(self._round, now, unlisted=False)
+        run = min((run for run in self.runs.values() if not run.busy), key=_preferred_poll_at, default=None)
+        return ReadRun(run) if run is not None and _preferred_poll_at(run) <= now else None
+
+    def _next_of_many(self, now: float) -> Step | None:
+        while (run := self._queue.first()) is not None and run.next_poll_at <= now:
+            current = self._round
+            if current is not None and current.requested_at is None and current.due_at <= run.next_poll_at:
+                break
+            if now < run.single_until or now < self._no_listing_until or self._page_is_slow(run, now):
+                self._adjust_share(run, now)
+                return ReadRun(run)
+            if current is None:
+                if not self._begin_round(run, now):
+                    self._adjust_share(run, now)
+                    return ReadRun(run)
+                continue
+            if current.can_find(run):
+                current.wanted[run.run_id] = run
+            elif run.run_id not in current.wanted:
+                current.late.append(run)
+            self._schedule_fallback(run, now)
+        if self._round is None or self._round.requested_at is not None or self._round.walk.page is None:
+            return None
+        return ReadPage(self._round.walk.page, self._round.walk.page_size, self._round)
+
+    def _page_is_slow(self, run: TrackedRun, now: float) -> bool:
+        if self._round is None or self._round.requested_at is None:
+            return False
+        return run.end <= now or now - self._round.requested_at >= _PAGE_PATIENCE
+
+    def _begin_round(self, first: TrackedRun, now: float) -> bool:
+        """Begin a round, unless it would be for a few runs only."""
+        due = self._queue.pop_due(now + _EARLY * first.interval)
+        wanted = {run.run_id: run for run in due if now >= run.single_until}
+        if begins := len(wanted) > _FEW:
+            if now >= self._smaller_pages_until:
+                # What made the pages too large may have passed.
+                self._last_round, self._smaller_pages_until = None, math.inf
+            self._adjust_share(first, now)
+            self._round = self._last_round = Round(now, first, wanted, self._last_round)
+        for run in due:
+            if begins and run.run_id in wanted:
+                self._schedule_fallback(run, now)
+            else:
+                self._queue.schedule(run, run.next_poll_at)
+        return begins
+
+    def _extend_round(self, current: Round, now: float) -> None:
+        """Add runs that have become due meanwhile and are on later pages, to save another reading from the top."""
+        for run in self._queue.pop_due(now + _EARLY * current.interval):
+            if now >= run.single_until and current.can_find(run):
+                current.wanted[run.run_id] = run
+                self._schedule_fallback(run, now)
+            else:
+                self._queue.schedule(run, run.next_poll_at)
+
+    def _end_round(self, current: Round, now: float, *, unlisted: bool) -> None:
+        """
+        End the round.
+
+        :param unlisted: Whether the listing does not show the runs that the round has not found.
+        """
+        self._round = None
+        for run in current.wanted.values():
+            if unlisted:
+                run.unlisted_for = min(_LONGEST_EXCEPTION, max(_UNLISTED_FOR, 2 * run.unlisted_for))
+                run.single_until = now + run.unlisted_for
+        for run in (*current.wanted.values(), *current.late):
+            if run.waiters and not run.busy:
+                self._queue.schedule(run, now)
+
+    def _schedule_fallback(self, run: TrackedRun, now: float) -> None:
+        """Have a run that the round may show come up again, in case that the page does not arrive."""
+        self._queue.schedule(run, min(now + _PAGE_PATIENCE, max(now + _END_PATIENCE, run.end)))
+
+    def _adjust_share(self, run: TrackedRun, now: float) -> None:
+        """Use more of the rate limit if polls are late, and less if they are on time."""
+        if run.failures or now <= self._paused_until + run.interval:
+            # An outage made it late, not the limit.
+            return
+        late = now - run.next_poll_at
+        if late > _LATE * run.interval:
+            self.overdue = self._share == _LARGEST_SHARE
+            self._share = min(_LARGEST_SHARE, self._share * 1.1)
+        elif late < _ON_TIME * run.interval:
+            self.overdue = False
+            self._share = max(_USUAL_SHARE, self._share * 0.98)
+
+    # What was read
+
+    def page_read(self, step: ReadPage, page: ListedPage | None, now: float) -> list[tuple[TrackedRun, RunStatus]]:
+        """
+        Take in a page.
+
+        :param page: The page; None if the service says that there is no such page.
+        :return: The tracked runs that it shows. Pass each to :meth:`run_read`.
+        """
+        self._failures = self._page_failures = 0
+        shown = []
+        for listed in page.data if page else ():
+            if (run := self.runs.get(listed["id"])) is not None:
+                run.single_until, run.unlisted_for = -math.inf, 0.0
+                shown.append((run, RunStatus(listed["status"])))
+        step.round.requested_at = None
+        if step.round is self._round:
+            step.round.page_read(page)
+            if not step.round.wanted:
+                self._extend_round(step.round, now)
+            if step.round.over:
+                self._end_round(step.round, now, unlisted=True)
+        return shown
+
+    def run_read(self, run: TrackedRun, status: RunStatus, requested_at: float, now: float) -> bool:
+        """
+        Take in a run's status, and schedule the next poll.
+
+        :return: False if a later request has been answered already.
+        """
+        news = requested_at >= run.last_request_at
+        if news:
+            if run.status is not None and status != run.status:
+                run.changed_at = now
+            run.last_request_at, run.status, run.failures, run.warned = requested_at, status, 0, False
+        run.preferred_poll_at = run.last_request_at + max(_QUICKEST, _QUICK_FRACTION * (now - run.changed_at))
+        self._schedule(run, run.last_request_at + run.interval, now)
+        return news
+
+    def single_read(self, run: TrackedRun) -> None:
+        """Note that a run was read individually. Call :meth:`run_read` next."""
+        run.busy = False
+        self._failures = 0
+
+    # What failed
+
+    def run_failed(self, run: TrackedRun, now: float, *, after: float | None = None) -> None:
+        """
+        Schedule another read of a run.
+
+        :param after: After this many seconds; None for a pause that grows with each failure in a row.
+        """
+        run.busy = False
+        if after is None:
+            run.failures += 1
+            after = backoff(run.failures, run.interval, _LONGEST_PAUSE)
+        self._schedule(run, now + after, now)
+        run.preferred_poll_at = run.next_poll_at
+
+    def page_failed(self, step: ReadPage, now: float, *, rejected: bool, too_large: bool) -> None:
+        """
+        Give up the round, and do without the listing for a while if it fails again and again.
+
+        :param rejected: Whether the service rejects the request itself.
+        :param too_large: Whether the size of the page may be the reason.
+        """
+        if step.round is self._round:
+            self._end_round(step.round, now, unlisted=False)
+        self._page_failures += 1
+        again = self._page_failures > 1
+        # Not if all requests fail, single reads too.
+        if too_large and (rejected or (again and self._failures <= 1)) and step.round.walk.shrink():
+            self._smaller_pages_until = now + _LONGEST_EXCEPTION
+            if rejected:
+                return
+        if rejected or again:
+            first = _WITHOUT_REJECTED_LISTING if rejected else _WITHOUT_FAILED_LISTING
+            self._no_listing_until = now + backoff(self._page_failures, first, _LONGEST_EXCEPTION)
+
+    def retry_page(self, step: ReadPage) -> None:
+        """Read the same page again, with a reloaded connection."""
+        step.round.requested_at = None
+
+    def service_failed(self, interval: float, requested_at: float, now: float) -> None:
+        """
+        Pause all requests after three failures in a row, longer each time.
+
+        :param requested_at: When the request was sent. Requests in progress together fail together and count once.
+        """
+        if requested_at < self._failed_at:
+            return
+        self._failed_at = now
+        self._failures += 1
+        if self._failures >= _FAILURES_UNTIL_PAUSE:
+            pause = backoff(self._failures - _FAILURES_UNTIL_PAUSE + 1, interval, _LONGEST_PAUSE)
+            self._paused_until = max(self._paused_until, now + pause)
+
+    def _schedule(self, run: TrackedRun, at: float, now: float) -> None:
+        if not run.busy:
+            self._queue.schedule(run, min(at, max(now, run.end)))
+
+
+def _preferred_poll_at(run: TrackedRun) -> float:
+    """Return when to poll one of a few runs, which may be soon if it has just started or changed."""
+    return min(run.preferred_poll_at, run.next_poll_at)

@@ -18,6 +18,8 @@ from tests.conformance.amended import contract_of, seeded
 from tests.conformance.effort import tries
 from tests.emulator.contract import CONTRACT
 
+pytestmark = pytest.mark.full
+
 schemathesis = pytest.importorskip("schemathesis")
 
 TOKEN = "mk_test_conformance"

@@ -46,6 +46,7 @@ def sourced(case: Case) -> ScriptBody:
 
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.agent_runs(agents={"sourced": sourced})
+@pytest.mark.full
 def test_it_is_told_of_the_run_its_sources_and_its_output(
     agent_runs_emulator: Emulator, tmp_path: Path, airflow_home: Path, deferrable: bool
 ) -> None:
@@ -65,6 +66,7 @@ def test_it_is_told_of_the_run_its_sources_and_its_output(
     assert "secret" not in json.dumps(told)
 
 
+@pytest.mark.full
 def test_it_is_told_of_a_run_that_failed(agent_runs_emulator: Emulator, tmp_path: Path, airflow_home: Path) -> None:
     told = emitted(tmp_path, airflow_home, "fails", False)
     [failed] = [event for event in told if event["eventType"] == "FAIL" and "agentRun" in event["run"]["facets"]]

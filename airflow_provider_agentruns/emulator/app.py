@@ -15,13 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from airflow_provider_agentruns.emulator.auth import Auth, Token
-from airflow_provider_agentruns.emulator.errors import (
-    RequestError,
-    error_response,
-    on_bug,
-    on_http_exception,
-    on_request_error,
-)
+from airflow_provider_agentruns.emulator.errors import RequestError, error_response, on_bug, on_http_exception
 from airflow_provider_agentruns.emulator.paging import Page
 from airflow_provider_agentruns.emulator.scripts import Json
 from airflow_provider_agentruns.emulator.service import Service
@@ -56,7 +50,7 @@ def create_app(
     app = Starlette(
         routes=_Operations(service, feedback_enabled=feedback_enabled).routes(),
         middleware=[*middleware, auth],
-        exception_handlers={RequestError: on_request_error, HTTPException: on_http_exception, Exception: on_bug},
+        exception_handlers={HTTPException: on_http_exception, Exception: on_bug},
     )
     app.router.redirect_slashes = False
     return app
@@ -118,10 +112,8 @@ class _Operations:
             raise RequestError(422, "rating must be POSITIVE or NEGATIVE", "rating")
         if not is_uuid(artifact_id):
             raise RequestError(422, "artifact_id must be a UUID", "artifact_id")
-        if comment is not None and not isinstance(comment, str):
-            raise RequestError(422, "comment must be a string or null", "comment")
-        if comment is not None and len(comment) > _MAX_COMMENT:
-            raise RequestError(422, f"comment must have at most {_MAX_COMMENT} characters", "comment")
+        if comment is not None and not (isinstance(comment, str) and len(comment) <= _MAX_COMMENT):
+            raise RequestError(422, f"comment must be null or a string of at most {_MAX_COMMENT} characters", "comment")
         return JSONResponse(self._service.rate(run.id, artifact_id, rating, comment), _CREATED)
 
     async def list_threads(self, request: Request) -> Response:

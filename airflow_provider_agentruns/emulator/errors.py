@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 
-class RequestError(Exception):
+class RequestError(HTTPException):
     """
     The service refuses a request.
 
@@ -20,9 +20,7 @@ class RequestError(Exception):
     """
 
     def __init__(self, status: int, message: str, parameter: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+        super().__init__(status, message)
         self.parameter = parameter
 
 
@@ -41,17 +39,14 @@ def error_response(
     return JSONResponse({"errors": [error]}, status, headers)
 
 
-async def on_request_error(request: Request, error: Exception) -> Response:
-    """Respond to a request that the service refuses."""
-    assert isinstance(error, RequestError)  # noqa: S101 -- it is registered for this class
-    return error_response(error.status, error.message, error.parameter)
-
-
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Respond to an unknown path or method."""
+    """Respond to a request that the service refuses, or whose path or method it does not know."""
     assert isinstance(error, HTTPException)  # noqa: S101 -- it is registered for this class
-    message = f"{error.detail}: {request.method} {request.url.path}"
-    return error_response(error.status_code, message, headers=error.headers)
+    if isinstance(error, RequestError):
+        return error_response(error.status_code, error.detail, error.parameter)
+    return error_response(
+        error.status_code, f"{error.detail}: {request.method} {request.url.path}", None, error.headers
+    )
 
 
 async def on_bug(request: Request, error: Exception) -> Response:

@@ -147,12 +147,6 @@ class Run:
         """The artifacts of a completed run in their envelope."""
         return {"artifacts": self.artifacts} if self.status == "completed" else None
 
-    @property
-    def known_artifacts(self) -> set[str]:
-        """The IDs of the artifacts in the output and in the questions, in lower case."""
-        proposed = [artifact for question in self.questions for artifact in _proposed(question.value)]
-        return {str(artifact["id"]).lower() for artifact in (*self.artifacts, *proposed) if "id" in artifact}
-
     def touch(self, moment: datetime) -> datetime:
         """Update ``updated_at``, and return it. No two changes of a run have the same time."""
         self.updated_at = max(moment, self.updated_at + _TICK)
@@ -205,11 +199,3 @@ def _nested(steps: Iterable[Step]) -> list[Json]:
         siblings = shown[step.parent.id]["steps"] if step.parent else outermost
         siblings.append(shown[step.id])
     return outermost
-
-
-def _proposed(value: Json) -> list[Json]:
-    """Return the artifacts in an interrupt's value and in its proposals."""
-    proposals = value.get("proposals")
-    parts = [value, *(proposals if isinstance(proposals, list) else ())]
-    lists = [part.get("artifacts") for part in parts if isinstance(part, dict)]
-    return [artifact for found in lists if isinstance(found, list) for artifact in found if isinstance(artifact, dict)]

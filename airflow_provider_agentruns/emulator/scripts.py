@@ -111,6 +111,8 @@ class Fails(Exception):  # noqa: N818 -- reads as a sentence: the script raises 
         self.label = label
         self.message = message
         self.name = name
+        #: Whether the run has an error step for it.
+        self.reported = False
 
 
 def decision_in(answer: Any) -> str:

@@ -104,19 +104,12 @@ class Webhooks:
             "Content-Type": "application/json",
         }
         try:
-            response = http.post(self._url, content=body, headers=headers)
-        except httpx.HTTPError as e:
-            problem = f"{type(e).__name__}: {e}"
-        else:
-            if response.is_success:
-                return
-            problem = f"{response.status_code} {response.text[:200]!r}"
-        if tries >= _MAX_TRIES:
-            log.warning("The webhook of run %s failed for the last time: %s", run_id, problem)
-            return
-        log.warning("The webhook of run %s failed and will be repeated: %s", run_id, problem)
-        at = time.monotonic() + _FIRST_PAUSE * 2 ** (tries - 1)
-        heapq.heappush(self._queue, (at, next(self._sequence), tries + 1, body, run_id))
+            http.post(self._url, content=body, headers=headers).raise_for_status()
+        except httpx.HTTPError as error:
+            log.warning("Try %s of %s to send a webhook of run %s failed: %r", tries, _MAX_TRIES, run_id, error)
+            if tries < _MAX_TRIES:
+                at = time.monotonic() + _FIRST_PAUSE * 2 ** (tries - 1)
+                heapq.heappush(self._queue, (at, next(self._sequence), tries + 1, body, run_id))
 
 
 def _type_of(states: list[State], number: int) -> str | None:

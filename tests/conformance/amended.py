@@ -78,7 +78,7 @@ def _runs(service: Service, path: str) -> list[Run]:
     if path.endswith("/resume"):
         return [run for run in runs if run.interrupts][:2]
     if path.endswith("/feedback"):
-        return [run for run in runs if run.known_artifacts][:1]
+        return [run for run in runs if run.artifacts][:1]
     # The stream of a run that has not ended would not end either.
     return [run for run in runs if run.finished or not path.endswith("/stream")]
 
@@ -101,7 +101,7 @@ def _narrow_body(schema: dict[str, Any], service: Service, runs: list[Run]) -> N
         "type": [agent["type"] for agent in service.list_agents()],
         "thread_id": [run.thread_id for run in runs],
         "interrupt_id": [interrupt["id"] for run in runs for interrupt in run.interrupts],
-        "artifact_id": sorted({artifact for run in runs for artifact in run.known_artifacts}),
+        "artifact_id": sorted(artifact["id"] for run in runs for artifact in run.artifacts),
     }
     for name in held.keys() & schema["properties"].keys():
         schema["properties"][name]["enum"] = held[name]

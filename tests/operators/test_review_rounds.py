@@ -138,7 +138,7 @@ def test_zero_one_or_many_interrupts_in_each_round(run_dag: DagRunner, agent_run
     # A policy answers in place of people, for whom dag.test() cannot wait.
     result = run_dag(
         """
-        for agent in ("instant", "needs_approval", "two_questions", "two_rounds"):
+        for agent in ("instant", "two_questions", "two_rounds"):
             start = AgentRunOperator(task_id=agent, agent=agent, business_id="b-1", wait_for=())
             run_id = start.output["run_id"]
             review_rounds(f"{agent}_rounds", run_id, 2, decide=lambda interrupt: "Approve", poke_interval=0.1)
@@ -150,14 +150,13 @@ def test_zero_one_or_many_interrupts_in_each_round(run_dag: DagRunner, agent_run
             for task_id, state in result.states.items()
             if task_id.startswith(f"{agent}_rounds.")
         }
-        for agent in ("instant", "needs_approval", "two_questions", "two_rounds")
+        for agent in ("instant", "two_questions", "two_rounds")
     }
     done = {"wait_1": "success", "interrupts_1": "success", "output": "success"}
     second_skipped = {"wait_2": "success", "interrupts_2": "success", "review_2": "skipped"}
     all_skipped = dict.fromkeys(("review_1", "wait_2", "interrupts_2", "review_2"), "skipped")
     assert states == {
         "instant": done | all_skipped,
-        "needs_approval": done | {"review_1[0]": "success"} | second_skipped,
         "two_questions": done | {"review_1[0]": "success", "review_1[1]": "success"} | second_skipped,
         "two_rounds": done
         | {"review_1[0]": "success", "wait_2": "success", "interrupts_2": "success", "review_2[0]": "success"},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This package's own pages in a browser: where they are, and what is wrong with how they look."""
+"""The package's pages in a browser, and checks of their layout and accessibility."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SPILLING = """
 """
 
 _OVERLAPPING = """
-    // What is for screen readers alone lies in an element of one pixel.
+    // Text for screen readers only is in an element of one pixel.
     const unseen = element => element && (element.getBoundingClientRect().width <= 1 || unseen(element.parentElement));
     const texts = [...document.querySelectorAll('main *')].filter(element =>
         element.checkVisibility() && !unseen(element)
@@ -39,7 +39,7 @@ _OVERLAPPING = """
     const found = [];
     for (const [index, one] of texts.entries()) for (const other of texts.slice(index + 1)) {
         if (one.contains(other) || other.contains(one)) continue;
-        // Line by line: an inline element is as wide as all its lines.
+        // Compare lines, because an inline element is as wide as all its lines.
         const overlap = [...one.getClientRects()].some(a => [...other.getClientRects()].some(b =>
             Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
             && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4));
@@ -58,42 +58,42 @@ _FAULTS = """
 
 class AgentRunPages:
     """
-    The pages, as somebody at a browser sees them.
+    The pages in a browser.
 
     :param browser: The browser.
-    :param airflow_url: Where Airflow is.
-    :param screenshots: Where the screenshots go.
+    :param airflow_url: Airflow's URL.
+    :param screenshots: The folder for screenshots.
     """
 
     def __init__(self, browser: Browser, airflow_url: str, screenshots: Path) -> None:
         self.browser = browser
         self._url = airflow_url
         self._screenshots = screenshots
-        # Which logs one in.
+        # Airflow logs every visitor in.
         browser.driver.get(f"{airflow_url}/")
         browser.wait(lambda: browser.all("nav, [data-testid='nav-sidebar']"))
 
     def open_task(self, dag_id: str, dag_run: str, task_id: str) -> None:
-        """Open the tab of a task instance's run in Airflow."""
+        """Open the tab of a task instance in Airflow."""
         run = f"{self._url}/dags/{dag_id}/runs/{quote(dag_run, safe='')}"
         self.browser.driver.get(f"{run}/tasks/{task_id}/plugin/agent-run")
 
     def open_task_alone(self, dag_id: str, dag_run: str, task_id: str) -> None:
-        """Open the same page without Airflow around it, as wide as the window; with ids as Airflow 3.1 writes them."""
+        """Open the same page outside Airflow's UI, with unencoded IDs as Airflow 3.1 writes them."""
         query = f"dag_id={dag_id}&run_id={dag_run}&task_id={task_id}&map_index={{MAP_INDEX}}"
         self.browser.driver.get(f"{self._url}/agent-runs/task?{query}")
 
     def open_list(self) -> None:
-        """Open the page of all waits in Airflow."""
+        """Open the overview in Airflow."""
         self.browser.driver.get(f"{self._url}/plugin/agent-runs")
 
     def open_list_alone(self) -> None:
-        """Open the same page without Airflow around it."""
+        """Open the same page outside Airflow's UI."""
         self.browser.driver.get(f"{self._url}/agent-runs/")
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Look into the frame in which Airflow shows a page."""
+        """Switch to the frame in which Airflow shows a page."""
         [frame] = self.browser.wait(lambda: self.browser.all("iframe"))
         self.browser.driver.switch_to.frame(frame)
         try:
@@ -103,26 +103,26 @@ class AgentRunPages:
 
     @property
     def text(self) -> str:
-        """All that is to be read."""
+        """The visible text."""
         return str(self.browser.script("return document.querySelector('main')?.innerText ?? ''"))
 
     def wait_for(self, text: str) -> None:
-        """Wait until something is to be read."""
+        """Wait until a text is visible."""
         self.browser.wait(lambda: text in self.text)
 
     @property
     def theme(self) -> str:
-        """The colours that the page took."""
+        """The page's theme."""
         return str(self.browser.script("return document.documentElement.dataset.theme"))
 
     @property
     def asked(self) -> int:
-        """How often the page has asked the server so far."""
+        """The number of requests for data so far."""
         resources = self.browser.script("return performance.getEntriesByType('resource').map(one => one.name)")
         return sum("/api/" in name for name in resources)
 
     def check_looks(self) -> None:
-        """Check that nothing is cut off, nothing lies on something else, and everybody can use it."""
+        """Check that nothing is cut off or overlaps, and that axe reports no serious issue."""
         wrong = {
             "spilling": self.browser.script(_SPILLING),
             "overlapping": self.browser.script(_OVERLAPPING),
@@ -131,14 +131,14 @@ class AgentRunPages:
         assert not any(wrong.values()), wrong
 
     def _faults(self) -> list[Any]:
-        """Return what axe finds that is serious."""
-        assert _AXE.is_file(), f"{_AXE} is not there: run `npm ci` in airflow_provider_agentruns/plugins/ui"
+        """Return the serious issues that axe reports."""
+        assert _AXE.is_file(), f"{_AXE} is missing: run `npm ci` in airflow_provider_agentruns/plugins/ui"
         self.browser.script(_AXE.read_text())
         found = self.browser.driver.execute_async_script(_FAULTS)
         return [fault for fault in found if fault[0] in ("serious", "critical")]
 
     def take_whole(self, name: str) -> None:
-        """Take a screenshot of a page without Airflow around it, however long it is."""
+        """Take a screenshot of the complete page."""
         width, height = self.browser.script(
             "return [document.documentElement.clientWidth, document.documentElement.scrollHeight]"
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One whole Airflow for all tests of this folder, and a browser for each; ``make test-browser`` runs them."""
+"""Browsers, and a complete Airflow for the tests of reviews. ``make test-browser`` runs the tests of this folder."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from tests.browser.hostile import HalfPairs, half_a_pair, hostile, long_address
 from tests.support.standalone import Standalone
 
 if TYPE_CHECKING:
-    # Selenium is not there when the other tests are run.
+    # Other tests run without Selenium.
     from tests.browser.pages import Browser
 
-#: The environment variable that names the folder for the screenshots; by default, they go with pytest's own files.
+#: The environment variable with the folder for screenshots. The default is a temporary folder.
 SCREENSHOTS = "AGENTRUNS_SCREENSHOTS"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, which take a browser and a whole Airflow."""
+    """Mark the tests of this folder, which need a browser."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker("standalone")
             item.add_marker("browser")
 
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
-    """Return the service, with agents that mean no good."""
+    """Return the service, with hostile agents."""
     with Emulator(
         speed=5,
         agents={"hostile": hostile, "half_a_pair": half_a_pair, "long_address": long_address},
@@ -45,7 +44,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def airflow(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
-    """Return the Airflow."""
+    """Return a complete Airflow."""
     dags = Path(__file__).parent / "dags"
     home = tmp_path_factory.mktemp("browsed")
     with Standalone(home, dags, {"AIRFLOW_CONN_AGENTRUNS_DEFAULT": emulator.connection_uri}) as airflow:
@@ -54,7 +53,7 @@ def airflow(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="session")
 def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder for the screenshots."""
+    """Return the folder for screenshots."""
     folder = Path(os.environ.get(SCREENSHOTS) or tmp_path_factory.mktemp("screenshots")).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     print(f"Screenshots: {folder}")
@@ -63,7 +62,7 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def browser(airflow: Standalone, screenshots: Path, tmp_path: Path) -> Iterator[Browser]:
-    """Return a browser that knows nothing yet."""
+    """Return a browser with an empty profile."""
     from tests.browser.pages import Browser
 
     with Browser(airflow.url, tmp_path / "profile", screenshots) as browser:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Agents that say what a page wants them to say, or what is hard to show."""
+"""Agents whose text attacks the page that shows it, or is hard to show."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
 
-#: Stands for half a surrogate pair, which the service may send and the emulator cannot write.
+#: A placeholder for half a surrogate pair, which the service may send and the emulator cannot write.
 HALF_PAIR = "!D800!"
 
-#: What a reader has to see as it is, line by line.
+#: Lines that a page must show unchanged.
 MARKUP = (
     "# Approved by compliance",
     "Approved by the board\n=====================",
@@ -37,22 +37,22 @@ MARKUP = (
     "---",
 )
 
-#: What an agent says that a reader has to see otherwise: nothing turned around, hidden, broken or set apart.
+#: Text with invisible or reordering characters, and how a page must show it.
 MADE_VISIBLE = {
     "not \u202edevorppa\u202c \u2067yet\u2069": "not devorppa yet",
     "not\u200b yet\u00ad approved\U000e0041": "not yet approved",
     "    an indented block": "an indented block",
 }
 
-#: What has no place to break a line at.
+#: A word that offers no line break.
 UNBROKEN = "0123456789abcdef" * 5
 
-#: What the form's field is called.
+#: The label of the form's field.
 TITLE = "Why <script>window.hacked = 4</script> [x](https://evil.example/title)"
 
 
 def hostile(case: Case) -> ScriptBody:
-    """Asks a question that is full of markup."""
+    """Ask a question that is full of markup."""
     yield Work(0.1, "read_page", "Reads the business's page")
     everything = "\n\n".join((*MARKUP, *MADE_VISIBLE))
     page: dict[str, Any] = {
@@ -89,7 +89,7 @@ def hostile(case: Case) -> ScriptBody:
 
 
 def half_a_pair(case: Case) -> ScriptBody:
-    """Asks a question that is JSON, and that no UTF-8 can hold."""
+    """Ask a question that is valid JSON, but cannot be encoded in UTF-8."""
     yield Work(0.1, "read_page", "Reads the business's page")
     page = {"title": f"Page {HALF_PAIR} one", "type": "page", "summary": f"Says {HALF_PAIR} so"}
     yield Ask([{"agent": case.agent, "label": f"Is {HALF_PAIR} right?", "artifacts": [page]}])
@@ -97,7 +97,7 @@ def half_a_pair(case: Case) -> ScriptBody:
 
 
 def long_address(case: Case) -> ScriptBody:
-    """Asks a question with a source that has no name, and whose address is longer than a phone is wide."""
+    """Ask a question with an unnamed source whose URL is wider than a phone."""
     yield Work(0.1, "read_page", "Reads the business's page")
     page = {"title": "Page", "type": "page", "sources": [f"https://registry.example.com/filings/{UNBROKEN}"]}
     yield Ask([{"agent": case.agent, "label": "Is this the page?", "artifacts": [page]}])
@@ -105,7 +105,7 @@ def long_address(case: Case) -> ScriptBody:
 
 
 class HalfPairs:
-    """Writes half a surrogate pair as JSON does, in each answer of the service."""
+    """Middleware that writes half a surrogate pair into each response, escaped as in JSON."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -115,7 +115,7 @@ class HalfPairs:
 
         async def with_half_pairs(message: Message) -> None:
             if message["type"] == "http.response.body":
-                # As many bytes as before: the length that was announced stays right.
+                # The length stays the same, as the Content-Length header requires.
                 message = {**message, "body": message.get("body", b"").replace(HALF_PAIR.encode(), rb"\ud800")}
             await send(message)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Headless Chromium, and the pages of Airflow on which people answer what agents ask."""
+"""Headless Chromium, and the pages of Airflow on which people answer questions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.standalone.people import Review
 
 T = TypeVar("T")
 
-#: How wide windows are, in pixels.
+#: Widths of windows, in pixels.
 DESK, PHONE = 1280, 390
 
 _HEIGHT = 900
@@ -34,20 +34,20 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     f"--window-size={DESK},{_HEIGHT}",
-    # Nothing on any page gets out of this machine.
+    # No page can reach another machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-# The form's hidden field stands in the same element as the body.
+# The form's hidden field is in the same element as the body.
 _FIELD = "#element_interrupt_id"
 
 
 class Browser:
     """
-    A browser that a person sits at, as a context manager.
+    A browser, as a context manager.
 
-    :param airflow_url: Where Airflow is; it takes anybody for an administrator.
-    :param profile: A folder that is not there yet.
-    :param screenshots: Where the screenshots go.
+    :param airflow_url: The URL of an Airflow that logs every visitor in as an administrator.
+    :param profile: A folder that does not exist yet.
+    :param screenshots: The folder for screenshots.
     """
 
     def __init__(self, airflow_url: str, profile: Path, screenshots: Path) -> None:
@@ -55,7 +55,7 @@ class Browser:
         options.binary_location = "/usr/bin/chromium"
         for flag in (*_FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
-        # Debian's: given a path, Selenium does not go and look for another.
+        # With a path, Selenium does not search for another driver or download one.
         self.driver = Chrome(options, ChromeService("/usr/bin/chromedriver"))
         self._url = airflow_url
         self._screenshots = screenshots
@@ -71,7 +71,7 @@ class Browser:
         self.driver.quit()
 
     def be(self, width: int, scheme: Literal["light", "dark"]) -> None:
-        """Have a window of some width, on a machine that prefers a colour scheme."""
+        """Set the width of the window and the preferred color scheme."""
         self._width = width
         self._size(_HEIGHT)
         self.driver.execute_cdp_cmd(
@@ -79,18 +79,18 @@ class Browser:
         )
 
     def open_list(self) -> None:
-        """Open the page of all required actions that wait."""
+        """Open the page of all pending required actions."""
         self.driver.get(f"{self._url}/required_actions?response_received=false")
         self.wait(lambda: self.all("button[aria-label='Open Review Drawer']"))
 
     def open_from_list(self, subject: str) -> Form:
-        """Click on a required action in that page, which leads to its task instance."""
+        """Click a required action on that page, which opens its task instance."""
         self.open_list()
         self.driver.find_element(By.LINK_TEXT, subject).click()
         return self.form()
 
     def open_drawer(self, subject: str) -> Form:
-        """Open a required action in front of that page, which is how it fits on a phone."""
+        """Open a required action in the drawer of that page, which fits on a phone."""
         self.open_list()
         [row] = [row for row in self.all("tr") if subject in row.text]
         row.find_element(By.CSS_SELECTOR, "button[aria-label='Open Review Drawer']").click()
@@ -105,34 +105,34 @@ class Browser:
         return self.form()
 
     def form(self) -> Form:
-        """Wait until a form is shown with its body and moves no more, and return it."""
+        """Wait until a form is shown completely and stops moving, and return it."""
         places: list[dict[str, Any]] = [{}]
 
-        def look() -> Form | None:
+        def find() -> Form | None:
             if not (found := self.all(_FIELD)):
                 return None
             form = Form(self, found[0].find_element(By.XPATH, ".."))
             places.append(form.body.rect)
             return form if "Asked by" in form.text and places[-1] == places[-2] else None
 
-        return self.wait(look)
+        return self.wait(find)
 
     def all(self, selector: str) -> list[WebElement]:
-        """Return all elements that a CSS selector finds."""
+        """Return all elements that match a CSS selector."""
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def wait(self, condition: Callable[[], T | None]) -> T:
-        """Return what the condition gives as soon as that is something."""
+        """Return the condition's result as soon as it is true."""
         found = WebDriverWait(self.driver, _PATIENCE).until(lambda _: condition())
         assert found
         return found
 
     def script(self, script: str, *arguments: Any) -> Any:
-        """Return what a script on the page returns."""
+        """Return the result of a script on the page."""
         return self.driver.execute_script(script, *arguments)
 
     def take_screenshot(self, name: str, *, of: Form | None = None) -> None:
-        """Take a screenshot; of a form, the whole, however long it is."""
+        """Take a screenshot of the window, or of a complete form."""
         if of:
             self._size(_AROUND_BODY + of.body.size["height"])
         self.driver.save_screenshot(str(self._screenshots / f"{name}.png"))
@@ -149,7 +149,7 @@ class Form:
     """
     One form on a page.
 
-    :param body: The element with the body in it, and with the fields.
+    :param body: The element that contains the body and the fields.
     """
 
     def __init__(self, browser: Browser, body: WebElement) -> None:
@@ -158,34 +158,34 @@ class Form:
 
     @property
     def subject(self) -> str:
-        """The line above the body."""
+        """The subject, above the body."""
         return str(self._browser.script("return arguments[0].previousElementSibling.innerText", self.body))
 
     @property
     def text(self) -> str:
-        """All that is to be read, without what keeps addresses from becoming links."""
+        """The visible text, without the characters that keep addresses from becoming links."""
         text = str(self._browser.script("return arguments[0].innerText", self.body))
         return text.replace("\u2060", "")
 
     @property
     def buttons(self) -> list[str]:
-        """What there is to choose from."""
+        """The options."""
         return [button.text for button in self._browser.all("button[data-testid^='hitl-option-']")]
 
     @property
     def tags(self) -> list[str]:
-        """The kinds of all elements in the body."""
+        """The tag names of all elements in the body."""
         return [element.tag_name for element in self.inside("*")]
 
     @property
     def links(self) -> list[tuple[str, str]]:
-        """What there is to click on, and where it leads."""
+        """The labels and URLs of all links."""
         links = [link for link in self.inside("a") if link.is_displayed()]
         return [(link.text.replace("\u200b", ""), str(link.get_dom_attribute("href"))) for link in links]
 
     @property
     def overflowing(self) -> list[str]:
-        """What is cut off at a side of the window, or cannot be seen without scrolling sideways."""
+        """The elements that are cut off, or require horizontal scrolling."""
         script = """
             const width = document.documentElement.clientWidth;
             return [...arguments[0].querySelectorAll('*')].filter(element => {
@@ -195,18 +195,18 @@ class Form:
         return list(self._browser.script(script, self.body))
 
     def inside(self, selector: str) -> list[WebElement]:
-        """Return all elements of the body that a CSS selector finds."""
+        """Return all elements of the body that match a CSS selector."""
         return self.body.find_elements(By.CSS_SELECTOR, selector)
 
     def texts(self, selector: str) -> list[str]:
-        """Return what they say."""
+        """Return the texts of these elements."""
         return [element.text for element in self.inside(selector)]
 
     def field(self, name: str) -> WebElement:
-        """Return the field with some name."""
+        """Return a field by its name."""
         return self.body.find_element(By.ID, f"element_{name}")
 
     def submit(self, option: str) -> None:
-        """Choose an option, which sends the form."""
+        """Select an option, which submits the form."""
         [button] = self._browser.all(f"button[data-testid='hitl-option-{option}']")
         button.click()

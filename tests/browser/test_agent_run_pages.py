@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person follows an agent's work on the pages inside Airflow."""
+"""
+The package's pages in a browser, inside Airflow's UI and alone.
+
+They need only Airflow's API server, with task instances as a scheduler would write them.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,77 +17,86 @@ import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.browser.hostile import hostile
-from tests.support.standalone import Standalone
+from tests.plugins.conftest import BUSINESS
+from tests.plugins.instances import Instances
+from tests.plugins.served import ServedAirflow
+from tests.support.airflow_versions import FORM_STATE
 
 if TYPE_CHECKING:
     from tests.browser.agent_run_pages import AgentRunPages
     from tests.browser.pages import Browser
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+CONNECTION = {"agentruns_conn_id": "watched"}
 
 
 @pytest.fixture(scope="module")
-def unhurried(airflow: Standalone) -> Iterator[Emulator]:
-    """Return a service that works slowly enough to be watched, over a connection that is in Airflow's database."""
-    with Emulator(speed=0.3, agents={"hostile": hostile}) as emulator:
-        for conn_id, port in (("unhurried", emulator.port), ("unreachable", 1)):
-            airflow.call(
-                "POST",
-                "/connections",
-                json={
-                    "connection_id": conn_id,
-                    "conn_type": "agentruns",
-                    "host": f"http://127.0.0.1:{port}",
-                    "password": emulator.token,
-                    "extra": '{"rate_limit": 100, "run_url": "https://runs.example.com/{run_id}"}',
-                },
-            )
+def service() -> Iterator[Emulator]:
+    """Return a service that works slowly enough to be watched."""
+    extra = {"rate_limit": 100, "run_url": "https://runs.example.com/{run_id}"}
+    with Emulator(speed=0.3, agents={"hostile": hostile}, extra=extra) as emulator:
         yield emulator
 
 
+@pytest.fixture(scope="module")
+def served(airflow_home: Path, service: Emulator) -> Iterator[ServedAirflow]:
+    """Return the API server, which logs every visitor in as an administrator."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AIRFLOW_CONN_WATCHED", service.connection_uri)
+        gone = {"conn_type": "agentruns", "host": "http://127.0.0.1:1", "password": "mk_test_1"}
+        environment.setenv("AIRFLOW_CONN_UNREACHABLE", json.dumps(gone))
+        with ServedAirflow() as served:
+            yield served
+
+
 @pytest.fixture
-def pages(airflow: Standalone, browser: Browser, unhurried: Emulator, screenshots: Path) -> AgentRunPages:
-    """Return the pages."""
+def instances(airflow_home: Path) -> Iterator[Instances]:
+    """Return a writer of task instances."""
+    made = Instances()
+    yield made
+    made.clean_up()
+
+
+@pytest.fixture
+def pages(served: ServedAirflow, screenshots: Path, tmp_path: Path) -> Iterator[AgentRunPages]:
+    """Return the pages in a new browser."""
     from tests.browser.agent_run_pages import AgentRunPages
+    from tests.browser.pages import Browser
 
-    return AgentRunPages(browser, airflow.url, screenshots)
-
-
-def started(airflow: Standalone, agent: str) -> str:
-    """Start the DAG, wait until its agent run exists, and return the DAG run's id."""
-    dag_run = airflow.start_dag("page_of_a_review", {"agent": agent})
-    start = "page_of_a_review", dag_run, "start"
-    airflow.wait_for(lambda: airflow.task_instance(*start)["state"] == "success", "start a run", 90)
-    return dag_run
+    with Browser(served.url, tmp_path / "profile", screenshots) as browser:
+        yield AgentRunPages(browser, served.url, screenshots)
 
 
-def test_a_run_is_seen_while_it_works_when_it_asks_and_when_it_is_done(
-    airflow: Standalone, pages: AgentRunPages, unhurried: Emulator
+def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
+    pages: AgentRunPages, service: Emulator, instances: Instances
 ) -> None:
     browser = pages.browser
-    dag_run = started(airflow, "cip_orchestrator")
-    place = "page_of_a_review", dag_run, "start"
-    run_id = airflow.xcom(*place, "run_id")
+    run = service.service.create_run("cip_orchestrator", business_id=BUSINESS)
+    place = instances.task("watched", rendered={**CONNECTION, "run_id": run.id})[:3]
 
-    # It works: what is running grows, step by step.
+    # The bars of running steps grow, and new steps appear.
     pages.open_task(*place)
     with pages.inside():
         pages.wait_for("Running")
         assert "Selects the agents" in pages.text
         before = running_for(browser)
         browser.wait(lambda: running_for(browser) > before)
-        pages.wait_for("Finds the owners")
         assert pages.theme == "light"
         pages.check_looks()
     browser.take_screenshot("run-works-light-1280")
-    # Airflow's own setting counts, and not only the machine's.
+    # Airflow's theme has precedence over the system's.
     browser.script("document.documentElement.className = 'dark'")
     with pages.inside():
         browser.wait(lambda: pages.theme == "dark")
         pages.check_looks()
     browser.take_screenshot("run-works-dark-1280")
 
-    # It asks: the page leads to the form, and the answer to the run.
+    # A question links to its form.
+    while service.service.get_run(run.id).status != "interrupted":
+        time.sleep(0.1)
+    [question] = service.service.get_run(run.id).interrupts
+    form = {"subject": question["value"]["label"], "interrupt_id": question["id"]}
+    instances.task(*place[:2], task_id="review", state=FORM_STATE, operator="AgentRunReviewOperator", form=form)
     pages.open_task(*place)
     with pages.inside():
         pages.wait_for("Should these changes to")
@@ -91,37 +105,43 @@ def test_a_run_is_seen_while_it_works_when_it_asks_and_when_it_is_done(
     browser.take_screenshot("run-asks-light-1280")
     with pages.inside():
         browser.all("a.button.primary")[0].click()
-    browser.wait(lambda: "required_actions" in browser.driver.current_url)
-    browser.form().submit("Approve")
-    airflow.wait_for_dag("page_of_a_review", dag_run)
+    browser.wait(lambda: browser.driver.current_url.endswith("/tasks/review/required_actions"))
 
-    # It is done.
+    # The run is done, and the task too.
+    service.service.answer(run.id, question["id"], {"decision": "approve"})
+    trail = {
+        "run_id": run.id, "interrupt_id": question["id"], "label": question["value"]["label"], "by": "person",
+        "responded_by": {"name": "Ada"}, "chosen_options": ["Approve"], "delivery": "confirmed", "status": "running",
+    }  # fmt: skip
+    instances.task(*place[:2], task_id="reviewed", state="success", xcoms={"trail": trail})
+    place = instances.task(
+        "watched", place[1], task_id="done", state="success", rendered={**CONNECTION, "run_id": run.id}
+    )[:3]
     pages.open_task(*place)
     with pages.inside():
         pages.wait_for("Completed")
         pages.wait_for("Identification of")
         assert [card.text for card in browser.all(".card h3")][1:] == ["Registration", "Owners", "Website"]
-        assert "Approve by Anonymous" in pages.text
-        assert "Confirmed by the service" in pages.text
-        links = [link.get_dom_attribute("href") for link in browser.all(".sources a")]
-        assert links
-        assert all(link.startswith("https://") for link in links)
-        assert {link.get_dom_attribute("rel") for link in browser.all(".sources a")} == {"noopener noreferrer"}
-        # Nothing changes any more, so that nothing is asked any more.
-        asked, requests = pages.asked, len(unhurried.requests)
+        assert "Approve by Ada" in pages.text
+        assert "Confirmed by the service. Run resumed." in pages.text
+        links = browser.all(".sources a")
+        assert all((link.get_dom_attribute("href") or "").startswith("https://") for link in links)
+        assert {link.get_dom_attribute("rel") for link in links} == {"noopener noreferrer"}
+        assert pages.text.count(run.id) == 1
+        # Nothing can change anymore, so the page sends no more requests.
+        asked, requests = pages.asked, len(service.requests)
         time.sleep(8)
-        assert (pages.asked, len(unhurried.requests)) == (asked, requests)
-        # The frame may open no tab: Airflow's page does.
+        assert (pages.asked, len(service.requests)) == (asked, requests)
+        # The frame may not open tabs, so Airflow's page does.
         tabs = len(browser.driver.window_handles)
-        browser.all(".sources a")[0].click()
+        links[0].click()
         browser.wait(lambda: len(browser.driver.window_handles) > tabs)
-        assert pages.text.count(run_id) == 1
-    here = browser.driver.current_window_handle
-    for tab in browser.driver.window_handles:
-        if tab != here:
-            browser.driver.switch_to.window(tab)
-            browser.driver.close()
-    browser.driver.switch_to.window(here)
+    # The page sends no requests while another tab hides it.
+    first, *others = browser.driver.window_handles
+    for tab in others:
+        browser.driver.switch_to.window(tab)
+        browser.driver.close()
+    browser.driver.switch_to.window(first)
     for scheme in SCHEMES:
         for width in (1280, 360):
             browser.be(width, scheme)
@@ -131,26 +151,46 @@ def test_a_run_is_seen_while_it_works_when_it_asks_and_when_it_is_done(
             pages.take_whole(f"run-done-{scheme}-{width}")
 
 
-def test_the_list_shows_who_waits_and_the_keyboard_is_enough_to_get_to_the_form(
-    airflow: Standalone, pages: AgentRunPages
-) -> None:
+def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: Emulator, instances: Instances) -> None:
+    from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
 
     browser = pages.browser
-    dag_run = started(airflow, "needs_approval")
-    airflow.wait_for(
-        lambda: airflow.count("page_of_a_review", dag_run, "reviewed.review_1", "awaiting_input"), "ask", 120
-    )
+    for agent in ("needs_approval", "slow"):
+        run = service.service.create_run(agent, business_id=BUSINESS)
+        instances.task(agent, ago=4000, state="deferred", trigger={**CONNECTION, "run_id": run.id})
+    instances.task(
+        "a_dag_with_a_long_name_that_does_not_fit_on_a_phone", task_id="reviewed.review_1", map_index=0,
+        state=FORM_STATE, operator="AgentRunReviewOperator", ago=200_000,
+        form={"subject": "Should the company's address be changed?", "interrupt_id": "int-1"},
+    )  # fmt: skip
     for scheme in SCHEMES:
         for width in (1280, 360):
             browser.be(width, scheme)
             pages.open_list_alone()
             pages.wait_for("Should the company's address be changed?")
+            browser.wait(lambda: {"needs_approval", "slow"} <= agents(browser))
             pages.check_looks()
             pages.take_whole(f"list-{scheme}-{width}")
     browser.be(1280, "light")
+
+    def select(text: str) -> None:
+        Select(browser.driver.find_elements(By.TAG_NAME, "select")[1]).select_by_visible_text(text)
+
+    select("slow")
+    browser.wait(lambda: agents(browser) == {"slow"})
+    [person] = browser.all("button.toggle")
+    person.click()
+    pages.wait_for("No runs match these filters.")
+    select("All agents")
+    browser.wait(lambda: "slow" not in agents(browser) and browser.all("tbody .badge"))
+    assert person.get_dom_attribute("aria-pressed") == "true"
+    assert {badge.text for badge in browser.all("tbody .badge")} == {"Waiting for a person"}
+
     pages.open_list()
     with pages.inside():
+        pages.wait_for("Runs your tasks are waiting for")
         pages.wait_for("Should the company's address be changed?")
         for _ in range(30):
             browser.driver.switch_to.active_element.send_keys(Keys.TAB)
@@ -158,37 +198,19 @@ def test_the_list_shows_who_waits_and_the_keyboard_is_enough_to_get_to_the_form(
                 break
         browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
     browser.wait(lambda: browser.driver.current_url.endswith("/reviewed.review_1/mapped/0/required_actions"))
-    browser.form().submit("Approve")
-    airflow.wait_for_dag("page_of_a_review", dag_run)
 
 
-def test_filters_narrow_the_list(airflow: Standalone, pages: AgentRunPages) -> None:
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.select import Select
-
+def test_text_from_a_hostile_agent_stays_text(pages: AgentRunPages, service: Emulator, instances: Instances) -> None:
     browser = pages.browser
-    dag_runs = [started(airflow, agent) for agent in ("two_questions", "slow")]
-    airflow.wait_for(
-        lambda: airflow.count("page_of_a_review", dag_runs[0], "reviewed.review_1", "awaiting_input"), "ask", 120
-    )
-    pages.open_list_alone()
-    browser.wait(lambda: {"two_questions", "slow"} <= agents(browser))
-    Select(browser.driver.find_elements(By.TAG_NAME, "select")[1]).select_by_visible_text("slow")
-    browser.wait(lambda: agents(browser) == {"slow"})
-    Select(browser.driver.find_elements(By.TAG_NAME, "select")[1]).select_by_visible_text("All agents")
-    [persons] = browser.all("button.toggle")
-    persons.click()
-    browser.wait(lambda: "slow" not in agents(browser))
-    assert persons.get_dom_attribute("aria-pressed") == "true"
-    assert {badge.text for badge in browser.all("tbody .badge")} == {"Waiting for a person"}
-
-
-def test_a_hostile_agents_words_are_text(airflow: Standalone, pages: AgentRunPages) -> None:
-    browser = pages.browser
-    dag_run = started(airflow, "hostile")
+    run = service.service.create_run("hostile", business_id=BUSINESS)
+    while service.service.get_run(run.id).status != "interrupted":
+        time.sleep(0.1)
+    [question] = service.service.get_run(run.id).interrupts
+    service.service.answer(run.id, question["id"], {"decision": "approve"})
+    place = instances.task("hostile", rendered={**CONNECTION, "run_id": run.id})[:3]
     for width in (1280, 360):
         browser.be(width, "light")
-        pages.open_task_alone("page_of_a_review", dag_run, "start")
+        pages.open_task_alone(*place)
         pages.wait_for("<script>window.hacked = 1; alert(1)</script>")
         pages.check_looks()
         assert browser.script("return window.hacked ?? null") is None
@@ -196,25 +218,34 @@ def test_a_hostile_agents_words_are_text(airflow: Standalone, pages: AgentRunPag
         pages.take_whole(f"run-hostile-light-{width}")
 
 
-def test_a_service_that_cannot_be_reached_is_said_and_asked_again(airflow: Standalone, pages: AgentRunPages) -> None:
+def test_an_unreachable_service_is_reported_and_can_be_retried(pages: AgentRunPages, instances: Instances) -> None:
     browser = pages.browser
-    dag_run = airflow.start_dag("page_of_a_failure")
-    airflow.wait_for_dag("page_of_a_failure", dag_run, "failed")
+    run_id = "0b9a1f5e-0000-4000-8000-000000000001"
+    rendered = {"agentruns_conn_id": "unreachable", "run_id": run_id}
+    place = instances.task("cut_off", state="failed", rendered=rendered)[:3]
     for scheme, width in (("light", 1280), ("dark", 360)):
         browser.be(width, scheme)  # type: ignore[arg-type]
-        pages.open_task_alone("page_of_a_failure", dag_run, "wait")
+        pages.open_task_alone(*place)
         pages.wait_for("Cannot read the run")
         assert "could not be reached" in pages.text
-        assert "0b9a1f5e-0000-4000-8000-000000000001" in pages.text
+        assert run_id in pages.text
         pages.check_looks()
         pages.take_whole(f"run-unreachable-{scheme}-{width}")
     asked = pages.asked
-    [again] = browser.all(".notice button")
-    again.click()
+    [retry] = browser.all(".notice button")
+    retry.click()
     browser.wait(lambda: pages.asked > asked)
 
 
-def test_the_page_refuses_scripts_of_others(pages: AgentRunPages) -> None:
+def test_a_task_without_a_run(pages: AgentRunPages, instances: Instances) -> None:
+    pages.open_task_alone(*instances.task("other", operator="BashOperator", state="success", rendered={})[:3])
+    pages.wait_for("No agent run for this task.")
+    pages.open_task_alone(*instances.task("early", state="queued")[:3])
+    pages.wait_for("No agent run yet. The task is queued.")
+    pages.check_looks()
+
+
+def test_the_page_executes_no_foreign_scripts(pages: AgentRunPages) -> None:
     browser = pages.browser
     pages.open_list_alone()
     pages.wait_for("Agent runs")
@@ -228,11 +259,11 @@ def test_the_page_refuses_scripts_of_others(pages: AgentRunPages) -> None:
 
 
 def running_for(browser: Browser) -> float:
-    """Return how long the running step has been running by what the page says, in seconds."""
+    """Return the largest duration that the page shows for a running step, in seconds."""
     script = "return [...document.querySelectorAll('.step.running > .row .time')].map(one => one.innerText)"
     return max((float(text.removesuffix(" s")) for text in browser.script(script)), default=0)
 
 
 def agents(browser: Browser) -> set[str]:
-    """Return the agents that are in the list."""
+    """Return the agents in the list."""
     return set(browser.script("return [...document.querySelectorAll('td.agent')].map(one => one.innerText)"))

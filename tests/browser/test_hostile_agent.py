@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An agent's text does nothing on the page on which a person judges it."""
+"""Text from a hostile agent has no effect on the form that shows it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.standalone import Standalone
 if TYPE_CHECKING:
     from tests.browser.pages import Browser
 
-# Of what our layout makes; all else would be the agent's.
+# Elements of the package's own layout. Others would come from the agent.
 _COUNTED = {"blockquote": 1, "ol": 0, "label": 1}
 _HEADINGS = [f"Artifact 1 of 1: # Page </h3> {MARKUP[2]}"]
 _ANY_NUMBER = {"p", "br", "ul", "li", "strong"}
@@ -40,7 +40,7 @@ def test_a_hostile_agents_text_is_inert_on_the_page(airflow: Standalone, emulato
     assert set(tags) == {"a", "h3", "blockquote", "label", *_ANY_NUMBER, *(_OF_THE_FORM & set(tags))}
     assert set(form.links) == {(run_id, f"https://runs.example.com/{run_id}")}
     assert browser.all(_FORGED) == []
-    # A dialog would have failed all that came before, too: nobody closes it here.
+    # A dialog would also have failed the lines above, because nothing closes it.
     assert browser.script("return typeof window.hacked") == "undefined"
 
     lines = form.text.splitlines()
@@ -51,7 +51,7 @@ def test_a_hostile_agents_text_is_inert_on_the_page(airflow: Standalone, emulato
 
     assert form.texts("label") == [TITLE]
     assert form.field("note").get_property("value") == "{{ 7*7 }}"
-    # Airflow renders templates in what an operator is given, but none in what the agent said.
+    # Airflow renders the operator's arguments as templates, but not the agent's text.
     assert "{{ 7*7 }} {% raw %}${7*7}" in json.dumps(asked.ti["rendered_fields"])
 
     browser.be(390, "dark")
@@ -66,7 +66,7 @@ def test_a_hostile_agents_text_is_inert_on_the_page(airflow: Standalone, emulato
     assert browser.script("return typeof window.hacked") == "undefined"
 
 
-def test_half_a_surrogate_pair_is_shown_as_what_it_is(
+def test_half_a_surrogate_pair_is_shown_as_a_replacement_character(
     airflow: Standalone, emulator: Emulator, browser: Browser
 ) -> None:
     run_id, _ = interrupted(airflow, emulator, "half_a_pair")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person reads in a browser what agents ask, and answers there."""
+"""A person reads and answers questions in a browser."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_second_rounds_form_asks_the_second_question_with_the_field_that_the
 
     two.wait_for("awaiting_input")
     [second] = emulator.service.get_run(run_id).interrupts
-    # On a phone, from the list of what waits for an answer.
+    # On a phone, from the list of required actions.
     browser.be(390, "light")
     form = browser.open_drawer(second["value"]["label"])
     assert form.subject == second["value"]["label"] != first["value"]["label"]
@@ -93,7 +93,7 @@ def test_the_second_rounds_form_asks_the_second_question_with_the_field_that_the
 
 
 def _check_proposals(form: Form, question: dict[str, Any]) -> None:
-    """Check that all that an agent proposes is there to be read."""
+    """Check that the form shows everything that an agent proposes."""
     assert form.subject == question["label"]
     artifacts = [artifact for proposal in question["proposals"] for artifact in proposal["artifacts"]]
     headings = form.texts("h2")

@@ -203,7 +203,7 @@ class AgentRunInterruptGoneError(AgentRunConflictError):
         return cls(
             run_id,
             f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)} is not pending: {why}. "
-            f"Nothing was sent. The run is {single_line(run.status) if run else 'out of sight'}; pending interrupts: "
+            f"Nothing was sent. The run is {single_line(run.status) if run else 'not visible'}; pending interrupts: "
             f"{shown}",
         )
 

@@ -31,7 +31,7 @@ class World:
     :param strict: Whether the service refuses an answer to what is not pending; nobody has documented that it does.
     :param asks_next: What the agent asks once its first question is answered: nothing, or something else under the
         same id or under another. ``asks_after`` says how many seconds later.
-    :param rival_at: When somebody else answers the first question, in seconds; None for never.
+    :param rival_at: When someone else answers the first question, in seconds; None for never.
     :param shows_after: Seconds until a run that is read shows what has become of it.
     """
 
@@ -59,7 +59,7 @@ class Try:
     :param posts: What becomes of its POSTs; of further ones nothing bad. ``gets`` likewise.
     :param shown: How the run is shown, look by look; with a field more only where it is known what is asked.
     :param dies: After which of its steps the worker dies; None for not at all.
-    :param overtaken: Whether somebody else answers just before its first POST is carried out.
+    :param overtaken: Whether someone else answers just before its first POST is carried out.
     """
 
     task: Literal["a", "b"] = "a"
@@ -81,7 +81,7 @@ class History:
 
     @property
     def has_rival(self) -> bool:
-        """Whether somebody else may answer."""
+        """Whether someone else may answer."""
         return self.world.rival_at is not None or any(one.overtaken for one in self.tries)
 
     @property

@@ -69,7 +69,7 @@ class AnsweringService(Adversary):
         return reply
 
     def be_overtaken(self) -> None:
-        """Let somebody else answer the first question, if it is still there."""
+        """Let someone else answer the first question, if it is still there."""
         if any(interrupt["value"] == QUESTIONS["a"][1] for interrupt in self._run["interrupts"]):
             self._resume(self._run, {"interrupt_id": "i-1", "input": RIVALS_ANSWER})
 

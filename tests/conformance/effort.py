@@ -13,6 +13,9 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, configuration, settings
 
+#: The number of histories in a short run.
+FEW = 300
+
 LONG = os.environ.get("PROPERTY_TESTS") == "long"
 
 # Nothing is left behind in the folder that the tests are run in.

@@ -32,7 +32,7 @@ STARTS = {
 @dataclass(frozen=True, slots=True)
 class Sibling:
     """
-    A run that somebody else starts.
+    A run that someone else starts.
 
     :param about: The same work as the task's own run, or another.
     :param at: Seconds after the task's first try; before it, if negative.
@@ -78,7 +78,7 @@ class World:
 
     @property
     def has_twin(self) -> bool:
-        """Whether somebody else starts the same work at about the same time, and it cannot be told who."""
+        """Whether someone else starts the same work at about the same time, and it cannot be told who."""
         return any(
             sibling.agent == "instant" and sibling.about == "same" and sibling.at > -self.dag_age - 60
             for sibling in self.siblings

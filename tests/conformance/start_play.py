@@ -46,7 +46,7 @@ class StartingService(Adversary):
         return run
 
     def add_sibling(self, sibling: Sibling, age: float = 0.0) -> None:
-        """Hold a run of somebody else's."""
+        """Hold a run of someone else's."""
         same = sibling.about == "same"
         thread_id = "t-own" if same and self.world.about == "thread" else None
         self.add_run(sibling.agent, business_id="b-1" if same else "b-2", thread_id=thread_id, age=age)

@@ -11,7 +11,7 @@ from hypothesis import given
 from tests.conformance.adversary import Fate
 from tests.conformance.answer_histories import History, Try, World, histories
 from tests.conformance.answer_play import play
-from tests.conformance.effort import LONG, tries
+from tests.conformance.effort import FEW, LONG, tries
 
 #: What is to happen in the histories; else they would prove little.
 EVENTS = {
@@ -31,7 +31,7 @@ EVENTS = {
 def test_a_question_gets_one_answer() -> None:
     seen: Counter[str] = Counter()
 
-    @tries(500, 10_000)
+    @tries(FEW, 10_000)
     @given(histories())
     def each(history: History) -> None:
         seen.update({*play(history).events, "histories"})
@@ -39,7 +39,7 @@ def test_a_question_gets_one_answer() -> None:
     each()
     print(dict(seen))
     assert seen.keys() >= EVENTS
-    assert seen["histories"] >= (10_000 if LONG else 500)
+    assert seen["histories"] >= (10_000 if LONG else FEW)
 
 
 KILLED = Try(posts=(Fate("lost", 3.0),), dies=6)

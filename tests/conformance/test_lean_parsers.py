@@ -54,13 +54,13 @@ def check_listed(lean: dict[str, Any], whole: AgentRun) -> None:
     assert (created and strategies.instant(created)) == whole.created_at
 
 
-@tries(80, 5000)
+@tries(30, 5000)
 @given(st.data(), strategies.RUNS)
 def test_a_run_is_read_alike(data: st.DataObject, document: dict[str, Any]) -> None:
     assert check_run(data.draw(strategies.as_sent(document)))
 
 
-@tries(80, 5000)
+@tries(30, 5000)
 @given(st.data(), strategies.RUN_LISTS)
 def test_a_page_is_read_alike(data: st.DataObject, document: dict[str, Any]) -> None:
     body = data.draw(strategies.as_sent(document))
@@ -74,7 +74,7 @@ def test_a_page_is_read_alike(data: st.DataObject, document: dict[str, Any]) -> 
         check_listed(one, other)
 
 
-@tries(80, 5000)
+@tries(30, 5000)
 @given(strategies.sloppy(strategies.RUNS))
 def test_what_can_be_read_of_a_run_off_the_contract_is_read_alike(document: dict[str, Any]) -> None:
     body = json.dumps(document).encode()
@@ -83,7 +83,7 @@ def test_what_can_be_read_of_a_run_off_the_contract_is_read_alike(document: dict
         assert parse(requests.get_run_status("r"), body) == document["status"]
 
 
-@tries(120, 5000)
+@tries(40, 5000)
 @given(strategies.sloppy(PAGES))
 def test_no_run_is_lost_from_a_page_off_the_contract(document: dict[str, Any]) -> None:
     body = json.dumps(document).encode()
@@ -112,7 +112,7 @@ def _asked(entry: dict[str, Any]) -> list[str]:
     return [one["id"] for one in asked if isinstance(one.get("id"), str)]
 
 
-@tries(50, 3000)
+@tries(20, 3000)
 @given(strategies.RUNS, st.characters(categories=["Cs"]))
 def test_half_a_surrogate_pair_is_read_alike(document: dict[str, Any], half: str) -> None:
     document |= {"agent": f"a {half}", "new": [half, {half: 1}]}

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Nothing that the contract allows is lost on its way through the models, nor in what tasks hand on.
+The models keep everything that the contract allows.
 
-One thing is put in order: an instant comes out in one spelling, whatever the one that it came in. It is the same
-instant, to the microsecond.
+Only the spelling of an instant may change. It stays the same instant, to the microsecond.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from airflow_provider_agentruns import models, xcom_values
+from airflow_provider_agentruns import models
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.models import AgentRun
@@ -74,7 +73,7 @@ def _with_instants(value: Any) -> Any:
 def test_a_model_keeps_every_field_and_value(name: str) -> None:
     kind = KINDS[name]
 
-    @tries(40, 2000)
+    @tries(20, 2000)
     @given(strategies.of(name))
     def each(document: Any) -> None:
         read = kind.model_validate(document)
@@ -87,7 +86,7 @@ def test_a_model_keeps_every_field_and_value(name: str) -> None:
     each()
 
 
-@tries(60, 3000)
+@tries(25, 3000)
 @given(strategies.RUNS)
 def test_an_instant_is_the_same_to_the_microsecond(document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
@@ -97,64 +96,18 @@ def test_an_instant_is_the_same_to_the_microsecond(document: dict[str, Any]) -> 
         assert moment == (None if sent is None else strategies.instant(sent))
 
 
-@tries(60, 3000)
+@tries(25, 3000)
 @given(st.data(), strategies.RUNS)
-def test_a_run_is_read_the_same_however_it_is_written_down(data: st.DataObject, document: dict[str, Any]) -> None:
+def test_the_spelling_of_json_does_not_matter(data: st.DataObject, document: dict[str, Any]) -> None:
     answer = Response(200, {}, data.draw(strategies.as_sent(document)))
     read = requests.get_run("r").parse(answer)
     assert canonical(read.model_dump(mode="json", exclude_unset=True)) == canonical(document)
     assert json.dumps(read.raw_output) == json.dumps(document.get("output"))
 
 
-@tries(60, 3000)
-@given(strategies.RUNS.map(strategies.with_small_numbers))
-def test_the_summary_is_what_is_promised(document: dict[str, Any]) -> None:
-    said = xcom_values.run_summary(AgentRun.model_validate(document))
-    assert canonical(said) == canonical(
-        {
-            "run_id": document["id"],
-            "status": document["status"],
-            "agent": document.get("agent"),
-            "thread_id": document.get("thread_id"),
-            "interrupts": [
-                {"id": asked["id"], "agent": asked.get("agent"), "value": asked["value"]}
-                for asked in document.get("interrupts", ())
-            ],
-        }
-    )
-    assert type(said["status"]) is str
-
-
-@tries(60, 3000)
-@given(strategies.COMPLETED.map(strategies.with_small_numbers))
-def test_the_output_is_handed_on_unchanged(document: dict[str, Any]) -> None:
-    as_sent = json.dumps(document["output"])
-    # Not even the order of the fields changes.
-    assert json.dumps(xcom_values.output_envelope(AgentRun.model_validate(document))) == as_sent
-
-
-@tries(60, 3000)
-@given(st.data(), strategies.COMPLETED.map(strategies.with_small_numbers))
-def test_of_the_output_the_artifacts_of_one_type_can_be_had(data: st.DataObject, document: dict[str, Any]) -> None:
-    output = document["output"]
-    types = [artifact["type"] for artifact in output["artifacts"]]
-    wanted = data.draw(st.sampled_from([*types, "no such type"]))
-    before = json.dumps(document)
-    had = xcom_values.output_envelope(AgentRun.model_validate(document), wanted)
-    chosen = [artifact for artifact in output["artifacts"] if artifact["type"] == wanted]
-    assert json.dumps(had) == json.dumps({**output, "artifacts": chosen})
-    assert json.dumps(document) == before
-
-
-@tries(60, 3000)
-@given(strategies.RUNS.filter(lambda run: run.get("output") is None))
-def test_a_run_without_an_output_has_an_empty_one(document: dict[str, Any]) -> None:
-    assert xcom_values.output_envelope(AgentRun.model_validate(document)) == {"artifacts": []}
-
-
 @pytest.mark.parametrize("value", [None, "2026-01-31T12:00:00Z", "large", 5, 0.5, [], {}], ids=repr)
 @pytest.mark.parametrize("name", ["served_at", "size", "left_out"])
-def test_what_we_know_of_a_page_ourselves_is_no_field_of_it(name: str, value: Any) -> None:
+def test_our_own_attributes_of_a_page_are_no_fields(name: str, value: Any) -> None:
     page = {"object": "list", "has_more": True, "data": [], name: value}
     answer = Response(200, {}, json.dumps(page).encode())
     assert requests.list_run_states().parse(answer).has_more

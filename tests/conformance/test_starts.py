@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from tests.conformance.adversary import Fate
-from tests.conformance.effort import LONG, tries
+from tests.conformance.effort import FEW, LONG, tries
 from tests.conformance.start_histories import History, Sibling, Try, World, histories
 from tests.conformance.start_play import play
 
@@ -32,7 +32,7 @@ EVENTS = {
 def test_a_task_starts_one_run() -> None:
     seen: Counter[str] = Counter()
 
-    @tries(500, 10_000)
+    @tries(FEW, 10_000)
     @given(histories())
     def each(history: History) -> None:
         seen.update({*play(history).events, "histories"})
@@ -40,7 +40,7 @@ def test_a_task_starts_one_run() -> None:
     each()
     print(dict(seen))
     assert seen.keys() >= EVENTS
-    assert seen["histories"] >= (10_000 if LONG else 500)
+    assert seen["histories"] >= (10_000 if LONG else FEW)
 
 
 NO_MEMORY = World(remembers=False, dag_age=3600.0, shows_after=0.4)

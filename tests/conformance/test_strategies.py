@@ -18,7 +18,7 @@ FIELDS = CONTRACT["components"]["schemas"]["Run"]["properties"]
 
 
 @pytest.mark.parametrize("name", sorted(CONTRACT["components"]["schemas"]))
-def test_what_is_drawn_fits_the_contract(name: str) -> None:
+def test_generated_values_fit_the_contract(name: str) -> None:
     schema = {"$ref": f"#/components/schemas/{name}", "components": CONTRACT["components"]}
     validator = Draft202012Validator(schema, format_checker=FormatChecker(["uuid"]))
 
@@ -30,7 +30,7 @@ def test_what_is_drawn_fits_the_contract(name: str) -> None:
     each()
 
 
-def test_every_shape_of_a_run_is_drawn() -> None:
+def test_every_shape_of_a_run_is_generated() -> None:
     seen: Counter[str] = Counter()
 
     @tries(300, 2000)

@@ -31,13 +31,13 @@ def check_same(value: Any) -> None:
     assert json.dumps(through_xcom(value)) == json.dumps(value)
 
 
-@tries(60, 3000)
+@tries(25, 3000)
 @given(strategies.RUNS.map(strategies.with_small_numbers))
 def test_a_sensors_value(document: dict[str, Any]) -> None:
     check_same(xcom_values.run_summary(AgentRun.model_validate(document)))
 
 
-@tries(60, 3000)
+@tries(25, 3000)
 @given(st.data(), strategies.COMPLETED.map(strategies.with_small_numbers))
 def test_an_output(data: st.DataObject, document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
@@ -53,9 +53,9 @@ def test_an_output(data: st.DataObject, document: dict[str, Any]) -> None:
     assert json.dumps(handed_on) == json.dumps({**document["output"], "artifacts": artifacts})
 
 
-@tries(60, 3000)
+@tries(25, 3000)
 @given(strategies.RUNS.map(strategies.with_small_numbers))
-def test_what_the_other_tasks_hand_on(document: dict[str, Any]) -> None:
+def test_the_values_of_the_other_operators(document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
     check_same(run.id)
     resume = AgentRunResumeOperator(task_id="resume", run_id=run.id, interrupt_id="i-1", input="yes")
@@ -111,31 +111,31 @@ def check_refused_or_same(hand_on: Callable[[], Any], raw: Any) -> None:
         assert survives(value)
 
 
-@tries(80, 5000)
+@tries(30, 5000)
 @given(hostile(strategies.INTERRUPTED, "interrupts"))
-def test_what_an_agent_asks_is_data_to_airflow_or_refused(document: dict[str, Any]) -> None:
+def test_a_hostile_question_stays_data_or_is_rejected(document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
     check_refused_or_same(lambda: xcom_values.run_summary(run), [asked.value for asked in run.interrupts])
 
 
-@tries(80, 5000)
+@tries(30, 5000)
 @given(hostile(strategies.COMPLETED, "output"))
-def test_what_an_agent_finds_is_data_to_airflow_or_refused(document: dict[str, Any]) -> None:
+def test_a_hostile_output_stays_data_or_is_rejected(document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
     check_refused_or_same(lambda: xcom_values.xcom_value(run, None), document["output"])
 
 
 @pytest.mark.parametrize("number", [b"18446744073709551616", b"-9223372036854775809", b"1e400", b"-1e400"])
-def test_a_number_that_airflow_cannot_hand_on_is_refused(number: bytes) -> None:
+def test_a_number_that_xcom_cannot_hold_is_rejected(number: bytes) -> None:
     body = b'{"id": "r-1", "status": "completed", "output": {"artifacts": [], "n": [%b]}}' % number
     run = requests.get_run("r-1").parse(Response(200, {}, body))
     with pytest.raises(AgentRunSerializationError, match=r"output of agent run r-1\.n\[0\] is a number"):
         xcom_values.xcom_value(run, None)
 
 
-@tries(60, 3000)
+@tries(25, 3000)
 @given(strategies.COMPLETED)
-def test_half_a_character_is_handed_on_as_one(document: dict[str, Any]) -> None:
+def test_a_lone_surrogate_is_replaced(document: dict[str, Any]) -> None:
     document["output"]["artifacts"].append({"title": "\0", "half": "\ud800"})
     run = requests.get_run("r-1").parse(Response(200, {}, json.dumps(strategies.with_small_numbers(document)).encode()))
     # NUL is a character, and stays.

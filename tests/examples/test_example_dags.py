@@ -31,9 +31,7 @@ def run_example(run_dag: DagRunner, airflow_home: Path) -> Callable[..., DagResu
     return run
 
 
-def test_a_run_is_started_and_awaited_and_its_output_read(
-    run_example: Callable[..., DagResult], agent_runs_emulator: Emulator
-) -> None:
+def test_the_first_example(run_example: Callable[..., DagResult], agent_runs_emulator: Emulator) -> None:
     result = run_example("example_agent_run")
     assert result.state == "success"
     [run] = agent_runs_emulator.service.runs.values()
@@ -44,7 +42,7 @@ def test_a_run_is_started_and_awaited_and_its_output_read(
 @pytest.mark.parametrize(
     ("agent", "way", "other"), [("slow", "output", "show_questions"), ("two_questions", "show_questions", "output")]
 )
-def test_a_run_that_somebody_else_started_decides_the_way(
+def test_the_sensor_example_branches(
     run_example: Callable[..., DagResult], agent_runs_emulator: Emulator, agent: str, way: str, other: str
 ) -> None:
     run = agent_runs_emulator.service.create_run(agent, business_id=BUSINESS)
@@ -55,7 +53,9 @@ def test_a_run_that_somebody_else_started_decides_the_way(
     assert result.xcom(way) == shown[way]
 
 
-def test_many_runs_are_started_by_mapping(run_example: Callable[..., DagResult], agent_runs_emulator: Emulator) -> None:
+def test_the_mapped_example_starts_many_runs(
+    run_example: Callable[..., DagResult], agent_runs_emulator: Emulator
+) -> None:
     result = run_example("example_agent_run_mapped")
     assert result.state == "success"
     runs = agent_runs_emulator.service.runs
@@ -66,7 +66,7 @@ def test_many_runs_are_started_by_mapping(run_example: Callable[..., DagResult],
     ]
 
 
-def test_a_dag_that_runs_start_takes_none_where_a_person_starts_it(
+def test_the_asset_example_started_by_hand_reads_no_run(
     run_example: Callable[..., DagResult], agent_runs_emulator: Emulator
 ) -> None:
     """With events it runs in the tests of a whole Airflow, whose triggerer makes them."""
@@ -77,7 +77,7 @@ def test_a_dag_that_runs_start_takes_none_where_a_person_starts_it(
     assert agent_runs_emulator.requests == []
 
 
-def test_a_watcher_of_an_example_is_kept_as_json_and_made_again() -> None:
+def test_the_watcher_of_the_asset_example_can_be_serialized() -> None:
     source = (ROOT / "example_dags" / "example_agent_run_assets.py").read_text()
     names: dict[str, Any] = {}
     exec(source, names)  # noqa: S102 -- it is an example of our own
@@ -106,7 +106,7 @@ def test_the_first_dag_of_the_readme_runs(
     assert result.states == {"review": "success", "report": "success"}
 
 
-def test_a_dag_that_webhooks_start_takes_none_where_a_person_starts_it(
+def test_the_webhook_example_started_by_hand_reads_no_run(
     run_example: Callable[..., DagResult], agent_runs_emulator: Emulator
 ) -> None:
     """With events, webhooks start such a DAG in the tests of a whole Airflow."""

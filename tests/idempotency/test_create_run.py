@@ -29,7 +29,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
-def test_the_first_try_starts_a_run_and_looks_for_none(task: Task, service: Service, start: Start) -> None:
+def test_the_first_try_starts_a_run_without_a_search(task: Task, service: Service, start: Start) -> None:
     started = task.start(start)
     assert (started.run_id, started.is_new) == ("r-1", True)
     assert started.run is not None
@@ -39,7 +39,7 @@ def test_the_first_try_starts_a_run_and_looks_for_none(task: Task, service: Serv
     assert service.posts[0].json == {"type": "instant"} | {name: value for name, value in given.items() if value}
 
 
-def test_a_later_try_goes_on_with_the_run_of_the_first_without_asking(task: Task, service: Service) -> None:
+def test_a_later_try_uses_the_run_of_the_first_without_a_request(task: Task, service: Service) -> None:
     task.start()
     service.seen.clear()
     for _ in range(3):
@@ -48,7 +48,7 @@ def test_a_later_try_goes_on_with_the_run_of_the_first_without_asking(task: Task
     assert service.seen == []
 
 
-def test_a_run_that_has_ended_is_still_the_tasks_own_in_a_retry(task: Task, service: Service) -> None:
+def test_a_retry_uses_a_run_that_has_ended(task: Task, service: Service) -> None:
     task.start()
     service.run("r-1")["status"] = "error"
     assert task.start().run_id == "r-1"
@@ -56,7 +56,7 @@ def test_a_run_that_has_ended_is_still_the_tasks_own_in_a_retry(task: Task, serv
 
 
 @pytest.mark.parametrize("start", [STARTS["business"], STARTS["thread"]], ids=["business", "thread"])
-def test_the_run_of_a_worker_that_died_before_it_noted_the_id_is_found(
+def test_the_run_of_a_worker_that_died_before_it_stored_the_id_is_found(
     task: Task, service: Service, clock: Clock, start: Start
 ) -> None:
     service.add_run(business_id="b-2")
@@ -87,7 +87,7 @@ def test_a_worker_that_died_before_the_post_started_nothing_and_one_run_is_start
     assert len(service.posts) == 1
 
 
-def test_a_retry_right_after_the_death_gives_the_run_time_to_show(task: Task, service: Service) -> None:
+def test_a_retry_right_after_the_death_waits_for_the_run_to_appear(task: Task, service: Service) -> None:
     service.shows_after = 5.0
     with pytest.raises(Killed):
         task.start(dies="after POST")
@@ -115,7 +115,7 @@ def test_other_arguments_start_another_run_and_leave_the_first_alone(
 
 
 @pytest.mark.parametrize("status", ["running", "interrupted", "status_of_tomorrow"])
-def test_a_cleared_task_goes_on_with_its_run_while_that_is_at_work(task: Task, service: Service, status: str) -> None:
+def test_a_cleared_task_uses_its_run_while_that_is_active(task: Task, service: Service, status: str) -> None:
     task.start()
     service.run("r-1")["status"] = status
     task.clear()
@@ -135,9 +135,7 @@ def test_a_cleared_task_whose_run_has_ended_starts_a_new_one(task: Task, service
     assert len(service.posts) == 2
 
 
-def test_a_retry_of_a_cleared_task_that_went_on_with_its_run_has_that_run_when_it_has_ended(
-    task: Task, service: Service
-) -> None:
+def test_a_retry_of_a_cleared_task_uses_the_same_run_even_if_it_has_ended(task: Task, service: Service) -> None:
     task.start()
     task.clear()
     task.start()
@@ -166,13 +164,13 @@ def test_a_cleared_task_that_cannot_read_its_run_starts_nothing(task: Task, serv
     assert len(service.posts) == 1
 
 
-def test_without_memory_the_first_try_starts_without_looking(new_task: Callable[..., Task], service: Service) -> None:
+def test_without_a_store_the_first_try_starts_without_a_search(new_task: Callable[..., Task], service: Service) -> None:
     task = new_task(remembers=False)
     assert task.start().is_new
     assert [r.method for r in service.seen] == ["POST"]
 
 
-def test_without_memory_a_later_try_finds_the_run_of_the_first(
+def test_without_a_store_a_later_try_finds_the_run_of_the_first(
     new_task: Callable[..., Task], service: Service, clock: Clock
 ) -> None:
     service.add_run(business_id="b-1", age=3600)
@@ -183,7 +181,7 @@ def test_without_memory_a_later_try_finds_the_run_of_the_first(
     assert len(service.posts) == 1
 
 
-def test_without_memory_a_later_try_of_an_old_dag_run_gives_the_run_time_to_show(
+def test_without_a_store_a_later_try_of_an_old_dag_run_waits_for_the_run_to_appear(
     new_task: Callable[..., Task], service: Service, clock: Clock
 ) -> None:
     task = new_task(remembers=False)
@@ -194,7 +192,7 @@ def test_without_memory_a_later_try_of_an_old_dag_run_gives_the_run_time_to_show
     assert len(service.posts) == 1
 
 
-def test_without_memory_a_later_try_that_finds_none_starts_one(
+def test_without_a_store_a_later_try_that_finds_none_starts_one(
     new_task: Callable[..., Task], service: Service, clock: Clock
 ) -> None:
     service.add_run(business_id="b-1", age=3600)
@@ -211,7 +209,7 @@ def test_without_memory_a_later_try_that_finds_none_starts_one(
     ("status", "kind"),
     [(400, AgentRunInvalidRequestError), (404, AgentRunsAPIError), (422, AgentRunInvalidRequestError)],
 )
-def test_a_refusal_is_raised_and_nothing_else_sent(
+def test_a_rejection_is_raised_and_nothing_else_is_sent(
     task: Task, service: Service, clock: Clock, status: int, kind: type[AgentRunsAPIError]
 ) -> None:
     service.mishaps = [errors(status, "no")]
@@ -221,9 +219,7 @@ def test_a_refusal_is_raised_and_nothing_else_sent(
     assert clock.slept == []
 
 
-def test_a_try_after_one_that_surely_started_nothing_takes_nobody_elses_run(
-    task: Task, service: Service, clock: Clock
-) -> None:
+def test_a_try_after_a_rejected_one_does_not_use_another_tasks_run(task: Task, service: Service, clock: Clock) -> None:
     # Without any evidence, the only run of that time would be taken for the task's own.
     service.threads_by_business = service.all_threads = False
     service.mishaps = [errors(429, "slow down")]
@@ -235,7 +231,7 @@ def test_a_try_after_one_that_surely_started_nothing_takes_nobody_elses_run(
     assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-1"]
 
 
-def test_what_cannot_be_sent_is_refused_before_anything_is_noted(task: Task, service: Service) -> None:
+def test_wrong_arguments_are_rejected_before_anything_is_stored(task: Task, service: Service) -> None:
     for start in (Start("instant"), Start("None", business_id="b-1"), replace(START, business_id="{{ x }}")):
         with pytest.raises(AgentRunsValueError):
             task.start(start)
@@ -244,7 +240,7 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_noted(task: Task, ser
     assert task.memory.kept == {}
 
 
-def test_nothing_is_started_that_could_not_be_noted_first(task: Task, service: Service) -> None:
+def test_nothing_is_started_if_the_intent_cannot_be_stored(task: Task, service: Service) -> None:
     def full(key: str, value: object) -> None:
         raise OSError("no space")
 
@@ -255,7 +251,7 @@ def test_nothing_is_started_that_could_not_be_noted_first(task: Task, service: S
     assert service.seen == []
 
 
-def test_the_memory_holds_no_arguments(task: Task) -> None:
+def test_the_store_holds_no_arguments(task: Task) -> None:
     secret = replace(START, business_id="business-of-jane-doe")
     with pytest.raises(Killed):
         task.start(secret, dies="after POST")
@@ -265,7 +261,7 @@ def test_the_memory_holds_no_arguments(task: Task) -> None:
     assert "jane" not in str(task.memory.kept)
 
 
-def test_doubt_that_cannot_be_settled_starts_nothing_and_a_later_try_settles_it(
+def test_an_unresolved_doubt_starts_nothing_and_a_later_try_resolves_it(
     task: Task, service: Service, clock: Clock
 ) -> None:
     service.threads_by_business = service.all_threads = False

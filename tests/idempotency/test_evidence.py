@@ -33,7 +33,7 @@ def lose_no_run(task: Task, clock: Clock, start: Start = START) -> None:
     clock.sleep(1)
 
 
-def test_the_threads_of_the_business_tell(task: Task, service: Service, clock: Clock) -> None:
+def test_the_threads_of_the_business_identify_the_run(task: Task, service: Service, clock: Clock) -> None:
     service.add_run(business_id="b-2")
     own = lose_own_run(task, service, clock)
     service.add_run(business_id="b-3")
@@ -41,7 +41,7 @@ def test_the_threads_of_the_business_tell(task: Task, service: Service, clock: C
     assert not [r for r in service.seen if r.path.startswith("/v1/threads/")]
 
 
-def test_a_business_named_as_a_context_is_looked_for_like_any(task: Task, service: Service, clock: Clock) -> None:
+def test_a_business_named_as_a_context_is_a_business(task: Task, service: Service, clock: Clock) -> None:
     start = Start("instant", context_type="business", context_id="b-1")
     service.add_run(business_id="b-2")
     own = lose_own_run(task, service, clock, start)
@@ -59,7 +59,9 @@ def test_the_threads_of_a_business_are_read_to_their_end(task: Task, service: Se
 
 
 @pytest.mark.parametrize("listing", NO_LISTING.values(), ids=NO_LISTING)
-def test_what_a_thread_says_of_itself_tells(task: Task, service: Service, clock: Clock, listing: bool | Reply) -> None:
+def test_the_fields_of_a_thread_identify_the_run(
+    task: Task, service: Service, clock: Clock, listing: bool | Reply
+) -> None:
     service.threads_by_business = service.all_threads = listing
     service.threads_tell = True
     service.add_run(business_id="b-2")
@@ -69,7 +71,7 @@ def test_what_a_thread_says_of_itself_tells(task: Task, service: Service, clock:
 
 
 @pytest.mark.parametrize("field", ["business_id", "context_id"])
-def test_what_a_run_says_of_itself_tells(task: Task, service: Service, clock: Clock, field: str) -> None:
+def test_the_fields_of_a_run_identify_it(task: Task, service: Service, clock: Clock, field: str) -> None:
     service.threads_by_business = service.all_threads = False
     service.add_run()[field] = "b-2"
     own = lose_own_run(task, service, clock)
@@ -79,7 +81,7 @@ def test_what_a_run_says_of_itself_tells(task: Task, service: Service, clock: Cl
     assert not [r for r in service.seen if r.path.startswith("/v1/threads")]
 
 
-def test_the_thread_that_was_asked_for_tells(task: Task, service: Service, clock: Clock) -> None:
+def test_the_requested_thread_identifies_the_run(task: Task, service: Service, clock: Clock) -> None:
     start = Start("instant", thread_id="t-1")
     service.add_run(business_id="b-1", age=3600)
     service.add_run(business_id="b-2")
@@ -89,7 +91,7 @@ def test_the_thread_that_was_asked_for_tells(task: Task, service: Service, clock
     assert not [r for r in service.seen if r.path.startswith("/v1/threads")]
 
 
-def test_a_context_of_another_kind_is_told_by_its_threads(task: Task, service: Service, clock: Clock) -> None:
+def test_threads_identify_a_run_of_another_context(task: Task, service: Service, clock: Clock) -> None:
     service.threads_tell = True
     service.add_run(business_id="c-2")
     own = lose_own_run(task, service, clock, COMPANY)
@@ -97,7 +99,7 @@ def test_a_context_of_another_kind_is_told_by_its_threads(task: Task, service: S
 
 
 @pytest.mark.parametrize("telling", ["listing", "thread", "run"])
-def test_a_run_about_something_else_is_never_taken(task: Task, service: Service, clock: Clock, telling: str) -> None:
+def test_a_run_with_another_subject_is_never_used(task: Task, service: Service, clock: Clock, telling: str) -> None:
     lose_no_run(task, clock)
     other = service.add_run(business_id="b-2")
     if telling != "listing":
@@ -110,36 +112,34 @@ def test_a_run_about_something_else_is_never_taken(task: Task, service: Service,
     assert len(service.posts) == 1
 
 
-def test_a_run_in_another_thread_is_never_taken(task: Task, service: Service, clock: Clock) -> None:
+def test_a_run_in_another_thread_is_never_used(task: Task, service: Service, clock: Clock) -> None:
     start = Start("instant", thread_id="t-77")
     lose_no_run(task, clock, start)
     service.add_run(business_id="b-1")
     assert task.start(start).is_new
 
 
-def test_a_run_of_another_agent_is_never_taken(task: Task, service: Service, clock: Clock) -> None:
+def test_a_run_of_another_agent_is_never_used(task: Task, service: Service, clock: Clock) -> None:
     lose_no_run(task, clock)
     service.add_run("slow", business_id="b-1")
     assert task.start().is_new
 
 
 @pytest.mark.parametrize("age", [3600, 30])
-def test_a_run_of_before_the_request_is_never_taken(task: Task, service: Service, clock: Clock, age: float) -> None:
+def test_a_run_from_before_the_request_is_never_used(task: Task, service: Service, clock: Clock, age: float) -> None:
     service.add_run(business_id="b-1", age=age)
     lose_no_run(task, clock)
     assert task.start().is_new
 
 
-def test_a_run_of_long_after_the_request_is_never_taken(task: Task, service: Service, clock: Clock) -> None:
+def test_a_run_from_long_after_the_request_is_never_used(task: Task, service: Service, clock: Clock) -> None:
     lose_no_run(task, clock)
     clock.sleep(3 * 60 * 60)
     service.add_run(business_id="b-1")
     assert task.start().is_new
 
 
-def test_the_only_run_that_may_be_about_another_context_is_left_in_doubt(
-    task: Task, service: Service, clock: Clock
-) -> None:
+def test_a_single_run_with_an_unknown_context_is_a_doubt(task: Task, service: Service, clock: Clock) -> None:
     # A sibling's: for a context that is no business, the service does not tell what a run works on.
     lose_no_run(task, clock, COMPANY)
     service.add_run(business_id=None)
@@ -159,7 +159,7 @@ def test_the_clocks_of_two_workers_may_differ_by_seconds(
     assert task.start().run_id == own
 
 
-def test_of_several_runs_of_the_same_work_the_first_after_the_request_is_taken(
+def test_of_several_runs_with_the_same_subject_the_first_after_the_request_is_used(
     task: Task, service: Service, clock: Clock
 ) -> None:
     own = lose_own_run(task, service, clock)
@@ -170,7 +170,7 @@ def test_of_several_runs_of_the_same_work_the_first_after_the_request_is_taken(
 
 
 @pytest.mark.parametrize("listing", NO_LISTING.values(), ids=NO_LISTING)
-def test_the_only_run_of_that_time_is_taken_with_a_warning_where_nothing_tells(
+def test_a_single_run_of_a_business_is_used_with_a_warning(
     task: Task, service: Service, clock: Clock, listing: bool | Reply, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.threads_by_business = service.all_threads = listing
@@ -180,7 +180,7 @@ def test_the_only_run_of_that_time_is_taken_with_a_warning_where_nothing_tells(
     assert len(service.posts) == 1
 
 
-def test_a_listing_by_business_that_fails_says_nothing_about_a_thread(
+def test_a_failed_listing_by_business_is_no_evidence(
     task: Task, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     # All threads can be listed, and the run's own is among them: missing from a list that was not to be had,
@@ -193,7 +193,7 @@ def test_a_listing_by_business_that_fails_says_nothing_about_a_thread(
 
 
 @pytest.mark.parametrize("listing", NO_LISTING.values(), ids=NO_LISTING)
-def test_of_several_runs_that_could_be_it_none_is_taken_and_none_started(
+def test_of_several_possible_runs_none_is_used_and_none_is_started(
     task: Task, service: Service, clock: Clock, listing: bool | Reply
 ) -> None:
     service.threads_by_business = service.all_threads = listing
@@ -207,27 +207,27 @@ def test_of_several_runs_that_could_be_it_none_is_taken_and_none_started(
     assert len(service.posts) == 1
 
 
-def test_a_run_without_a_thread_counts_as_one_that_could_be_it(task: Task, service: Service, clock: Clock) -> None:
+def test_a_run_without_a_thread_is_possible(task: Task, service: Service, clock: Clock) -> None:
     own = lose_own_run(task, service, clock)
     service.run(own)["thread_id"] = None
     assert task.start().run_id == own
 
 
-def test_a_run_whose_thread_is_gone_counts_as_one_that_could_be_it(task: Task, service: Service, clock: Clock) -> None:
+def test_a_run_whose_thread_is_gone_is_possible(task: Task, service: Service, clock: Clock) -> None:
     own = lose_own_run(task, service, clock)
     service.threads.clear()
     assert task.start().run_id == own
 
 
-def test_a_run_that_shows_neither_agent_nor_time_counts_as_one_that_could_be_it(
-    task: Task, service: Service, clock: Clock
-) -> None:
+def test_a_run_without_agent_and_time_is_possible(task: Task, service: Service, clock: Clock) -> None:
     own = lose_own_run(task, service, clock)
     service.run(own).update(agent=None, created_at=None, updated_at=None)
     assert task.start().run_id == own
 
 
-def test_a_retry_of_other_work_does_not_take_the_run_of_the_first(task: Task, service: Service, clock: Clock) -> None:
+def test_a_retry_with_another_subject_does_not_use_the_run_of_the_first(
+    task: Task, service: Service, clock: Clock
+) -> None:
     lose_own_run(task, service, clock)
     assert task.start(replace(START, business_id="b-9")).run_id == "r-2"
     assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-9"]

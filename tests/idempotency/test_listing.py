@@ -48,7 +48,7 @@ def test_a_run_is_found_in_any_order(
 
 
 @pytest.mark.parametrize("place", range(12))
-def test_a_run_is_found_at_any_place_of_a_listing_that_goes_up_and_down(
+def test_a_run_is_found_at_any_place_of_an_unordered_listing(
     task: Task, service: Service, clock: Clock, place: int
 ) -> None:
     service.page_size = 4
@@ -62,7 +62,7 @@ def test_a_run_is_found_at_any_place_of_a_listing_that_goes_up_and_down(
     assert task.start().run_id == own
 
 
-def test_newest_first_the_listing_is_left_once_it_gets_old(task: Task, service: Service, clock: Clock) -> None:
+def test_a_newest_first_listing_is_read_until_it_gets_old(task: Task, service: Service, clock: Clock) -> None:
     service.page_size = 4
     add_old_runs(service, 40)
     lose_own_run(task, service)
@@ -71,7 +71,7 @@ def test_newest_first_the_listing_is_left_once_it_gets_old(task: Task, service: 
     assert pages_read(service) == [1, 2]
 
 
-def test_oldest_first_the_listing_is_read_from_its_end(task: Task, service: Service, clock: Clock) -> None:
+def test_an_oldest_first_listing_is_read_from_its_end(task: Task, service: Service, clock: Clock) -> None:
     service.page_size, service.order = 4, "oldest first"
     add_old_runs(service, 40)
     lose_own_run(task, service)
@@ -97,7 +97,7 @@ def test_by_last_change_old_runs_that_changed_do_not_hide_the_new_one(
     assert task.start().run_id == own
 
 
-def test_a_page_that_shifts_while_it_is_read_does_not_make_two_runs_of_one(
+def test_a_run_that_moves_to_the_next_page_counts_once(
     task: Task, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.threads_by_business = service.all_threads = False
@@ -113,7 +113,7 @@ def test_a_page_that_shifts_while_it_is_read_does_not_make_two_runs_of_one(
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_no_run_is_made_up_where_there_is_none(task: Task, service: Service, clock: Clock, order: Order) -> None:
+def test_if_no_run_exists_one_is_started(task: Task, service: Service, clock: Clock, order: Order) -> None:
     service.order, service.page_size = order, 3
     add_old_runs(service, 11)
     with pytest.raises(Killed):
@@ -134,9 +134,7 @@ def test_an_empty_listing_holds_no_run(task: Task, service: Service, clock: Cloc
 
 @pytest.mark.parametrize("skew", [-3600.0, -300.0, -1.7, 1.7, 300.0, 3600.0])
 @pytest.mark.parametrize("order", ["newest first", "oldest first"])
-def test_clocks_that_differ_by_minutes_are_compared(
-    task: Task, service: Service, clock: Clock, skew: float, order: Order
-) -> None:
+def test_clocks_may_differ_by_minutes(task: Task, service: Service, clock: Clock, skew: float, order: Order) -> None:
     service.skew, service.order, service.page_size = skew, order, 3
     add_old_runs(service, 7)
     own = lose_own_run(task, service)
@@ -147,7 +145,7 @@ def test_clocks_that_differ_by_minutes_are_compared(
 
 
 @pytest.mark.parametrize("skew", [-300.0, 300.0])
-def test_a_run_of_before_is_not_taken_because_clocks_differ(
+def test_an_earlier_run_is_not_used_because_clocks_differ(
     task: Task, service: Service, clock: Clock, skew: float
 ) -> None:
     service.skew = skew
@@ -159,9 +157,7 @@ def test_a_run_of_before_is_not_taken_because_clocks_differ(
     assert task.start().run_id == "r-2"
 
 
-def test_a_service_that_does_not_tell_the_time_is_taken_to_have_ours(
-    task: Task, service: Service, clock: Clock
-) -> None:
+def test_without_a_date_header_the_clocks_count_as_equal(task: Task, service: Service, clock: Clock) -> None:
     service.tells_time = False
     service.add_run(business_id="b-1", age=30)
     own = lose_own_run(task, service)

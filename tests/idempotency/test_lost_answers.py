@@ -26,7 +26,7 @@ def run(service: Service) -> dict[str, Any]:
     return service.add_run(status="interrupted", interrupts=[{"id": "i-1", "value": {"label": "Approve?"}}])
 
 
-def test_an_answer_that_was_taken_is_not_sent_again(task: Task, service: Service, run: dict[str, Any]) -> None:
+def test_an_accepted_answer_is_not_sent_again(task: Task, service: Service, run: dict[str, Any]) -> None:
     service.mishaps = ["answer lost"]
     after = task.answer("yes")
     assert (after.status, after.interrupts) == ("running", [])
@@ -39,7 +39,7 @@ def test_an_answer_that_was_taken_is_not_sent_again(task: Task, service: Service
     ["request lost", errors(500, "oops"), errors(504, "gateway"), html()],
     ids=["lost", "500", "504", "unreadable"],
 )
-def test_an_answer_that_was_not_taken_is_sent_again(
+def test_an_answer_that_did_not_arrive_is_sent_again(
     task: Task, service: Service, clock: Clock, run: dict[str, Any], mishap: Mishap
 ) -> None:
     service.mishaps = [mishap]
@@ -51,7 +51,7 @@ def test_an_answer_that_was_not_taken_is_sent_again(
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.9, 4.9])
-def test_an_answer_that_is_taken_late_is_not_sent_again(
+def test_an_answer_that_is_accepted_late_is_not_sent_again(
     task: Task, service: Service, run: dict[str, Any], seconds: float
 ) -> None:
     service.takes_after = seconds
@@ -60,16 +60,7 @@ def test_an_answer_that_is_taken_late_is_not_sent_again(
     assert len(service.posts) == 1
 
 
-def test_an_answer_that_shows_only_at_the_third_look_is_seen_once(
-    task: Task, service: Service, clock: Clock, run: dict[str, Any]
-) -> None:
-    service.takes_after = 4.9
-    task.answer("yes")
-    assert len(clock.slept) == 3
-    assert [r.method for r in service.seen] == ["GET", "POST", "GET", "GET", "GET"]
-
-
-def test_an_answer_that_is_taken_between_the_last_look_and_the_next_sending_counts(
+def test_an_answer_that_arrives_just_before_it_is_sent_again_counts(
     task: Task, service: Service, clock: Clock, run: dict[str, Any]
 ) -> None:
     service.takes_after = 5.5
@@ -117,21 +108,21 @@ def test_an_answer_of_an_earlier_try_that_arrives_meanwhile_counts(
     assert run["answers"] == ["yes"]
 
 
-def test_a_conflict_on_the_second_sending_while_the_question_is_open_is_raised(task: Task, service: Service) -> None:
+def test_a_conflict_on_the_second_request_while_the_question_is_open_is_raised(task: Task, service: Service) -> None:
     service.mishaps = ["request lost", errors(409, "locked")]
     with pytest.raises(AgentRunConflictError, match="locked"):
         task.answer()
     assert len(service.posts) == 2
 
 
-def test_a_refusal_of_the_second_sending_is_raised(task: Task, service: Service) -> None:
+def test_a_rejection_of_the_second_request_is_raised(task: Task, service: Service) -> None:
     service.mishaps = ["request lost", errors(422, "does not fit")]
     with pytest.raises(AgentRunInvalidRequestError, match="does not fit"):
         task.answer()
     assert len(service.posts) == 2
 
 
-def test_an_answer_that_arrives_after_all_tries_to_send_it_counts_in_the_next_try(
+def test_an_answer_that_arrives_after_the_last_request_counts_in_the_next_try(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:
     service.mishaps = ["request lost", errors(422, "does not fit")]
@@ -187,7 +178,7 @@ WITH_MORE = [{"id": "i-1", "value": {"label": "Approve?", "x_later": True}}]
 
 @pytest.mark.parametrize("interrupts", [WITH_MORE, []], ids=["a field more", "no question at all"])
 @pytest.mark.parametrize("looks", [{1}, {2, 3}])
-def test_a_question_that_is_shown_otherwise_for_a_moment_is_not_taken_for_answered(
+def test_a_question_that_looks_different_for_a_moment_is_not_answered(
     task: Task, service: Service, run: dict[str, Any], interrupts: list[Any], looks: set[int]
 ) -> None:
     service.mishaps = ["request lost"]
@@ -203,7 +194,7 @@ def test_a_question_that_is_shown_otherwise_for_a_moment_is_not_taken_for_answer
 
 
 @pytest.mark.parametrize("interrupts", [WITH_MORE, []], ids=["a field more", "no question at all"])
-def test_a_question_that_is_shown_otherwise_from_then_on_is_neither_answered_nor_taken_for_it(
+def test_a_question_that_stays_different_is_not_answered_again(
     task: Task, service: Service, run: dict[str, Any], interrupts: list[Any]
 ) -> None:
     service.mishaps = ["request lost"]
@@ -220,9 +211,7 @@ def test_a_question_that_is_shown_otherwise_from_then_on_is_neither_answered_nor
 BEFORE = {"status": "running", "interrupts": [], "updated_at": "2026-08-01T11:00:00+00:00"}
 
 
-def test_a_run_as_it_was_before_it_asked_is_not_taken_for_answered(
-    task: Task, service: Service, run: dict[str, Any]
-) -> None:
+def test_an_older_state_of_the_run_does_not_prove_an_answer(task: Task, service: Service, run: dict[str, Any]) -> None:
     service.mishaps = ["request lost"]
     shown_otherwise(service, {1, 2}, **BEFORE)
     task.answer("yes")
@@ -230,9 +219,7 @@ def test_a_run_as_it_was_before_it_asked_is_not_taken_for_answered(
     assert len(service.posts) == 2
 
 
-def test_a_run_as_it_was_before_it_asked_is_left_to_another_try(
-    task: Task, service: Service, run: dict[str, Any]
-) -> None:
+def test_an_older_state_of_the_run_is_left_to_another_try(task: Task, service: Service, run: dict[str, Any]) -> None:
     service.mishaps = ["request lost"]
     shown_otherwise(service, set(range(1, 9)), **BEFORE)
     with pytest.raises(AgentRunsConnectionError):
@@ -246,9 +233,7 @@ def test_a_run_as_it_was_before_it_asked_is_left_to_another_try(
     assert run["answers"] == ["yes"]
 
 
-def test_a_run_that_shows_no_question_for_a_moment_is_looked_at_again(
-    task: Task, service: Service, run: dict[str, Any]
-) -> None:
+def test_a_run_that_hides_its_question_is_read_again(task: Task, service: Service, run: dict[str, Any]) -> None:
     get, looks = service._get, 0
 
     def hides(request: Received) -> Reply:
@@ -261,7 +246,7 @@ def test_a_run_that_shows_no_question_for_a_moment_is_looked_at_again(
     assert run["answers"] == ["yes"]
 
 
-def test_a_run_that_shows_no_question_at_all_is_left_to_another_try(task: Task, service: Service) -> None:
+def test_a_run_that_keeps_hiding_its_question_is_left_to_another_try(task: Task, service: Service) -> None:
     service.run("r-1")["interrupts"] = []
     with pytest.raises(AgentRunsError, match="shows no question") as caught:
         task.answer("yes")
@@ -269,7 +254,7 @@ def test_a_run_that_shows_no_question_at_all_is_left_to_another_try(task: Task, 
     assert service.posts == []
 
 
-def test_an_answer_that_is_lost_again_and_again_is_given_up_and_left_to_the_next_try(
+def test_an_answer_that_is_lost_three_times_is_left_to_the_next_try(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:
     service.mishaps = ["request lost"] * 3
@@ -281,7 +266,7 @@ def test_an_answer_that_is_lost_again_and_again_is_given_up_and_left_to_the_next
     assert run["answers"] == ["yes"]
 
 
-def test_where_the_run_cannot_be_read_nothing_is_sent_again_and_the_next_try_sees(
+def test_if_the_run_cannot_be_read_the_answer_is_left_to_the_next_try(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:
     service.mishaps = ["answer lost"]
@@ -296,7 +281,7 @@ def test_where_the_run_cannot_be_read_nothing_is_sent_again_and_the_next_try_see
     assert len(service.posts) == 1
 
 
-def test_only_what_the_service_has_said_counts_as_confirmed(task: Task, service: Service, run: dict[str, Any]) -> None:
+def test_only_a_response_confirms_an_answer(task: Task, service: Service, run: dict[str, Any]) -> None:
     task.answer("yes")
     assert task.confirmed is True
     with pytest.raises(AgentRunInterruptGoneError):

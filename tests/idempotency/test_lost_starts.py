@@ -22,7 +22,7 @@ from tests.support.scripted_server import errors, html
 SETTLES_IN = 8.0
 
 
-def test_a_run_whose_answer_was_lost_is_found_in_the_same_try(task: Task, service: Service, clock: Clock) -> None:
+def test_after_a_lost_response_the_run_is_found_in_the_same_try(task: Task, service: Service, clock: Clock) -> None:
     service.mishaps = ["answer lost"]
     found = task.start()
     assert (found.run_id, found.is_new) == ("r-1", False)
@@ -34,7 +34,7 @@ def test_a_run_whose_answer_was_lost_is_found_in_the_same_try(task: Task, servic
 
 
 @pytest.mark.parametrize("mishap", ["request lost", errors(503, "later"), html(201)], ids=["lost", "503", "unreadable"])
-def test_a_request_that_did_not_arrive_is_sent_again_once_that_is_sure(
+def test_a_request_that_did_not_arrive_is_sent_again(
     task: Task, service: Service, clock: Clock, mishap: Mishap
 ) -> None:
     service.mishaps = [mishap]
@@ -46,14 +46,14 @@ def test_a_request_that_did_not_arrive_is_sent_again_once_that_is_sure(
 
 
 @pytest.mark.parametrize("seconds", [1.0, 5.0, 7.9])
-def test_a_run_that_shows_late_is_waited_for(task: Task, service: Service, seconds: float) -> None:
+def test_a_run_that_appears_late_is_found(task: Task, service: Service, seconds: float) -> None:
     service.mishaps = ["answer lost"]
     service.shows_after = seconds
     assert task.start().run_id == "r-1"
     assert len(service.posts) == 1
 
 
-def test_a_request_that_is_taken_late_is_waited_for(task: Task, service: Service) -> None:
+def test_a_request_that_is_processed_late_is_found(task: Task, service: Service) -> None:
     service.takes_after = 4.0
     assert task.start().run_id == "r-1"
     assert len(service.posts) == 1
@@ -70,7 +70,7 @@ def test_a_request_that_is_lost_twice_is_left_to_the_next_try(task: Task, servic
     assert len(service.posts) == 2
 
 
-def test_a_request_that_is_lost_again_and_again_is_sent_twice_in_a_try(task: Task, service: Service) -> None:
+def test_a_try_sends_a_request_at_most_twice(task: Task, service: Service) -> None:
     service.mishaps = ["request lost"] * 4
     for sent in (2, 4):
         with pytest.raises(AgentRunsConnectionError):
@@ -79,21 +79,21 @@ def test_a_request_that_is_lost_again_and_again_is_sent_twice_in_a_try(task: Tas
     assert task.start().is_new
 
 
-def test_a_refusal_of_the_second_request_is_raised(task: Task, service: Service) -> None:
+def test_a_rejection_of_the_second_request_is_raised(task: Task, service: Service) -> None:
     service.mishaps = ["request lost", errors(422, "the business is in audit")]
     with pytest.raises(AgentRunInvalidRequestError, match="in audit"):
         task.start()
     assert len(service.posts) == 2
 
 
-def test_a_run_of_another_business_of_that_moment_is_not_taken(task: Task, service: Service) -> None:
+def test_a_simultaneous_run_of_another_business_is_not_used(task: Task, service: Service) -> None:
     service.add_run(business_id="b-2")
     service.mishaps = ["request lost"]
     assert task.start().run_id == "r-2"
     assert len(service.posts) == 2
 
 
-def test_where_it_cannot_be_told_nothing_is_sent_again(task: Task, service: Service) -> None:
+def test_in_doubt_nothing_is_sent_again(task: Task, service: Service) -> None:
     service.threads_by_business = service.all_threads = False
     service.add_run(business_id="b-2")
     service.mishaps = ["answer lost"]
@@ -103,7 +103,7 @@ def test_where_it_cannot_be_told_nothing_is_sent_again(task: Task, service: Serv
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_where_looking_fails_nothing_is_sent_again(task: Task, service: Service, status: int) -> None:
+def test_if_the_search_fails_nothing_is_sent_again(task: Task, service: Service, status: int) -> None:
     service.add_run(business_id="b-2")
     service.threads_by_business = errors(status, "later", Retry_After="0")
     service.mishaps = ["answer lost"]
@@ -115,14 +115,14 @@ def test_where_looking_fails_nothing_is_sent_again(task: Task, service: Service,
     assert len(service.posts) == 1
 
 
-def test_a_server_error_that_stays_is_raised_in_doubt(task: Task, service: Service) -> None:
+def test_a_permanent_server_error_is_raised_in_doubt(task: Task, service: Service) -> None:
     service.mishaps = [errors(502, "gateway"), errors(502, "gateway")]
     with pytest.raises(AgentRunsServerError) as caught:
         task.start()
     assert caught.value.in_doubt
 
 
-def test_a_run_that_a_slow_service_takes_up_after_the_failure_is_found(
+def test_a_run_that_a_slow_service_starts_after_the_failure_is_found(
     task: Task, service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send, posts, late = task.send, [], []
@@ -144,7 +144,7 @@ def test_a_run_that_a_slow_service_takes_up_after_the_failure_is_found(
     assert len(posts) == 1
 
 
-def test_a_slow_look_does_not_shorten_the_wait_for_the_run_to_show(task: Task, service: Service, clock: Clock) -> None:
+def test_a_slow_listing_does_not_shorten_the_search(task: Task, service: Service, clock: Clock) -> None:
     service.mishaps, service.shows_after = ["answer lost"], 5.0
     # What a page shows is as old as its request.
     service.meanwhile = lambda: clock.sleep(9)
@@ -152,7 +152,7 @@ def test_a_slow_look_does_not_shorten_the_wait_for_the_run_to_show(task: Task, s
     assert len(service.posts) == 1
 
 
-def test_another_run_that_shows_first_is_not_taken_while_the_own_may_still_come(task: Task, service: Service) -> None:
+def test_another_run_that_appears_first_is_not_used(task: Task, service: Service) -> None:
     service.mishaps, service.shows_after = ["answer lost"], 3.0
     # Nothing tells what a run works on.
     service.threads_by_business = service.all_threads = errors(404, "no such path")

@@ -38,14 +38,14 @@ def test_a_pending_interrupt_is_answered(task: Task, service: Service, run: dict
     assert service.posts[0].json == {"interrupt_id": "i-1", "input": {"approved": True}}
 
 
-def test_the_answer_is_sent_as_the_connection_says(task: Task, service: Service, run: dict[str, Any]) -> None:
+def test_the_connection_sets_the_body(task: Task, service: Service, run: dict[str, Any]) -> None:
     template = {"interrupt_id": "{interrupt_id}", "input": "{input}", "by": "for {interrupt_id}: {input}"}
     task.answer("yes", resume_body=template)
     assert service.posts[0].json == {"interrupt_id": "i-1", "input": "yes", "by": "for i-1: yes"}
 
 
 @pytest.mark.usefixtures("run")
-def test_both_interrupts_of_a_run_are_answered_by_their_tasks(new_task: Callable[..., Task], service: Service) -> None:
+def test_two_tasks_answer_two_interrupts(new_task: Callable[..., Task], service: Service) -> None:
     new_task().answer("one", interrupt_id="i-1")
     assert new_task().answer("two", interrupt_id="i-2").status == "running"
     assert [(post.json["interrupt_id"], post.json["input"]) for post in service.posts] == [
@@ -68,14 +68,14 @@ def test_an_interrupt_that_is_not_pending_is_not_answered(
 
 
 @pytest.mark.parametrize("status", ["running", "completed", "error"])
-def test_a_run_that_asks_nothing_is_not_answered(task: Task, service: Service, status: str) -> None:
+def test_a_run_without_questions_is_not_answered(task: Task, service: Service, status: str) -> None:
     service.add_run(status=status)
     with pytest.raises(AgentRunInterruptGoneError, match=f"The run is {status}; pending interrupts: none"):
         task.answer()
     assert service.posts == []
 
 
-def test_an_answer_to_no_run_is_an_error(task: Task, service: Service) -> None:
+def test_an_unknown_run_is_an_error(task: Task, service: Service) -> None:
     with pytest.raises(AgentRunNotFoundError):
         task.answer()
     assert service.posts == []
@@ -86,7 +86,7 @@ def test_an_answer_to_no_run_is_an_error(task: Task, service: Service) -> None:
     ("status", "kind"),
     [(409, AgentRunConflictError), (422, AgentRunInvalidRequestError), (404, AgentRunNotFoundError)],
 )
-def test_a_refusal_is_raised_and_nothing_sent_again(
+def test_a_rejection_is_raised_and_nothing_is_sent_again(
     task: Task, service: Service, clock: Clock, status: int, kind: type[Exception]
 ) -> None:
     service.mishaps = [errors(status, "does not fit")]
@@ -98,7 +98,7 @@ def test_a_refusal_is_raised_and_nothing_sent_again(
 
 
 @pytest.mark.parametrize("remembers", [True, False])
-def test_an_answer_of_somebody_else_in_that_very_moment_is_a_conflict(
+def test_a_simultaneous_answer_of_someone_else_is_a_conflict(
     new_task: Callable[..., Task], service: Service, run: dict[str, Any], remembers: bool
 ) -> None:
     task, post = new_task(remembers=remembers), service._post
@@ -116,7 +116,7 @@ def test_an_answer_of_somebody_else_in_that_very_moment_is_a_conflict(
 
 
 @pytest.mark.parametrize("status", [409, 422, 429])
-def test_an_answer_that_was_refused_does_not_count_as_given_once_somebody_else_has_answered(
+def test_a_rejected_answer_does_not_count_after_someone_else_has_answered(
     task: Task, service: Service, run: dict[str, Any], status: int
 ) -> None:
     service.mishaps = [errors(status, "no", Retry_After="0")]
@@ -127,7 +127,7 @@ def test_an_answer_that_was_refused_does_not_count_as_given_once_somebody_else_h
         task.answer("yes")
 
 
-def test_a_changed_answer_that_met_the_first_one_does_not_count_as_given(
+def test_a_changed_answer_that_conflicts_with_the_first_does_not_count(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:
     with pytest.raises(Killed):
@@ -141,7 +141,7 @@ def test_a_changed_answer_that_met_the_first_one_does_not_count_as_given(
     assert task.answer("yes").pending("i-1") is None
 
 
-def test_a_worker_that_died_after_the_answer_does_not_make_it_come_twice(
+def test_after_a_worker_died_behind_the_answer_it_is_not_sent_again(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:
     with pytest.raises(Killed):
@@ -153,7 +153,7 @@ def test_a_worker_that_died_after_the_answer_does_not_make_it_come_twice(
     assert len(service.posts) == 1
 
 
-def test_a_worker_that_died_before_the_answer_leaves_it_to_the_next_try(
+def test_after_a_worker_died_before_the_answer_the_next_try_sends_it(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:
     with pytest.raises(Killed):
@@ -165,7 +165,7 @@ def test_a_worker_that_died_before_the_answer_leaves_it_to_the_next_try(
 
 
 @pytest.mark.parametrize("answer", ["yes", "no"])
-def test_the_answer_of_a_worker_that_died_is_given_the_time_to_arrive(
+def test_the_answer_of_a_dead_worker_gets_time_to_arrive(
     task: Task, service: Service, run: dict[str, Any], answer: str
 ) -> None:
     service.takes_after = 3.0
@@ -180,9 +180,7 @@ def test_the_answer_of_a_worker_that_died_is_given_the_time_to_arrive(
     assert len(service.posts) == 1
 
 
-def test_another_answer_than_the_one_that_was_given_is_refused(
-    task: Task, service: Service, run: dict[str, Any]
-) -> None:
+def test_a_second_different_answer_is_rejected(task: Task, service: Service, run: dict[str, Any]) -> None:
     with pytest.raises(Killed):
         task.answer("yes", dies="after POST")
     with pytest.raises(AgentRunInterruptGoneError, match="an earlier try of this task gave it another answer"):
@@ -191,7 +189,7 @@ def test_another_answer_than_the_one_that_was_given_is_refused(
     assert len(service.posts) == 1
 
 
-def test_an_answer_may_change_while_none_has_been_taken(task: Task, service: Service, run: dict[str, Any]) -> None:
+def test_an_answer_may_change_before_one_is_accepted(task: Task, service: Service, run: dict[str, Any]) -> None:
     with pytest.raises(Killed):
         task.answer("yes", dies="before POST")
     task.answer("no")
@@ -199,7 +197,7 @@ def test_an_answer_may_change_while_none_has_been_taken(task: Task, service: Ser
 
 
 @pytest.mark.parametrize("when", ["before POST", "after POST"])
-def test_an_id_that_asks_something_else_by_now_is_not_answered(
+def test_an_id_with_a_new_question_is_not_answered(
     task: Task, service: Service, run: dict[str, Any], when: str
 ) -> None:
     with pytest.raises(Killed):
@@ -211,7 +209,7 @@ def test_an_id_that_asks_something_else_by_now_is_not_answered(
     assert len(service.posts) == sent
 
 
-def test_the_same_question_told_in_another_order_is_the_same(task: Task, service: Service, run: dict[str, Any]) -> None:
+def test_the_order_of_a_questions_fields_does_not_matter(task: Task, service: Service, run: dict[str, Any]) -> None:
     with pytest.raises(Killed):
         task.answer("yes", dies="before POST")
     run["interrupts"][0]["value"] = dict(reversed(QUESTION.items()))
@@ -219,7 +217,7 @@ def test_the_same_question_told_in_another_order_is_the_same(task: Task, service
     assert run["answers"] == ["yes"]
 
 
-def test_what_was_noted_of_another_interrupt_says_nothing_about_this_one(
+def test_the_stored_state_of_another_interrupt_does_not_count(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:
     task.answer("yes", interrupt_id="i-2")
@@ -229,7 +227,7 @@ def test_what_was_noted_of_another_interrupt_says_nothing_about_this_one(
         task.answer("yes", interrupt_id="i-2")
 
 
-def test_without_memory_an_interrupt_that_is_gone_counts_as_answered_by_somebody_else(
+def test_without_a_store_a_closed_interrupt_counts_as_answered_by_someone_else(
     new_task: Callable[..., Task], service: Service, run: dict[str, Any]
 ) -> None:
     task = new_task(remembers=False)
@@ -244,7 +242,7 @@ def test_without_memory_an_interrupt_that_is_gone_counts_as_answered_by_somebody
 @pytest.mark.parametrize(
     "answer", [object(), float("nan"), {1, 2}, "half \ud83d"], ids=["object", "nan", "set", "half"]
 )
-def test_what_cannot_be_sent_is_refused_before_anything_is_read_or_noted(
+def test_an_invalid_answer_is_rejected_before_anything_is_read_or_stored(
     task: Task, service: Service, answer: Any
 ) -> None:
     with pytest.raises(AgentRunsValueError, match="must be a JSON value"):
@@ -254,7 +252,7 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_read_or_noted(
     assert task.memory.kept == {}
 
 
-def test_any_answer_that_can_be_sent_can_be_noted(task: Task, service: Service, run: dict[str, Any]) -> None:
+def test_any_valid_answer_can_be_stored(task: Task, service: Service, run: dict[str, Any]) -> None:
     with pytest.raises(Killed):
         task.answer({2: "b", "a": 1, None: 0}, dies="after POST")
     assert run["answers"] == [{"2": "b", "a": 1, "null": 0}]
@@ -264,7 +262,7 @@ def test_any_answer_that_can_be_sent_can_be_noted(task: Task, service: Service, 
 
 
 @pytest.mark.usefixtures("run")
-def test_the_memory_holds_neither_question_nor_answer(task: Task) -> None:
+def test_the_store_holds_neither_question_nor_answer(task: Task) -> None:
     task.answer("the answer of Jane Doe")
     assert task.memory is not None
     assert "Jane" not in str(task.memory.kept)

@@ -47,7 +47,7 @@ def sourced(case: Case) -> ScriptBody:
 @pytest.mark.parametrize("deferrable", [True, False])
 @pytest.mark.agent_runs(agents={"sourced": sourced})
 @pytest.mark.full
-def test_it_is_told_of_the_run_its_sources_and_its_output(
+def test_lineage_has_the_run_its_sources_and_its_output(
     agent_runs_emulator: Emulator, tmp_path: Path, airflow_home: Path, deferrable: bool
 ) -> None:
     told = emitted(tmp_path, airflow_home, "sourced", deferrable)
@@ -67,7 +67,7 @@ def test_it_is_told_of_the_run_its_sources_and_its_output(
 
 
 @pytest.mark.full
-def test_it_is_told_of_a_run_that_failed(agent_runs_emulator: Emulator, tmp_path: Path, airflow_home: Path) -> None:
+def test_lineage_of_a_failed_run(agent_runs_emulator: Emulator, tmp_path: Path, airflow_home: Path) -> None:
     told = emitted(tmp_path, airflow_home, "fails", False)
     [failed] = [event for event in told if event["eventType"] == "FAIL" and "agentRun" in event["run"]["facets"]]
     assert failed["run"]["facets"]["agentRun"]["status"] == "error"

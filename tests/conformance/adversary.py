@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A service that does its worst, request by request, as a history says; and a worker that may die at any moment.
+A service in which each request meets the fate that a history defines, and a worker that may die at any moment.
 
-Everything happens in this process and by one clock, so that thousands of histories can be tried. What the
-service holds and shows is that of the other tests; how requests are described, sent again and answered is the
-package's own code.
+Everything happens in this process and by one clock, so that thousands of histories can run. The service is the one of
+the other tests. Requests, retries, and responses are the package's own code.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import Response
 from tests.idempotency.service import Clock as OneClock
 from tests.idempotency.service import Service
-from tests.idempotency.task import Killed, Memory
+from tests.idempotency.task import Killed
 from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, errors, html
+from tests.support.state_store import StateStore
 
 #: How often a worker's client sends again what may be sent again.
 MAX_RETRIES = 2
@@ -40,12 +40,12 @@ MAX_RETRIES = 2
 @dataclass(frozen=True, slots=True)
 class Fate:
     """
-    What becomes of one request.
+    The fate of one request.
 
-    :param reply: ``ok`` for the service's own answer; else what comes instead, where a number is a status.
-    :param done: Whether the request is carried out ``at once`` or ``never``, or how many seconds after its sender
-        has learnt of the failure, or died.
-    :param takes: Seconds until the sender learns of anything.
+    :param reply: ``ok`` for the service's own response; otherwise the fault, or a status as a number.
+    :param done: Whether the service carries it out ``at once`` or ``never``, or how many seconds after its sender has
+        seen the failure, or died.
+    :param takes: Seconds until the sender gets a response or an error.
     """
 
     reply: Literal["ok", "lost", "unsent", "unreadable"] | int = "ok"
@@ -146,15 +146,15 @@ class Adversary(Service):
 
 class Worker:
     """
-    One try of a task: sends requests and keeps notes, until it is done or dies.
+    One try of a task: sends requests and stores state, until it ends or dies.
 
     :param dies: Between which two of its steps it dies; None or a number beyond the last for not at all.
     """
 
     def __init__(
-        self, service: Adversary, memory: Memory | None, *, dies: int | None = None, max_retries: int = MAX_RETRIES
+        self, service: Adversary, store: StateStore | None, *, dies: int | None = None, max_retries: int = MAX_RETRIES
     ) -> None:
-        self.memory = None if memory is None else _Noted(memory, self._step)
+        self.store = None if store is None else _Noted(store, self._step)
         self._service = service
         self._left = dies
         self._policy = {**retries.policy(max_retries), "sleep": service.clock.sleep, "before_sleep": None}
@@ -190,36 +190,36 @@ class Worker:
 
 
 def tell(what: str) -> None:
-    """Have something shown with a history that fails."""
+    """Show a line with a history that fails."""
     if currently_in_test_context():
         note(what)
 
 
 class Diary:
-    """A log that is shown with a history that fails, and costs nothing else."""
+    """A log that is shown with a history that fails."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def info(self, message: str, /, *args: Any) -> None:
-        """Tell what was done."""
+        """Log a message."""
         tell(f"{self._clock.moment:HH:mm:ss.S} {message % args}")
 
     warning = info
 
 
 class _Noted:
-    """A memory that the worker may die before and after using."""
+    """A state store that the worker may die before and after using."""
 
-    def __init__(self, memory: Memory, step: Callable[[], None]) -> None:
-        self._memory = memory
+    def __init__(self, store: StateStore, step: Callable[[], None]) -> None:
+        self._store = store
         self._step = step
 
     def get(self, key: str) -> Any:
         self._step()
-        return self._memory.get(key)
+        return self._store.get(key)
 
     def set(self, key: str, value: dict[str, Any]) -> None:
         self._step()
-        self._memory.set(key, value)
+        self._store.set(key, value)
         self._step()

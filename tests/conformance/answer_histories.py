@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Histories of tasks that answer what a run asks: a world, and what befalls one try after the other.
+Histories of tasks that answer the questions of a run: a world, and the faults of one try after the other.
 
-What is drawn keeps to what the package builds on: an answer that the service takes shows in the run within
-``SHOWS_IN`` seconds after its sender has learnt of the failure or died; a 429 says that nothing was done; an agent
-that uses an id again asks something else.
+All histories keep the assumptions of the package: an accepted answer shows in the run within ``SHOWS_IN`` seconds after
+its sender has seen the failure or died; a 429 means that nothing was done; an agent that uses an ID again asks
+something else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.conformance.adversary import Fate
 from tests.conformance.start_histories import GETS, posts, up_to
 
-#: For how long the package looks before it sends again, in seconds.
+#: The package reads the run for this long before it sends an answer again, in seconds.
 SHOWS_IN = 5.0
 
 
@@ -26,16 +26,16 @@ class World:
     """
     What stays the same in a history.
 
-    :param remembers: Whether there is a memory, as there is since Airflow 3.3.
-    :param knows_question: Whether the tasks know what was asked when the answer was given.
-    :param strict: Whether the service refuses an answer to what is not pending; nobody has documented that it does.
+    :param has_store: Whether a state store exists, as in Airflow 3.3 and later.
+    :param knows_question: Whether the tasks know the question at the time of the answer.
+    :param strict: Whether the service rejects an answer to a question that is not pending, which is not documented.
     :param asks_next: What the agent asks once its first question is answered: nothing, or something else under the
         same id or under another. ``asks_after`` says how many seconds later.
     :param rival_at: When someone else answers the first question, in seconds; None for never.
-    :param shows_after: Seconds until a run that is read shows what has become of it.
+    :param shows_after: Seconds until the run shows a change.
     """
 
-    remembers: bool = True
+    has_store: bool = True
     knows_question: bool = False
     strict: bool = True
     asks_next: Literal["nothing", "same id", "other id"] = "nothing"
@@ -44,7 +44,7 @@ class World:
     shows_after: float = 0.0
 
 
-#: How a run is shown: truly, or as something between it and us may distort it for once.
+#: The run in one response: as it is, or distorted once by something in between.
 Shown = Literal["as it is", "a field more", "no question", "before it asked"]
 
 
@@ -54,7 +54,7 @@ class Try:
     A try of a task.
 
     :param task: Which of two tasks: ``a`` answers the run's first question, ``b`` its second.
-    :param answer: What is to be answered, which a template may give anew in each try.
+    :param answer: The answer, which a template may render differently in each try.
     :param pause: Seconds since the try before.
     :param posts: What becomes of its POSTs; of further ones nothing bad. ``gets`` likewise.
     :param shown: How the run is shown, look by look; with a field more only where it is known what is asked.
@@ -74,7 +74,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What befalls two tasks."""
+    """The tries of two tasks."""
 
     world: World
     tries: tuple[Try, ...]
@@ -86,14 +86,14 @@ class History:
 
     @property
     def answers_change(self) -> bool:
-        """Whether a task is told to answer one thing first, and another later."""
+        """Whether a task gets one answer first, and another one later."""
         return len({(one.task, one.answer) for one in self.tries}) > len({one.task for one in self.tries})
 
 
 _LAGS = (0.0, 0.5, 2.0)
 _WORLDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
-        "remembers": st.booleans(),
+        "has_store": st.booleans(),
         "knows_question": st.booleans(),
         "strict": st.booleans(),
         "asks_next": st.sampled_from(["nothing", "same id", "other id"]),
@@ -128,8 +128,8 @@ _NUMBERS = st.integers(1, 5)
 def histories(draw: st.DrawFn) -> History:
     """Draw a history."""
     fields = draw(_WORLDS)
-    if not fields["remembers"] and fields["asks_next"] == "same id":
-        # Without a memory, only the question's digest tells a question from the next one under its id.
+    if not fields["has_store"] and fields["asks_next"] == "same id":
+        # Without a store, only the question's digest tells a question from the next one under its id.
         fields["knows_question"] = True
     # What a rival does between our reading and our answer is beyond us, unless the service refuses what is late.
     rivals: bool = fields["strict"] and fields["asks_next"] != "same id"

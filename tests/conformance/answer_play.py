@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a history of tasks that answer what a run asks, and watches that what is promised is kept."""
+"""Plays a history of tasks that answer the questions of a run, and checks the promises after each try."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRu
 from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
 from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
 from tests.conformance.answer_histories import SHOWS_IN, History, Shown, Try, World
-from tests.idempotency.task import Killed, Memory
+from tests.idempotency.task import Killed
 from tests.support.scripted_server import Received, Reply, answer
+from tests.support.state_store import StateStore
 
 Name = Literal["a", "b"]
 
@@ -31,7 +32,7 @@ RIVALS_ANSWER = "a rival's"
 
 @dataclass
 class Taken:
-    """An answer that the service has taken, and what it had asked."""
+    """An answer that the service has accepted, and the question."""
 
     interrupt_id: str
     question: Any
@@ -114,7 +115,7 @@ class AnsweringService(Adversary):
 @dataclass
 class _Task:
     name: Name
-    memory: Memory | None
+    store: StateStore | None
     told: set[str] = field(default_factory=set)
 
     def mark(self, answer: str) -> str:
@@ -136,10 +137,10 @@ class AnswerPlay:
         self.clock = Clock()
         self.service = AnsweringService(self.clock, history.world)
         self.events: set[str] = set()
-        self.tasks = {name: _Task(name, Memory() if self.world.remembers else None) for name in QUESTIONS}
-        # Without a memory, nobody knows of an answer that is still on its way; where that matters, it is not promised
+        self.tasks = {name: _Task(name, StateStore() if self.world.has_store else None) for name in QUESTIONS}
+        # Without a store, nobody knows of an answer that is still on its way; where that matters, it is not promised
         # that it is waited for.
-        self._waits = not self.world.remembers and (
+        self._waits = not self.world.has_store and (
             not self.world.strict
             or self.world.asks_next == "same id"
             or self.world.shows_after > 0
@@ -170,11 +171,11 @@ class AnswerPlay:
         self.service.knows_question = lambda: bool(
             self.world.knows_question
             or len(self.service.posts) > before
-            or (task.memory and (task.memory.get("agent_run_answer") or {}).get("interrupt_id") == interrupt_id)
+            or (task.store and (task.store.get("agent_run_answer") or {}).get("interrupt_id") == interrupt_id)
         )
         rivals = [self.service.be_overtaken] if one.overtaken else []
         self.service.carried_out = lambda request: rivals.pop()() if rivals else None
-        worker = Worker(self.service, task.memory, dies=one.dies)
+        worker = Worker(self.service, task.store, dies=one.dies)
         outcome: Answered | AgentRunsError | None = None
         try:
             outcome = answer_once(
@@ -182,7 +183,7 @@ class AnswerPlay:
                 interrupt_id,
                 task.mark(one.answer),
                 send=worker.send,
-                store=worker.memory,
+                store=worker.store,
                 resume_body=DEFAULT_RESUME_BODY,
                 log=Diary(self.clock),
                 question=digest(question) if self.world.knows_question else None,
@@ -212,8 +213,8 @@ class AnswerPlay:
             assert one.interrupt_id == interrupt_id, f"another interrupt is answered: {one}"
             if self.world.knows_question:
                 assert one.question == question, f"another question is answered: {one}"
-            elif task.memory:
-                assert task.memory.get("agent_run_answer")["question"] == digest(one.question)
+            elif task.store:
+                assert task.store.get("agent_run_answer")["question"] == digest(one.question)
 
     def _check_outcome(self, task: _Task, one: Try, outcome: Answered | AgentRunsError | None) -> None:
         if not isinstance(outcome, Answered):
@@ -247,7 +248,7 @@ class AnswerPlay:
         assert isinstance(outcome, AgentRunInterruptGoneError), "sent, although it was not pending"
         asked_anew = task.name == "a" and self.world.asks_next == "same id"
         changed = len(task.told) > 1
-        assert asked_anew or changed or self.history.has_rival or not self.world.remembers, outcome
+        assert asked_anew or changed or self.history.has_rival or not self.world.has_store, outcome
 
 
 def play(history: History) -> AnswerPlay:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives tests the time that many cases take."""
+"""A longer timeout for tests with many examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PATIENCE = 3600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let a long run be long, in this folder."""
+    """Raise the timeout of long runs in this folder."""
     for item in items:
         if LONG and Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(_PATIENCE))

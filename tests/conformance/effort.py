@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-How much is tried: some hundreds of cases, always the same ones, or with ``PROPERTY_TESTS=long`` many, ever new ones.
+The number of examples: few and always the same by default, many and random with ``PROPERTY_TESTS=long``.
 
-A case that fails is printed as Python, and can be tried again by hand.
+A failing example is printed as Python, so that you can run it again.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ FEW = 300
 
 LONG = os.environ.get("PROPERTY_TESTS") == "long"
 
-# Nothing is left behind in the folder that the tests are run in.
+# The tests leave no files in the current folder.
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis")
 
 
 def tries(few: int, many: int) -> settings:
     """
-    Say how many cases a test with ``@given`` tries.
+    Return the number of examples for a test with ``@given``.
 
     :param few: By default.
     :param many: With ``PROPERTY_TESTS=long``.
     """
     return settings(
         max_examples=many if LONG else few,
-        # A machine that is busy is no defect.
+        # A slow machine is no failure.
         deadline=None,
         derandomize=not LONG,
         database=None,

@@ -49,7 +49,7 @@ class World:
     What stays the same in a history.
 
     :param about: What is started, of ``STARTS``.
-    :param remembers: Whether there is a memory, as there is since Airflow 3.3.
+    :param has_store: Whether a state store exists, as in Airflow 3.3 and later.
     :param evidence: Where the service shows what a run works on.
     :param orders: Of the listing, one look after the other.
     :param skew: Seconds by which the service's clock is ahead.
@@ -59,7 +59,7 @@ class World:
     """
 
     about: Literal["business", "context", "thread"] = "business"
-    remembers: bool = True
+    has_store: bool = True
     evidence: Literal["listing", "thread", "run", "none"] = "listing"
     orders: tuple[Order, ...] = ("newest first",)
     page_size: int = 100
@@ -160,7 +160,7 @@ _FIELDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "orders": st.lists(st.sampled_from(_ORDERS), min_size=1, max_size=3).map(tuple),
         "page_size": st.sampled_from([100, 2, 3]),
         "tells_total": st.booleans(),
-        "remembers": st.booleans(),
+        "has_store": st.booleans(),
         "shows_after": st.sampled_from([0.0, 0.4, 3.0, 6.0]),
         "lasts": st.sampled_from([0.0, 5.0, 100.0, 100_000.0]),
         "dag_age": st.sampled_from([1.0, 100.0, 3600.0]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a history of a task that starts a run, and watches that what is promised is kept at each moment."""
+"""Plays a history of a task that starts a run, and checks the promises at each request and after each try."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from airflow_provider_agentruns.idempotency.recovery import Start
 from airflow_provider_agentruns.idempotency.state import Attempt
 from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
 from tests.conformance.start_histories import STARTS, History, Sibling, Try, World
-from tests.idempotency.task import Killed, Memory
+from tests.idempotency.task import Killed
 from tests.support.scripted_server import Received, Reply, errors
+from tests.support.state_store import StateStore
 
 #: Seconds after which nothing of a history is on its way any more.
 _LONG_ENOUGH = 600.0
@@ -86,7 +87,7 @@ class StartPlay:
         self.clock = Clock()
         self.service = StartingService(self.clock, history.world)
         self.service.carried_out = lambda request: self._check_start()
-        self.memory = Memory() if history.world.remembers else None
+        self.store = StateStore() if history.world.has_store else None
         self.start: Start = STARTS[history.world.about]
         self.acknowledged: str | None = None
         self.events: set[str] = set()
@@ -124,12 +125,12 @@ class StartPlay:
         self.service.posts_fates, self.service.gets_fates = list(one.posts), list(one.gets)
         before = len(self.service.posts)
         outcome: Started | AgentRunsError | None = None
-        worker = Worker(self.service, self.memory, dies=one.dies)
+        worker = Worker(self.service, self.store, dies=one.dies)
         try:
             outcome = start_once(
                 self.start,
                 send=worker.send,
-                store=worker.memory,
+                store=worker.store,
                 attempt=Attempt(self._number, self._series, self._first_possible),
                 log=Diary(self.clock),
                 sleep=worker.sleep,
@@ -143,7 +144,7 @@ class StartPlay:
         return outcome
 
     def _read_memory(self) -> None:
-        note = self.memory.get("agent_run_start") if self.memory else None
+        note = self.store.get("agent_run_start") if self.store else None
         if note and "run_id" in note:
             self._noted[note["run_id"]] = note["series"]
 
@@ -197,11 +198,11 @@ class StartPlay:
             return
         assert isinstance(first, Started), first
         if isinstance(second, AgentRunStartInDoubtError):
-            # Without a memory, a later try is in doubt again, whatever the one before has found.
-            assert not self.world.remembers
+            # Without a store, a later try is in doubt again, whatever the one before has found.
+            assert not self.world.has_store
             return
         assert isinstance(second, Started), second
-        assert first.run_id == second.run_id or (self.world.has_twin and not self.world.remembers)
+        assert first.run_id == second.run_id or (self.world.has_twin and not self.world.has_store)
 
 
 def play(history: History) -> StartPlay:

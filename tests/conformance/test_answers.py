@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever becomes of requests, answers and workers: a question gets one answer, and the one that was meant for it."""
+"""Under all faults of requests, responses, and workers, a question gets one answer, and the one meant for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.conformance.answer_histories import History, Try, World, histories
 from tests.conformance.answer_play import play
 from tests.conformance.effort import FEW, LONG, tries
 
-#: What is to happen in the histories; else they would prove little.
+#: Events that must occur in the histories. Otherwise the test would prove little.
 EVENTS = {
     "a worker died",
     "confirmed",
@@ -44,7 +44,7 @@ def test_a_question_gets_one_answer() -> None:
 
 KILLED = Try(posts=(Fate("lost", 3.0),), dies=6)
 
-#: What has gone wrong once, as small as it can be.
+#: Histories that once failed, reduced to their minimum.
 ONCE_WRONG = {
     "an answer of a dead worker arrives when the next question is asked under the same id": History(
         World(asks_next="same id", knows_question=True), (KILLED, Try())

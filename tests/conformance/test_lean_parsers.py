@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What reads but a little of many runs says the same as what reads all of one, whatever the service sends."""
+"""The parsers that read only parts of runs agree with the models, whatever the service sends."""
 
 from __future__ import annotations
 

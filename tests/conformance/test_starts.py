@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever becomes of requests, answers, listings and workers: a task starts one run, and in the end has it."""
+"""Under all faults of requests, responses, listings, and workers, a task starts one run, and finds it in the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.conformance.effort import FEW, LONG, tries
 from tests.conformance.start_histories import History, Sibling, Try, World, histories
 from tests.conformance.start_play import play
 
-#: What is to happen in the histories; else they would prove little.
+#: Events that must occur in the histories. Otherwise the test would prove little.
 EVENTS = {
     "a worker died",
     "a run is started",
@@ -43,22 +43,22 @@ def test_a_task_starts_one_run() -> None:
     assert seen["histories"] >= (10_000 if LONG else FEW)
 
 
-NO_MEMORY = World(remembers=False, dag_age=3600.0, shows_after=0.4)
+NO_STORE = World(has_store=False, dag_age=3600.0, shows_after=0.4)
 
-#: What has gone wrong once, as small as it can be.
+#: Histories that once failed, reduced to their minimum.
 ONCE_WRONG = {
-    "without a memory, a retry while the run of the first try does not show yet": History(NO_MEMORY, (Try(), Try())),
+    "without a store, a retry while the run of the first try does not show yet": History(NO_STORE, (Try(), Try())),
     "a retry right after a second request, minutes after the first": History(
         World(), (Try(posts=(Fate(504, "never", 60.0), Fate(504, 3.0, 60.0))), Try())
     ),
-    "a look that takes long, while which the run shows": History(
+    "a slow listing, during which the run appears": History(
         World(), (Try(posts=(Fate("lost", 5.0),), gets=(Fate(takes=9.0),)),)
     ),
     "a run of other work that shows before the own one, where nothing tells them apart": History(
         World(evidence="none", shows_after=3.0, siblings=(Sibling("instant", "other", -1.0),)),
         (Try(posts=(Fate("lost"),)),),
     ),
-    "a cleared task goes on with its run, and is tried again when that has ended": History(
+    "a cleared task uses its run, and is tried again after the run has ended": History(
         World(lasts=60.0), (Try(), Try(pause=10.0, cleared=True), Try(pause=300.0))
     ),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is drawn fits the contract, and leaves nothing out; else the tests by it would prove less than they say."""
+"""The generated values fit the contract and cover it. Otherwise the tests that use them would prove little."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tasks hand on comes out of XCom as it went in, whatever the service has sent."""
+"""Values of tasks leave XCom as they entered it, whatever the service sends."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The way of a value from a task through XCom into another task, as Airflow 3.3 goes it, without the processes.
+Passes a value from one task to another through XCom, as Airflow 3.3 does, without the processes.
 
-Task, supervisor, API server, database and back: at each step the same encoder and decoder of Airflow's own turns
-the value into what travels on.
+Task, supervisor, API server, database, and back: each step uses Airflow's own encoder and decoder.
 """
 
 from __future__ import annotations

@@ -19,10 +19,10 @@ from tests.support.scripted_server import ScriptedServer
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """
-    Return the clock of this machine, which stands still but for what is slept.
+    Return the clock of this machine, which advances only during a sleep.
 
-    Minutes of looking and waiting then take no time, and what is seen when is the same in each run. Sockets
-    and the pacing of requests keep the real clock.
+    Minutes of waiting then take no time, and each run of the test is the same. Sockets and the rate limit keep the real
+    clock.
     """
     clock = Clock()
     monkeypatch.setattr(pendulum, "now", clock.now)
@@ -31,13 +31,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def service(clock: Clock) -> Service:
-    """Return the service that the test's server answers by."""
+    """Return the service behind the test's server."""
     return Service(clock)
 
 
 @pytest.fixture
 def new_task(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
-    """Return what makes a task that talks to the service, over HTTP."""
+    """Return a factory of tasks that use the service over HTTP."""
     # How long an account is held back after a 429 goes by the real clock, and matters nothing here.
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.01)
     with ScriptedServer(service) as server:
@@ -49,5 +49,5 @@ def new_task(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def task(new_task: Callable[..., Task]) -> Task:
-    """Return a task with a memory."""
+    """Return a task with a state store."""
     return new_task()

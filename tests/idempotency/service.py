@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A service for the tests of exactly-once: as much of the real one as they need, with all that can go wrong.
+A service for the tests of starts and answers, with every fault that they need.
 
-It holds runs and threads in memory, and goes by a clock of its own, which may be off.
+It holds runs and threads in memory, and has a clock of its own, which may be wrong.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from tests.support.scripted_server import LOST, Received, Reply, answer, errors
 
 Order = Literal["newest first", "oldest first", "by last change", "none"]
 
-#: What becomes of a POST: carried out with its answer lost, never carried out, or answered so instead.
+#: The fault of a POST: the response is lost, the request is lost, or another response comes instead.
 Mishap = Literal["answer lost", "request lost"] | Reply
 
 
 class Clock:
-    """Time that goes by only while somebody sleeps."""
+    """Time that passes only during a sleep."""
 
     def __init__(self) -> None:
         self.moment = pendulum.datetime(2026, 8, 1, 12, 0, 0, 400_000)
         self.slept: list[float] = []
 
     def now(self, tz: object = None) -> pendulum.DateTime:
-        """Tell the time, as ``pendulum.now``."""
+        """Return the time, as ``pendulum.now``."""
         return self.moment
 
     def sleep(self, seconds: float) -> None:
-        """Let time go by."""
+        """Let time pass."""
         self.slept.append(seconds)
         self.moment = self.moment.add(seconds=seconds)
 
 
 class Service:
     """
-    Answers requests out of its memory; the attributes say what is odd about it.
+    Responds to requests. The attributes set its peculiarities.
 
     :ivar skew: Seconds by which its clock is ahead.
     :ivar page_size: The most runs or threads that a page holds.
     :ivar shows_after: Seconds until a new run shows in the listing.
-    :ivar takes_after: Seconds until a POST that was taken has an effect.
-    :ivar mishaps: What becomes of the next POSTs, in order.
+    :ivar takes_after: Seconds until an accepted POST has an effect.
+    :ivar mishaps: The faults of the next POSTs, in order.
     :ivar threads_by_business: Whether threads can be listed by business, or what comes instead.
     :ivar all_threads: Whether threads can be listed at all, or what comes instead.
-    :ivar threads_tell: Whether a thread says what it is about.
+    :ivar threads_tell: Whether a thread names its subject.
     :ivar meanwhile: Called after each page of runs.
     """
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A task as Airflow runs it: try after try, with a memory that outlives them, and workers that die."""
+"""A task as Airflow runs it: try after try, with stored state, and workers that die."""
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import suppress
 from typing import Any
@@ -17,6 +16,7 @@ from airflow_provider_agentruns.idempotency.resume_run import answer_once
 from airflow_provider_agentruns.idempotency.state import Attempt
 from airflow_provider_agentruns.models import AgentRun
 from tests.idempotency.service import Clock
+from tests.support.state_store import StateStore
 
 log = logging.getLogger(__name__)
 
@@ -24,33 +24,18 @@ START = Start("instant", business_id="b-1")
 
 
 class Killed(BaseException):
-    """The worker is gone; nothing catches this."""
-
-
-class Memory:
-    """Keeps JSON, as Airflow's task state store does."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-
-    def get(self, key: str) -> Any:
-        """Return what was kept."""
-        return json.loads(self.kept.get(key, "null"))
-
-    def set(self, key: str, value: dict[str, Any]) -> None:
-        """Keep a value."""
-        self.kept[key] = json.dumps(value)
+    """The worker died. Nothing catches this."""
 
 
 class Task:
     """
     One task instance.
 
-    :param remembers: Whether there is a memory, as there is since Airflow 3.3.
+    :param has_store: Whether a state store exists, as in Airflow 3.3 and later.
     """
 
-    def __init__(self, transport: Transport, clock: Clock, *, remembers: bool = True) -> None:
-        self.memory = Memory() if remembers else None
+    def __init__(self, transport: Transport, clock: Clock, *, has_store: bool = True) -> None:
+        self.store = StateStore() if has_store else None
         self.number = 0
         self.series = 1
         self._transport = transport
@@ -69,7 +54,7 @@ class Task:
         return start_once(
             start,
             send=self.send,
-            store=self.memory,
+            store=self.store,
             attempt=Attempt(self.number, self.series, self._first_possible),
             log=log,
             sleep=self._clock.sleep,
@@ -90,7 +75,7 @@ class Task:
             interrupt_id,
             answer,
             send=self.send,
-            store=self.memory,
+            store=self.store,
             resume_body=resume_body,
             log=log,
             sleep=self._clock.sleep,

@@ -165,7 +165,7 @@ def test_a_cleared_task_that_cannot_read_its_run_starts_nothing(task: Task, serv
 
 
 def test_without_a_store_the_first_try_starts_without_a_search(new_task: Callable[..., Task], service: Service) -> None:
-    task = new_task(remembers=False)
+    task = new_task(has_store=False)
     assert task.start().is_new
     assert [r.method for r in service.seen] == ["POST"]
 
@@ -174,7 +174,7 @@ def test_without_a_store_a_later_try_finds_the_run_of_the_first(
     new_task: Callable[..., Task], service: Service, clock: Clock
 ) -> None:
     service.add_run(business_id="b-1", age=3600)
-    task = new_task(remembers=False)
+    task = new_task(has_store=False)
     task.start()
     clock.sleep(300)
     assert [task.start().run_id for _ in range(2)] == ["r-2", "r-2"]
@@ -184,7 +184,7 @@ def test_without_a_store_a_later_try_finds_the_run_of_the_first(
 def test_without_a_store_a_later_try_of_an_old_dag_run_waits_for_the_run_to_appear(
     new_task: Callable[..., Task], service: Service, clock: Clock
 ) -> None:
-    task = new_task(remembers=False)
+    task = new_task(has_store=False)
     clock.sleep(3600)
     service.shows_after = 5.0
     task.start()
@@ -197,7 +197,7 @@ def test_without_a_store_a_later_try_that_finds_none_starts_one(
 ) -> None:
     service.add_run(business_id="b-1", age=3600)
     service.mishaps = [errors(422, "the business is in audit")]
-    task = new_task(remembers=False)
+    task = new_task(has_store=False)
     with pytest.raises(AgentRunInvalidRequestError):
         task.start()
     clock.sleep(300)
@@ -236,16 +236,16 @@ def test_wrong_arguments_are_rejected_before_anything_is_stored(task: Task, serv
         with pytest.raises(AgentRunsValueError):
             task.start(start)
     assert service.seen == []
-    assert task.memory is not None
-    assert task.memory.kept == {}
+    assert task.store is not None
+    assert task.store.values == {}
 
 
 def test_nothing_is_started_if_the_intent_cannot_be_stored(task: Task, service: Service) -> None:
     def full(key: str, value: object) -> None:
         raise OSError("no space")
 
-    assert task.memory is not None
-    task.memory.set = full  # type: ignore[method-assign]
+    assert task.store is not None
+    task.store.set = full  # type: ignore[method-assign]
     with pytest.raises(OSError, match="no space"):
         task.start()
     assert service.seen == []
@@ -255,10 +255,10 @@ def test_the_store_holds_no_arguments(task: Task) -> None:
     secret = replace(START, business_id="business-of-jane-doe")
     with pytest.raises(Killed):
         task.start(secret, dies="after POST")
-    assert task.memory is not None
-    assert "jane" not in str(task.memory.kept)
+    assert task.store is not None
+    assert "jane" not in str(task.store.values)
     task.start(secret)
-    assert "jane" not in str(task.memory.kept)
+    assert "jane" not in str(task.store.values)
 
 
 def test_an_unresolved_doubt_starts_nothing_and_a_later_try_resolves_it(

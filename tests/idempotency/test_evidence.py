@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which run is the task's own is told by evidence; a run known to be about something else is never taken."""
+"""Evidence identifies the task's own run. A run with another subject is never used."""
 
 from __future__ import annotations
 
@@ -153,9 +153,9 @@ def test_the_clocks_of_two_workers_may_differ_by_seconds(
     task: Task, service: Service, clock: Clock, ahead: float
 ) -> None:
     own = lose_own_run(task, service, clock)
-    note = task.memory.get("agent_run_start")
+    note = task.store.get("agent_run_start")
     since = pendulum.parse(note["since"]).add(seconds=ahead)
-    task.memory.set("agent_run_start", {**note, "since": since.isoformat()})
+    task.store.set("agent_run_start", {**note, "since": since.isoformat()})
     assert task.start().run_id == own
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run is found wherever the listing holds it, in whatever order that is, and whatever the clocks show."""
+"""A lost run is found in a listing of any order, and with clocks that differ."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An answer of which nobody knows whether it was taken: the run tells, and it is never taken twice."""
+"""An answer whose response is lost: the run shows whether it was accepted, and it is never accepted twice."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An interrupt is answered once: only while it asks that very question, and never a second time."""
+"""An interrupt is answered once, and only while it asks the same question."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_two_tasks_answer_two_interrupts(new_task: Callable[..., Task], service:
     ]
 
 
-@pytest.mark.parametrize("remembers", [True, False])
+@pytest.mark.parametrize("has_store", [True, False])
 def test_an_interrupt_that_is_not_pending_is_not_answered(
-    new_task: Callable[..., Task], service: Service, run: dict[str, Any], remembers: bool
+    new_task: Callable[..., Task], service: Service, run: dict[str, Any], has_store: bool
 ) -> None:
     with pytest.raises(AgentRunInterruptGoneError) as caught:
-        new_task(remembers=remembers).answer(interrupt_id="i-9")
+        new_task(has_store=has_store).answer(interrupt_id="i-9")
     assert "Interrupt 'i-9' of agent run r-1 is not pending: someone else may have answered it" in str(caught.value)
     assert "Nothing was sent. The run is interrupted; pending interrupts: 'i-1', 'i-2'" in str(caught.value)
     assert isinstance(caught.value, AgentRunConflictError)
@@ -97,11 +97,11 @@ def test_a_rejection_is_raised_and_nothing_is_sent_again(
     assert clock.slept == []
 
 
-@pytest.mark.parametrize("remembers", [True, False])
+@pytest.mark.parametrize("has_store", [True, False])
 def test_a_simultaneous_answer_of_someone_else_is_a_conflict(
-    new_task: Callable[..., Task], service: Service, run: dict[str, Any], remembers: bool
+    new_task: Callable[..., Task], service: Service, run: dict[str, Any], has_store: bool
 ) -> None:
-    task, post = new_task(remembers=remembers), service._post
+    task, post = new_task(has_store=has_store), service._post
 
     def overtaken(request: Received) -> Reply:
         if len(service.posts) == 1:
@@ -230,7 +230,7 @@ def test_the_stored_state_of_another_interrupt_does_not_count(
 def test_without_a_store_a_closed_interrupt_counts_as_answered_by_someone_else(
     new_task: Callable[..., Task], service: Service, run: dict[str, Any]
 ) -> None:
-    task = new_task(remembers=False)
+    task = new_task(has_store=False)
     with pytest.raises(Killed):
         task.answer("yes", dies="after POST")
     with pytest.raises(AgentRunInterruptGoneError, match="someone else may have answered it"):
@@ -248,8 +248,8 @@ def test_an_invalid_answer_is_rejected_before_anything_is_read_or_stored(
     with pytest.raises(AgentRunsValueError, match="must be a JSON value"):
         task.answer(answer)
     assert service.seen == []
-    assert task.memory is not None
-    assert task.memory.kept == {}
+    assert task.store is not None
+    assert task.store.values == {}
 
 
 def test_any_valid_answer_can_be_stored(task: Task, service: Service, run: dict[str, Any]) -> None:
@@ -264,6 +264,6 @@ def test_any_valid_answer_can_be_stored(task: Task, service: Service, run: dict[
 @pytest.mark.usefixtures("run")
 def test_the_store_holds_neither_question_nor_answer(task: Task) -> None:
     task.answer("the answer of Jane Doe")
-    assert task.memory is not None
-    assert "Jane" not in str(task.memory.kept)
-    assert "Approve" not in str(task.memory.kept)
+    assert task.store is not None
+    assert "Jane" not in str(task.store.values)
+    assert "Approve" not in str(task.store.values)

@@ -91,8 +91,8 @@ def test_a_failed_or_unknown_run_fails_the_task_without_retries(
     )
     assert [task.try_number for task in (failed, breaking, unknown)] == [1, 1, 1]
     assert isinstance(failed.error, AgentRunFailedError)
-    where = "the step 'The registry of companies cannot be reached' (registry_error)"
-    assert f"Agent run {run.id} of fails ended in error at {where}" in str(failed.error)
+    assert f"Agent run {run.id} of fails ended in error at the step" in str(failed.error)
+    assert "(registry_error)" in str(failed.error)
     assert "of breaks ended in error at the step" in str(breaking.error)
     assert isinstance(unknown.error, AgentRunNotFoundError)
     assert agent_runs_emulator.count("GET", f"/v1/runs/{NO_RUN}") == 1

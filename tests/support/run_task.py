@@ -21,21 +21,10 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from airflow.sdk.module_loading import import_string
 
+from tests.support.state_store import StateStore
+
 #: Seconds after which a trigger that does not fire fails the test.
 _LIMIT = 30.0
-
-
-class StateStore:
-    """Stores JSON values for one task instance, as Airflow's task state store does."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    def get(self, key: str) -> Any:
-        return json.loads(self.values.get(key, "null"))
-
-    def set(self, key: str, value: Any, retention: object = None) -> None:
-        self.values[key] = json.dumps(value)
 
 
 @dataclass

@@ -8,6 +8,10 @@ Tested with Airflow 3.1.8, 3.2.2, and 3.3.2. What each module uses, and why:
     The asset manager and the tables of assets, asset events, and asset state (Airflow 3.3+). The API server has no
     public way to write the asset events of a webhook exactly once.
 
+``asset_state``
+    The stores inside ``AssetStateStoreAccessors`` (Airflow 3.3+). A trigger that several assets share has a store for
+    each of them, gets one by its asset, and has no public way to learn which assets it watches.
+
 ``required_action``
     The supervisor's messages ``CreateHITLDetailPayload`` and ``GetHITLDetailResponse``. ``HITLOperator`` does not
     return the form that Airflow holds, which can be an older one, and no public function reads the answer to a form.

@@ -4,7 +4,8 @@ Polls the listing for one watcher and yields the runs that changed, in batches.
 
 Each poll reads the listing from its newest end. A *shallow* poll stops at the first page that holds nothing new. A
 *deep* poll, every few minutes, continues to the tracker's horizon, so that it finds runs that the listing shows late.
-Both continue while pages hold several unfinished runs; the other unfinished runs are read one by one, a few per poll.
+Both continue while pages hold several unfinished runs. The other unfinished runs are read one by one, and the longer
+they have been unchanged, the less often.
 """
 
 from __future__ import annotations
@@ -294,8 +295,10 @@ class RunEventPoller:
 
 
 def _may_be_too_large(error: AgentRunsError) -> bool:
-    """Whether smaller pages may help."""
-    return isinstance(error, AgentRunsAPIError) and error.status_code in (400, 413, 422)
+    """Whether smaller pages may help: the service rejects the size, or the client rejects the size of the response."""
+    if isinstance(error, AgentRunsAPIError):
+        return error.status_code in (400, 413, 422)
+    return "response is larger than" in str(error)
 
 
 def _log_retry(state: RetryCallState) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The triggers that look at agent runs in the triggerer's event loop, so that no worker has to."""
+"""The triggers: one waits for a run, so that no worker has to; the other creates asset events for all runs."""
 
 from __future__ import annotations
 

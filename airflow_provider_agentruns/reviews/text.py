@@ -147,8 +147,10 @@ def link(label: str, url: str) -> str:
     host = urlsplit(address).netloc
     named = re.split(r"[/?#]", re.sub(r"^https?://", "", plain(label, LABEL_LENGTH).lower()))[0] == host
     shown_host = escape_markdown(host, _MAX_URL)
-    # An address can contain no markup except character references.
-    markdown = f"[{_breakable(text) or shown_host}](<{address.replace('&', '&amp;')}>)"
+    # Without angle brackets, which begin a tag if a notifier puts the Markdown into HTML. Parentheses and character
+    # references are the only markup that an encoded address can contain.
+    target = address.replace("&", "&amp;").replace("(", "%28").replace(")", "%29")
+    markdown = f"[{_breakable(text) or shown_host}]({target})"
     return markdown if named or not text else f"{markdown} ({shown_host})"
 
 

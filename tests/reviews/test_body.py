@@ -63,7 +63,7 @@ def body_of(value: Any, **fields: Any) -> str:
 
 def test_a_combined_proposal_is_shown_section_by_section() -> None:
     assert body(asks(COMBINED), run_id="r-1", run_page=PAGE).split("\n") == [
-        f"Asked by **cip\\_orchestrator** · run [r-1](<{PAGE}>) (app.example)",
+        f"Asked by **cip\\_orchestrator** · run [r-1]({PAGE}) (app.example)",
         "",
         "## Proposal 1 of 2: Take it over?",
         "",
@@ -76,7 +76,7 @@ def test_a_combined_proposal_is_shown_section_by_section() -> None:
         "Cedar Foods LLC is registered in Oregon and active.",
         "",
         "- **sources:**",
-        "  - [State registry](<https://registry.example.com/filings/20417>) (registry.example.com)",
+        "  - [State registry](https://registry.example.com/filings/20417) (registry.example.com)",
         "    - **source tier:** primary",
         "    - **source type:** government",
         "- **filing:**",
@@ -235,6 +235,8 @@ def test_no_text_of_an_agent_changes_the_layout() -> None:
     for text in HOSTILE:
         markdown = body_of(with_each(harmless, text))
         assert layout(markdown) == reference, text
+        # Harmless in HTML, too, where a notifier can put it.
+        assert "<" not in markdown, text
         assert links(markdown) == ["https://registry.example.com/filings/20417"], text
 
 
@@ -253,7 +255,7 @@ def test_an_unsafe_page_of_the_run_is_not_a_link() -> None:
 
 def test_what_is_cut_is_marked_and_the_end_says_where_to_find_it() -> None:
     markdown = body(asks({"label": "Right?", "note": "word " * 2_000}), run_id="r-1", run_page=PAGE)
-    note = f"**Some parts are cut.** Find the complete question in run [r-1](<{PAGE}>) (app.example)"
+    note = f"**Some parts are cut.** Find the complete question in run [r-1]({PAGE}) (app.example)"
     assert markdown.endswith(f"word{CUT}\n\n---\n\n{note}")
     deep = body_of({"a": {"b": {"c": {"d": {"e": {"f": 1, "g": 2}, "h": 3}}}}})
     assert f"- **e:** {CUT}" in deep

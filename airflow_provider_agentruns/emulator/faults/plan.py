@@ -16,6 +16,7 @@ contains blanks needs quotes.
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from airflow_provider_agentruns.emulator.faults.table import FAULTS, Fault
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 _SELECTION: dict[str, dict[str, Any]] = {
-    "method": {"enum": [*_METHODS, None]},
+    "method": {"type": ["string", "null"], "enum": [*_METHODS, None]},
     "path": {"type": ["string", "null"], "format": "regex"},
     "after": {"type": "integer", "minimum": 0},
     "times": {"type": ["integer", "null"], "minimum": 1},
@@ -105,6 +106,9 @@ def rule_of(entry: Any) -> Rule:
             raise FaultError(f"is not a field of {fault.name!r}: its fields are {', '.join(schemas) or 'none'}", name)
         if problem := best_match(Draft202012Validator(schemas[name], format_checker=_FORMATS).iter_errors(value)):
             raise FaultError(problem.message, name)
+        # JSON schemas accept 2.0 as an integer, and NaN as a number.
+        if isinstance(value, float) and (schemas[name]["type"] == "integer" or not math.isfinite(value)):
+            raise FaultError(f"{value!r} is not an integer or not finite", name)
     defaults = {name: schema["default"] for name, schema in fault.parameters.items()}
     return Rule(
         fault=fault,

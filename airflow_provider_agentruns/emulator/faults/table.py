@@ -10,10 +10,29 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-from airflow_provider_agentruns.emulator.faults import connection_faults as connections
-from airflow_provider_agentruns.emulator.faults import response_faults as responses
+from airflow_provider_agentruns.emulator.faults.connection_faults import (
+    close,
+    cut_off,
+    delay,
+    hang,
+    reset,
+    slow_body,
+    stream_cut,
+    stream_silent,
+)
 from airflow_provider_agentruns.emulator.faults.exchange import Exchange
-from airflow_provider_agentruns.emulator.faults.response_faults import changed_json, damaged_body, status
+from airflow_provider_agentruns.emulator.faults.response_faults import (
+    changed_json,
+    clock_skew,
+    damaged_body,
+    foreign_error,
+    listing_lags,
+    proxy_page,
+    redirect,
+    status,
+    unknown_fields,
+    unknown_status,
+)
 
 #: A JSON schema with a default and a description.
 Schema = dict[str, Any]
@@ -81,7 +100,7 @@ _RETRY_AFTER: dict[str, Schema] = {
     "retry_after": {
         "type": ["number", "string", "null"],
         "default": None,
-        "pattern": r"^[ -~]*$",
+        "pattern": r"^[ -~]*\Z",
         "description": "Retry-After header: seconds or any text; null omits the header",
     },
     "retry_after_date": {
@@ -105,15 +124,15 @@ _TABLE = (
           "has no other fields.", applies_to="service"),
     Fault("connection closed", "Connections", "Closes a new connection before it reads a request. The rule counts "
           "connections and has no method or path.", applies_to="connection"),
-    Fault("request reset", "Connections", "Resets the connection after it has read the request.", connections.reset),
-    Fault("answer reset", "Connections", "Resets the connection instead of responding.", connections.reset, True),
-    Fault("answer lost", "Connections", "Closes the connection instead of responding.", connections.close, True),
-    Fault("slow answer", "Timing", "Carries out the request, waits, and responds.", connections.delay, True,
+    Fault("request reset", "Connections", "Resets the connection after it has read the request.", reset),
+    Fault("answer reset", "Connections", "Resets the connection instead of responding.", reset, True),
+    Fault("answer lost", "Connections", "Closes the connection instead of responding.", close, True),
+    Fault("slow answer", "Timing", "Carries out the request, waits, and responds.", delay, True,
           {"seconds": _number(5.0, "Delay")}),
-    Fault("slow body", "Timing", "Sends the body in small pieces.", connections.slow_body, True,
+    Fault("slow body", "Timing", "Sends the body in small pieces.", slow_body, True,
           {"size": _integer(1, "Bytes in a piece", minimum=1), "pause": _number(0.05, "Seconds between two pieces")}),
-    Fault("hanging", "Timing", "Never responds, and keeps the connection open.", connections.hang, False, _TAKEN),
-    Fault("body cut off", "Timing", "Sends a part of the body and closes the connection.", connections.cut_off, True,
+    Fault("hanging", "Timing", "Never responds, and keeps the connection open.", hang, False, _TAKEN),
+    Fault("body cut off", "Timing", "Sends a part of the body and closes the connection.", cut_off, True,
           {"part": _number(0.5, "Part of the body, from 0 to below 1", exclusiveMaximum=1)}),
     _status(401, "A valid token is needed: Authorization: Bearer ..."),
     _status(403, "The account may not do this"),
@@ -133,26 +152,26 @@ _TABLE = (
     Fault("malformed JSON", "Bodies", "Sends a body with a brace too many.",
           damaged_body(lambda body: b"{" + body), True),
     Fault("empty body", "Bodies", "Sends an empty body.", damaged_body(lambda body: b""), True),
-    Fault("proxy page", "Bodies", "Responds with the HTML page of a proxy.", responses.proxy_page, False,
+    Fault("proxy page", "Bodies", "Responds with the HTML page of a proxy.", proxy_page, False,
           {"status": _integer(200, "Status of the response", **_STATUS), **_TAKEN}),
     Fault("foreign error", "Bodies", "Responds with an error body that is not in the contract, or with any other body.",
-          responses.foreign_error, False,
+          foreign_error, False,
           {"status": _integer(500, "Status of the response", **_STATUS),
            "body": _text('{"error": {"code": "internal", "detail": "Something went wrong"}}', "Body"),
-           "content_type": _text("application/json", "Content type") | {"pattern": r"^[ -~]*$"}, **_TAKEN}),
-    Fault("redirect", "Bodies", "Redirects to the same path on 127.0.0.2, where nothing listens.", responses.redirect,
+           "content_type": _text("application/json", "Content type") | {"pattern": r"^[ -~]*\Z"}, **_TAKEN}),
+    Fault("redirect", "Bodies", "Redirects to the same path on 127.0.0.2, where nothing listens.", redirect,
           False, {"status": _integer(302, "Status of the response", enum=[301, 302, 303, 307, 308])}),
     Fault("unknown status", "Content", "Gives each run and thread a status that is not in the contract.",
-          changed_json(responses.unknown_status), True, {"status": _text("paused", "The status")}),
+          changed_json(unknown_status), True, {"status": _text("paused", "The status")}),
     Fault("unknown fields", "Content", "Adds a field that is not in the contract to each object.",
-          changed_json(responses.unknown_fields), True),
-    Fault("clock skew", "Content", "Shifts the Date header and all times.", responses.clock_skew, True,
+          changed_json(unknown_fields), True),
+    Fault("clock skew", "Content", "Shifts the Date header and all times.", clock_skew, True,
           {"seconds": _number(3600.0, "Shift; below 0 into the past", minimum=-_TEN_YEARS, maximum=_TEN_YEARS)}),
-    Fault("listing lags", "Content", "Shows the listing of runs as it was some seconds ago.", responses.listing_lags,
+    Fault("listing lags", "Content", "Shows the listing of runs as it was some seconds ago.", listing_lags,
           True, {"seconds": _number(2.0, "Age of the listing")}, condition=_is_run_listing),
-    Fault("stream cut", "Streams", "Closes the connection in the middle of an event.", connections.stream_cut, True,
+    Fault("stream cut", "Streams", "Closes the connection in the middle of an event.", stream_cut, True,
           {"events": _integer(1, "Number of whole events before")}, condition=_is_stream),
-    Fault("stream silent", "Streams", "Stops sending events, and keeps the connection open.", connections.stream_silent,
+    Fault("stream silent", "Streams", "Stops sending events, and keeps the connection open.", stream_silent,
           True, {"events": _integer(0, "Number of events before")}, condition=_is_stream),
 )  # fmt: skip
 

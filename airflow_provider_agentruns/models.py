@@ -8,9 +8,7 @@ service adds later are kept and returned by ``model_dump()``.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Required
@@ -18,15 +16,9 @@ from typing import Annotated, Any, Required
 import pendulum
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    FailFast,
     ModelWrapValidatorHandler,
-    PlainSerializer,
-    PlainValidator,
     PrivateAttr,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
@@ -34,50 +26,15 @@ from pydantic import (
 # pydantic cannot read the standard library's before Python 3.12.
 from typing_extensions import TypedDict
 
-from airflow_provider_agentruns.text import single_line
-
-log = logging.getLogger(__name__)
-
-
-class RunStatus(StrEnum):
-    """
-    The status of a run.
-
-    An unknown status parses, too. It counts as not finished, is shortened to 64 printable characters, and is logged
-    once as a warning.
-    """
-
-    RUNNING = "running"
-    COMPLETED = "completed"
-    ERROR = "error"
-    INTERRUPTED = "interrupted"
-
-    @property
-    def finished(self) -> bool:
-        """Whether the run has ended and can never change its status again."""
-        return self in (RunStatus.COMPLETED, RunStatus.ERROR)
-
-    @classmethod
-    def _missing_(cls, value: object) -> RunStatus | None:
-        if not isinstance(value, str):
-            return None
-        # Not stored in the class: a service that invents statuses must not fill the memory.
-        member = str.__new__(cls, single_line(value, _STATUS_LENGTH))
-        member._name_ = member._value_ = str(member)
-        _warn_of_status(member._value_)
-        return member
-
-
-_STATUS_LENGTH = 64
-
-_MOST_WARNINGS = 20
-_warned_of: set[str] = set()
-
-
-def _warn_of_status(status: str) -> None:
-    if status not in _warned_of and len(_warned_of) < _MOST_WARNINGS:
-        _warned_of.add(status)
-        log.warning("The service returned the unknown run status %r, which counts as not finished", status)
+from airflow_provider_agentruns.field_types import (
+    FIRST_ERROR_ONLY,
+    Instant,
+    NullIsEmptyList,
+    NullIsFalse,
+    Text,
+    or_unchanged,
+)
+from airflow_provider_agentruns.run_status import RunStatus as RunStatus
 
 
 class Rating(StrEnum):
@@ -85,42 +42,6 @@ class Rating(StrEnum):
 
     POSITIVE = "POSITIVE"
     NEGATIVE = "NEGATIVE"
-
-
-def _instant(value: object) -> pendulum.DateTime:
-    if isinstance(value, pendulum.DateTime):
-        return value
-    if isinstance(value, str):
-        # The library's own error would quote the value, which may be personal data.
-        with suppress(ValueError, OverflowError):
-            parsed = pendulum.parse(value, strict=True)
-            if isinstance(parsed, pendulum.DateTime):
-                return parsed
-    raise ValueError("should be an ISO 8601 instant such as 2026-01-31T12:00:00Z")
-
-
-#: A moment as a pendulum ``DateTime`` with its time zone; ISO 8601 in JSON.
-Instant = Annotated[
-    pendulum.DateTime,
-    PlainValidator(_instant),
-    PlainSerializer(lambda moment: moment.isoformat().replace("+00:00", "Z"), when_used="json"),
-]
-
-
-def _or_unchanged(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return validate(value)
-    except ValidationError:
-        return value
-
-
-#: Text for people. Anything else that the service sends instead is kept unchanged.
-Text = Annotated[str | None, WrapValidator(_or_unchanged)]
-
-_NullIsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
-#: Stop at the first invalid entry, because collecting the errors of all takes a hundred times the response's memory.
-_FIRST_WRONG = FailFast()
-_NullIsFalse = BeforeValidator(lambda value: False if value is None else value)
 
 
 class ServiceModel(BaseModel):
@@ -162,13 +83,13 @@ class Artifact(ServiceModel):
     type: Text = None
     confidence: Text = None
     summary: Text = None
-    sources: Annotated[list[Source], _FIRST_WRONG, _NullIsEmptyList, WrapValidator(_or_unchanged)] = []
+    sources: Annotated[list[Source], FIRST_ERROR_ONLY, NullIsEmptyList, WrapValidator(or_unchanged)] = []
 
 
 class Output(ServiceModel):
     """The envelope of a completed run's artifacts."""
 
-    artifacts: Annotated[list[Artifact], _FIRST_WRONG, _NullIsEmptyList] = []
+    artifacts: Annotated[list[Artifact], FIRST_ERROR_ONLY, NullIsEmptyList] = []
 
 
 class Interrupt(ServiceModel):
@@ -218,9 +139,9 @@ class Step(ServiceModel):
     status: str | None = None
     started_at: Instant | None = None
     completed_at: Instant | None = None
-    steps: Annotated[list[Step], _FIRST_WRONG, _NullIsEmptyList] = []
+    steps: Annotated[list[Step], FIRST_ERROR_ONLY, NullIsEmptyList] = []
     result: Any = None
-    artifacts: Annotated[list[Artifact], _FIRST_WRONG, _NullIsEmptyList] = []
+    artifacts: Annotated[list[Artifact], FIRST_ERROR_ONLY, NullIsEmptyList] = []
 
     def walk(self) -> Iterator[Step]:
         """Yield this step and all steps inside it, outermost first."""
@@ -249,8 +170,8 @@ class AgentRun(ServiceModel):
     started_at: Instant | None = None
     ended_at: Instant | None = None
     output: Output | None = None
-    interrupts: Annotated[list[Interrupt], _FIRST_WRONG, _NullIsEmptyList] = []
-    steps: Annotated[list[Step] | None, _FIRST_WRONG] = None
+    interrupts: Annotated[list[Interrupt], FIRST_ERROR_ONLY, NullIsEmptyList] = []
+    steps: Annotated[list[Step] | None, FIRST_ERROR_ONLY] = None
 
     _raw_output: dict[str, Any] | None = PrivateAttr(default=None)
 
@@ -285,9 +206,9 @@ class RunPage(ServiceModel):
     ``served_at`` is when the service sent it, by the service's own clock (the HTTP Date header, to the second).
     """
 
-    has_more: Annotated[bool, _NullIsFalse] = False
+    has_more: Annotated[bool, NullIsFalse] = False
     total_count: int | None = None
-    data: Annotated[list[AgentRun], _FIRST_WRONG, _NullIsEmptyList] = []
+    data: Annotated[list[AgentRun], FIRST_ERROR_ONLY, NullIsEmptyList] = []
 
     _served_at: pendulum.DateTime | None = PrivateAttr(default=None)
 
@@ -321,15 +242,15 @@ class ListedRun(TypedDict, total=False):
     agent: str | None
     created_at: str | None
     output: _Skipped | None
-    interrupts: Annotated[list[_Asked] | None, _FIRST_WRONG]
+    interrupts: Annotated[list[_Asked] | None, FIRST_ERROR_ONLY]
 
 
 class ListedRuns(BaseModel):
     """The part of a page of the listing that a poller needs."""
 
-    has_more: Annotated[bool, _NullIsFalse] = False
+    has_more: Annotated[bool, NullIsFalse] = False
     total_count: int | None = None
-    data: Annotated[list[ListedRun], _FIRST_WRONG, _NullIsEmptyList] = []
+    data: Annotated[list[ListedRun], FIRST_ERROR_ONLY, NullIsEmptyList] = []
 
 
 class ListedStatus(TypedDict, total=False):
@@ -413,14 +334,14 @@ class Thread(ServiceModel):
     updated_at: Instant | None = None
     metadata: dict[str, Any] | None = None
     requester: dict[str, Any] | None = None
-    steps: Annotated[list[Step] | None, _FIRST_WRONG] = None
+    steps: Annotated[list[Step] | None, FIRST_ERROR_ONLY] = None
 
 
 class ThreadPage(ServiceModel):
     """One page of the listing of threads."""
 
-    has_more: Annotated[bool, _NullIsFalse] = False
-    data: Annotated[list[Thread], _FIRST_WRONG, _NullIsEmptyList] = []
+    has_more: Annotated[bool, NullIsFalse] = False
+    data: Annotated[list[Thread], FIRST_ERROR_ONLY, NullIsEmptyList] = []
 
 
 class Agent(ServiceModel):

@@ -151,6 +151,7 @@ def test_the_form_hides_no_field_that_means_something() -> None:
     assert behaviour["relabeling"] == {"host": "Base URL", "password": "API token"}
 
 
+@pytest.mark.full
 def test_airflows_command_line_knows_it(tmp_path: Path) -> None:
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
     commands = {"get": ["airflow-provider-agentruns", "--full"], "hooks": []}

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -121,14 +120,13 @@ _MOST_LEFT_OUT = 500
 
 
 def run_state(response: Response) -> ListedRun:
-    """Parse the part of a run that a poller needs."""
+    """Parse the part of a run that a poller needs; only the status if other parts are invalid."""
     try:
         return _LISTED_RUN.validate_json(response.body)
     except ValidationError:
         document = response.json()
-        status = RunState.model_validate(document).status
         # The caller knows the ID.
-        return _listed_run(document) or _listed_run({**document, "id": ""}) or ListedRun(id="", status=str(status))
+        return _listed_run(document) or ListedRun(id="", status=str(RunState.model_validate(document).status))
 
 
 def listed_page(response: Response) -> ListedPage:
@@ -166,18 +164,8 @@ def status_page(response: Response) -> ListedPage:
 
 
 def _listed_run(entry: Any) -> ListedRun | None:
-    """Parse an entry of the listing, or the valid part of it."""
-    if not isinstance(entry, dict):
-        return None
-    with suppress(ValidationError):
-        return _LISTED_RUN.validate_python(entry)
-    part = {name: entry[name] for name in ("id", "status", "agent", "created_at") if isinstance(entry.get(name), str)}
-    asked = entry.get("interrupts")
-    dicts = [interrupt for interrupt in asked if isinstance(interrupt, dict)] if isinstance(asked, list) else []
-    part["interrupts"] = [interrupt for interrupt in dicts if isinstance(interrupt.get("id"), str)]
-    part["output"] = None if entry.get("output") is None else {}
     try:
-        return _LISTED_RUN.validate_python(part)
+        return _LISTED_RUN.validate_python(entry)
     except ValidationError:
         return None
 

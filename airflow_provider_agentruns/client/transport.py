@@ -20,38 +20,27 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent
 from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client import retries
-from airflow_provider_agentruns.client.body import BodyReader, encoding
+from airflow_provider_agentruns.client.body import BodyReader
 from airflow_provider_agentruns.client.deadline import limited
 from airflow_provider_agentruns.client.errors import connection_error, read
+from airflow_provider_agentruns.client.event_stream import STREAM_ARGUMENTS, EventStream
 from airflow_provider_agentruns.client.limiter import Priority, limiter_for
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.client.settings import Settings
-from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConfigError, AgentRunsRateLimitError
+from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsRateLimitError
 
 T = TypeVar("T")
 
 #: The largest response, in bytes, unless the request or the transport sets a smaller limit.
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 
-#: The largest event of a stream, in bytes.
-MAX_EVENT_BYTES = 16 * 1024 * 1024
-
-#: A stream that is silent for this many seconds counts as broken.
-STREAM_SILENCE = 600.0
-
 #: Larger responses are parsed in a thread, so that the event loop keeps running.
 _PARSE_IN_THREAD_BYTES = 1024 * 1024
-
-_STREAM: dict[str, Any] = {
-    "headers": {"Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-store"},
-    "timeout": httpx.Timeout(30.0, read=STREAM_SILENCE),
-}
 
 
 @dataclass(slots=True)
@@ -138,16 +127,6 @@ class _Transport:
         """Stop all requests of the account, whichever process exceeded its limit."""
         self._limiter.block_for(min(error.retry_after or 1.0, retries.LONGEST_PAUSE))
 
-    def _source(self, request: Request[Any], response: httpx.Response) -> tuple[EventSource, _EventMeter]:
-        content_type = self.settings.redact(response.headers.get("content-type", "no content type"))
-        if "text/event-stream" not in content_type:
-            raise _stream_error(request, f"the response is {content_type} instead of a stream of events")
-        if encoding(response.headers):
-            # The request excluded compression, and httpx would decompress without a limit.
-            raise _stream_error(request, "the stream of events is compressed")
-        response.stream = meter = _EventMeter(response.stream)
-        return EventSource(response), meter
-
 
 class Transport(_Transport):
     """Sends requests and blocks until the response arrives."""
@@ -179,15 +158,14 @@ class Transport(_Transport):
         delay = self._limiter.wait(request.priority)
         with (
             self._recorded(request, delay) as record,
-            self._http.stream(request.method, request.path, **_STREAM) as response,
+            self._http.stream(request.method, request.path, **STREAM_ARGUMENTS) as response,
         ):
             record.finish(response.status_code)
             if response.status_code != 200:
                 self._finish(request, response, self._whole(request, response))
-            source, meter = self._source(request, response)
-            for event in source.iter_sse():
-                meter.size = 0
-                yield _event(request, event)
+            events = EventStream(request, response, self.settings.redact)
+            for event in events.source.iter_sse():
+                yield events.parse(event)
 
     def close(self) -> None:
         """Close all connections."""
@@ -250,14 +228,13 @@ class AsyncTransport(_Transport):
         """Async twin of :meth:`Transport.stream`."""
         delay = await self._limiter.wait_async(request.priority)
         with self._recorded(request, delay) as record:
-            async with self._for_streams.stream(request.method, request.path, **_STREAM) as response:
+            async with self._for_streams.stream(request.method, request.path, **STREAM_ARGUMENTS) as response:
                 record.finish(response.status_code)
                 if response.status_code != 200:
                     await self._finish(request, response, await self._whole(request, response))
-                source, meter = self._source(request, response)
-                async for event in source.aiter_sse():
-                    meter.size = 0
-                    yield _event(request, event)
+                events = EventStream(request, response, self.settings.redact)
+                async for event in events.source.aiter_sse():
+                    yield events.parse(event)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -336,46 +313,6 @@ class AsyncTransport(_Transport):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-class _EventMeter(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """Limits the size of each event of a stream. The reader of the events resets ``size`` after each one."""
-
-    def __init__(self, stream: Any) -> None:
-        self.size = 0
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._stream:
-            self._count(chunk)
-            yield chunk
-
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        async for chunk in self._stream:
-            self._count(chunk)
-            yield chunk
-
-    def close(self) -> None:
-        self._stream.close()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    def _count(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        if self.size > MAX_EVENT_BYTES:
-            raise httpx.ReadError(f"an event of the stream is larger than {MAX_EVENT_BYTES} bytes")
-
-
-def _event(request: Request[T], event: ServerSentEvent) -> T:
-    try:
-        return request.parse(Response(200, {"event": event.event}, event.data.encode()))
-    except (ValueError, TypeError):
-        raise _stream_error(request, "an event of the stream cannot be read") from None
-
-
-def _stream_error(request: Request[Any], problem: str) -> AgentRunsAPIError:
-    return AgentRunsAPIError(200, [problem], request.method, request.path)
 
 
 @lru_cache(maxsize=8)

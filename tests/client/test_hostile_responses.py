@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns import models
+from airflow_provider_agentruns import run_status
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.transport import AsyncTransport
@@ -240,7 +240,7 @@ class TestText:
             assert len(text) < 10_000
 
     def test_an_unknown_status(self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(models, "_warned_of", set())
+        monkeypatch.setattr(run_status, "_warned_of", set())
         status = RunStatus(self.NASTY)
         assert status.isprintable()
         assert not status.finished
@@ -251,7 +251,7 @@ class TestText:
     def test_unknown_statuses_take_no_memory(
         self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(models, "_warned_of", set())
+        monkeypatch.setattr(run_status, "_warned_of", set())
         tracemalloc.start()
         try:
             for number in range(3000):

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The status of a run, known or unknown. Users import it from ``models``."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+
+from airflow_provider_agentruns.text import single_line
+
+log = logging.getLogger(__name__)
+
+
+class RunStatus(StrEnum):
+    """
+    The status of a run.
+
+    An unknown status parses, too. It counts as not finished, is shortened to 64 printable characters, and is logged
+    once as a warning.
+    """
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    ERROR = "error"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has ended and can never change its status again."""
+        return self in (RunStatus.COMPLETED, RunStatus.ERROR)
+
+    @classmethod
+    def _missing_(cls, value: object) -> RunStatus | None:
+        if not isinstance(value, str):
+            return None
+        # Not stored in the class: a service that invents statuses must not fill the memory.
+        member = str.__new__(cls, single_line(value, _STATUS_LENGTH))
+        member._name_ = member._value_ = str(member)
+        _warn_of_status(member._value_)
+        return member
+
+
+_STATUS_LENGTH = 64
+
+_MOST_WARNINGS = 20
+_warned_of: set[str] = set()
+
+
+def _warn_of_status(status: str) -> None:
+    if status not in _warned_of and len(_warned_of) < _MOST_WARNINGS:
+        _warned_of.add(status)
+        log.warning("The service returned the unknown run status %r, which counts as not finished", status)

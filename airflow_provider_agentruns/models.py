@@ -9,9 +9,8 @@ service adds later are kept and returned by ``model_dump()``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Required
+from typing import Annotated, Any
 
 import pendulum
 from pydantic import (
@@ -24,8 +23,6 @@ from pydantic import (
 )
 
 # pydantic cannot read the standard library's before Python 3.12.
-from typing_extensions import TypedDict
-
 from airflow_provider_agentruns.field_types import (
     FIRST_ERROR_ONLY,
     Instant,
@@ -193,12 +190,6 @@ class AgentRun(ServiceModel):
         return next((interrupt for interrupt in self.interrupts if interrupt.id == interrupt_id), None)
 
 
-class RunState(BaseModel):
-    """The part of a run that a wait needs. The rest, which may be large, is skipped during parsing."""
-
-    status: RunStatus
-
-
 class RunPage(ServiceModel):
     """
     One page of the listing of runs.
@@ -222,95 +213,12 @@ class RunPage(ServiceModel):
         self._served_at = moment
 
 
-class _Skipped(TypedDict):
-    """An object whose content is skipped."""
-
-
-class _Asked(TypedDict):
-    id: str
-
-
-class ListedRun(TypedDict, total=False):
-    """
-    The part of a run that a poller of many runs needs. What may be large is skipped during parsing.
-
-    ``output`` shows only whether the run has one.
-    """
-
-    id: Required[str]
-    status: Required[str]
-    agent: str | None
-    created_at: str | None
-    output: _Skipped | None
-    interrupts: Annotated[list[_Asked] | None, FIRST_ERROR_ONLY]
-
-
-class ListedRuns(BaseModel):
-    """The part of a page of the listing that a poller needs."""
-
-    has_more: Annotated[bool, NullIsFalse] = False
-    total_count: int | None = None
-    data: Annotated[list[ListedRun], FIRST_ERROR_ONLY, NullIsEmptyList] = []
-
-
-class ListedStatus(TypedDict, total=False):
-    """The fields of a listed run that a wait needs."""
-
-    id: Required[str]
-    status: Required[str]
-    created_at: str | None
-
-
-class ListedStatuses(BaseModel):
-    """The fields of a listing's page that waits need."""
-
-    has_more: Annotated[bool, _NullIsFalse] = False
-    total_count: int | None = None
-    data: Annotated[list[ListedStatus], _FIRST_WRONG, _NullIsEmptyList] = []
-
-
-@dataclass(slots=True)
-class ListedPage:
-    """
-    One page of the listing, for a poller.
-
-    :param size: Bytes of the response.
-    :param left_out: How many entries could not be parsed.
-    :param served_at: When the service sent the page, in seconds since 1970 by the service's clock.
-    """
-
-    has_more: bool = False
-    total_count: int | None = None
-    data: list[ListedRun] = field(default_factory=list)
-    size: int = 0
-    left_out: int = 0
-    served_at: float | None = None
-
-
 class RunEvent(ServiceModel):
     """One event of a run's stream, in AG-UI form: ``RUN_STARTED``, ``STATE_SNAPSHOT``, ``RUN_FINISHED``, ..."""
 
     type: str
     run_id: str | None = None
     snapshot: Any = None
-
-
-class _StreamedState(TypedDict, total=False):
-    status: str
-
-
-class RunHint(BaseModel):
-    """The part of a stream's event that shows whether the run may have changed."""
-
-    type: str
-    snapshot: _StreamedState | None = None
-
-    @property
-    def worth_a_look(self) -> bool:
-        """Whether the run may have left the status ``running``."""
-        if self.type == "RUN_STARTED":
-            return False
-        return not (self.snapshot and self.snapshot.get("status") == RunStatus.RUNNING) or self.type.startswith("RUN_")
 
 
 class Feedback(ServiceModel):

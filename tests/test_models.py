@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from airflow_provider_agentruns import models
+from airflow_provider_agentruns.client.partial_models import RunState
 from airflow_provider_agentruns.models import (
     Agent,
     AgentRun,
@@ -22,7 +23,6 @@ from airflow_provider_agentruns.models import (
     Output,
     RunEvent,
     RunPage,
-    RunState,
     RunStatus,
     Step,
     Thread,

@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 from airflow_provider_agentruns.client.limiter import Priority
+from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun, RunHint
 from airflow_provider_agentruns.client.responses import (
     Response,
     event,
@@ -32,11 +33,8 @@ from airflow_provider_agentruns.models import (
     Agent,
     AgentRun,
     Feedback,
-    ListedPage,
-    ListedRun,
     Rating,
     RunEvent,
-    RunHint,
     RunPage,
     RunStatus,
     Thread,

@@ -13,15 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pendulum
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from airflow_provider_agentruns.models import (
-    ListedPage,
-    ListedRun,
-    ListedRuns,
-    ListedStatuses,
-    RunPage,
-    RunState,
-    RunStatus,
-)
+from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun, ListedRuns, ListedStatuses, RunState
+from airflow_provider_agentruns.models import RunPage, RunStatus
 
 if TYPE_CHECKING:
     pass

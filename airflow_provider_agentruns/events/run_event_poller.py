@@ -21,6 +21,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exp
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE, ListingWalk, Order
+from airflow_provider_agentruns.client.partial_models import ListedPage
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.events.cursor_store import CursorStore
 from airflow_provider_agentruns.events.run_tracker import MAX_LISTING_LAG, RunSnapshot, RunTracker
@@ -32,7 +33,6 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsError,
 )
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
-from airflow_provider_agentruns.models import ListedPage
 
 T = TypeVar("T")
 

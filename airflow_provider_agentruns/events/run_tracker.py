@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.models import ListedRun
+    from airflow_provider_agentruns.client.partial_models import ListedRun
 
 #: A run may appear in the listing this many seconds after its creation and is still reported.
 MAX_LISTING_LAG = 600.0

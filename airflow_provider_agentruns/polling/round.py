@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from airflow_provider_agentruns.client.paging import ListingWalk, Order
-from airflow_provider_agentruns.models import ListedPage
+from airflow_provider_agentruns.client.partial_models import ListedPage
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
 #: A page is worth its request if it shows this many of the runs that the round wants.

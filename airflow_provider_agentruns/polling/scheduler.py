@@ -13,7 +13,8 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from airflow_provider_agentruns.models import ListedPage, RunStatus
+from airflow_provider_agentruns.client.partial_models import ListedPage
+from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.polling.backoff import backoff
 from airflow_provider_agentruns.polling.due_queue import DueQueue
 from airflow_provider_agentruns.polling.round import Round

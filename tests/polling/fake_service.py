@@ -13,8 +13,9 @@ from enum import Enum
 from functools import lru_cache
 from random import Random
 
+from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun
 from airflow_provider_agentruns.exceptions import AgentRunInvalidRequestError, AgentRunNotFoundError
-from airflow_provider_agentruns.models import ListedPage, ListedRun, RunStatus
+from airflow_provider_agentruns.models import RunStatus
 from tests.polling.virtual_time import BEGINNING, EPOCH
 
 #: A status, and since when it holds.

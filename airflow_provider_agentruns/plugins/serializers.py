@@ -66,7 +66,7 @@ def serialize_run(run: dict[str, Any]) -> dict[str, Any]:
         "status": status,
         "finished": status in (RunStatus.COMPLETED, RunStatus.ERROR),
         "requester": as_line(requester.get("name")) or as_line(requester.get("id")),
-        **{name: _time(run.get(name)) for name in ("created_at", "started_at", "ended_at")},
+        **{name: as_time(run.get(name)) for name in ("created_at", "started_at", "ended_at")},
         "steps": steps.serialize(_dicts(run.get("steps"))),
         "more_steps": steps.omitted,
         "steps_too_large": False,
@@ -117,6 +117,15 @@ def as_json(value: Any) -> str:
     return _cut("\n".join(line[: len(line) - len(line.lstrip(" "))] + clean(line) for line in lines))
 
 
+def as_time(value: Any) -> str | None:
+    """Return an ISO 8601 time with its time zone; None if it is not one."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
 def _cut(text: str, *, whole: bool = True) -> str:
     return text if whole and len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT].rstrip()}…"
 
@@ -150,7 +159,7 @@ def _step(step: dict[str, Any]) -> dict[str, Any]:
     return {
         "label": as_line(step.get("label")) or as_line(step.get("name")) or "Unnamed step",
         **{name: as_line(step.get(name)) for name in ("id", "name", "agent", "type", "status")},
-        **{name: _time(step.get(name)) for name in ("started_at", "completed_at")},
+        **{name: as_time(step.get(name)) for name in ("started_at", "completed_at")},
         "resolution": as_line(_dict(step.get("result")).get("resolution")),
         "artifacts": len(artifacts) if isinstance(artifacts, list) else 0,
     }
@@ -198,11 +207,3 @@ def _dict(value: Any) -> dict[str, Any]:
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-def _time(value: Any) -> str | None:
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

@@ -14,6 +14,7 @@ from airflow_provider_agentruns.client.partial_models import ListedRun
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsAPIError, AgentRunsError
 from airflow_provider_agentruns.models import RunStatus
+from airflow_provider_agentruns.plugins.serializers import as_time
 from airflow_provider_agentruns.plugins.single_flight_cache import SingleFlightCache
 
 #: Seconds that the statuses stay fresh.
@@ -101,7 +102,8 @@ class StatusCache:
             walk.advance(page)
 
     def _store(self, run_id: str, run: ListedRun) -> None:
-        self._known[run_id] = RunSnapshot(run["status"], run.get("agent"), run.get("created_at"), time.monotonic())
+        created_at = as_time(run.get("created_at"))
+        self._known[run_id] = RunSnapshot(run["status"], run.get("agent"), created_at, time.monotonic())
 
     def _is_finished(self, run_id: str) -> bool:
         known = self._known.get(run_id)

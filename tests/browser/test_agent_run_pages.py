@@ -159,9 +159,9 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
     browser = pages.browser
     for agent in ("needs_approval", "slow"):
         run = service.service.create_run(agent, business_id=BUSINESS)
-        instances.task(agent, ago=4000, state="deferred", trigger={**CONNECTION, "run_id": run.id})
+        instances.task(f"check_{agent}", ago=4000, state="deferred", trigger={**CONNECTION, "run_id": run.id})
     instances.task(
-        "a_dag_with_a_long_name_that_does_not_fit_on_a_phone", task_id="reviewed.review_1", map_index=0,
+        "weekly_review_of_all_businesses_that_moved_last_month", task_id="reviewed.review_1", map_index=0,
         state=FORM_STATE, operator="AgentRunReviewOperator", ago=200_000,
         form={"subject": "Should the company's address be changed?", "interrupt_id": "int-1"},
     )  # fmt: skip
@@ -192,6 +192,9 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
     with pages.inside():
         pages.wait_for("Runs your tasks are waiting for")
         pages.wait_for("Should the company's address be changed?")
+        browser.wait(lambda: {"needs_approval", "slow"} <= agents(browser))
+    browser.take_screenshot("list-airflow-light-1280")
+    with pages.inside():
         for _ in range(30):
             browser.driver.switch_to.active_element.send_keys(Keys.TAB)
             if browser.driver.switch_to.active_element.text == "Answer":

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from airflow.sdk import XComArg
 
 
+_OUTPUT = "output"
+
+
 class ReviewRounds(TaskGroup):
     """The task group that :func:`review_rounds` returns."""
 
-    #: The output of the run, for downstream tasks.
-    output: XComArg
+    @property
+    def output(self) -> XComArg:
+        """The output of the run, for downstream tasks."""
+        task: AgentRunOutputOperator = self.children[f"{self.group_id}.{_OUTPUT}"]  # type: ignore[assignment]
+        return task.output
 
 
 @task
@@ -87,14 +93,13 @@ def review_rounds(
                 task_id=f"review_{number}", run_id=known_run, **common, **review
             ).expand(interrupt=asked)
         output = AgentRunOutputOperator(
-            task_id="output",
+            task_id=_OUTPUT,
             run_id=known_run,
             artifact_type=artifact_type,
             trigger_rule="none_failed_min_one_success",
             **common,
         )
         [first, last] >> output
-    group.output = output.output
     return group
 
 

@@ -182,7 +182,7 @@ class RunEventPoller:
         first, begun = self._first, time.monotonic()
         deep = first or begun - self._deep_at >= _DEEP_INTERVAL
         walk = ListingWalk(max_pages=MAX_PAGES, previous=self._walk)
-        served_at, started_at, newest = 0.0, 0.0, 0.0
+        served_at, newest = 0.0, 0.0
         while walk.page is not None:
             page = await self._read_page(walk, walk.page)
             if page is None:
@@ -190,15 +190,12 @@ class RunEventPoller:
             self.pages_read += 1
             runs = self._snapshots(page)
             newest = max([newest, *(run.created for run in runs if run.created is not None)])
-            if not served_at:
-                served_at = page.served_at or time.time()
-                # By the service's clock. All runs of this page existed when the service sent it.
-                started_at = max(page.served_at or math.inf, newest)
+            served_at = served_at or page.served_at or time.time()
             stop = not first and self._is_last(runs, found, deep=deep)
             for run in runs:
                 if first:
-                    # What a run was when it was first read counts as reported. Newer runs are for the next poll.
-                    if not self._tracker.knows(run) and (run.created or 0.0) <= started_at:
+                    # What a run was when it was first read counts as reported.
+                    if not self._tracker.knows(run):
                         self._tracker.record(run)
                         if not run.finished:
                             found[run.run_id] = run

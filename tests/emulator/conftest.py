@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service whose time stands still until a test moves it on; one for a whole module, since none needs its own."""
+"""One service per module, whose time only advances when a test says so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.emulator.contract import Client
 
 
 class Clock:
-    """A clock that is moved by hand."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -23,7 +23,7 @@ class Clock:
         return self.now
 
     def forward(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the time."""
         self.now += timedelta(seconds=seconds)
 
 
@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="module")
 def emulator(clock: Clock) -> Iterator[Emulator]:
-    """Serve, at the pace of the clock."""
+    """Serve with the clock."""
     with Emulator(service=Service(clock=clock)) as emulator:
         yield emulator
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An HTTP client that checks every answer against the contract before it hands it on."""
+"""An HTTP client that checks every response against the contract."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTRACT: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "contract.yam
 
 BUSINESS_ID = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 
-# In the contract by words only.
+# The contract describes it in words only.
 _THREAD_LIST: dict[str, Any] = {
     "required": ["object", "has_more"],
     "properties": {
@@ -43,7 +43,7 @@ def _is_instant(value: object) -> bool:
 
 
 class Client(httpx.Client):
-    """A client of the service with a token, or with the headers that are given."""
+    """A client of the service with a valid token, or with the given headers."""
 
     def __init__(self, emulator: Emulator, **options: Any) -> None:
         headers = {"Authorization": f"Bearer {emulator.token}"}
@@ -70,7 +70,7 @@ class Client(httpx.Client):
         return self.post(f"/v1/runs/{run_id}/resume", json={"interrupt_id": interrupt_id, "input": answer})
 
     def follow(self, run_id: str) -> Generator[Any, None, None]:
-        """Yield the events of a run's stream, as they come."""
+        """Yield the events of a run's stream."""
         with self.stream("GET", f"/v1/runs/{run_id}/stream") as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             kind = ""
@@ -87,20 +87,20 @@ class Client(httpx.Client):
 
 
 def check(schema: dict[str, Any], value: Any) -> None:
-    """Fail unless a value fits a schema of the contract."""
+    """Check that a value fits a schema of the contract."""
     problems = [f"{error.json_path}: {error.message}" for error in _validator(json.dumps(schema)).iter_errors(value)]
     assert not problems, problems
 
 
 def error_of(answer: httpx.Response, status: int) -> Any:
-    """Return the one error of an answer that has that status."""
+    """Return the error of a response with a status."""
     assert answer.status_code == status, answer.text
     [error] = answer.json()["errors"]
     return error
 
 
 def labels(steps: list[Any]) -> list[str]:
-    """Give the labels of steps and of those inside them, indented."""
+    """Return the labels of steps and of their inner steps, indented."""
     return [label for step in steps for label in (step["label"], *(f"  {inner}" for inner in labels(step["steps"])))]
 
 
@@ -114,7 +114,7 @@ def _check_answer(answer: httpx.Response) -> None:
 
 def _schema(method: str, path: str, status: int) -> dict[str, Any]:
     if status >= 400:
-        # Many a status is not spelled out for each operation, but all have one form.
+        # The contract does not list every status for each operation, but all errors have the same form.
         return {"$ref": "#/components/schemas/Errors"}
     if (method, path) == ("GET", "/v1/threads"):
         return _THREAD_LIST

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The life of a run of each built-in agent."""
+"""Runs of each built-in agent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_all_agents_are_listed(client: Client) -> None:
         assert client.get(f"/v1/agents/{agent['id']}").json() == agent
 
 
-def test_instant_is_completed_in_the_first_answer(client: Client) -> None:
+def test_instant_completes_at_once(client: Client) -> None:
     run = client.start("instant")
     assert run["status"] == "completed"
     assert run["ended_at"] == run["updated_at"] > run["created_at"]
@@ -69,7 +69,7 @@ def test_a_step_is_visible_while_it_runs(client: Client, clock: Clock) -> None:
     ("answer", "decision"),
     [("approve", "approve"), (" Reject ", "reject"), ({"decision": "reject", "note": "?"}, "reject"), (7, "7")],
 )
-def test_needs_approval_says_what_was_decided(client: Client, clock: Clock, answer: Any, decision: str) -> None:
+def test_needs_approval_reports_the_decision(client: Client, clock: Clock, answer: Any, decision: str) -> None:
     run = client.start("needs_approval")
     assert run["interrupts"] == []
     clock.forward(0.5)
@@ -152,7 +152,7 @@ def test_cip_orchestrator_makes_one_combined_proposal(client: Client, clock: Clo
     assert summary["checks"]["registration"] == "passed"
 
 
-def test_fails_ends_as_error_in_a_nested_step(client: Client, clock: Clock) -> None:
+def test_fails_ends_with_an_error_in_a_nested_step(client: Client, clock: Clock) -> None:
     run_id = client.start("fails", context_type="business", context_id=BUSINESS_ID)["id"]
     clock.forward(1)
     run = client.run(run_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every operation of the contract, and every way in which it refuses."""
+"""Every operation of the contract, and every request that it refuses."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_body_that_is_not_json_is_refused(client: Client, body: bytes) -> None
     error_of(client.post("/v1/runs", content=body), 400)
 
 
-def test_a_context_may_be_given_in_two_ways_that_agree(client: Client) -> None:
+def test_a_context_can_be_given_twice(client: Client) -> None:
     client.start("instant", business_id=BUSINESS_ID, context_type="business", context_id=BUSINESS_ID)
     client.start("instant", context_type="person", context_id=UNKNOWN)
 
@@ -79,7 +79,7 @@ def test_a_run_without_a_thread_gets_one(client: Client) -> None:
     assert client.get(f"/v1/threads/{run['thread_id']}").json()["metadata"]["context_id"] == BUSINESS_ID
 
 
-def test_a_thread_about_a_business_in_audit_runs_nothing(client: Client) -> None:
+def test_a_business_in_audit(client: Client) -> None:
     thread = client.post("/v1/threads", json={"type": "instant", "business_id": AUDITED_BUSINESS_ID}).json()
     error_of(client.post("/v1/runs", json={"type": "instant", "thread_id": thread["id"]}), 422)
 
@@ -103,11 +103,11 @@ def test_threads_of_one_business(client: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/runs/{}", "/v1/runs/{}/stream", "/v1/threads/{}", "/v1/agents/{}"])
 @pytest.mark.parametrize("unknown", [UNKNOWN, "1", "a b", "%20"])
-def test_nothing_has_that_id(client: Client, path: str, unknown: str) -> None:
+def test_an_unknown_id(client: Client, path: str, unknown: str) -> None:
     error_of(client.get(path.format(unknown)), 404)
 
 
-def test_what_is_posted_to_a_run_that_is_not_there(client: Client) -> None:
+def test_a_post_to_an_unknown_run(client: Client) -> None:
     error_of(client.resume(UNKNOWN, "int_1", "approve"), 404)
     error_of(client.post(f"/v1/runs/{UNKNOWN}/feedback", json={}), 404)
 
@@ -132,7 +132,7 @@ def test_an_answer_is_refused(client: Client, clock: Clock, body: Any, parameter
     assert client.run(run_id)["interrupts"] == [interrupt]
 
 
-def test_an_answer_comes_too_early_twice_or_too_late(emulator: Emulator, client: Client, clock: Clock) -> None:
+def test_an_answer_to_a_question_that_is_not_pending(emulator: Emulator, client: Client, clock: Clock) -> None:
     run_id = client.start("needs_approval")["id"]
     error_of(client.resume(run_id, "int_1", "approve"), 409)
     clock.forward(1)
@@ -146,7 +146,7 @@ def test_an_answer_comes_too_early_twice_or_too_late(emulator: Emulator, client:
     assert (taken.interrupt_id, taken.input) == (interrupt["id"], "approve")
 
 
-def test_steps_come_only_when_asked_for(client: Client, clock: Clock) -> None:
+def test_steps_are_shown_on_request(client: Client, clock: Clock) -> None:
     run_id = client.start("needs_approval")["id"]
     clock.forward(1)
     assert "steps" not in client.get(f"/v1/runs/{run_id}").json()
@@ -210,7 +210,7 @@ def test_every_operation_is_there(client: Client, method: str, path: str) -> Non
         ("PUT", f"/v1/runs/{UNKNOWN}", 405),
     ],
 )
-def test_paths_and_methods_that_are_not_there(client: Client, method: str, path: str, status: int) -> None:
+def test_unknown_paths_and_methods(client: Client, method: str, path: str, status: int) -> None:
     assert path in error_of(client.request(method, path), status)["message"]
 
 
@@ -221,12 +221,12 @@ def test_a_token_is_needed(emulator: Emulator, header: dict[str, str]) -> None:
         error_of(stranger.get("/nowhere"), 401)
 
 
-def test_any_token_is_good(emulator: Emulator) -> None:
+def test_any_token_is_valid(emulator: Emulator) -> None:
     with Client(emulator, headers={"authorization": "bearer mk_live_whatever"}) as client:
         assert client.get("/v1/agents").status_code == 200
 
 
-def test_only_one_token_is_good() -> None:
+def test_only_one_token_is_valid() -> None:
     with Emulator(token="mk_test_one", feedback_enabled=False) as emulator:
         with Client(emulator) as client:
             run = client.start("instant")
@@ -236,19 +236,19 @@ def test_only_one_token_is_good() -> None:
             error_of(stranger.get("/v1/agents"), 401)
 
 
-def test_a_fault_of_the_service_is_answered_and_logged(
+def test_a_bug_is_reported_and_logged(
     emulator: Emulator, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(emulator.service, "list_agents", lambda: 1 / 0)
     error_of(client.get("/v1/agents"), 500)
-    # The web server logs it once it has answered.
+    # The web server logs it after the response.
     deadline = time.monotonic() + 2
-    while not _faults(caplog) and time.monotonic() < deadline:
+    while not _logged(caplog) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert _faults(caplog) == [ZeroDivisionError]
+    assert _logged(caplog) == [ZeroDivisionError]
 
 
-def test_an_id_that_is_no_uuid_is_taken_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_id_that_is_not_a_uuid_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with Emulator() as emulator, Client(emulator) as client, caplog.at_level(logging.WARNING):
         for _ in range(2):
             client.start("instant", business_id="biz_1")
@@ -257,5 +257,5 @@ def test_an_id_that_is_no_uuid_is_taken_with_one_warning(caplog: pytest.LogCaptu
     ]
 
 
-def _faults(caplog: pytest.LogCaptureFixture) -> list[type[BaseException] | None]:
+def _logged(caplog: pytest.LogCaptureFixture) -> list[type[BaseException] | None]:
     return [record.exc_info[0] for record in caplog.records if record.exc_info]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Agents that a user writes, also wrong ones."""
+"""Scripts of user-defined agents, including wrong ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _message(run: Run) -> str:
     return str(step["result"]["message"])
 
 
-def test_a_case_says_what_the_run_is_about() -> None:
+def test_a_script_gets_its_case() -> None:
     cases: list[Case] = []
 
     def mine(case: Case) -> ScriptBody:
@@ -54,7 +54,7 @@ def test_a_case_says_what_the_run_is_about() -> None:
     assert first.output == second.output is not None
 
 
-def test_what_a_delegate_returns_comes_back() -> None:
+def test_the_result_of_a_delegate() -> None:
     def inner() -> ScriptBody:
         [answer] = yield Ask([{"label": "Well?"}])
         return [{"title": "Inner", "type": "inner", "answer": answer}]
@@ -73,7 +73,7 @@ def test_what_a_delegate_returns_comes_back() -> None:
     assert run.output["artifacts"][0]["answer"] == ["any", {"json": True}]
 
 
-def test_a_failure_may_be_caught() -> None:
+def test_a_script_can_catch_a_failure() -> None:
     def inner() -> ScriptBody:
         yield Work(0, "try", "Tries")
         raise Fails("Cannot", "No way")
@@ -93,7 +93,7 @@ def test_a_failure_may_be_caught() -> None:
     assert steps[1]["artifacts"] == [{"title": "Patch", "type": "patch"}]
 
 
-def test_a_failure_deep_inside_has_one_error_step() -> None:
+def test_a_failure_in_nested_scripts_has_one_error_step() -> None:
     def deepest() -> ScriptBody:
         yield Work(0, "try", "Tries")
         raise Fails("Cannot", "No way")
@@ -112,7 +112,7 @@ def test_a_failure_deep_inside_has_one_error_step() -> None:
     assert {step.status for step in run.steps if step.type == "activity" and step.name != "try"} == {"error"}
 
 
-def test_a_fault_in_a_script_ends_the_run_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_in_a_script_ends_the_run_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     def mine(case: Case) -> ScriptBody:
         yield Work(0, "work", "Works")
         raise KeyError("oops")
@@ -125,7 +125,7 @@ def test_a_fault_in_a_script_ends_the_run_and_is_logged(caplog: pytest.LogCaptur
 @pytest.mark.parametrize(
     "command", [None, "work", Ask([]), Ask(["text"]), Ask([{"set": {1}}]), Work("x", "n", "l")]  # type: ignore[list-item, arg-type]
 )  # fmt: skip
-def test_a_script_that_yields_nonsense(command: Any) -> None:
+def test_a_script_that_yields_something_else(command: Any) -> None:
     def mine(case: Case) -> ScriptBody:
         yield command
         return None
@@ -134,7 +134,7 @@ def test_a_script_that_yields_nonsense(command: Any) -> None:
 
 
 @pytest.mark.parametrize("artifacts", [{"title": "x"}, ["text"], 1, [{"title": float("nan")}]])
-def test_a_script_that_returns_nonsense(artifacts: Any) -> None:
+def test_a_script_that_returns_something_else(artifacts: Any) -> None:
     def mine(case: Case) -> ScriptBody:
         yield Work(0, "work", "Works")
         return artifacts  # type: ignore[no-any-return]
@@ -159,7 +159,7 @@ def test_work_that_never_ends() -> None:
     assert _run(mine, speed=1.0).status == "running"
 
 
-def test_a_script_may_reuse_its_values() -> None:
+def test_a_script_can_reuse_its_values() -> None:
     def mine(case: Case) -> ScriptBody:
         value = {"label": "First?"}
         yield Ask([value])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service in Python, without HTTP: the same each time, and safe to look at from any thread."""
+"""The service without HTTP: reproducible and thread-safe."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID
 
 
-def _history(seed: int, *, look_often: bool) -> list[Any]:
+def _finished(seed: int, *, read_often: bool) -> list[Any]:
     clock = Clock()
     service = Service(seed, clock=clock)
     runs = [service.create_run(agent, business_id=BUSINESS_ID).id for agent in BUILTIN]
     for _ in range(40):
         clock.forward(0.25)
-        if look_often:
+        if read_often:
             assert len(list(service.runs.values())) == len(runs)
     for run_id in runs:
         for interrupt in service.runs[run_id].interrupts:
@@ -30,16 +30,16 @@ def _history(seed: int, *, look_often: bool) -> list[Any]:
     return [service.runs[run_id].as_json(steps=True) for run_id in runs]
 
 
-def test_the_same_seed_gives_the_same_history_whoever_looks() -> None:
-    assert _history(7, look_often=True) == _history(7, look_often=False)
+def test_the_same_seed_gives_the_same_runs_however_often_they_are_read() -> None:
+    assert _finished(7, read_often=True) == _finished(7, read_often=False)
 
 
-def test_another_seed_gives_another_history() -> None:
-    ids = [{run["id"] for run in _history(seed, look_often=False)} for seed in (1, 2)]
+def test_another_seed_gives_other_ids() -> None:
+    ids = [{run["id"] for run in _finished(seed, read_often=False)} for seed in (1, 2)]
     assert not ids[0] & ids[1]
 
 
-def test_no_two_things_have_the_same_id() -> None:
+def test_ids_are_unique() -> None:
     service = Service(speed=float("inf"))
     ids = [service.create_run("slow", business_id=BUSINESS_ID).as_json(steps=True)["id"] for _ in range(100)]
     ids += [step.id for run in service.runs.values() for step in run.steps]
@@ -48,7 +48,7 @@ def test_no_two_things_have_the_same_id() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_at_infinite_speed_all_is_done_at_once() -> None:
+def test_infinite_speed() -> None:
     service = Service(speed=float("inf"))
     run = service.create_run("two_rounds", business_id=BUSINESS_ID)
     assert run.status == "interrupted"
@@ -60,12 +60,12 @@ def test_at_infinite_speed_all_is_done_at_once() -> None:
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan")])
-def test_a_speed_is_positive(speed: float) -> None:
+def test_the_speed_must_be_positive(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):
         Service(speed=speed)
 
 
-def test_late_looks_find_the_times_at_which_things_happened() -> None:
+def test_times_do_not_depend_on_when_a_run_is_read() -> None:
     clock = Clock()
     service = Service(clock=clock)
     run_id = service.create_run("slow", business_id=BUSINESS_ID).id
@@ -88,7 +88,7 @@ def test_runs_are_a_mapping() -> None:
         service.get_run("nobody")
 
 
-def test_old_runs_are_older_than_what_is_there() -> None:
+def test_finished_runs_are_older_than_all_others() -> None:
     service = Service(speed=float("inf"))
     run = service.create_run("instant", business_id=BUSINESS_ID)
     completed = service.add_finished_runs(3)
@@ -101,7 +101,7 @@ def test_old_runs_are_older_than_what_is_there() -> None:
     assert threads == [service.runs[run_id].thread_id for run_id in (run.id, completed[0], failed[0])]
 
 
-def test_many_threads_may_use_it() -> None:
+def test_it_is_thread_safe() -> None:
     service = Service(speed=1000)
     problems: list[BaseException] = []
 

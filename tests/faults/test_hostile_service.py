@@ -72,7 +72,7 @@ def test_a_page_of_a_million_invalid_entries_is_an_error_soon(
 
 def test_a_compressed_body_that_expands_too_much_is_an_error(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
-    packed = gzip.compress(b" " * 400_000_000, 9)
+    packed = gzip.compress(b" " * 100_000_000, 9)
     assert len(packed) < 500_000
     with ScriptedServer([sent(packed, "application/json", Content_Encoding="gzip")]) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
@@ -147,10 +147,10 @@ class TestPagesWithoutEnd:
             monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
             hook = AgentRunHook()
             with bounded():
-                for _ in islice(hook.list_runs(page_size=10), 5_000):
+                for _ in islice(hook.list_runs(page_size=10), 1_000):
                     pass
             hook.close()
-        assert listing.pages == 500
+        assert listing.pages == 100
 
     @pytest.mark.parametrize("total", [None, 10**9], ids=["no total", "total"])
     def test_the_recovery_of_a_start_ends(

@@ -121,8 +121,8 @@ def list_run_states(*, page: int = 1, page_size: int = 100) -> Request[ListedPag
 
 
 def list_run_statuses(*, page: int = 1, page_size: int = 100) -> Request[ListedPage]:
-    """Read the IDs and statuses on one page of the listing: the same request, and as little parsing as possible."""
-    return Request("GET", "/v1/runs", status_page, _page(page, page_size))
+    """Read one page of the listing, but parse only the ID and status of each run."""
+    return Request("GET", "/v1/runs", status_page, _page(page, page_size), max_bytes=_MAX_STATE_BYTES)
 
 
 def create_run(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calling a service with either transport, so that each test holds for both."""
+"""Sends requests with either transport, so that each test runs with both."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ TOKEN = "mk_test_do-not-tell"
 
 RUN = {"object": "run", "id": "r-1", "status": "running"}
 
-#: One of each: a request that may be sent twice, and one that must not.
+#: A request that may be repeated, and one that must not.
 GET = requests.get_run("r-1")
 POST = requests.create_run("instant", business_id="b-1")
 
 
 def settings(url: str, **fields: Any) -> Settings:
-    """Return settings for a server of a test, which is asked as fast as it will go unless told otherwise."""
+    """Return settings for a server of a test, without a noticeable rate limit."""
     return Settings(**{"base_url": url, "token": TOKEN, "rate_limit": 10_000, "timeout": 5, **fields})
 
 
 class Caller:
     """
-    Sends over a transport of its own, which is closed after that.
+    Sends requests over a new transport and closes it.
 
     :param kind: ``sync`` or ``async``.
     """
@@ -39,7 +39,7 @@ class Caller:
         self.kind = kind
 
     def send(self, where: Settings, *requests: Request[T]) -> list[T]:
-        """Send requests, one after the other, and return their results."""
+        """Send requests one after the other and return their results."""
         if self.kind == "sync":
             with Transport(where) as transport:
                 return [transport.send(request) for request in requests]
@@ -51,7 +51,7 @@ class Caller:
         return asyncio.run(send())
 
     def stream(self, where: Settings, request: Request[None], into: list[RunEvent]) -> None:
-        """Collect a stream's events, so that those before an error are there as well."""
+        """Collect a stream's events, including those before an error."""
         if self.kind == "sync":
             with Transport(where) as transport:
                 into.extend(transport.stream(request))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the client share."""
+"""Fixtures for the tests of the client."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from tests.client.calling import Caller
 
 @pytest.fixture(params=["sync", "async"])
 def caller(request: pytest.FixtureRequest) -> Caller:
-    """Return what sends: the same test runs with the sync and with the async transport."""
+    """Return a sender for each transport."""
     return Caller(request.param)
 
 
 @pytest.fixture
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Send again at once, where the service asks for no pause.
-
-    The growing pauses between sendings are tenacity's, and real ones would make the tests wait for seconds.
-    What the service itself asks for is waited for all the same.
+    Repeat requests at once, except for pauses that the service asks for.
     """
     monkeypatch.setattr(retries, "_backoff", wait_none())
 
 
 @pytest.fixture
 def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hold an account back for a twentieth of a second after a 429 that asks for no pause, not for a whole one."""
+    """Block an account for 0.05 s after a 429, not for a whole second."""
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.05)

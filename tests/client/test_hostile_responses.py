@@ -8,6 +8,7 @@ import gzip
 import json
 import logging
 import time
+import traceback
 import tracemalloc
 import zlib
 from typing import Any
@@ -25,8 +26,8 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsError,
 )
 from airflow_provider_agentruns.models import RunStatus
-from tests.client.calling import GET, POST, RUN, Caller, settings
-from tests.support.scripted_server import Reply, ScriptedServer, answer, errors, sent
+from tests.client.calling import GET, POST, RUN, TOKEN, Caller, settings
+from tests.support.scripted_server import Reply, ScriptedServer, answer, errors, sent, unused_port
 
 MB = 1024 * 1024
 BODY = json.dumps(RUN).encode()
@@ -141,7 +142,13 @@ def test_a_stream_that_says_identity_is_read(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", [requests.get_run_status("r-1"), requests.get_run_state("r-1"), requests.list_run_states()]
+    "request_",
+    [
+        requests.get_run_status("r-1"),
+        requests.get_run_state("r-1"),
+        requests.list_run_states(),
+        requests.list_run_statuses(),
+    ],
 )
 def test_a_poller_reads_a_few_megabytes_at_most(caller: Caller, request_: Request[Any]) -> None:
     document = b'{"id": "r-1", "status": "running", "data": [], "output": {"artifacts": [{"title": "%b"}]}}'
@@ -180,7 +187,7 @@ class TestProxies:
     """Whoever runs a proxy reads the token of a request over plain HTTP."""
 
     @pytest.fixture
-    def proxy(self, monkeypatch: pytest.MonkeyPatch) -> ScriptedServer:
+    def proxy(self) -> ScriptedServer:
         return ScriptedServer(lambda _: answer({**RUN, "id": "proxied"}))
 
     @pytest.mark.parametrize("configured", ["http_proxy", "HTTP_PROXY", "all_proxy", "the connection"])
@@ -214,6 +221,17 @@ class TestProxies:
                 caller.send(settings("https://service.invalid", max_retries=0), GET)
         assert [request.method for request in proxy.requests] == ["CONNECT"]
         assert "authorization" not in proxy.requests[0].headers
+
+    def test_no_error_contains_the_password_of_a_proxy(self, caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG, "airflow_provider_agentruns")
+        with ScriptedServer([errors(407, f"not with {TOKEN}")]) as proxy:
+            ports = [proxy.port, unused_port()]
+            for port in ports:
+                where = settings("https://service.invalid", proxy=f"http://me:{TOKEN}@127.0.0.1:{port}", max_retries=0)
+                with pytest.raises(AgentRunsConnectionError) as caught:
+                    caller.send(where, GET)
+                assert TOKEN not in "".join([repr(caught.value), *traceback.format_exception(caught.value)])
+        assert TOKEN not in caplog.text
 
 
 class TestText:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams of events: read as they come, to the end that the service makes."""
+"""Streams of events: read until the service ends them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kinds(seen: list[RunEvent]) -> list[str]:
     return [event.type for event in seen]
 
 
-def test_events_come_in_order_until_the_service_ends_the_stream(caller: Caller) -> None:
+def test_events_in_their_order(caller: Caller) -> None:
     seen: list[RunEvent] = []
     with ScriptedServer([events(STARTED, ": still there", SNAPSHOT, FINISHED)]) as server:
         caller.stream(settings(server.url), STREAM, seen)
@@ -46,14 +46,6 @@ def test_events_come_in_order_until_the_service_ends_the_stream(caller: Caller) 
     assert asked.headers["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_a_finished_runs_events_are_replayed_as_often_as_asked_for(caller: Caller) -> None:
-    with ScriptedServer(lambda _: events(STARTED, FINISHED)) as server:
-        for _ in range(2):
-            seen: list[RunEvent] = []
-            caller.stream(settings(server.url), STREAM, seen)
-            assert kinds(seen) == ["RUN_STARTED", "RUN_FINISHED"]
-
-
 @pytest.mark.parametrize(
     ("text", "kind", "snapshot"),
     [
@@ -64,14 +56,14 @@ def test_a_finished_runs_events_are_replayed_as_often_as_asked_for(caller: Calle
         ('event: NEW_KIND\ndata: {"snapshot": null}', "NEW_KIND", None),
     ],
 )
-def test_an_event_is_read_in_each_form(caller: Caller, text: str, kind: str, snapshot: Any) -> None:
+def test_each_form_of_an_event(caller: Caller, text: str, kind: str, snapshot: Any) -> None:
     seen: list[RunEvent] = []
     with ScriptedServer([events(text)]) as server:
         caller.stream(settings(server.url), STREAM, seen)
     assert [(event.type, event.snapshot) for event in seen] == [(kind, snapshot)]
 
 
-def test_a_cut_is_an_error_and_not_an_end(caller: Caller) -> None:
+def test_a_broken_connection_is_an_error_and_not_an_end(caller: Caller) -> None:
     seen: list[RunEvent] = []
     with ScriptedServer([events(STARTED, cut=True)]) as server, pytest.raises(AgentRunsConnectionError) as caught:
         caller.stream(settings(server.url), STREAM, seen)
@@ -81,7 +73,7 @@ def test_a_cut_is_an_error_and_not_an_end(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("malformed", ["data: {", 'data: ["list"]', "data: 5", 'data: {"type": 5}', "data: \ufffd"])
-def test_a_malformed_event_is_an_error_after_those_before_it(caller: Caller, malformed: str) -> None:
+def test_an_invalid_event_is_an_error_after_valid_ones(caller: Caller, malformed: str) -> None:
     seen: list[RunEvent] = []
     script = [events(STARTED, malformed, FINISHED)]
     with ScriptedServer(script) as server, pytest.raises(AgentRunsAPIError, match="event of the stream cannot be read"):
@@ -99,7 +91,7 @@ def test_a_malformed_event_is_an_error_after_those_before_it(caller: Caller, mal
         (LOST, AgentRunsConnectionError, "gave no usable response"),
     ],
 )
-def test_what_is_no_stream_is_an_error(caller: Caller, reply: Reply, kind: type[Exception], said: str) -> None:
+def test_a_response_that_is_not_a_stream(caller: Caller, reply: Reply, kind: type[Exception], said: str) -> None:
     with ScriptedServer([reply]) as server, pytest.raises(kind) as caught:
         caller.stream(settings(server.url), STREAM, [])
     assert type(caught.value) is kind
@@ -107,6 +99,6 @@ def test_what_is_no_stream_is_an_error(caller: Caller, reply: Reply, kind: type[
     assert len(server.requests) == 1
 
 
-def test_a_stream_of_nobody_is_an_error(caller: Caller) -> None:
+def test_a_service_that_cannot_be_reached(caller: Caller) -> None:
     with pytest.raises(AgentRunsConnectionError, match="could not be reached"):
         caller.stream(settings(f"http://127.0.0.1:{unused_port()}"), STREAM, [])

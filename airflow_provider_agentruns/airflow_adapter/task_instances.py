@@ -135,6 +135,7 @@ def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask
         TaskInstance.dag_id == dag_id,
         TaskInstance.run_id == dag_run_id,
         TaskInstance.state.in_(ACTIVE_STATES),
+        HITLDetail.created_at.is_not(None),
         HITLDetail.responded_at.is_(None),
     )
     return [task for task in _tasks(session, *where, limit=_MAX_FORMS) if task.form]

@@ -15,7 +15,12 @@ from airflow_provider_agentruns.airflow_adapter.required_action import create_fo
 from airflow_provider_agentruns.arguments import check_run_id
 from airflow_provider_agentruns.base import AgentRunTask, current_attempt, state_store
 from airflow_provider_agentruns.digest import digest
-from airflow_provider_agentruns.exceptions import AgentRunInterruptGoneError, AgentRunReviewError, AgentRunsValueError
+from airflow_provider_agentruns.exceptions import (
+    AgentRunInterruptGoneError,
+    AgentRunInvalidRequestError,
+    AgentRunReviewError,
+    AgentRunsValueError,
+)
 from airflow_provider_agentruns.operators.review_form import form_params, validation_errors
 from airflow_provider_agentruns.reviews.body import body, subject
 from airflow_provider_agentruns.reviews.decision import Decision, answer_material, decide_by_policy, default_answer
@@ -244,7 +249,13 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             review.decision, review.sent = decision.as_json(), [self._answer(context, interrupt, decision)]
             self._store(context, review)
         run_id, interrupt_id = review.run_id, review.interrupt_id
-        answered = answer_interrupt(self, context, run_id, interrupt_id, review.sent[0], review.question)
+        try:
+            answered = answer_interrupt(self, context, run_id, interrupt_id, review.sent[0], review.question)
+        except AgentRunInvalidRequestError as e:
+            if not any(decision.fields.values()):
+                raise
+            hidden = "the agent rejects the answer. Its message is hidden, because it can repeat what a person entered"
+            raise AgentRunInvalidRequestError(e.status_code, [hidden], e.method, e.path) from None
         metrics.review_decided(self.agentruns_conn_id, decision.by, seconds_to_decide(review, decision))
         artifact_id, fields, rating = (review.shown or {}).get("rated_artifact"), decision.params_input, None
         if artifact_id and fields.get(RATING):

@@ -3,8 +3,8 @@
 Simplifies a property of an agent's JSON schema to what a form needs.
 
 Generators of schemas, such as pydantic, refer to definitions inside the schema, and write an optional value as a
-choice between a type and null. References outside the schema are never followed. Only known keywords are copied, so
-that a large schema costs no memory.
+choice between a type and null. References outside the schema are never followed. Only known keywords are copied,
+which bounds the memory for a large schema.
 """
 
 from __future__ import annotations

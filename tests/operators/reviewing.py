@@ -26,25 +26,27 @@ class Service:
     :ivar pending: The value that each pending interrupt asks.
     :ivar answers: The answers, with the ID of each interrupt.
     :ivar ratings: The bodies of ratings.
-    :ivar refuse: The reply to each rating, if not the usual one.
+    :ivar reject: The reply to answers and ratings, if not the usual one.
     """
 
     def __init__(self) -> None:
         self.pending: dict[str, Any] = {"int-1": QUESTION}
         self.answers: list[tuple[str, Any]] = []
         self.ratings: list[dict[str, Any]] = []
-        self.refuse: Reply | None = None
+        self.reject: Reply | None = None
 
     def __call__(self, request: Received) -> Reply:
         """Answer a request."""
         if request.method == "POST" and request.path.endswith("/resume"):
+            if self.reject:
+                return self.reject
             if request.json["interrupt_id"] not in self.pending:
                 return errors(409, "not pending")
             del self.pending[request.json["interrupt_id"]]
             self.answers.append((request.json["interrupt_id"], request.json["input"]))
         elif request.method == "POST":
             self.ratings.append(request.json)
-            return self.refuse or answer({"object": "artifact_rating", **request.json}, 201)
+            return self.reject or answer({"object": "artifact_rating", **request.json}, 201)
         interrupts = [{"id": name, "agent": "some_agent", "value": value} for name, value in self.pending.items()]
         status = "interrupted" if interrupts else "running"
         return answer({**RUN, "status": status, "interrupts": interrupts})

@@ -15,10 +15,12 @@ from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
+    AgentRunInvalidRequestError,
     AgentRunReviewError,
     AgentRunsValueError,
 )
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
+from airflow_provider_agentruns.operators.answering import rate_artifact
 from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
 from tests.operators.reviewing import ANN, QUESTION, Service, Supervisor, TaskInstance, event, review
 from tests.support.airflow_names import DagSerialization
@@ -115,11 +117,33 @@ def test_a_rating_is_sent_to_the_service_and_is_no_part_of_the_answer(
     service: Service, supervisor: Supervisor, ti: TaskInstance, capsys: pytest.CaptureFixture[str]
 ) -> None:
     task = ask(ti, feedback=True)
-    service.refuse = errors(422, f"comment {SECRET} is too long")
     task.execute_complete(ti.context, event("Approve", _rating="NEGATIVE", _rating_comment=SECRET))
     assert service.answers[0][1]["fields"] == {}
     assert service.ratings[0]["comment"] == SECRET
     assert ti.xcoms["trail"]["rating"]["rating"] == "NEGATIVE"
+    assert "jane" not in capsys.readouterr().out
+
+
+def test_what_the_service_rejects_does_not_reach_errors_and_logs(
+    service: Service, supervisor: Supervisor, ti: TaskInstance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = ask(ti, params={"why": Param("", type="string")})
+    service.reject = errors(422, f"input: {SECRET!r} does not match '^a$'")
+    with pytest.raises(AgentRunInvalidRequestError, match="422: the agent rejects the answer") as e:
+        task.execute_complete(ti.context, event("Approve", why=SECRET))
+    assert "jane" not in str(e.value) + capsys.readouterr().out
+    # Nobody entered anything here, so the message helps.
+    other = TaskInstance()
+    with pytest.raises(AgentRunInvalidRequestError, match="does not match"):
+        ask(other).execute_complete(other.context, event("Approve"))
+
+
+def test_a_rating_that_fails_does_not_affect_the_answer(
+    service: Service, ti: TaskInstance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.reject = errors(422, f"comment {SECRET} is too long")
+    sent = rate_artifact(review(), "r-1", "a-1", "NEGATIVE", SECRET)
+    assert (sent["rating"], "422" in sent["error"]) == ("NEGATIVE", True)
     log = capsys.readouterr().out
     assert "not the rating of the artifact: AgentRunInvalidRequestError" in log
     assert "jane" not in log

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of forms share: an interrupt of any value, and a form as Airflow takes, keeps and checks it."""
+"""Helpers for tests of forms: an interrupt with any value, and a form that Airflow accepts, stores, and checks."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from airflow_provider_agentruns.reviews.form import answer_schema, form_fields
 
 OPTIONS = ["Approve", "Reject"]
 
-#: What people and browsers may send for a field.
+#: What people and browsers can send for a field.
 _SENT = ("a" * 40 + "!", [{}])
 
 
 def asks(value: Any) -> Interrupt:
-    """Return an interrupt of this value."""
+    """Return an interrupt with this value."""
     return Interrupt(id="int-1", agent="some_agent", value=value)
 
 
 def fields_of(properties: Any, **schema: Any) -> dict[str, dict[str, Any]]:
-    """Return the fields of the form for an answer that is an object, of which Airflow takes each."""
+    """Return the fields of the form for an answer that is an object, after Airflow accepted each."""
     return form_of({"type": "object", "properties": properties, **schema})
 
 
 def form_of(schema: Any, options: list[str] = OPTIONS) -> dict[str, dict[str, Any]]:
-    """Return the fields of the form for an agent's schema, of which Airflow takes each."""
+    """Return the fields of the form for an agent's schema, after Airflow accepted each."""
     fields = form_fields(answer_schema(asks({"input_schema": schema})), options)
     for field in fields.values():
         _check(field)
@@ -37,7 +37,7 @@ def form_of(schema: Any, options: list[str] = OPTIONS) -> dict[str, dict[str, An
 
 
 def accepts(field: dict[str, Any], value: Any) -> bool:
-    """Whether Airflow takes a value for a field; any other failure than a refusal, as of its schema, is an error."""
+    """Return whether Airflow accepts a value for a field. An error of its validation itself is raised."""
     try:
         return Param(**field).resolve(value) == value
     except ParamValidationError:
@@ -45,11 +45,11 @@ def accepts(field: dict[str, Any], value: Any) -> bool:
 
 
 def _check(field: dict[str, Any]) -> None:
-    # As it is sent to Airflow's API and kept in its database.
+    # As Airflow's API receives it and its database stores it.
     kept = json.dumps(Param(**field).serialize(), allow_nan=False, ensure_ascii=False).encode()
     assert len(kept) < 100_000
     again = json.loads(kept)
-    # Airflow's page shows a default as it is, where it fits the field; and nothing in it says where else to look.
+    # A default is valid, and no keyword makes Airflow fetch, hide, or render anything.
     assert again["value"] is None or accepts(field, again["value"])
     assert not {"$ref", "$dynamicRef", "const", "pattern", "custom_html_form", "description_md", "values_display"} & {
         *again["schema"],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Renders Markdown as Airflow's page does, as far as it matters: CommonMark, tables, strikethrough, bare addresses."""
+"""Renders the Markdown that Airflow's page understands: CommonMark, tables, strikethrough, and bare addresses."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from markdown_it.token import Token
 
 _PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
-# What mdast-util-gfm-autolink-literal 2.0 and 2.1 look for in the text that is left after parsing, loosened.
+# What mdast-util-gfm-autolink-literal 2.0 and 2.1 find in the text that remains after parsing, and more.
 _ADDRESSES = re.compile(r"https?://|www\.|[\w+.-]@[\w-]", re.IGNORECASE)
 
-# What the reviewed module itself puts in, and no reader sees.
+# Invisible characters that the package inserts.
 _OURS = re.compile("[\u2060\u2068\u2069]")
 
 
 def tokens(markdown: str) -> list[Token]:
-    """Return all tokens, those inside of lines too."""
+    """Return all tokens, including those inside lines."""
     return [inner for token in _PARSER.parse(markdown) for inner in (token, *(token.children or ()))]
 
 
 def kinds(markdown: str) -> list[str]:
-    """Return what the Markdown is made of, in its order, but for text and its line breaks."""
+    """Return the elements of the Markdown in order, except text and its line breaks."""
     plain = ("text", "text_special", "softbreak", "hardbreak", "inline")
     return [token.type for token in tokens(markdown) if token.type not in plain]
 
 
 def shown(markdown: str) -> str:
-    """Return the text that a reader sees, with runs of blanks folded."""
+    """Return the visible text, with runs of blanks folded."""
     breaks = ("softbreak", "hardbreak", "paragraph_close", "heading_close", "list_item_close")
     text = "".join(" " if token.type in breaks else _content(token) for token in tokens(markdown))
     return " ".join(_OURS.sub("", text).split())
 
 
 def links(markdown: str) -> list[str]:
-    """Return where one can get by a click: addresses of links and images, and bare ones in the text."""
+    """Return all addresses that a click can open: of links and images, and bare ones in the text."""
     return [*_linked(markdown), *(match.group() for match in _ADDRESSES.finditer(_unlinked(markdown)))]
 
 

@@ -21,6 +21,9 @@ NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
 #: Creation times may be out of order by this many seconds in a listing that is sorted by a similar time.
 _TOLERANCE = 60.0
 
+#: Of later pages, about this many entries are checked against the order of the earlier ones.
+_SAMPLE = 16
+
 #: No listing has this many pages. One that claims to has no end.
 _DEEPEST_PAGE = 1_000_000
 
@@ -142,7 +145,9 @@ class ListingWalk:
             return _Read()
         self._previous_ids = ids
         if not self._as_listed and self.order is not Order.UNORDERED:
-            self._learn_order(_field(entry, "created_at") for entry in page.data)
+            # Once the order is known, a sample is enough to notice that it was wrong.
+            sample = page.data[:: len(page.data) // _SAMPLE + 1] if self.order else page.data
+            self._learn_order(_field(entry, "created_at") for entry in sample)
         total = getattr(page, "total_count", None) or 0
         pages = -(-total // entries) if entries else None
         # A total that says otherwise outweighs `has_more`: to believe it costs one request, not to may lose runs.

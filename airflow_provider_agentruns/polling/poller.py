@@ -10,6 +10,8 @@ import math
 import time
 from contextlib import suppress
 
+import structlog
+
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE
@@ -25,7 +27,7 @@ from airflow_provider_agentruns.polling.backoff import backoff
 from airflow_provider_agentruns.polling.reloading_client import ReloadingClient
 from airflow_provider_agentruns.polling.scheduler import PollScheduler, ReadPage, ReadRun, Step
 from airflow_provider_agentruns.polling.streams import Streams
-from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter, WaitResult
+from airflow_provider_agentruns.polling.tracked_run import Log, TrackedRun, Waiter, WaitResult
 from airflow_provider_agentruns.run_outcome import log_status
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,8 @@ class RunPoller:
         self.conn_id = agentruns_conn_id
         #: How many waits use it; for the registry.
         self.waits = self._reported_waits = 0
+        #: Logs a message of a waiter. Bound once, because binding costs as much as logging.
+        self.log: Log = structlog.get_logger(__name__).bind().log
         self._client = ReloadingClient(agentruns_conn_id)
         self._streams = Streams(self._client, self._wake)
         self._scheduler = PollScheduler(20.0, time.monotonic())

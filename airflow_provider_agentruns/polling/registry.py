@@ -11,14 +11,10 @@ from collections.abc import Iterable
 from functools import lru_cache, partial
 from weakref import WeakKeyDictionary
 
-import structlog
-
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.polling.poller import RunPoller, timed_out
 from airflow_provider_agentruns.polling.tracked_run import Log, Waiter, WaitResult
-
-log = structlog.get_logger(__name__)
 
 #: Seconds that the last read of a wait may take. If the service hangs, the wait ends before the scheduler would fail
 #: the task.
@@ -37,7 +33,7 @@ async def wait_for_run(
     missing_until: float | None = None,
     stream: bool = False,
     seen: str | None = None,
-    log: Log = log.log,
+    log: Log | None = None,
 ) -> WaitResult:
     """
     Wait until a run reaches an awaited status, ends, or cannot be waited for.
@@ -50,27 +46,29 @@ async def wait_for_run(
     :param missing_until: Until when a run that the service does not know may still appear, in seconds since 1970.
     :param stream: Whether to follow the run's events as well, for a short latency.
     :param seen: The status that the caller knows and has logged; ``running`` by default.
-    :param log: Logs a message about this wait. It is called in a copy of the caller's context, so that the message
-        reaches the log of the waiting task.
+    :param log: Logs a message about this wait; the poller's logger by default. It is called in a copy of the caller's
+        context, so that the message reaches the log of the waiting task.
     :return: ``{"status"}``, or ``{"error", "message"}`` with the name of a class of
         :mod:`airflow_provider_agentruns.exceptions`.
     """
     now = time.monotonic()
     to_monotonic = now - time.time()
     future: asyncio.Future[WaitResult] = asyncio.get_running_loop().create_future()
+    end_at = math.inf if end is None else end + to_monotonic
+    missing_until = -math.inf if missing_until is None else missing_until + to_monotonic
+    poller = acquire(agentruns_conn_id)
     waiter = Waiter(
         _shared_set(tuple(wait_for)),
         interval,
         partial(_set_result, future),
         now,
-        partial(contextvars.copy_context().run, log),
-        end=math.inf if end is None else end + to_monotonic,
-        missing_until=-math.inf if missing_until is None else missing_until + to_monotonic,
+        partial(contextvars.copy_context().run, log or poller.log),
+        end=end_at,
+        missing_until=missing_until,
         stream=stream,
         seen=seen or RunStatus.RUNNING,
     )
     # There may be thousands of these coroutines, so it keeps few objects alive.
-    poller = acquire(agentruns_conn_id)
     run = poller.add(run_id, waiter)
     result: WaitResult | None = None
     try:

@@ -103,12 +103,8 @@ class AgentRunTrigger(BaseTrigger):
             missing_until=self.missing_until,
             stream=self.watch == "stream",
             seen=self.seen,
-            log=self._log_message,
         )
         yield TriggerEvent({"run_id": self.run_id, **result})  # type: ignore[no-untyped-call]
-
-    def _log_message(self, level: int, message: str, *args: Any, **fields: Any) -> None:
-        self.log.log(level, message, *args, **fields)
 
 
 class AgentRunEventTrigger(BaseEventTrigger):

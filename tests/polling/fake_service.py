@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service that is asked by function calls: what the reference leaves open about its listing can be chosen."""
+"""A service behind function calls, whose listing can behave in every way that the API reference leaves open."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from airflow_provider_agentruns.exceptions import AgentRunInvalidRequestError, A
 from airflow_provider_agentruns.models import RunStatus
 from tests.polling.virtual_time import BEGINNING, EPOCH
 
-#: A status, and since when it holds.
+#: When a status begins, and the status.
 Period = tuple[float, str]
 
 Fault = Callable[[], Exception | None]
 
 
 class Order(Enum):
-    """In which order the listing is. Nothing tells of it but the listing."""
+    """The order of the listing."""
 
     NEWEST_FIRST = "newest first"
     OLDEST_FIRST = "oldest first"
@@ -34,7 +34,7 @@ class Order(Enum):
 
 
 class TooLarge(Enum):
-    """What becomes of a request for more runs than a page may hold."""
+    """What happens to a request for larger pages than the service allows."""
 
     CLAMPED = "clamped"
     DEFAULT = "default"
@@ -43,9 +43,9 @@ class TooLarge(Enum):
 
 class FakeRun:
     """
-    A run whose whole life is known from the start.
+    A run whose statuses are known in advance.
 
-    :param periods: Its statuses, oldest first. The first one is since its creation.
+    :param periods: Its statuses, oldest first. The first one begins with its creation.
     :param listed: Whether the listing shows it.
     """
 
@@ -63,7 +63,7 @@ class FakeRun:
 
     @property
     def lives(self) -> list[tuple[float, float, str]]:
-        """Its statuses, each with since when and until when it holds."""
+        """Its statuses, each with its begin and end."""
         ends = [*(since for since, _ in self.periods[1:]), math.inf]
         return [(since, end, status) for (since, status), end in zip(self.periods, ends, strict=True)]
 
@@ -75,21 +75,20 @@ class FakeRun:
 @dataclass
 class FakeService:
     """
-    Holds runs, and shows them as they are at a moment.
+    Holds runs, and returns them as they are at a given time.
 
-    :param largest: How many runs a page may hold.
-    :param default: How many it holds for who asks for too many, where that is what it does.
-    :param counts: Whether it tells how many runs there are.
-    :param lag: How many seconds the listing is behind the statuses.
-    :param shown_after: How many seconds after a run was created the listing begins to show it.
-    :param whole: Whether the listing shows outputs and questions.
-    :param entry_size: How large the answer is for each run on a page, in bytes.
-    :param deepest: The number of the last page that may be asked for.
-    :param ends: Whether it refuses pages beyond the last one.
-    :param page_fault: Returns what a page fails with; None where it comes.
-    :param read_fault: The same for a run.
-    :param unreadable: Runs whose entries in the listing cannot be read.
-    :param withheld: Runs that are left out of a page, which is the shorter for it.
+    :param largest: The largest page size.
+    :param default: The page size that a request for larger pages gets with ``TooLarge.DEFAULT``.
+    :param counts: Whether it returns the total number of runs.
+    :param lag: By how many seconds the listing's statuses are out of date.
+    :param shown_after: Seconds after its creation until the listing shows a run.
+    :param complete: Whether the listing includes outputs and interrupts.
+    :param deepest: The last page that it serves.
+    :param ends: Whether it rejects pages beyond the last one.
+    :param page_fault: Returns the error of a page request; None for success.
+    :param read_fault: The same for a single run.
+    :param unreadable: Runs whose entries in the listing cannot be parsed.
+    :param withheld: Runs that are missing on their page, which is shorter then.
     """
 
     order: Order = Order.NEWEST_FIRST
@@ -99,8 +98,7 @@ class FakeService:
     counts: bool = True
     lag: float = 0.0
     shown_after: float = 0.0
-    whole: bool = True
-    entry_size: int = 800
+    complete: bool = True
     deepest: int | None = None
     ends: bool = False
     page_fault: Fault = lambda: None
@@ -110,14 +108,14 @@ class FakeService:
 
     def __post_init__(self) -> None:
         self.runs: dict[str, FakeRun] = {}
-        #: How many requests for pages it has refused.
+        #: How many page requests it has rejected.
         self.refusals = 0
-        # By what the listing goes by, in rising order.
+        # Sorted by what the listing is sorted by, ascending.
         self._shown: list[tuple[float | str, str, FakeRun]] = []
         self._coming: list[tuple[float, str, FakeRun]] = []
 
     def add(self, runs: Iterable[FakeRun]) -> None:
-        """Add runs, each of which is there from its first period on."""
+        """Add runs. Each exists from its first period on."""
         for run in runs:
             self.runs[run.id] = run
             if run.listed:
@@ -126,7 +124,7 @@ class FakeService:
                     heapq.heappush(self._coming, (moment + self.shown_after, run.id, run))
 
     def add_finished(self, count: int) -> None:
-        """Add runs that had ended long before the clock began."""
+        """Add runs that ended before the clock started."""
         for run in _finished(count):
             self.runs[run.id] = run
             ended = run.periods[-1][0]
@@ -141,7 +139,7 @@ class FakeService:
         self._shown.sort()
 
     def page(self, number: int, per_page: int, now: float) -> ListedPage:
-        """Give a page of the listing."""
+        """Return a page of the listing."""
         if (fault := self.page_fault()) is not None:
             raise fault
         if self.deepest is not None and number > self.deepest:
@@ -150,7 +148,7 @@ class FakeService:
             if self.too_large is TooLarge.REFUSED:
                 raise self._refuse("per_page")
             per_page = self.largest if self.too_large is TooLarge.CLAMPED else self.default
-        self._go_on(now)
+        self._update(now)
         count, start = len(self._shown), (number - 1) * per_page
         if self.ends and number > 1 and start >= count:
             raise AgentRunNotFoundError(404, ["There is no such page"], "GET", "/v1/runs")
@@ -163,11 +161,10 @@ class FakeService:
             total_count=count if self.counts else None,
             data=[self._entry(run, now) for _, _, run in shown if run.id not in self.unreadable | self.withheld],
             left_out=sum(run.id in self.unreadable for _, _, run in shown),
-            size=self.entry_size * len(shown),
         )
 
     def status(self, run_id: str, now: float) -> RunStatus:
-        """Give the status of a run."""
+        """Return the status of a run."""
         if (fault := self.read_fault()) is not None:
             raise fault
         run = self.runs.get(run_id)
@@ -179,7 +176,7 @@ class FakeService:
         self.refusals += 1
         return AgentRunInvalidRequestError(422, [f"{parameter} is too large"], "GET", "/v1/runs")
 
-    def _go_on(self, now: float) -> None:
+    def _update(self, now: float) -> None:
         while self._coming and self._coming[0][0] <= now:
             moment, _, run = heapq.heappop(self._coming)
             moment -= self.shown_after
@@ -194,7 +191,7 @@ class FakeService:
             "status": status,
             "created_at": datetime.fromtimestamp(EPOCH + run.created, UTC).isoformat(),
         }
-        if self.whole:
+        if self.complete:
             entry["output"] = {} if status == "completed" else None
             entry["interrupts"] = [{"id": "i-1"}] if status == "interrupted" else []
         return entry
@@ -206,8 +203,9 @@ def just_started(
     """
     Return runs that have just been started.
 
-    :param shortest: How many seconds the first one that ends takes.
-    :param over: Over how many seconds they are started, beginning with the clock.
+    :param shortest: The shortest duration, in seconds.
+    :param longest: The longest duration, in seconds.
+    :param over: The runs are started over this many seconds.
     """
     starts = [BEGINNING + over * number / count for number in range(count)]
     return [
@@ -224,10 +222,10 @@ def _finished(count: int) -> list[FakeRun]:
 
 
 def seeded(seed: int) -> Random:
-    """Return what chooses the same in each run of a test."""
+    """Return a random generator that is the same in each run of a test."""
     return Random(seed)  # noqa: S311
 
 
 def new_id(rng: Random) -> str:
-    """Return an id which tells nothing of the order of runs."""
+    """Return an ID that does not reveal the order of runs."""
     return f"{rng.getrandbits(64):016x}"

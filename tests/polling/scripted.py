@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service over HTTP whose runs a test changes as it likes, and whose listing may be anything."""
+"""A service over HTTP whose runs and responses a test controls."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.support.scripted_server import Received, Reply, answer, errors
 from tests.triggers.waiting import event_of
 
-#: What answers instead of the usual; None leaves it to the usual.
+#: Returns a response, or None for the usual one.
 Instead = Callable[[Received], Reply | None]
 
 
 class Service:
     """
-    What a :class:`ScriptedServer` calls for each request.
+    Responds to the requests of a :class:`ScriptedServer`.
 
     :param count: How many runs there are, with the ids ``r-0``, ``r-1``, ...
-    :param listing: Answers for the listing.
-    :param single: Answers for a run.
+    :param listing: Responds to requests for the listing.
+    :param single: Responds to requests for a single run.
     """
 
     def __init__(self, count: int, *, listing: Instead = lambda _: None, single: Instead = lambda _: None) -> None:
         self.statuses = {f"r-{number}": "running" for number in range(count)}
         #: Runs that the listing does not show.
         self.hidden: set[str] = set()
-        #: The only token that is good; None for any.
+        #: The only valid token; None if every token is.
         self.token: str | None = None
         self.listing = listing
         self.single = single
 
     @property
     def ids(self) -> list[str]:
-        """The ids of all runs."""
+        """The IDs of all runs."""
         return list(self.statuses)
 
     def end(self, *ids: str, status: str = "completed") -> None:
@@ -44,7 +44,7 @@ class Service:
         self.statuses.update(dict.fromkeys(ids or self.ids, status))
 
     def shown(self, run_id: str) -> dict[str, Any]:
-        """Return a run as it is shown."""
+        """Return a run as the service shows it."""
         status = self.statuses[run_id]
         return {
             "id": run_id,
@@ -54,12 +54,12 @@ class Service:
         }
 
     def page(self, *left_out: str) -> Reply:
-        """Give the listing, which is one page."""
+        """Return the listing, which is one page."""
         shown = [self.shown(run_id) for run_id in self.ids if run_id not in {*self.hidden, *left_out}]
         return answer({"object": "list", "has_more": False, "data": shown})
 
     def __call__(self, request: Received) -> Reply:
-        """Answer a request."""
+        """Respond to a request."""
         if self.token and request.headers["authorization"] != f"Bearer {self.token}":
             return errors(401, "unknown token")
         if request.path == "/v1/runs":
@@ -73,14 +73,14 @@ class Service:
 def waiting(
     *ids: str, interval: float = 0.2, within: float = 20.0, **arguments: Any
 ) -> list[asyncio.Task[dict[str, Any]]]:
-    """Let triggers wait for runs, each in a task of its own as in the triggerer."""
+    """Run a trigger for each run, in a task of its own as in the triggerer."""
     return [
         asyncio.create_task(event_of(AgentRunTrigger(run_id, poll_interval=interval, **arguments), within=within))
         for run_id in ids
     ]
 
 
-def came_to(events: list[dict[str, Any]]) -> set[str]:
-    """Return what became of waits: statuses, and names of errors."""
+def outcomes(events: list[dict[str, Any]]) -> set[str]:
+    """Return the statuses and the names of the errors in events."""
     assert all(json.dumps(event) for event in events)
     return {event.get("status") or event["error"] for event in events}

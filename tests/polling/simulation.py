@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Waits in virtual time: the real watch and its plan, over a service that is asked by function calls.
+Waits in virtual time: the real poller and its scheduler, over a service behind function calls.
 
-Nothing but the HTTP client is left out, so that what is found here is how the watch itself behaves.
+Only the HTTP client is replaced.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _PACKAGE = "airflow_provider_agentruns.polling"
 @dataclass(eq=False)
 class Wait:
     """
-    Someone who waits for a run, and what came of it.
+    A wait, and its result.
 
     :param joins: When the wait begins.
-    :param end: When it ends at the latest.
+    :param end: When it times out.
     :param leaves: When it is cancelled.
     """
 
@@ -44,13 +44,13 @@ class Wait:
     interval: float = 5.0
     end: float | None = None
     leaves: float | None = None
-    #: What was told, and when.
-    verdict: dict[str, str] = field(default_factory=dict)
-    told_at: float = math.inf
+    #: The result, and when it came.
+    result: dict[str, str] = field(default_factory=dict)
+    ended_at: float = math.inf
 
     @property
     def over_at(self) -> float:
-        """From when on the run is, for good or for long enough to be noticed, in a status that ends the wait."""
+        """When the run enters a status that ends the wait, for good or for long enough to be noticed."""
         for since, until, status in self.run.lives:
             begin = max(since, self.joins)
             if status in ("completed", "error", *self.wait_for) and until - begin > 2 * self.interval:
@@ -59,48 +59,46 @@ class Wait:
 
     @property
     def late(self) -> float:
-        """How many seconds after that it was told."""
-        return self.told_at - self.over_at
+        """How many seconds after that the wait ended."""
+        return self.ended_at - self.over_at
 
     def had(self, status: str, *, lag: float = 0.0) -> bool:
-        """Whether the run truly was in a status while the wait lasted, or so many seconds before it."""
+        """Whether the run was in a status during the wait, or at most ``lag`` seconds before it."""
         return any(
-            name == status and since <= self.told_at and until > self.joins - lag
+            name == status and since <= self.ended_at and until > self.joins - lag
             for since, until, name in self.run.lives
         )
 
 
 @dataclass(frozen=True)
-class Asked:
+class PollRequest:
     """
     A request.
 
-    :param at: When the watch decided on it; the pacer may have sent it later.
-    :param page: The number of the page; None where a run was asked for.
-    :param urgent: Whether it went outside of the usual pace.
+    :param at: When the poller decided on it. The limiter may have delayed it.
+    :param page: The page number; None if a single run was read.
     """
 
     at: float
     page: int | None
-    urgent: bool
 
 
 class Simulation:
     """
-    Lets waits happen, and keeps a record of what the service was asked.
+    Runs waits, and records the requests.
 
     :param limit: Requests per second.
-    :param latency: Returns how long the service takes to answer, in seconds.
+    :param latency: Returns the seconds that a response takes.
     """
 
     def __init__(
         self, service: FakeService, *, limit: float = 20.0, latency: Callable[[], float] = lambda: 0.05
     ) -> None:
-        self.requests: list[Asked] = []
-        #: When each run was shown, singly or on a page.
-        self.looks: dict[str, list[float]] = defaultdict(list)
-        #: How many waits were told something after they had been told something.
-        self.told_again = 0
+        self.requests: list[PollRequest] = []
+        #: When each run was read, individually or on a page.
+        self.reads: dict[str, list[float]] = defaultdict(list)
+        #: How many results came for waits that had one.
+        self.second_results = 0
         self._service = service
         self._latency = latency
         self._settings = SimpleNamespace(rate_limit=limit, timeout=30.0, max_streams=0)
@@ -108,52 +106,52 @@ class Simulation:
 
     def run(self, waits: Iterable[Wait], *, within: float = 1200.0) -> list[Wait]:
         """
-        Let waits happen until all are over.
+        Run waits until all have ended.
 
-        :param within: Seconds after which those that are not over never will be.
+        :param within: Seconds after which the others are cancelled.
         """
         waits = list(waits)
-        tell = registry._set_result
+        set_result = registry._set_result
 
-        def count_and_tell(found: asyncio.Future[dict[str, str]], verdict: dict[str, str]) -> None:
-            self.told_again += found.done() and not found.cancelled()
-            tell(found, verdict)
+        def count_and_set(future: asyncio.Future[dict[str, str]], result: dict[str, str]) -> None:
+            self.second_results += future.done() and not future.cancelled()
+            set_result(future, result)
 
         with ExitStack() as stack:
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setattr(reloading_client, "AgentRunHook", lambda conn_id: _Hook(self))
-            patch.setattr(registry, "_set_result", count_and_tell)
+            patch.setattr(registry, "_set_result", count_and_set)
             stack.enter_context(virtual_time(_PACKAGE))
             run(self._all(waits, within))
         return waits
 
     @property
     def pages(self) -> int:
-        """How many pages of the listing were asked for."""
+        """The number of pages read."""
         return sum(request.page is not None for request in self.requests)
 
     @property
     def single(self) -> int:
-        """How many runs were asked for singly."""
+        """The number of individual reads."""
         return len(self.requests) - self.pages
 
     def most_in_a_second(self) -> int:
-        """Return how many requests there are in the fullest second."""
-        moments = [request.at for request in self.requests if not request.urgent]
+        """Return the largest number of requests within a second."""
+        moments = [request.at for request in self.requests]
         return max((bisect_left(moments, at + 1.0 - 1e-6) - first for first, at in enumerate(moments)), default=0)
 
     async def send_once(
         self, request: Request[Any], *, priority: Priority | None = None, within: float | None = None
     ) -> Any:
-        """Answer as the transport would."""
+        """Respond as the transport would."""
         loop = asyncio.get_running_loop()
         page = int(request.params["page"]) if request.path == "/v1/runs" else None
-        self.requests.append(Asked(loop.time(), page, priority is Priority.START))
+        self.requests.append(PollRequest(loop.time(), page))
         priority = priority or Priority.WAIT
         self._rate, at = self._rate.assign(loop.time(), self._settings.rate_limit, priority)
         await asyncio.sleep(at - loop.time())
         latency = self._latency()
-        # The service sees its runs at some moment in between.
+        # The response shows the runs as they are halfway.
         await asyncio.sleep(latency / 2)
         try:
             return self._answer(request, loop.time())
@@ -164,11 +162,11 @@ class Simulation:
         if request.path != "/v1/runs":
             run_id = request.path.rpartition("/")[2]
             status = self._service.status(run_id, now)
-            self.looks[run_id].append(now)
+            self.reads[run_id].append(now)
             return status
         page = self._service.page(int(request.params["page"]), int(request.params["per_page"]), now)
         for listed in page.data:
-            self.looks[listed["id"]].append(now)
+            self.reads[listed["id"]].append(now)
         return page
 
     async def _all(self, waits: list[Wait], within: float) -> None:
@@ -194,14 +192,14 @@ class Simulation:
         )
         try:
             async with asyncio.timeout_at(wait.leaves):
-                wait.verdict = await waiting
-                wait.told_at = loop.time()
+                wait.result = await waiting
+                wait.ended_at = loop.time()
         except TimeoutError:
             pass
 
 
 class _Hook:
-    """Stands for the hook: gives the settings, and a transport that asks the simulated service."""
+    """Replaces the hook: returns the settings, and a transport to the simulated service."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._transport = SimpleNamespace(settings=simulation._settings, send_once=simulation.send_once)

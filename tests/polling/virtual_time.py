@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An event loop whose clock jumps to whatever comes next, so that an hour of waiting takes as long as its work."""
+"""An event loop whose clock jumps to the next event, so that an hour of waiting takes milliseconds."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pytest
 
 T = TypeVar("T")
 
-#: What both clocks say when a loop begins.
+#: What both clocks show when a loop starts.
 BEGINNING = 1000.0
 EPOCH = 1_800_000_000.0
 
 
-class _NothingElse(selectors.SelectSelector):
-    """Instead of waiting for I/O, of which there is none, it lets the time pass."""
+class _Clock(selectors.SelectSelector):
+    """Advances the time instead of waiting for I/O, of which there is none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,26 +30,26 @@ class _NothingElse(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("all wait, and nothing will ever happen")
+            raise RuntimeError("every task waits, and no event will ever come")
         self.now += max(0.0, timeout)
         return []
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop without I/O, by a clock of its own."""
+    """An event loop without I/O and with a clock of its own."""
 
     def __init__(self) -> None:
-        self.clock = _NothingElse()
+        self.clock = _Clock()
         super().__init__(self.clock)
 
     def time(self) -> float:
-        """Tell the time, in seconds."""
+        """Return the virtual time, in seconds."""
         return self.clock.now
 
 
 @contextmanager
 def virtual_time(package: str) -> Iterator[None]:
-    """Have all modules of a package that are imported go by the clock of the loop that they run in."""
+    """Make all imported modules of a package use the clock of the running loop."""
     clock = SimpleNamespace(
         monotonic=lambda: asyncio.get_running_loop().time(),
         time=lambda: asyncio.get_running_loop().time() - BEGINNING + EPOCH,
@@ -62,6 +62,6 @@ def virtual_time(package: str) -> Iterator[None]:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run something to its end in a loop of its own."""
+    """Run a coroutine in a virtual loop of its own."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

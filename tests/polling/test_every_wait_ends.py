@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever the service does, each who waits is told once, and what is told was true while it waited."""
+"""Whatever the service does, each wait ends exactly once, and its result was true while it lasted."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ from tests.polling.fake_service import FakeRun, FakeService, Order, Period, TooL
 from tests.polling.simulation import Simulation, Wait
 from tests.polling.virtual_time import BEGINNING
 
-GATEWAY = AgentRunsServerError(502, ["bad gateway"], "GET", "/v1/runs")
 FAULTS = [
-    GATEWAY,
+    AgentRunsServerError(502, ["bad gateway"], "GET", "/v1/runs"),
     AgentRunsServerError(500, ["down"], "GET", "/v1/runs"),
     AgentRunsRateLimitError(429, ["too many"], "GET", "/v1/runs"),
     AgentRunsConnectionError("lost"),
 ]
 
 
-def at_times(rng: Random, part: float) -> Callable[[], Exception | None]:
-    """Let a part of the requests fail, each in some way."""
-    return lambda: rng.choice(FAULTS) if rng.random() < part else None
+def sometimes(rng: Random, probability: float) -> Callable[[], Exception | None]:
+    """Make requests fail with a probability."""
+    return lambda: rng.choice(FAULTS) if rng.random() < probability else None
 
 
-def life(rng: Random, begin: float) -> list[Period]:
-    """Return a life from some moment on, with questions of seconds or of half a minute."""
+def statuses(rng: Random, begin: float) -> list[Period]:
+    """Return the statuses of a run, with interrupts that last for seconds or for half a minute."""
     periods, now = [(begin - rng.choice([0.0, 0.5, 30.0]), "running")], begin + rng.expovariate(1 / 15)
     while rng.random() < 0.3:
         periods.append((now, "interrupted"))
@@ -43,7 +42,7 @@ def life(rng: Random, begin: float) -> list[Period]:
 
 
 def any_service(rng: Random) -> FakeService:
-    """Return a service with any of the habits that the reference leaves open, and at times with faults."""
+    """Return a service with any behavior that the API reference leaves open, and sometimes with faults."""
     return FakeService(
         order=rng.choice(list(Order)),
         too_large=rng.choice(list(TooLarge)),
@@ -53,14 +52,14 @@ def any_service(rng: Random) -> FakeService:
         shown_after=rng.choice([0.0, 0.0, 10.0]),
         deepest=rng.choice([None, None, 5]),
         ends=rng.random() < 0.3,
-        whole=rng.random() < 0.8,
-        page_fault=at_times(rng, rng.choice([0.0, 0.0, 0.02, 0.2])),
-        read_fault=at_times(rng, rng.choice([0.0, 0.0, 0.02, 0.2])),
+        complete=rng.random() < 0.8,
+        page_fault=sometimes(rng, rng.choice([0.0, 0.0, 0.02, 0.2])),
+        read_fault=sometimes(rng, rng.choice([0.0, 0.0, 0.02, 0.2])),
     )
 
 
 def any_waits(rng: Random, runs: list[FakeRun]) -> list[Wait]:
-    """Return waits for runs: early and late, several for one, with and without an end, and some that are cancelled."""
+    """Return waits that begin early or late, several for one run, some with an end, and some that are cancelled."""
     waits = []
     for run in runs:
         for _ in range(rng.choice([1, 1, 1, 2, 3])):
@@ -78,14 +77,14 @@ def any_waits(rng: Random, runs: list[FakeRun]) -> list[Wait]:
     return waits
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_each_is_told_once_and_truly(seed: int) -> None:
+@pytest.mark.parametrize("seed", [*range(60), *(pytest.param(seed, marks=pytest.mark.full) for seed in range(60, 600))])
+def test_each_wait_ends_once_with_a_true_result(seed: int) -> None:
     rng = seeded(seed)
     service = any_service(rng)
     service.add_finished(rng.choice([0, 0, 50, 3000]))
     hidden, spread = rng.choice([0.0, 0.0, 0.1, 1.0]), rng.choice([0.0, 20.0, 60.0])
     runs = [
-        FakeRun(new_id(rng), life(rng, BEGINNING + rng.uniform(0.0, spread)), listed=rng.random() >= hidden)
+        FakeRun(new_id(rng), statuses(rng, BEGINNING + rng.uniform(0.0, spread)), listed=rng.random() >= hidden)
         for _ in range(rng.choice([2, 5, 30, 200]))
     ]
     service.add(runs)
@@ -95,73 +94,71 @@ def test_each_is_told_once_and_truly(seed: int) -> None:
     simulation = Simulation(service, limit=limit, latency=lambda: rng.uniform(0.0, longest))
     waits = simulation.run(any_waits(rng, runs), within=3000.0)
 
-    assert [wait for wait in waits if not wait.verdict and wait.leaves is None] == []
-    assert simulation.told_again == 0
+    assert [wait for wait in waits if not wait.result and wait.leaves is None] == []
+    assert simulation.second_results == 0
     for wait in waits:
-        if "status" in wait.verdict:
-            assert wait.had(wait.verdict["status"], lag=service.lag)
-            assert wait.verdict["status"] in ("completed", "error", *wait.wait_for)
-        elif wait.verdict:
-            assert wait.verdict["error"] == "AgentRunTimeoutError"
+        if "status" in wait.result:
+            assert wait.had(wait.result["status"], lag=service.lag)
+            assert wait.result["status"] in ("completed", "error", *wait.wait_for)
+        elif wait.result:
+            assert wait.result["error"] == "AgentRunTimeoutError"
             assert wait.end is not None
-            # Not before, and not so late that the scheduler would end the wait.
-            assert wait.end - 1e-3 <= wait.told_at <= wait.end + 15.0
+            # Not early, and before the scheduler would fail the task.
+            assert wait.end - 1e-3 <= wait.ended_at <= wait.end + 15.0
     assert simulation.most_in_a_second() <= limit
 
 
-def test_two_who_wait_for_one_run_are_each_told_what_they_wait_for() -> None:
+def test_two_waits_for_one_run_end_at_their_own_statuses() -> None:
     run = FakeRun("r-1", [(BEGINNING, "running"), (BEGINNING + 10.0, "interrupted"), (BEGINNING + 60.0, "completed")])
     others = [FakeRun(f"other-{n}", [(BEGINNING, "running"), (BEGINNING + 90.0, "completed")]) for n in range(10)]
     service = FakeService()
     service.add([run, *others])
     patient, quick = Wait(run, wait_for=("completed",), interval=30.0), Wait(run, BEGINNING + 5.0, interval=2.0)
     Simulation(service).run([patient, quick, *map(Wait, others)])
-    assert patient.verdict == {"status": "completed"}
-    assert quick.verdict == {"status": "interrupted"}
-    # The shorter interval counts only while the other waits.
+    assert (patient.result, quick.result) == ({"status": "completed"}, {"status": "interrupted"})
+    # The shorter interval applies only while the other wait lasts.
     assert quick.late < 3.0
     assert patient.late < 31.0
 
 
 @pytest.mark.parametrize("tenth", range(20))
-def test_who_comes_later_is_not_told_what_was_asked_for_before(tenth: int) -> None:
+def test_a_response_requested_before_the_wait_began_does_not_count(tenth: int) -> None:
     answered = BEGINNING + 10.0 + tenth / 10
     run = FakeRun("r-1", [(BEGINNING, "interrupted"), (answered, "running"), (BEGINNING + 60.0, "completed")])
     service = FakeService()
     service.add([run])
     patient, next_one = Wait(run, wait_for=("completed",), interval=1.0), Wait(run, answered + 0.01, interval=1.0)
-    # Mostly a look is under way that has shown the question, and comes only when it has been answered.
+    # Usually a read is in progress that shows the interrupt, and arrives after the interrupt was answered.
     Simulation(service, latency=lambda: 1.9).run([patient, next_one])
-    assert patient.verdict == next_one.verdict == {"status": "completed"}
+    assert patient.result == next_one.result == {"status": "completed"}
 
 
-def test_one_that_leaves_and_comes_back_is_told() -> None:
+def test_a_wait_that_is_cancelled_and_begun_again_ends() -> None:
     runs = [FakeRun(f"r-{n}", [(BEGINNING, "running"), (BEGINNING + 40.0, "completed")]) for n in range(20)]
     service = FakeService()
     service.add(runs)
     gone = [Wait(run, leaves=BEGINNING + 7.0 + number / 7) for number, run in enumerate(runs)]
-    back = [Wait(run, BEGINNING + 8.5) for run in runs]
-    Simulation(service, latency=lambda: 1.0).run(gone + back)
-    assert all(wait.verdict == {"status": "completed"} for wait in back)
-    assert not any(wait.verdict for wait in gone)
+    again = [Wait(run, BEGINNING + 8.5) for run in runs]
+    Simulation(service, latency=lambda: 1.0).run(gone + again)
+    assert all(wait.result == {"status": "completed"} for wait in again)
+    assert not any(wait.result for wait in gone)
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "hidden"])
-def test_a_wait_whose_time_is_up_is_told_so_at_once(listed: bool) -> None:
-    runs = [
-        FakeRun(f"r-{n}", [(BEGINNING, "running"), (BEGINNING + 90.0, "completed")], listed=listed) for n in range(40)
-    ]
+def test_a_wait_times_out_soon_after_its_end(listed: bool) -> None:
+    lives = [(BEGINNING, "running"), (BEGINNING + 90.0, "completed")]
+    runs = [FakeRun(f"r-{n}", lives, listed=listed) for n in range(40)]
     service = FakeService()
     service.add(runs)
     waits = Simulation(service).run([Wait(run, interval=60.0, end=BEGINNING + 20.0) for run in runs])
-    assert {wait.verdict["error"] for wait in waits} == {"AgentRunTimeoutError"}
-    assert {wait.verdict["message"].partition(" is ")[2] for wait in waits} == {"running at the end of the wait"}
-    assert max(wait.told_at - BEGINNING for wait in waits) < 30.0
+    assert {wait.result["error"] for wait in waits} == {"AgentRunTimeoutError"}
+    assert {wait.result["message"].partition(" is ")[2] for wait in waits} == {"running at the end of the wait"}
+    assert max(wait.ended_at - BEGINNING for wait in waits) < 30.0
 
 
-def test_a_look_is_taken_when_the_time_is_up() -> None:
+def test_the_run_is_read_once_more_at_the_end_of_the_wait() -> None:
     runs = [FakeRun(f"r-{n}", [(BEGINNING, "running"), (BEGINNING + 19.0, "completed")]) for n in range(40)]
     service = FakeService()
     service.add(runs)
     waits = Simulation(service).run([Wait(run, interval=60.0, end=BEGINNING + 20.0) for run in runs])
-    assert [wait.verdict for wait in waits] == [{"status": "completed"}] * 40
+    assert [wait.result for wait in waits] == [{"status": "completed"}] * 40

@@ -35,6 +35,10 @@ class DueQueue:
             heapq.heappop(self._entries)
         return None
 
+    def pop(self) -> None:
+        """Remove the run that :meth:`first` has returned."""
+        heapq.heappop(self._entries)
+
     def pop_due(self, now: float) -> list[TrackedRun]:
         """Remove and return the runs that are due, the earliest first."""
         due = []

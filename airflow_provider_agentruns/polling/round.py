@@ -25,15 +25,15 @@ class Round:
 
     :param now: When it begins.
     :param first: The run that was due first.
-    :param wanted: The runs to find, by ID.
     :param previous: The round before, which has learned something of the listing.
     """
 
-    def __init__(self, now: float, first: TrackedRun, wanted: dict[str, TrackedRun], previous: Round | None) -> None:
+    def __init__(self, now: float, first: TrackedRun, previous: Round | None) -> None:
         self.began_at = now
         self.due_at = first.next_poll_at
         self.interval = first.interval
-        self.wanted = wanted
+        #: The runs to find, by ID.
+        self.wanted: dict[str, TrackedRun] = {}
         #: New runs that became due after it began. They may be on pages that it has read already.
         self.late: list[TrackedRun] = []
         self.walk: ListingWalk = ListingWalk(previous=previous.walk if previous else None)

@@ -26,7 +26,7 @@ _FEW = 3
 #: A round includes runs that become due within this fraction of the interval.
 _EARLY = 0.3
 
-#: A run is read individually if the page that may show it takes this many seconds; or this many, if its wait ends.
+#: Runs are read individually if the page that may show them takes this many seconds; or this many, if the wait ends.
 _PAGE_PATIENCE = 10.0
 _END_PATIENCE = 2.0
 
@@ -150,7 +150,7 @@ class PollScheduler:
     def next_poll_at(self) -> float:
         """Return when the next run is due."""
         if len(self.runs) > _FEW:
-            return self._queue.next_at
+            return min(self._queue.next_at, self._page_timeout)
         return min((_preferred_poll_at(run) for run in self.runs.values() if not run.busy), default=math.inf)
 
     def _next_woken(self) -> Step | None:
@@ -172,11 +172,14 @@ class PollScheduler:
         return ReadRun(run) if run is not None and _preferred_poll_at(run) <= now else None
 
     def _next_of_many(self, now: float) -> Step | None:
+        if self._round is not None and now >= self._page_timeout:
+            self._end_round(self._round, now, unlisted=True)
         while (run := self._queue.first()) is not None and run.next_poll_at <= now:
             current = self._round
             if current is not None and current.requested_at is None and current.due_at <= run.next_poll_at:
                 break
-            if now < run.single_until or now < self._no_listing_until or self._page_is_slow(run, now):
+            ends = current is not None and run.end <= now
+            if ends or now < run.single_until or now < self._no_listing_until:
                 self._adjust_share(run, now)
                 return ReadRun(run)
             if current is None:
@@ -184,33 +187,37 @@ class PollScheduler:
                     self._adjust_share(run, now)
                     return ReadRun(run)
                 continue
+            self._queue.pop()
             if current.can_find(run):
                 current.wanted[run.run_id] = run
-            elif run.run_id not in current.wanted:
+            else:
                 current.late.append(run)
-            self._schedule_fallback(run, now)
+            self._schedule_end(run, now)
         if self._round is None or self._round.requested_at is not None or self._round.walk.page is None:
             return None
         return ReadPage(self._round.walk.page, self._round.walk.page_size, self._round)
 
-    def _page_is_slow(self, run: TrackedRun, now: float) -> bool:
+    @property
+    def _page_timeout(self) -> float:
+        """When to give up the round, because its page does not arrive."""
         if self._round is None or self._round.requested_at is None:
-            return False
-        return run.end <= now or now - self._round.requested_at >= _PAGE_PATIENCE
+            return math.inf
+        return self._round.requested_at + _PAGE_PATIENCE
 
     def _begin_round(self, first: TrackedRun, now: float) -> bool:
         """Begin a round, unless it would be for a few runs only."""
         due = self._queue.pop_due(now + _EARLY * first.interval)
-        wanted = {run.run_id: run for run in due if now >= run.single_until}
-        if begins := len(wanted) > _FEW:
+        begins = sum(now >= run.single_until for run in due) > _FEW
+        if begins:
             if now >= self._smaller_pages_until:
                 # What made the pages too large may have passed.
                 self._last_round, self._smaller_pages_until = None, math.inf
             self._adjust_share(first, now)
-            self._round = self._last_round = Round(now, first, wanted, self._last_round)
+            self._round = self._last_round = Round(now, first, self._last_round)
         for run in due:
-            if begins and run.run_id in wanted:
-                self._schedule_fallback(run, now)
+            if self._round is not None and now >= run.single_until:
+                self._round.wanted[run.run_id] = run
+                self._schedule_end(run, now)
             else:
                 self._queue.schedule(run, run.next_poll_at)
         return begins
@@ -220,7 +227,7 @@ class PollScheduler:
         for run in self._queue.pop_due(now + _EARLY * current.interval):
             if now >= run.single_until and current.can_find(run):
                 current.wanted[run.run_id] = run
-                self._schedule_fallback(run, now)
+                self._schedule_end(run, now)
             else:
                 self._queue.schedule(run, run.next_poll_at)
 
@@ -239,9 +246,10 @@ class PollScheduler:
             if run.waiters and not run.busy:
                 self._queue.schedule(run, now)
 
-    def _schedule_fallback(self, run: TrackedRun, now: float) -> None:
-        """Have a run that the round may show come up again, in case that the page does not arrive."""
-        self._queue.schedule(run, min(now + _PAGE_PATIENCE, max(now + _END_PATIENCE, run.end)))
+    def _schedule_end(self, run: TrackedRun, now: float) -> None:
+        """Schedule a run that a round is to find for the end of its wait, in case that comes first."""
+        if run.end < math.inf:
+            self._queue.schedule(run, max(now + _END_PATIENCE, run.end))
 
     def _adjust_share(self, run: TrackedRun, now: float) -> None:
         """Use more of the rate limit if polls are late, and less if they are on time."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waits with ``watch="stream"``: told at once by the run's events, and never dependent on them."""
+"""With ``watch="stream"``, a change is noticed at once, and a stream that fails costs latency only."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from tests.support.dag_runs import DagRunner
 from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, events, html
 from tests.triggers.waiting import BUSINESS, ENV, event_of, until
 
-#: A wait that polls would not see anything within a test.
-SELDOM = 3600.0
+#: A poll interval that is longer than any test.
+RARELY = 3600.0
 
 
-def streaming(run_id: str, poll_interval: float = SELDOM, **arguments: Any) -> AgentRunTrigger:
+def streaming(run_id: str, poll_interval: float = RARELY, **arguments: Any) -> AgentRunTrigger:
     """Return a trigger that follows the run's events."""
     return AgentRunTrigger(run_id, poll_interval=poll_interval, watch="stream", **arguments)
 
 
 def steps_then_question(case: Case) -> ScriptBody:
-    """Works in several steps, asks, and works again."""
+    """Work in several steps, ask, and work again."""
     for number in range(5):
         yield Work(1, f"step_{number}", "Works")
     yield Ask([{"agent": "asks", "label": "Shall it?"}])
@@ -46,7 +46,7 @@ async def test_a_change_is_noticed_though_the_next_poll_is_far_away(agent_runs_e
     run = service.create_run("asking", business_id=BUSINESS)
     path = f"/v1/runs/{run.id}"
     assert await event_of(streaming(run.id)) == {"run_id": run.id, "status": "interrupted"}
-    # The first look, and one at the hint: what is said while the run works is no hint.
+    # Not one read per event: events of a running run say nothing new.
     assert agent_runs_emulator.count("GET", path) <= 6
     service.answer(run.id, run.interrupts[0]["id"], "approve")
     assert await event_of(streaming(run.id)) == {"run_id": run.id, "status": "completed"}
@@ -55,7 +55,7 @@ async def test_a_change_is_noticed_though_the_next_poll_is_far_away(agent_runs_e
 
 
 @pytest.mark.agent_runs(agents={"asking": steps_then_question}, speed=10, extra={"rate_limit": 1000, "max_streams": 2})
-async def test_there_are_no_more_streams_than_the_connection_allows(agent_runs_emulator: Emulator) -> None:
+async def test_max_streams_is_respected(agent_runs_emulator: Emulator) -> None:
     service = agent_runs_emulator.service
     ids = [service.create_run("asking", business_id=BUSINESS).id for _ in range(5)]
     waits = [asyncio.create_task(event_of(streaming(run_id, 0.5, wait_for=["completed"]))) for run_id in ids]
@@ -63,13 +63,13 @@ async def test_there_are_no_more_streams_than_the_connection_allows(agent_runs_e
     for run_id in ids:
         await until(lambda run_id=run_id: service.runs[run_id].status == "interrupted")  # type: ignore[misc]
         service.answer(run_id, service.runs[run_id].interrupts[0]["id"], "approve")
-    # Those without a stream are polled; as streams become free, they get one.
+    # The others are polled until a stream becomes free.
     assert {event["status"] for event in await asyncio.gather(*waits)} == {"completed"}
     assert agent_runs_emulator.count("GET", ".*/stream") <= 5
 
 
 class Service:
-    """A service of one run, which completes when it is told to, and whose stream is as a test wants it."""
+    """A service with one run, whose status and streams a test controls."""
 
     def __init__(self, *streams: Reply) -> None:
         self.status = "running"
@@ -77,12 +77,12 @@ class Service:
 
     def __call__(self, request: Received) -> Reply:
         if request.path.endswith("/stream"):
-            return next(self._streams, errors(404, "No stream any more"))
+            return next(self._streams, errors(404, "No stream"))
         return answer({"id": "r-1", "status": self.status})
 
 
-def said(kind: str, status: str | None = None) -> str:
-    """Return an event as the service writes it."""
+def event(kind: str, status: str | None = None) -> str:
+    """Return an event as the service sends it."""
     snapshot = {"snapshot": {"status": status, "steps": []}} if status else {}
     return f"event: {kind}\ndata: {json.dumps({'type': kind, 'run_id': 'r-1', **snapshot})}"
 
@@ -101,10 +101,10 @@ def lasting(*texts: str) -> Reply:
     return Reply(headers=fields, pieces=pieces(), pause=0.05, close=True)
 
 
-REPLAY = (said("RUN_STARTED"), said("STATE_SNAPSHOT", "running"), said("STATE_SNAPSHOT", "interrupted"))
+REPLAY = (event("RUN_STARTED"), event("STATE_SNAPSHOT", "running"), event("STATE_SNAPSHOT", "interrupted"))
 
 
-async def test_a_stream_that_is_cut_is_opened_anew_and_its_replay_taken_for_what_it_is(
+async def test_a_broken_stream_is_opened_again_and_its_replay_ends_no_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     service = Service(LOST, events(*REPLAY, cut=True), lasting(*REPLAY))
@@ -113,7 +113,7 @@ async def test_a_stream_that_is_cut_is_opened_anew_and_its_replay_taken_for_what
         waiting = asyncio.create_task(event_of(streaming("r-1", wait_for=["completed", "interrupted"])))
         await until(lambda: len(server.seen("GET", "/v1/runs/r-1/stream")) == 3)
         reads = len(server.seen("GET", "/v1/runs/r-1"))
-        # Each replay says that it is interrupted, which was long ago: the run itself is asked, and it is not.
+        # Each replay contains an old interrupt. It leads to a read of the run, which is running.
         await until(lambda: len(server.seen("GET", "/v1/runs/r-1")) > reads)
         assert not waiting.done()
         waiting.cancel()
@@ -122,8 +122,8 @@ async def test_a_stream_that_is_cut_is_opened_anew_and_its_replay_taken_for_what
         assert open_sockets(server.port) == 0
 
 
-@pytest.mark.parametrize("stream", [errors(404, "None"), errors(403, "Not for you"), html(), LOST], ids=str)
-async def test_without_a_stream_it_is_polled(monkeypatch: pytest.MonkeyPatch, stream: Reply) -> None:
+@pytest.mark.parametrize("stream", [errors(404, "None"), errors(403, "Not for you"), html(), LOST, lasting()], ids=str)
+async def test_a_run_without_a_stream_is_polled(monkeypatch: pytest.MonkeyPatch, stream: Reply) -> None:
     service = Service(stream)
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
@@ -133,17 +133,7 @@ async def test_without_a_stream_it_is_polled(monkeypatch: pytest.MonkeyPatch, st
         assert await waiting == {"run_id": "r-1", "status": "completed"}
 
 
-async def test_a_stream_that_says_nothing_is_no_reason_not_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(lasting())
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        waiting = asyncio.create_task(event_of(streaming("r-1", 0.2)))
-        await until(lambda: len(server.seen("GET", "/v1/runs/r-1/stream")) == 1)
-        service.status = "completed"
-        assert await waiting == {"run_id": "r-1", "status": "completed"}
-
-
-async def test_a_stream_that_ends_again_and_again_is_opened_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stream_that_keeps_ending_is_opened_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service(*[events(*REPLAY) for _ in range(100)])
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
@@ -153,20 +143,20 @@ async def test_a_stream_that_ends_again_and_again_is_opened_ever_more_seldom(mon
     assert opened[1].at - opened[0].at >= 0.9
 
 
-def test_a_sensor_follows_the_stream_in_the_triggerer(agent_runs_emulator: Emulator, run_dag: DagRunner) -> None:
+def test_a_sensor_uses_the_stream_in_the_triggerer(agent_runs_emulator: Emulator, run_dag: DagRunner) -> None:
     service = agent_runs_emulator.service
     run = service.create_run("needs_approval", business_id=BUSINESS)
 
-    def answer_once_followed() -> None:
+    def answer_once_streaming() -> None:
         while not agent_runs_emulator.count("GET", f"/v1/runs/{run.id}/stream"):
             time.sleep(0.01)
         service.answer(run.id, run.interrupts[0]["id"], "approve")
 
-    person = threading.Thread(target=answer_once_followed, daemon=True)
+    person = threading.Thread(target=answer_once_streaming, daemon=True)
     person.start()
     result = run_dag(f"""
         AgentRunSensor(
-            task_id="wait", run_id="{run.id}", wait_for="completed", deferrable=True, poke_interval={SELDOM},
+            task_id="wait", run_id="{run.id}", wait_for="completed", deferrable=True, poke_interval={RARELY},
             timeout=120, watch="stream",
         )
     """)
@@ -175,7 +165,7 @@ def test_a_sensor_follows_the_stream_in_the_triggerer(agent_runs_emulator: Emula
 
 
 @pytest.mark.parametrize("kind", [AgentRunSensor, AgentRunTrigger])
-def test_another_way_of_watching_is_refused(kind: Any) -> None:
+def test_another_value_of_watch_is_rejected(kind: Any) -> None:
     more = {"task_id": "wait"} if kind is AgentRunSensor else {}
     with pytest.raises(AgentRunsValueError, match='watch should be "poll" or "stream", not \'listen\''):
         kind(run_id="r-1", watch="listen", **more)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one event that the trigger fires, and what a trigger is made of."""
+"""The event that the trigger fires, and its serialized form."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from tests.triggers.waiting import BUSINESS, ENV, event_of, until
 
 
 def completes(case: Case) -> ScriptBody:
-    """Works for 0.4 s at the speed of the fixture, and reports."""
+    """Work for 0.4 s at the speed of the fixture, and complete."""
     yield Work(8, "work", "Works")
     return [{"title": "Done", "type": "report"}]
 
 
 def asks(case: Case) -> ScriptBody:
-    """Works for 0.4 s, and asks."""
+    """Work for 0.4 s, and ask."""
     yield Work(8, "work", "Works")
     yield Ask([{"agent": "asks", "label": "Shall it?"}])
     return []
 
 
 def breaks(case: Case) -> ScriptBody:
-    """Works for 0.4 s, and fails."""
+    """Work for 0.4 s, and fail."""
     yield Work(8, "work", "Works")
     raise Fails("Broken", "It broke")
 
 
 @pytest.mark.agent_runs(agents={"completes": completes, "asks": asks, "breaks": breaks})
-async def test_a_run_is_waited_for_until_it_has_come_to_something(agent_runs_emulator: Emulator) -> None:
+async def test_the_event_holds_the_run_id_and_the_status(agent_runs_emulator: Emulator) -> None:
     create = agent_runs_emulator.service.create_run
     ids = {agent: create(agent, business_id=BUSINESS).id for agent in ("completes", "asks", "breaks")}
     events = await asyncio.gather(*(event_of(AgentRunTrigger(run_id, poll_interval=0.1)) for run_id in ids.values()))
-    # Nothing else: no output and no questions, which the database would have to hold.
+    # Nothing else, because Airflow stores the event in its database.
     assert list(events) == [
         {"run_id": ids["completes"], "status": "completed"},
         {"run_id": ids["asks"], "status": "interrupted"},
@@ -75,7 +75,7 @@ async def test_the_end_of_the_run_ends_the_wait_whatever_was_awaited(agent_runs_
     assert event == {"run_id": run.id, "status": "completed"}
 
 
-async def test_a_status_that_is_new_is_waited_through(
+async def test_an_unknown_status_does_not_end_the_wait(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(models, "_warned_of", set())
@@ -88,7 +88,7 @@ async def test_a_status_that_is_new_is_waited_through(
 
 
 class TestEndTime:
-    """``end_time`` is a moment, so that it outlives a restart of the triggerer."""
+    """``end_time`` is a point in time, so that it survives a restart of the triggerer."""
 
     @pytest.mark.parametrize(
         "as_given",
@@ -110,7 +110,7 @@ class TestEndTime:
         assert event == {"run_id": run.id, "error": "AgentRunTimeoutError", "message": said}
 
     @pytest.mark.parametrize(("agent", "ends_as"), [("instant", "status"), ("slow", "error")])
-    async def test_a_last_look_is_taken_when_it_has_passed(
+    async def test_the_run_is_read_once_after_it_has_passed(
         self, agent_runs_emulator: Emulator, agent: str, ends_as: str
     ) -> None:
         run = agent_runs_emulator.service.create_run(agent, business_id=BUSINESS)
@@ -120,7 +120,7 @@ class TestEndTime:
 
 
 class TestSerialized:
-    """Airflow keeps a trigger as JSON, and makes it again in another process."""
+    """Airflow stores a trigger as JSON, and creates it again in another process."""
 
     @pytest.mark.parametrize(
         "arguments",
@@ -132,7 +132,7 @@ class TestSerialized:
         ],
         ids=["defaults", "plain", "datetime", "pendulum"],
     )
-    def test_it_comes_back_the_same(self, arguments: dict[str, Any]) -> None:
+    def test_it_is_restored(self, arguments: dict[str, Any]) -> None:
         trigger = AgentRunTrigger("r-1", **arguments)
         path, kwargs = trigger.serialize()
         assert json.loads(json.dumps(kwargs)) == kwargs
@@ -143,7 +143,7 @@ class TestSerialized:
         mine = {name: vars(trigger)[name] for name in kwargs}
         assert {name: vars(again)[name] for name in kwargs} == mine
 
-    def test_it_has_what_it_was_given(self) -> None:
+    def test_it_holds_all_arguments(self) -> None:
         end = datetime(2030, 1, 1, tzinfo=UTC)
         _, kwargs = AgentRunTrigger("r-1", "mine", ["error"], 7.5, end, 3.0, "stream").serialize()
         assert kwargs == {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a wait costs the triggerer: all triggers share its one event loop, and most of them end by being cancelled."""
+"""Waits leave nothing behind and never block the triggerer's event loop, which all triggers share."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ pytestmark = pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest
 
 
 class Lateness:
-    """How late a task was, at worst, that wakes every 10 ms."""
+    """How late a task that wakes every 10 ms was at most."""
 
     worst = 0.0
 
 
 @asynccontextmanager
 async def ticker() -> AsyncIterator[Lateness]:
-    """Run a task that wakes every 10 ms, for as long as the block lasts."""
+    """Run a task that wakes every 10 ms for the duration of the block."""
     lateness = Lateness()
 
     async def tick() -> None:
@@ -46,19 +46,19 @@ async def ticker() -> AsyncIterator[Lateness]:
 
 
 @pytest.fixture
-def at_work(agent_runs_emulator: Emulator) -> str:
-    """Return the id of a run that asks a question which nobody answers."""
+def waiting_run(agent_runs_emulator: Emulator) -> str:
+    """Return the ID of a run with an interrupt that nobody answers."""
     return agent_runs_emulator.service.create_run("needs_approval", business_id=BUSINESS).id
 
 
 def endless_wait(run_id: str) -> AgentRunTrigger:
-    """Return a trigger that waits for what never comes."""
+    """Return a trigger whose status never comes."""
     return AgentRunTrigger(run_id, wait_for=["completed"], poll_interval=0.1)
 
 
-async def test_a_wait_that_is_cancelled_leaves_nothing_behind(agent_runs_emulator: Emulator, at_work: str) -> None:
+async def test_a_wait_that_is_cancelled_leaves_nothing_behind(agent_runs_emulator: Emulator, waiting_run: str) -> None:
     before = asyncio.all_tasks()
-    waiting = asyncio.create_task(event_of(endless_wait(at_work)))
+    waiting = asyncio.create_task(event_of(endless_wait(waiting_run)))
     await until(lambda: agent_runs_emulator.count("GET", ".*") >= 2)
     assert open_sockets(agent_runs_emulator.port) > 0
     waiting.cancel()
@@ -66,7 +66,7 @@ async def test_a_wait_that_is_cancelled_leaves_nothing_behind(agent_runs_emulato
         await waiting
     assert open_sockets(agent_runs_emulator.port) == 0
     assert asyncio.all_tasks() == before
-    # Nobody asked the service to end the run: a triggerer that restarts cancels its waits, too.
+    # The run goes on: a triggerer that restarts cancels its waits, too.
     assert {request.method for request in agent_runs_emulator.requests} == {"GET"}
     gc.collect()
 
@@ -87,31 +87,21 @@ async def test_a_wait_that_is_cancelled_during_a_request_leaves_nothing_behind(
     gc.collect()
 
 
-async def test_a_wait_that_has_ended_leaves_nothing_behind(agent_runs_emulator: Emulator) -> None:
-    run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
-    before = asyncio.all_tasks()
-    assert await event_of(AgentRunTrigger(run.id)) == {"run_id": run.id, "status": "completed"}
-    assert open_sockets(agent_runs_emulator.port) == 0
-    assert asyncio.all_tasks() == before
-    gc.collect()
-
-
-async def test_no_wait_asks_without_a_pause(agent_runs_emulator: Emulator, at_work: str) -> None:
-    trigger = AgentRunTrigger(at_work, wait_for=["completed"], poll_interval=0, end_time=time.time() + 0.65)
+async def test_the_poll_interval_has_a_lower_bound(agent_runs_emulator: Emulator, waiting_run: str) -> None:
+    trigger = AgentRunTrigger(waiting_run, wait_for=["completed"], poll_interval=0, end_time=time.time() + 0.65)
     assert trigger.poll_interval == SHORTEST_POLL_INTERVAL == 0.1
     await event_of(trigger)
-    # One at once, one each tenth of a second, one when the time is up. When each arrives is the machine's affair.
     assert 2 <= len(agent_runs_emulator.requests) <= 8
 
 
 def busy(case: Case) -> ScriptBody:
-    """Works for a second."""
+    """Work for a second."""
     yield Work(1, "work", "Works")
     return [{"title": "Done", "type": "report"}]
 
 
 @pytest.mark.agent_runs(speed=1, agents={"busy": busy})
-async def test_many_waits_do_not_hold_the_loop_up(agent_runs_emulator: Emulator) -> None:
+async def test_many_waits_do_not_block_the_loop(agent_runs_emulator: Emulator) -> None:
     create = agent_runs_emulator.service.create_run
     ids = [create("busy", business_id=BUSINESS).id for _ in range(50)]
     async with ticker() as lateness:
@@ -122,12 +112,12 @@ async def test_many_waits_do_not_hold_the_loop_up(agent_runs_emulator: Emulator)
 
 
 def run_with_output(output: str) -> Reply:
-    """Answer with a completed run with some JSON text as its output."""
+    """Respond with a completed run with a JSON text as its output."""
     return sent(b'{"id": "r-1", "output": %b, "status": "completed"}' % output.encode(), "application/json")
 
 
 def large_output(kind: str) -> str:
-    """Return 5 MB of output: in small artifacts, in a long one, or in a shape that fits no model."""
+    """Return 5 MB of output: small artifacts, one long text, or a shape that fits no model."""
     artifact = {"title": "Report", "type": "report", "sources": [{"url": "https://example.com/page"}] * 5}
     output = {
         "many artifacts": {"artifacts": [artifact] * 22_000},
@@ -138,7 +128,7 @@ def large_output(kind: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["many artifacts", "a long text", "unreadable"])
-async def test_a_large_output_is_not_read_for_a_status(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+async def test_a_large_output_does_not_block_the_loop(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     output = large_output(kind)
     assert len(output) > 4_900_000
     with ScriptedServer([run_with_output(output)]) as server:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m tests.benchmarks``: measure what waiting costs, and write it down."""
+"""``python -m tests.benchmarks``: measures what waiting costs, and writes a report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.airflow_home import airflow_environment
 
 RESULTS = Path(__file__).parent / "results"
 
-#: What starting, warming up and a blocked loop may add to a row, in seconds.
+#: Seconds that starting, warming up, and a blocked loop may add to a row.
 _GRACE = 180.0
 
 #: The tables are wide.
@@ -33,10 +33,10 @@ def measure(row: Row, home: Path) -> Result:
     """
     Measure a row.
 
-    :param home: An empty folder to do it in.
+    :param home: An empty folder.
     """
     certificate, key = make_certificate(home)
-    # Whoever speaks TLS here, through whatever library, trusts the one certificate.
+    # All libraries trust this one certificate.
     environment = {**airflow_environment(home), "SSL_CERT_FILE": str(certificate)}
     with Child("server", row.to_json(), str(certificate), str(key), log=home / "server.log") as server:
         if not (port := server.line()):
@@ -45,12 +45,12 @@ def measure(row: Row, home: Path) -> Result:
             told = waits.last_line(within=LONGEST + PATIENCE + _GRACE)
             if not told.startswith("{"):
                 console.print(waits.errors(), style="dim", markup=False)
-                return "it broke off, or took too long"
+                return "it failed, or took too long"
     return figures.from_dict(json.loads(told))
 
 
 def measure_all(rows: Sequence[Row], raw: Path | None) -> dict[str, Result]:
-    """Measure some rows, but those that a file has already; say of each how it went."""
+    """Measure rows, except those whose figures a file has, and print a line for each."""
     results = figures.read(raw) if raw else {}
     for number, row in enumerate(rows, 1):
         if row.name not in results:
@@ -63,7 +63,7 @@ def measure_all(rows: Sequence[Row], raw: Path | None) -> dict[str, Result]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what the arguments say."""
+    """Measure the rows in the arguments."""
     options = _parser().parse_args(arguments)
     if options.list:
         for row in ROWS:
@@ -93,22 +93,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
         description="Measures what waiting costs: AgentRunTrigger beside the deferrable triggers of other providers.",
-        epilog="A row takes about half a minute, since the remote runs take up to 25 s; where many waits meet the "
-        "limit, up to two and a half minutes. Nothing else should run on the machine meanwhile.",
+        epilog="A row takes about half a minute, because the remote runs take up to 25 s; up to two and a half minutes "
+        "if many waits exceed the limit. Nothing else should run on the machine meanwhile.",
     )
     parser.add_argument(
         "rows",
         nargs="*",
         default=["short"],
         metavar="ROW",
-        help="'short' (the default; about ten minutes): ours at 100, 1,000 and 5,000 waits, the peers at 100 and "
-        "1,000, the references, and ours where it is harder. 'full' (about half an hour): everything, with the peers "
-        "at 5,000, too. Or names of rows, or how they begin: then nothing is written but the table on the terminal",
+        help="'short' (the default; about ten minutes): ours with 100, 1,000, and 5,000 waits, the peers with 100 and "
+        "1,000, the references, and ours in harder cases. 'full' (about half an hour): all rows, including the peers "
+        "with 5,000 waits. Or names of rows, or the beginnings of names: these print the table and write no report",
     )
-    parser.add_argument("--list", action="store_true", help="tell the names of all rows, and measure none")
-    parser.add_argument(
-        "--raw", type=Path, help="keep the figures in this file; rows that it has are not measured again"
-    )
+    parser.add_argument("--list", action="store_true", help="print the names of all rows")
+    parser.add_argument("--raw", type=Path, help="store the figures in this file; rows in it are not measured again")
     parser.add_argument("--results", type=Path, help="where to write waiting.md and waiting.svg")
     return parser
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The remote runs of a batch, and what the three services say of each, written out beforehand."""
+"""The remote runs of a batch, and the response of each of the three services for each run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from tests.benchmarks.rows import LONGEST, SHORTEST
 
-#: The number of the one run that has ended before everything begins: a wait for it warms up whoever waits.
+#: The number of a run that has ended before the benchmark begins. A wait for it is the warm-up.
 WARM_UP = 900_000_000
 
 _SEED = 20_260_801
@@ -46,6 +46,9 @@ _OUTPUT = json.dumps(
     }
 )
 
+#: The output of a completed run, as in the responses.
+OUTPUT = _OUTPUT.encode()
+
 _RUN = (
     '{"object":"run","id":"%(id)s","created_at":"%(created)s","updated_at":"%(updated)s","status":"%(status)s",'
     '"thread_id":"%(thread)s","agent":"cip_orchestrator",'
@@ -70,13 +73,13 @@ _DATABRICKS = (
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """One run as one service shows it, while it runs and after."""
+    """One run as one service shows it, before and after its end."""
 
     running: bytes
     ended: bytes
 
     def at(self, now: float, ends_at: float) -> bytes:
-        """Return what is shown at a moment of a run that ends at another, both in seconds since 1970."""
+        """Return the response at a time for a run that ends at another, both in seconds since 1970."""
         return self.ended if now >= ends_at else self.running
 
 
@@ -96,18 +99,18 @@ class RemoteRun:
 
 
 def run_id(number: int) -> str:
-    """Return the UUID under which our service knows a run."""
+    """Return the UUID of a run in our service."""
     return str(UUID(bytes=hashlib.sha256(b"run %d" % number).digest()[:16], version=4))
 
 
 def durations(count: int) -> list[float]:
-    """Return how long each run takes, the same each time."""
+    """Return the duration of each run, the same in each process."""
     random = Random(_SEED)  # noqa: S311 -- nothing here is secret
     return [random.uniform(SHORTEST, LONGEST) for _ in range(count)]
 
 
 def remote_run(number: int, created_at: float, ends_at: float) -> RemoteRun:
-    """Write out all that is said of a run."""
+    """Prepare all responses for a run."""
     created, ended = _timestamp(created_at), _timestamp(ends_at)
     known = {"id": run_id(number), "thread": run_id(-number), "created": created, "number": number}
 

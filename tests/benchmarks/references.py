@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The least that waiting can cost in three ways, so that the bench itself can be judged. Not for use."""
+"""The lowest cost of waiting in three ways, to judge the benchmark itself. Not for use."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.benchmarks.subjects import Subject
 
 _WAITING = "running"
 
-#: How many requests are under way at a time.
+#: The most requests in progress.
 _AT_ONCE = 50
 
 
 class _Reference(BaseTrigger):
-    """Waits for one run through something that all share."""
+    """Waits for one run through an object that all triggers share."""
 
     def __init__(self, shared: Any, number: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class _Reference(BaseTrigger):
 
 
 class _Pace:
-    """Moments to send at, so that the limit is not met."""
+    """Assigns send times within the limit."""
 
     def __init__(self, row: Row) -> None:
         self._interval = 1.05 / LIMIT if row.limited else 0.0
@@ -53,12 +53,12 @@ class _Pace:
 
 
 class _Single:
-    """One GET for each run and look, all through one client."""
+    """One GET per run and poll, all through one client."""
 
     def __init__(self, row: Row, port: int) -> None:
         self._interval = row.poll_interval
         self._pace = _Pace(row)
-        # The client's own queue takes the longer for each request, the longer it is.
+        # The client's own queue needs more time per request the longer it is.
         self._turns = asyncio.Semaphore(_AT_ONCE)
         limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE)
         self._http = httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", timeout=30, limits=limits)
@@ -79,7 +79,7 @@ class _Single:
 
 
 class _Pages:
-    """One task that goes through the listing for all."""
+    """One task that reads the listing for all."""
 
     def __init__(self, row: Row, port: int) -> None:
         self._interval = row.poll_interval
@@ -119,7 +119,7 @@ class _Pages:
 
 
 class _Idle:
-    """Knows when each run ends: what is left is what the waiting itself costs."""
+    """Knows when each run ends, so that only the cost of waiting itself is left."""
 
     def __init__(self, row: Row) -> None:
         self._began = 0.0
@@ -127,14 +127,14 @@ class _Idle:
 
     async def wait(self, number: int) -> str:
         if number != WARM_UP:
-            # The first one to wait begins just after the runs do.
+            # The first wait begins just after the runs.
             self._began = self._began or time.time()
             await asyncio.sleep(self._began + self._durations[number] - time.time())
         return "completed"
 
 
 def single(row: Row, port: int) -> Subject:
-    """One GET for each run and look."""
+    """One GET per run and poll."""
     return _subject(_Single(row, port))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the table: who waits, how many times, and what the service is like meanwhile."""
+"""The rows of the table: what waits, how often, and how the service behaves."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LIMIT = 20
 #: The shortest and the longest remote run, in seconds from when the batch begins.
 SHORTEST, LONGEST = 5.0, 25.0
 
-#: How long after the end of the last run a row is cut, in seconds.
+#: A row is cut off this many seconds after the end of the last run.
 PATIENCE = 120.0
 
-#: How many finished runs there are besides, in the rows that have older ones.
+#: The number of older runs in the rows that have some.
 MANY_OLDER = 20_000
 
 
@@ -25,14 +25,15 @@ class Row:
     """
     One row.
 
-    :param subject: Who waits: a key of :data:`tests.benchmarks.subjects.SUBJECTS`.
-    :param waits: How many wait at once.
+    :param subject: What waits: a key of :data:`tests.benchmarks.subjects.SUBJECTS`.
+    :param waits: The number of waits.
     :param limited: Whether the service enforces :data:`LIMIT`.
-    :param poll_interval: Seconds between two looks.
-    :param older: How many finished runs lie in the listing besides.
+    :param poll_interval: Seconds between two polls.
+    :param older: The number of finished runs in the listing.
     :param oldest_first: Whether the listing begins with the oldest run.
-    :param watch: What our trigger is told to watch by; None leaves it out.
-    :param short: Whether the short bench has this row, and not only the full one.
+    :param outputs: Whether the listing includes outputs.
+    :param watch: The trigger's argument ``watch``; None omits it.
+    :param short: Whether the short benchmark includes this row.
     """
 
     subject: str
@@ -41,12 +42,13 @@ class Row:
     poll_interval: float = 5.0
     older: int = 0
     oldest_first: bool = False
+    outputs: bool = True
     watch: str | None = None
     short: bool = False
 
     @property
     def name(self) -> str:
-        """What to choose it by, such as ``ours-1000-limited``."""
+        """The name by which to choose it, such as ``ours-1000-limited``."""
         parts = [self.subject, str(self.waits), *self._marks]
         if self.limited:
             parts.append("limited")
@@ -54,16 +56,17 @@ class Row:
 
     @property
     def usual(self) -> bool:
-        """Whether nothing sets it apart but the waits and the limit, so that others compare with it."""
+        """Whether only the waits and the limit distinguish it, so that other rows compare with it."""
         return not self._marks
 
     @property
     def particulars(self) -> str:
-        """What sets it apart, for people."""
+        """What distinguishes it, in words."""
         said = [
             f"every {self.poll_interval:g} s" if self.poll_interval != 5 else "",
             f"{self.older:,} older runs" if self.older else "",
             "listing is oldest first" if self.oldest_first else "",
+            "listing without outputs" if not self.outputs else "",
             f'watch="{self.watch}"' if self.watch else "",
         ]
         return ", ".join(filter(None, said))
@@ -74,17 +77,18 @@ class Row:
             f"every{self.poll_interval:g}s" if self.poll_interval != 5 else "",
             f"older{self.older}" if self.older else "",
             "oldestfirst" if self.oldest_first else "",
+            "nooutputs" if not self.outputs else "",
             self.watch or "",
         ]
         return list(filter(None, marks))
 
     def to_json(self) -> str:
-        """Write it for another process."""
+        """Serialize it for another process."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` wrote."""
+        """Restore it from :meth:`to_json`."""
         return cls(**json.loads(text))
 
 
@@ -92,7 +96,7 @@ def _all_rows() -> tuple[Row, ...]:
     rows = []
     for limited in (False, True):
         for waits in (100, 1000, 5000):
-            # At 5,000 a peer takes minutes, and with the limit it mostly fails; the full bench has that too.
+            # With 5,000 waits a peer takes minutes, or fails at the limit. The full benchmark includes that.
             peers_short = waits == 1000 or (waits == 100 and not limited)
             rows += [
                 Row(subject="ours", waits=waits, limited=limited, short=waits > 100 or not limited),
@@ -106,6 +110,7 @@ def _all_rows() -> tuple[Row, ...]:
         ]
     rows += [
         Row(subject="ours", waits=1000, limited=True, poll_interval=1.0, short=True),
+        Row(subject="ours", waits=1000, limited=True, outputs=False, short=True),
         Row(subject="ours", waits=1000, limited=True, older=MANY_OLDER, short=True),
         Row(subject="ours", waits=1000, limited=True, older=MANY_OLDER, oldest_first=True, short=True),
         Row(subject="ours", waits=200, watch="stream", short=True),
@@ -114,15 +119,15 @@ def _all_rows() -> tuple[Row, ...]:
     return tuple(row for row in rows if row)
 
 
-#: Every row that there is, in the order in which they are measured.
+#: All rows, in the order in which they are measured.
 ROWS = _all_rows()
 
 
 def choose(words: list[str]) -> list[Row]:
     """
-    Return the rows that some words stand for: ``short``, ``full``, a row's name, or how some names begin.
+    Return the rows for some words: ``short``, ``full``, the name of a row, or the beginning of names.
 
-    :raises ValueError: If a word stands for none.
+    :raises ValueError: If there is no row for a word.
     """
     chosen: list[Row] = []
     for word in words:
@@ -133,6 +138,6 @@ def choose(words: list[str]) -> list[Row]:
         else:
             found = [row for row in ROWS if row.name == word] or [row for row in ROWS if row.name.startswith(word)]
         if not found:
-            raise ValueError(f"no row is called {word!r}, or so in the beginning; --list tells all")
+            raise ValueError(f"no row's name is or begins with {word!r}; --list shows all names")
         chosen += [row for row in found if row not in chosen]
     return chosen

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The three services in one process of its own, as fast as may be: it is not what is measured.
+The three services, in a process of their own and as fast as possible, because they are not what is measured.
 
-Whoever is measured asks ``/v1/runs...`` (agent runs), ``/api/v2/accounts/...`` (dbt Cloud) or
-``/api/2.2/jobs/runs/get`` (Databricks). What is below ``/bench/`` is for the bench and counts nowhere.
+The measured code requests ``/v1/runs...`` (agent runs), ``/api/v2/accounts/...`` (dbt Cloud), or
+``/api/2.2/jobs/runs/get`` (Databricks). Requests below ``/bench/`` are for the benchmark and are not counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 
-from tests.benchmarks.bodies import WARM_UP, Bodies, RemoteRun, durations, remote_run, run_id
+from tests.benchmarks.bodies import OUTPUT, WARM_UP, Bodies, RemoteRun, durations, remote_run, run_id
 from tests.benchmarks.processes import allow_many_files, end_with_parent
 from tests.benchmarks.rows import LIMIT, Row
 from tests.benchmarks.traffic import Traffic
@@ -34,7 +34,7 @@ class Services:
     """
     An ASGI application.
 
-    :param row: Says how many runs there are, in which order they are listed, and whether there is a limit.
+    :param row: Determines the number of runs, their order in the listing, and the rate limit.
     """
 
     def __init__(self, row: Row) -> None:
@@ -46,13 +46,13 @@ class Services:
         self._show([self._warm_up, *self._older])
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Answer one request."""
+        """Respond to a request."""
         path: str = scope["path"]
         if path == "/bench/begin":
-            # Some time is needed to write out the runs.
+            # Preparing the runs takes some time.
             begins_at = time.time() + 0.1 + self._row.waits / 5000
             spans = durations(self._row.waits)
-            # Those made last are listed first, as the triggers that wait for them are made.
+            # The runs created last come first in the listing. Triggers are created in this order, too.
             created = [begins_at - (len(spans) - i) / 1000 for i in range(len(spans))]
             self._begin([remote_run(i, created[i], begins_at + span) for i, span in enumerate(spans)], begins_at)
             self._show([*reversed(self._batch), *self._older])
@@ -95,7 +95,7 @@ class Services:
 
     def _show(self, newest_first: list[RemoteRun]) -> None:
         self._listing = newest_first[::-1] if self._row.oldest_first else newest_first
-        # The one to warm up with is still there to be asked for, but listed no more once the batch has begun.
+        # The run for the warm-up can still be read, but is not listed once the batch has begun.
         known = [*newest_first, self._warm_up]
         self._by_number = {run.number: run for run in known}
         self._by_id = {run_id(run.number): run for run in known}
@@ -105,6 +105,8 @@ class Services:
         first = (int(query.get("page", 1)) - 1) * size
         now = time.time()
         shown = b",".join(run.agent_run.at(now, run.ends_at) for run in self._listing[first : first + size])
+        if not self._row.outputs:
+            shown = shown.replace(OUTPUT, b"null")
         more = b"true" if first + size < len(self._listing) else b"false"
         about = (more, len(self._listing), shown)
         return b'{"object":"list","has_more":%b,"total_count":%d,"data":[%b]}' % about

@@ -107,7 +107,7 @@ async def test_many_waits_do_not_block_the_loop(agent_runs_emulator: Emulator) -
     async with ticker() as lateness:
         events = await asyncio.gather(*(event_of(AgentRunTrigger(run_id, poll_interval=0.2)) for run_id in ids))
     assert [event["status"] for event in events] == ["completed"] * 50
-    assert lateness.worst < 0.3
+    assert lateness.worst < 1.0
     assert open_sockets(agent_runs_emulator.port) == 0
 
 
@@ -136,5 +136,5 @@ async def test_a_large_output_does_not_block_the_loop(monkeypatch: pytest.Monkey
         async with ticker() as lateness:
             begun = time.monotonic()
             assert await event_of(AgentRunTrigger("r-1")) == {"run_id": "r-1", "status": "completed"}
-            assert time.monotonic() - begun < 1.5
-    assert lateness.worst < 0.3
+            assert time.monotonic() - begun < 5.0
+    assert lateness.worst < 1.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a trigger as the triggerer does: to its end, in the running event loop."""
+"""Running a trigger as the triggerer does: to its end, in the event loop that is there."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 
 async def event_of(trigger: AgentRunTrigger, *, within: float = 20.0) -> dict[str, Any]:
     """
-    Return the payload of a trigger's one event.
+    Return what a trigger's one event holds.
 
-    :param within: The test fails after this many seconds.
+    :param within: Seconds after which the test has failed.
     """
     async with asyncio.timeout(within):
         [event] = [event async for event in trigger.run()]
@@ -27,9 +27,9 @@ async def event_of(trigger: AgentRunTrigger, *, within: float = 20.0) -> dict[st
 
 async def until(condition: Callable[[], bool], *, within: float = 20.0) -> None:
     """
-    Wait until a condition is true.
+    Wait for what nothing tells of.
 
-    :param within: The test fails after this many seconds.
+    :param within: Seconds after which the test has failed.
     """
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Assets in Airflow's database, as they are there when a DAG is scheduled by them."""
+"""Assets in Airflow's database, as they are when a DAG is scheduled by them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BUNDLE = "webhooks-tests"
 
 class Assets:
     """
-    Makes assets, each with a DAG that is scheduled by it, and takes all of this package's away again.
+    Creates assets, each with a DAG that is scheduled by it, and deletes all assets of this package again.
 
     :param session: Opens the database.
     """
@@ -40,7 +40,7 @@ class Assets:
         self._dags: set[str] = set()
 
     def add(self, asset: Asset, *, dag_id: str = "by_webhooks") -> Asset:
-        """Make an asset, and the DAG where there is none."""
+        """Create an asset, and its DAG if it does not exist."""
         with self._session() as session:
             self._add_dag(session, dag_id)
             model = AssetModel(name=asset.name, uri=asset.uri, group=asset.group, extra={})
@@ -51,12 +51,12 @@ class Assets:
         return asset
 
     def deactivate(self, asset: Asset) -> None:
-        """Do as the scheduler does once no DAG has an asset."""
+        """Do what the scheduler does when no DAG uses an asset."""
         with self._session() as session:
             session.execute(delete(AssetActive).where(AssetActive.uri == asset.uri))
 
     def events(self, asset: Asset) -> list[dict[str, Any]]:
-        """Return what an asset's events hold, in the order in which they came."""
+        """Return the extra of each event of an asset, in the order of creation."""
         query = (
             select(AssetEvent.extra)
             .join(AssetModel, AssetModel.id == AssetEvent.asset_id)
@@ -67,23 +67,23 @@ class Assets:
             return list(session.scalars(query))
 
     def payloads(self, asset: Asset) -> list[dict[str, Any]]:
-        """Return what DAGs read out of them."""
+        """Return the payload of each event of an asset."""
         return [extra["payload"] for extra in self.events(asset)]
 
     def queued(self) -> set[str]:
-        """Return the DAGs that an event is to start."""
+        """Return the DAGs that the scheduler will start."""
         with self._session() as session:
             return set(session.scalars(select(AssetDagRunQueue.target_dag_id).distinct()))
 
     def missed(self) -> int:
-        """Count the events that a DAG run which is started now would not be given."""
+        """Count the events that a DAG run would not receive if it started now."""
         covered = select(AssetDagRunQueue.asset_id).where(AssetDagRunQueue.created_at >= AssetEvent.timestamp)
         query = select(func.count()).where(AssetEvent.asset_id.not_in(covered.correlate(AssetEvent)))
         with self._session() as session:
             return session.scalar(query.select_from(AssetEvent)) or 0
 
     def clean_up(self) -> None:
-        """Leave nothing for another test."""
+        """Delete what a test has created."""
         ours = AssetModel.uri.startswith(f"{SCHEME}://")
         ids = select(AssetModel.id).where(ours).scalar_subquery()
         with self._session() as session:
@@ -111,7 +111,7 @@ def rows_of_all_tables() -> dict[str, int]:
 
 
 def kept(uri: str) -> dict[str, Any]:
-    """Return all that is kept for an asset, by its keys."""
+    """Return the content of an asset's state store."""
     query = (
         select(AssetStateStoreModel.key, AssetStateStoreModel.value)
         .join(AssetModel, AssetModel.id == AssetStateStoreModel.asset_id)

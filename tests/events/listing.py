@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service whose listing is as a test wants it, for :class:`~tests.support.scripted_server.ScriptedServer`."""
+"""A service with a listing of any kind, for :class:`~tests.support.scripted_server.ScriptedServer`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Json = dict[str, Any]
 
 class Listing:
     """
-    Runs, and how they are shown.
+    The runs of a service, and how it lists them.
 
-    :param order: In which order.
-    :param largest: How many are on a page, whatever is asked for.
-    :param counts: Whether the total count is told.
-    :param dates: Whether answers say when they were sent.
+    :param order: The order of the listing.
+    :param largest: The largest number of runs per page.
+    :param counts: Whether a page has a total count.
+    :param dates: Whether responses have a Date header.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Listing:
         self.counts = counts
         self.dates = dates
         self.runs: dict[str, Json] = {}
-        #: Returns what a request is answered with instead.
+        #: Returns a response to send instead of the usual one.
         self.fault: Callable[[Received], Reply | None] = lambda request: None
 
     def add(self, run_id: str, status: str = "running", *asked: str, age: float = 0.0, **more: Any) -> None:
@@ -50,7 +50,7 @@ class Listing:
         self.runs[run_id] = {"id": run_id, "status": status, **fields, **more}
 
     def add_old(self, count: int, status: str = "completed") -> None:
-        """Add runs that have long been over."""
+        """Add runs that finished long ago."""
         for number in range(count):
             # Their ids are in no order.
             self.add(f"{number * 7919 % 1009:04}-old-{number}", status, age=5000 + 100 * (count - number))

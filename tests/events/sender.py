@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service's side: events as it sends them, signed."""
+"""Webhooks as the service sends them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Sender:
     """
     Posts webhooks to an Airflow.
 
-    :param url: Where its root is.
+    :param url: The URL of its API server.
     :param conn_id: The connection in the URL.
     """
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tenacity import wait_exponential
 
+from airflow_provider_agentruns.client import transport
 from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.events.run_event_poller import RunEventPoller
 from airflow_provider_agentruns.events.run_tracker import RunTracker
@@ -413,6 +414,21 @@ async def test_pages_that_are_too_large_are_requested_smaller(listing: Served) -
         assert await watcher.once() == {"new": "completed"}
     # What was learned is kept.
     assert len([request for request in server.requests if int(request.query["per_page"]) > 30]) == rejected
+
+
+async def test_responses_that_are_too_large_are_requested_smaller(
+    listing: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 20_000)
+    runs, server = listing
+    runs.largest = 100
+    for number in range(150):
+        runs.add(f"{number:03}", "completed", age=number, output={"artifacts": ["x" * 500]})
+    async with polls() as watcher:
+        assert await watcher.once() == {}
+        assert int(server.requests[-1].query["per_page"]) <= 25
+        runs.add("new", "completed")
+        assert await watcher.once() == {"new": "completed"}
 
 
 async def test_a_wrong_token_is_an_error_after_some_attempts(listing: Served) -> None:

@@ -114,7 +114,7 @@ def test_the_same_rule_in_many_forms(entry: Any, rule: Rule) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_fault_has_defaults_and_a_description(name: str) -> None:
     assert rule_of(name) == rule_of({"fault": name, **rule_of(name).parameters})
-    assert f"{name} ({FAULTS[name].group})\n  {FAULTS[name].does[:20]}" in describe()
+    assert f"{name}: {FAULTS[name].does}" in describe()
 
 
 @pytest.mark.parametrize(

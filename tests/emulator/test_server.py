@@ -207,7 +207,7 @@ def test_the_command_line_reports_a_port_in_use(capsys: pytest.CaptureFixture[st
 
 def test_the_command_line_lists_the_faults(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list-faults"]) == 0
-    assert "slow answer (Timing)\n" in capsys.readouterr().out
+    assert "slow answer: Carries out the request, waits, and responds." in capsys.readouterr().out
 
 
 def test_the_command_line_without_its_libraries() -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -183,8 +182,7 @@ def describe() -> str:
     """Return the table as text."""
     lines = []
     for fault in FAULTS.values():
-        lines += [f"{fault.name} ({fault.group})", textwrap.fill(fault.description, 100, initial_indent="  ")]
-        lines += [
-            f"    {name}={json.dumps(it['default'])}: {it['description']}" for name, it in fault.parameters.items()
-        ]
+        lines.append(f"{fault.name}: {fault.description}")
+        for name, schema in fault.parameters.items():
+            lines.append(f"    {name}={json.dumps(schema['default'])}: {schema['description']}")
     return "\n".join(lines)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What is counted and timed, through Airflow's own metrics: to StatsD or OpenTelemetry, wherever Airflow sends its own.
+Sends metrics through Airflow, to StatsD or OpenTelemetry.
 
-All names begin with ``agentruns.``; the README and ``docs/reference/metrics.md`` list them. Tags name the connection,
-and no run: there are thousands of those. Where Airflow's configuration has metrics off, all this costs a call that
-does nothing.
+All names begin with ``agentruns.``; ``docs/reference/metrics.md`` lists them. Tags name the connection but no run,
+because there are thousands of runs.
 """
 
 from __future__ import annotations
@@ -22,9 +21,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: The longest value of a tag, in characters.
+_MAX_TAG = 100
+
 
 def observer(conn_id: str) -> Callable[[RequestRecord], None]:
-    """Return what counts a connection's requests."""
+    """Return a function that counts a connection's requests."""
     return partial(_record_request, conn_id)
 
 
@@ -47,7 +49,7 @@ def _record_request(conn_id: str, record: RequestRecord) -> None:
 
 def run_started(conn_id: str, agent: str, *, found: bool) -> None:
     """
-    Count a run that a task has.
+    Count a run that a task has started or found.
 
     :param found: Whether an earlier try had started it.
     """
@@ -56,19 +58,19 @@ def run_started(conn_id: str, agent: str, *, found: bool) -> None:
 
 def waiting(conn_id: str, waits: int) -> None:
     """
-    Say how many waits this triggerer holds for a connection.
+    Report the number of waits for a connection in this triggerer.
 
-    :param waits: How many now.
+    :param waits: The current number.
     """
     _send("gauge", "waits", waits, tags={"conn_id": conn_id, "hostname": _hostname()})
 
 
 def wait_ended(conn_id: str, verdict: Mapping[str, Any], seconds: float) -> None:
     """
-    Count a deferred wait that is over.
+    Count a deferred wait that has ended.
 
     :param verdict: What became of it: ``status``, or ``error``.
-    :param seconds: How long the triggerer has held it.
+    :param seconds: How long it took.
     """
     tags = {"conn_id": conn_id, "outcome": str(verdict.get("status") or verdict.get("error"))}
     _count("waits.ended", tags)
@@ -77,7 +79,7 @@ def wait_ended(conn_id: str, verdict: Mapping[str, Any], seconds: float) -> None
 
 def resumed(conn_id: str, outcome: str) -> None:
     """
-    Count an interrupt that was to be answered.
+    Count an attempt to answer an interrupt.
 
     :param outcome: ``confirmed``, ``presumed``, or the class of the error.
     """
@@ -97,7 +99,7 @@ def review_decided(conn_id: str, by: str, seconds: float | None) -> None:
     Count a decision.
 
     :param by: ``person``, ``policy`` or ``timeout``.
-    :param seconds: How long the form had waited, where it was shown at all.
+    :param seconds: How long the form was open; None if it was not shown.
     """
     tags = {"conn_id": conn_id, "by": by}
     _count("reviews.decided", tags)
@@ -115,25 +117,27 @@ def _time(name: str, seconds: float, tags: dict[str, str]) -> None:
 
 def _send(kind: str, name: str, *values: Any, tags: dict[str, str]) -> None:
     try:
-        getattr(_stats(), kind)(f"agentruns.{name}", *values, tags={tag: _clean(text) for tag, text in tags.items()})
-    except Exception as e:  # noqa: BLE001 -- whatever a metrics backend does, a run that was started stays started
-        _tell_once(f"{type(e).__name__}: {e}")
+        getattr(_stats(), kind)(
+            f"agentruns.{name}", *values, tags={tag: _clean(text[:_MAX_TAG]) for tag, text in tags.items()}
+        )
+    except Exception as e:  # noqa: BLE001 -- a metrics backend must not fail a task that has started a run
+        _warn_once(f"{type(e).__name__}: {e}")
 
 
 @lru_cache(maxsize=1024)
 def _clean(text: str) -> str:
-    """Return a tag's value as all of Airflow's backends take it: it drops a metric over one other character."""
+    """Replace the characters that some of Airflow's backends reject, and with them the metric."""
     return re.sub(r"[^A-Za-z0-9_./-]", "_", text)
 
 
 @lru_cache(maxsize=32)
-def _tell_once(problem: str) -> None:
-    log.warning("Airflow's metrics do not take what is counted here: %s", problem)
+def _warn_once(problem: str) -> None:
+    log.warning("Airflow does not accept a metric: %s", problem)
 
 
 @cache
 def _stats() -> Any:
-    # Not with the module: it is imported in every task, and brings what Airflow's metrics are sent with.
+    # Slow to import, and this module is imported in every task.
     from airflow.providers.common.compat.sdk import Stats
 
     return Stats

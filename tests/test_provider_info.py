@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow is told about this provider is well-formed and true, and arrives."""
+"""The provider's metadata is valid and complete, and Airflow reads it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CONCEPTS = ("hooks", "operators", "sensors", "triggers")
 
 @cache
 def info() -> dict[str, Any]:
-    """Return the metadata as Airflow gets it: through the entry point."""
+    """Return the metadata through the entry point, as Airflow does."""
     [entry] = [
         entry
         for entry in entry_points(group="apache_airflow_provider")
@@ -51,35 +51,35 @@ def info() -> dict[str, Any]:
 
 
 def connection_type() -> dict[str, Any]:
-    """Return what is said about the connection type."""
+    """Return the metadata of the connection type."""
     [found] = info()["connection-types"]
     assert isinstance(found, dict)
     return found
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Return one of the JSON schemas that Airflow brings."""
+    """Return one of Airflow's JSON schemas."""
     found: dict[str, Any] = json.loads((AIRFLOW / name).read_text())
     return found
 
 
-def test_it_is_what_the_package_says_about_itself() -> None:
+def test_the_entry_point() -> None:
     assert info() == get_provider_info()
     assert (info()["package-name"], info()["versions"]) == ("airflow-provider-agentruns", [__version__])
 
 
-def test_it_fits_airflows_schema() -> None:
+def test_airflows_schema() -> None:
     jsonschema.validate(info(), schema("provider_info.schema.json"))
 
 
-def test_the_connection_form_fits_airflows_schema() -> None:
+def test_airflows_schema_of_connection_forms() -> None:
     of_all = schema("provider.yaml.schema.json")
     of_forms = {"definitions": of_all.get("definitions", {}), **of_all["properties"]["connection-types"]}
     jsonschema.validate(info()["connection-types"], of_forms)
 
 
 @pytest.mark.parametrize("concept", CONCEPTS)
-def test_every_module_that_it_names_exists(concept: str) -> None:
+def test_every_named_module_exists(concept: str) -> None:
     [group] = info()[concept]
     assert group["integration-name"] in {integration["integration-name"] for integration in info()["integrations"]}
     for module in group["python-modules"]:
@@ -93,7 +93,7 @@ def test_it_names_the_module_of_each_public_operator() -> None:
         assert any(getattr(module, operator.__name__, None) is operator for module in modules)
 
 
-def test_every_class_that_it_names_exists() -> None:
+def test_every_named_class_exists() -> None:
     hook = import_string(connection_type()["hook-class-name"])
     assert issubclass(hook, BaseHook)
     assert (hook.conn_type, hook.hook_name) == (connection_type()["connection-type"], connection_type()["hook-name"])
@@ -115,13 +115,13 @@ def test_reading_it_imports_no_models() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
-def test_what_the_form_shows_as_default_is_the_default() -> None:
+def test_the_defaults_in_the_form() -> None:
     fields = connection_type()["conn-fields"]
     shown = {name: field["schema"]["default"] for name, field in fields.items() if "default" in field["schema"]}
     assert set(shown) >= {"timeout", "rate_limit", "max_retries", "verify", "allow_http"}
     for name, default in shown.items():
         jsonschema.validate(default, fields[name]["schema"])
-        # A form that is saved as it is means what a connection without any of it does.
+        # Saving an unchanged form has no effect.
         one = Settings.from_parts(password="mk_test_1", extra={name: default})
         assert one == Settings.from_parts(password="mk_test_1"), name
     assert {name: default for name, default in shown.items() if name != "verify"} == {
@@ -133,26 +133,26 @@ def test_what_the_form_shows_as_default_is_the_default() -> None:
     }
 
 
-def test_the_form_hides_what_webhooks_are_signed_with() -> None:
+def test_the_form_hides_the_webhook_secret() -> None:
     assert connection_type()["conn-fields"]["webhook_secret"]["schema"]["format"] == "password"
-    # By its name, Airflow hides it in logs and in its own API.
+    # Airflow masks a field of this name in logs and in its API.
     assert redact({"webhook_secret": ["the-secret"]}) == {"webhook_secret": ["***"]}
 
 
-def test_airflow_takes_its_scheme_for_the_uri_of_an_asset() -> None:
+def test_airflow_accepts_the_scheme_of_assets() -> None:
     assert info()["asset-uris"] == [{"schemes": [SCHEME], "handler": None}]
     uri = f"{SCHEME}://a%2Fb/completed/c%3Fd"
     assert Asset(uri).uri == uri
 
 
-def test_the_form_hides_no_field_that_means_something() -> None:
+def test_the_form_shows_all_other_fields() -> None:
     behaviour = connection_type()["ui-field-behaviour"]
     assert set(behaviour["hidden-fields"]).isdisjoint({"host", "port", "password", "description"})
     assert behaviour["relabeling"] == {"host": "Base URL", "password": "API token"}
 
 
 @pytest.mark.full
-def test_airflows_command_line_knows_it(tmp_path: Path) -> None:
+def test_airflows_command_line_lists_it(tmp_path: Path) -> None:
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
     commands = {"get": ["airflow-provider-agentruns", "--full"], "hooks": []}
     running = {
@@ -187,7 +187,7 @@ def test_airflows_command_line_knows_it(tmp_path: Path) -> None:
 
 
 @needs_declared_form
-def test_airflow_makes_the_form_of_it() -> None:
+def test_airflow_builds_the_form() -> None:
     manager = ProvidersManager()
     widgets = {
         name: widget

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One way to use the hook, with its sync methods and with their async twins."""
+"""Calls the hook's sync methods and their async twins in the same way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 
 class HookUser:
     """
-    Calls a hook's methods by the name of the sync one; the async twins run in one loop of their own.
+    Calls a hook's methods by the name of the sync method. The async twins run in their own event loop.
 
     :param kind: ``sync`` or ``async``.
     """
@@ -32,7 +32,7 @@ class HookUser:
         return self._runner.run(getattr(self.hook, f"a{method}")(*args, **kwargs))
 
     def iterate(self, method: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Call a method that iterates, and ask it for no more than is asked for here."""
+        """Call a method that iterates, lazily."""
         if self.kind == "sync":
             yield from getattr(self.hook, method)(*args, **kwargs)
             return
@@ -48,7 +48,7 @@ class HookUser:
                 return
 
     def transport(self) -> Transport | AsyncTransport:
-        """Return what the hook sends with."""
+        """Return the hook's transport."""
         transport: Transport | AsyncTransport = self.call("get_conn")
         return transport
 
@@ -67,13 +67,13 @@ class HookUser:
 
 @pytest.fixture(params=["sync", "async"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Return which of the twins to use: the same test runs with both."""
+    """Return which of the twins a test uses."""
     return str(request.param)
 
 
 @pytest.fixture
 def new_user(kind: str) -> Iterator[Callable[[], HookUser]]:
-    """Return what makes a user of a hook of its own."""
+    """Return a function that creates a user with a new hook."""
     users: list[HookUser] = []
 
     def make() -> HookUser:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong comes out of the hook as an error that says it, and that tells Airflow whether to try again."""
+"""The hook raises specific errors, and marks those that Airflow must not retry as final."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from airflow_provider_agentruns.exceptions import (
 )
 from tests.hooks.conftest import HookUser
 from tests.hooks.connections import TOKEN, connection_json
-from tests.support.scripted_server import ScriptedServer, errors, html, unused_port
+from tests.support.scripted_server import Reply, ScriptedServer, errors, html, unused_port
 from tests.support.wire import Wire
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
@@ -51,13 +51,13 @@ def test_a_wrong_token(agent_runs_emulator: Emulator, user: HookUser, monkeypatc
 
 
 @pytest.mark.agent_runs(feedback_enabled=False)
-def test_what_the_account_may_not_do(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_a_missing_permission(agent_runs_emulator: Emulator, user: HookUser) -> None:
     with pytest.raises(AgentRunsAuthError, match="403: Feedback is not enabled on this account") as caught:
         user.call("rate_artifact", NO_RUN, NO_RUN, "POSITIVE")
     assert is_final(caught.value)
 
 
-def test_an_id_that_the_service_does_not_know(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_an_unknown_id(agent_runs_emulator: Emulator, user: HookUser) -> None:
     calls = {
         "get_run": [NO_RUN],
         "resume_run": [NO_RUN, "int_1", "yes"],
@@ -72,11 +72,6 @@ def test_an_id_that_the_service_does_not_know(agent_runs_emulator: Emulator, use
             use(method, *arguments)
         assert is_final(caught.value)
         assert caught.value.status_code == 404
-
-
-def test_an_agent_that_is_not_there(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    with pytest.raises(AgentRunNotFoundError, match=r"There is no agent of type nobody; the types are .*\(type\)"):
-        user.call("create_run", "nobody", business_id=BUSINESS)
 
 
 def test_an_interrupt_that_is_not_pending(agent_runs_emulator: Emulator, user: HookUser) -> None:
@@ -96,7 +91,7 @@ def test_a_business_in_audit(agent_runs_emulator: Emulator, user: HookUser) -> N
     assert "(business_id)" in caught.value.messages[0]
 
 
-def test_nothing_is_sent_where_an_argument_makes_no_sense(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_a_wrong_argument_is_rejected_before_anything_is_sent(agent_runs_emulator: Emulator, user: HookUser) -> None:
     refused: list[tuple[str, Callable[[], object]]] = [
         ("run_id is a template that was not rendered", lambda: user.call("get_run", "{{ params.run_id }}")),
         ("set business_id, context_type with context_id, or thread_id", lambda: user.call("create_run", "instant")),
@@ -121,26 +116,24 @@ def test_over_the_limit(agent_runs_emulator: Emulator, user: HookUser) -> None:
     assert caught.value.retry_after == 1.0
 
 
-@pytest.mark.parametrize("status", [500, 503])
-def test_a_service_that_fails(user: HookUser, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    with ScriptedServer([errors(status, "Try later")]) as server:
+@pytest.mark.parametrize(
+    ("reply", "kind", "message"),
+    [
+        (errors(500, "Try later"), AgentRunsServerError, "500: Try later"),
+        (html(), AgentRunsAPIError, r"is not JSON \(text/html\). Check that the connection's base URL"),
+    ],
+)
+def test_a_service_that_fails(
+    user: HookUser, monkeypatch: pytest.MonkeyPatch, reply: Reply, kind: type[AgentRunsError], message: str
+) -> None:
+    with ScriptedServer([reply]) as server:
         monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(server.url))
-        with pytest.raises(AgentRunsServerError, match=f"{status}: Try later") as caught:
+        with pytest.raises(kind, match=message) as caught:
             user.call("list_agents")
     assert not is_final(caught.value)
 
 
-def test_a_page_of_something_else(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer([html()]) as server:
-        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(server.url))
-        with pytest.raises(
-            AgentRunsAPIError, match=r"is not JSON \(text/html\). Check that the connection's base URL"
-        ) as caught:
-            user.call("list_agents")
-    assert not is_final(caught.value)
-
-
-def test_nobody_there(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_cannot_be_reached(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"http://127.0.0.1:{unused_port()}"
     monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(url))
     with pytest.raises(AgentRunsConnectionError, match=f"GET /v1/agents: {url} could not be reached") as caught:
@@ -149,7 +142,7 @@ def test_nobody_there(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not caught.value.in_doubt
 
 
-def test_a_lost_answer_leaves_a_new_run_in_doubt(
+def test_a_lost_response_leaves_a_start_in_doubt(
     agent_runs_emulator: Emulator, user: HookUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Wire(agent_runs_emulator.url) as wire:
@@ -163,7 +156,7 @@ def test_a_lost_answer_leaves_a_new_run_in_doubt(
     assert len(agent_runs_emulator.service.runs) == 1
 
 
-def test_an_error_keeps_its_class_name_and_where_it_came_from(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_a_final_error_keeps_the_name_of_its_class(agent_runs_emulator: Emulator, user: HookUser) -> None:
     seen = []
     for _ in range(2):
         with pytest.raises(AgentRunNotFoundError) as caught:

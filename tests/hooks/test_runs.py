@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs, through the hook: reading, listing, starting, answering, following, rating."""
+"""The hook's methods for runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def asks(case: Case) -> ScriptBody:
     return [{"title": "Done", "type": "report"}]
 
 
-def test_a_run_is_read_with_its_times_and_output(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_get_run(agent_runs_emulator: Emulator, user: HookUser) -> None:
     stored = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
     run = user.call("get_run", stored.id)
     assert isinstance(run, AgentRun)
@@ -36,7 +36,7 @@ def test_a_run_is_read_with_its_times_and_output(agent_runs_emulator: Emulator, 
     assert [artifact.type for artifact in run.output.artifacts] == ["report"]
 
 
-def test_steps_come_only_when_they_are_asked_for(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_steps_on_request(agent_runs_emulator: Emulator, user: HookUser) -> None:
     run_id = agent_runs_emulator.service.create_run("fails", business_id=BUSINESS).id
     assert user.call("get_run", run_id).steps is None
     with_steps = user.call("get_run", run_id, include_steps=True)
@@ -44,7 +44,7 @@ def test_steps_come_only_when_they_are_asked_for(agent_runs_emulator: Emulator, 
     assert [request.query for request in agent_runs_emulator.requests] == ["", "include=steps"]
 
 
-def test_pages_of_the_listing_are_fetched_as_they_are_needed(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_list_runs_reads_pages_lazily(agent_runs_emulator: Emulator, user: HookUser) -> None:
     ids = agent_runs_emulator.service.add_finished_runs(7)
     runs = user.iterate("list_runs", page_size=3)
     assert agent_runs_emulator.requests == []
@@ -57,9 +57,7 @@ def test_pages_of_the_listing_are_fetched_as_they_are_needed(agent_runs_emulator
     ]
 
 
-def test_a_listing_asks_for_a_hundred_at_once_and_ends_without_an_empty_page(
-    agent_runs_emulator: Emulator, user: HookUser
-) -> None:
+def test_list_runs_requests_pages_of_a_hundred(agent_runs_emulator: Emulator, user: HookUser) -> None:
     agent_runs_emulator.service.add_finished_runs(200)
     assert len({run.id for run in user.iterate("list_runs")}) == 200
     assert [request.query for request in agent_runs_emulator.requests] == [
@@ -68,7 +66,7 @@ def test_a_listing_asks_for_a_hundred_at_once_and_ends_without_an_empty_page(
     ]
 
 
-def test_a_run_is_started(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_create_run(agent_runs_emulator: Emulator, user: HookUser) -> None:
     thread = agent_runs_emulator.service.create_thread("slow", business_id=BUSINESS)
     contexts: list[dict[str, str]] = [
         {"business_id": BUSINESS},
@@ -85,7 +83,7 @@ def test_a_run_is_started(agent_runs_emulator: Emulator, user: HookUser) -> None
 
 
 @pytest.mark.agent_runs(agents={"asks": asks})
-def test_an_interrupt_is_answered_with_any_json(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_resume_run(agent_runs_emulator: Emulator, user: HookUser) -> None:
     for answer in ("approve", {"decision": "reject", "note": "ü"}, ["a", 1, None], False):
         run = user.call("create_run", "asks", business_id=BUSINESS)
         assert (run.status, [interrupt.label for interrupt in run.interrupts]) == ("interrupted", [QUESTION])
@@ -101,7 +99,7 @@ def test_an_interrupt_is_answered_with_any_json(agent_runs_emulator: Emulator, u
     agents={"asks": asks},
     extra={"resume_body": {"interrupt_id": "{interrupt_id}", "input": {"decision": "{input}", "by": "airflow"}}},
 )
-def test_an_answer_has_the_body_that_the_connection_describes(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_resume_run_with_the_body_of_the_connection(agent_runs_emulator: Emulator, user: HookUser) -> None:
     run = user.call("create_run", "asks", business_id=BUSINESS)
     user.call("resume_run", run.id, run.interrupts[0].id, ["approve", 1])
     assert [taken.input for taken in agent_runs_emulator.service.answers] == [
@@ -109,7 +107,7 @@ def test_an_answer_has_the_body_that_the_connection_describes(agent_runs_emulato
     ]
 
 
-def test_a_runs_events_are_followed_to_its_end(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_stream_run(agent_runs_emulator: Emulator, user: HookUser) -> None:
     run_id = agent_runs_emulator.service.create_run("slow", business_id=BUSINESS).id
     events = list(user.iterate("stream_run", run_id))
     assert [events[0].type, events[1].type, events[-1].type] == ["RUN_STARTED", "STATE_SNAPSHOT", "RUN_FINISHED"]
@@ -118,7 +116,7 @@ def test_a_runs_events_are_followed_to_its_end(agent_runs_emulator: Emulator, us
     assert agent_runs_emulator.count("GET", f"/v1/runs/{run_id}/stream") == 1
 
 
-def test_a_rating_is_recorded(agent_runs_emulator: Emulator, user: HookUser) -> None:
+def test_rate_artifact(agent_runs_emulator: Emulator, user: HookUser) -> None:
     run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
     artifact_id = run.artifacts[0]["id"]
     first = user.call("rate_artifact", run.id, artifact_id, "POSITIVE")

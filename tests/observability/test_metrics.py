@@ -105,7 +105,7 @@ def test_a_backend_that_breaks_down_fails_nothing_and_is_told_of_once(
         def __getattr__(self, kind: str) -> Any:
             raise OSError("the metrics server is gone")
 
-    metrics._tell_once.cache_clear()
+    metrics._warn_once.cache_clear()
     monkeypatch.setattr(metrics, "_stats", Broken)
     with (
         caplog.at_level(logging.WARNING, metrics.__name__),
@@ -115,5 +115,5 @@ def test_a_backend_that_breaks_down_fails_nothing_and_is_told_of_once(
         assert hook.list_agents() == []
         assert hook.list_agents() == []
     assert [record.getMessage() for record in caplog.records if record.name == metrics.__name__] == [
-        "Airflow's metrics do not take what is counted here: OSError: the metrics server is gone"
+        "Airflow does not accept a metric: OSError: the metrics server is gone"
     ]

@@ -25,8 +25,8 @@ HEAVY = ("fastapi", "starlette", "httpx", "sqlalchemy", "airflow.api_fastapi", "
 
 def added_by(step: str, *, after: str) -> set[str]:
     """Return the modules that a statement imports in a new Python process."""
-    tell = "print(json.dumps(sorted(set(sys.modules) - known)))"
-    code = f"import json, sys\n{after}\nknown = set(sys.modules)\n{step}\n{tell}"
+    report = "print(json.dumps(sorted(set(sys.modules) - known)))"
+    code = f"import json, sys\n{after}\nknown = set(sys.modules)\n{step}\n{report}"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True, timeout=120
     )

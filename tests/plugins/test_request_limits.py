@@ -19,7 +19,7 @@ from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import Instances
 from tests.plugins.served import task_path
 
-PlaceOf = Callable[[str], httpx.URL]
+PathOf = Callable[[str], httpx.URL]
 
 _numbers = itertools.count(1)
 RATE_LIMIT = 25.0
@@ -47,7 +47,7 @@ def bounded(conn_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]
 
 
 @pytest.fixture
-def place_of(instances: Instances, conn_id: str) -> PlaceOf:
+def path_of(instances: Instances, conn_id: str) -> PathOf:
     """Return a function that adds a task for a run and returns the path of its data."""
 
     def make(run_id: str) -> httpx.URL:
@@ -56,75 +56,71 @@ def place_of(instances: Instances, conn_id: str) -> PlaceOf:
     return make
 
 
-def ask_all(reader: httpx.Client, paths: list[httpx.URL]) -> list[dict[str, Any]]:
+def request_all(reader: httpx.Client, paths: list[httpx.URL]) -> list[dict[str, Any]]:
     """Request all paths at the same time."""
     together = threading.Barrier(len(paths))
 
-    def ask(path: httpx.URL) -> dict[str, Any]:
+    def request(path: httpx.URL) -> dict[str, Any]:
         together.wait(20)
         shown: dict[str, Any] = reader.get(path).json()
         return shown
 
     with ThreadPoolExecutor(len(paths)) as threads:
-        return list(threads.map(ask, paths))
+        return list(threads.map(request, paths))
 
 
 def test_all_viewers_of_a_run_share_one_request(
-    reader: httpx.Client, place_of: PlaceOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
+    reader: httpx.Client, path_of: PathOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_pool, "FRESH_FOR", 60.0)
-    place = place_of(bounded.service.create_run("needs_approval", business_id=BUSINESS).id)
-    shown = ask_all(reader, [place] * 12)
+    place = path_of(bounded.service.create_run("needs_approval", business_id=BUSINESS).id)
+    shown = request_all(reader, [place] * 12)
     assert len({one["run"]["id"] for one in shown}) == 1
     # The run is still fresh, so it is not read again.
     reader.get(place)
     assert bounded.count("GET", "/v1/runs/.*") == 1
 
 
-def test_a_working_run_is_read_again_soon(reader: httpx.Client, place_of: PlaceOf, bounded: Emulator) -> None:
-    place = place_of(bounded.service.create_run("needs_approval", business_id=BUSINESS).id)
+def test_a_working_run_is_read_again_soon(reader: httpx.Client, path_of: PathOf, bounded: Emulator) -> None:
+    place = path_of(bounded.service.create_run("needs_approval", business_id=BUSINESS).id)
     for number in (1, 2):
         reader.get(place)
         assert bounded.count("GET", "/v1/runs/.*") == number
         time.sleep(client_pool.FRESH_FOR + 0.1)
 
 
-def test_a_run_that_has_ended_is_not_read_again_soon(
-    reader: httpx.Client, place_of: PlaceOf, bounded: Emulator
-) -> None:
+def test_a_run_that_has_ended_is_not_read_again_soon(reader: httpx.Client, path_of: PathOf, bounded: Emulator) -> None:
     run = bounded.service.create_run("instant", business_id=BUSINESS)
     for _ in range(2):
-        assert reader.get(place_of(run.id)).json()["run"]["finished"]
+        assert reader.get(path_of(run.id)).json()["run"]["finished"]
         time.sleep(client_pool.FRESH_FOR + 0.1)
     assert bounded.count("GET", "/v1/runs/.*") == 1
 
 
-def test_pages_use_only_their_share_of_the_rate_limit(
-    reader: httpx.Client, place_of: PlaceOf, bounded: Emulator
-) -> None:
+def test_pages_use_only_their_share_of_the_rate_limit(reader: httpx.Client, path_of: PathOf, bounded: Emulator) -> None:
     runs = [bounded.service.create_run("needs_approval", business_id=BUSINESS).id for _ in range(9)]
-    paths = [place_of(run_id) for run_id in runs]
+    paths = [path_of(run_id) for run_id in runs]
     started = time.monotonic()
-    assert [one["run"]["id"] for one in ask_all(reader, paths)] == runs
+    assert [one["run"]["id"] for one in request_all(reader, paths)] == runs
     # Pages get at most 3 of 16 slots.
     assert time.monotonic() - started >= (len(runs) - 2) / (RATE_LIMIT * 3 / 16)
     assert bounded.count("GET", "/v1/runs/.*") == len(runs)
 
 
 def test_a_page_that_would_wait_too_long_says_so(
-    reader: httpx.Client, place_of: PlaceOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
+    reader: httpx.Client, path_of: PathOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_pool, "MAX_DELAY", 0.1)
     runs = [bounded.service.create_run("needs_approval", business_id=BUSINESS).id for _ in range(12)]
-    shown = ask_all(reader, [place_of(run_id) for run_id in runs])
-    told = [one["error"]["message"] for one in shown if one["error"]]
-    assert 0 < len(told) < len(runs)
-    assert set(told) == {"Page rate limit reached; retrying shortly"}
+    shown = request_all(reader, [path_of(run_id) for run_id in runs])
+    messages = [one["error"]["message"] for one in shown if one["error"]]
+    assert 0 < len(messages) < len(runs)
+    assert set(messages) == {"Page rate limit reached; retrying shortly"}
 
 
-def test_an_outage_leaves_the_last_known_state(reader: httpx.Client, place_of: PlaceOf, bounded: Emulator) -> None:
+def test_an_outage_leaves_the_last_known_state(reader: httpx.Client, path_of: PathOf, bounded: Emulator) -> None:
     run = bounded.service.create_run("needs_approval", business_id=BUSINESS)
-    place = place_of(run.id)
+    place = path_of(run.id)
     assert reader.get(place).json()["error"] is None
     bounded.faults.add("503")
     time.sleep(client_pool.FRESH_FOR + 0.1)
@@ -136,10 +132,10 @@ def test_an_outage_leaves_the_last_known_state(reader: httpx.Client, place_of: P
 
 
 def test_a_rotated_token_is_used_soon(
-    conn_id: str, reader: httpx.Client, place_of: PlaceOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
+    conn_id: str, reader: httpx.Client, path_of: PathOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = bounded.service.create_run("needs_approval", business_id=BUSINESS)
-    place = place_of(run.id)
+    place = path_of(run.id)
     assert reader.get(place).json()["error"] is None
     bounded.rotate_token("mk_test_second")
     time.sleep(client_pool.FRESH_FOR + 0.1)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger
+from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.triggers.waiting import until
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
@@ -85,7 +86,7 @@ class Watcher:
             self.task.result()
 
     async def _run(self) -> None:
-        key = self.trigger.shared_stream_key()
+        key = self.trigger.shared_stream_key() if HAS_STATE_STORE else None
         if key is None:
             try:
                 async for event in self.trigger.run():
@@ -125,8 +126,3 @@ async def running(*watchers: Watcher) -> AsyncIterator[None]:
 async def settled(watcher: Watcher, store: FakeStore) -> None:
     """Wait until a watcher that starts for the first time knows which runs exist."""
     await until(lambda: bool(store.cursor) or (watcher.task is not None and watcher.task.done()))
-
-
-async def saved(store: FakeStore, run_id: str) -> None:
-    """Wait until the cursor no longer lists a run as unfinished, or lists it as one."""
-    await until(lambda: run_id in json.dumps(store.cursor))

@@ -64,7 +64,7 @@ class AgentRunTimeoutError(AgentRunsError):
 
 
 class AgentRunSerializationError(AgentRunsError):
-    """What the run holds cannot be handed on to other tasks, or not as what it is; the message says where it lies."""
+    """XCom cannot hold a value of the run, or would change it. The message names the place in the value."""
 
     retryable = False
 
@@ -77,9 +77,9 @@ class AgentRunReviewError(AgentRunsError):
 
 class AgentRunStartInDoubtError(AgentRunsError):
     """
-    It cannot be told whether an earlier request started a run, so that none is started now.
+    It is unknown whether an earlier request started a run, so none is started now.
 
-    Another try looks again, and settles it if the service shows more by then.
+    Another try searches again, and resolves the doubt if the service shows more by then.
     """
 
 

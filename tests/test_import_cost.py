@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Importing costs what it has to: Airflow imports operators and sensors whenever it parses a DAG file.
+Imports are cheap, because Airflow imports operators and sensors whenever it parses a DAG file.
 
-These tests say which modules come along and not how long it takes, since that varies.
+The tests check which modules are imported, and not the time, which varies.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.airflow_versions import IMPORTED_BY_AIRFLOW
 PACKAGE = airflow_provider_agentruns.__name__
 ROOT = Path(airflow_provider_agentruns.__path__[0]).parent
 
-#: What every DAG file does anyway.
+#: What every DAG file imports.
 DAG_FILE = """
 from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, task
 with DAG("d", schedule=None) as dag:
@@ -53,7 +53,7 @@ def below(packages: tuple[str, ...], names: frozenset[str]) -> set[str]:
     return {name for name in names if any(name == package or name.startswith(f"{package}.") for package in packages)}
 
 
-#: And what one with this package's operators and sensors goes on to do.
+#: A DAG file that uses this package's operators and sensors.
 USE = f"""
 import {PACKAGE}.operators.agent_run
 from {PACKAGE}.sensors.agent_run import AgentRunSensor
@@ -66,7 +66,7 @@ with dag:
 TRIGGERS = f"import {PACKAGE}.triggers.agent_run"
 
 
-def test_a_dag_file_gets_neither_the_client_nor_triggers() -> None:
+def test_a_dag_file_imports_neither_the_client_nor_triggers() -> None:
     heavy = (
         "httpx_sse",
         "starlette",
@@ -81,23 +81,23 @@ def test_a_dag_file_gets_neither_the_client_nor_triggers() -> None:
     )
     before, added, _ = modules(DAG_FILE, USE, TRIGGERS)
     assert {f"{PACKAGE}.operators.agent_run", f"{PACKAGE}.sensors.agent_run"} <= added
-    # Were they there before, it would be no wonder that they are not added. Airflow itself brings no more than this.
+    # Modules that Airflow itself has imported cannot be added. It imports no more than these.
     assert below(heavy, before) == below(IMPORTED_BY_AIRFLOW, before)
     assert below((PACKAGE,), before) <= {PACKAGE, f"{PACKAGE}.get_provider_info"}
     assert below(heavy, added) == set()
 
 
-def test_a_dag_file_gets_nothing_from_elsewhere() -> None:
+def test_a_dag_file_imports_no_other_package() -> None:
     _, added, _ = modules(DAG_FILE, USE, TRIGGERS)
     assert {name.partition(".")[0] for name in added} - sys.stdlib_module_names == {PACKAGE, "airflow"}
 
 
-def test_the_package_alone_brings_nothing() -> None:
+def test_the_package_alone_imports_nothing() -> None:
     _, added = modules("", f"import {PACKAGE}")
     assert added == {PACKAGE}
 
 
-def test_the_pytest_plugin_brings_nothing() -> None:
+def test_the_pytest_plugin_imports_nothing() -> None:
     before, added = modules("import pytest", f"import {PACKAGE}.emulator.pytest_plugin")
     assert added == {PACKAGE, f"{PACKAGE}.emulator", f"{PACKAGE}.emulator.pytest_plugin"}
     assert below(("starlette", "uvicorn", "airflow", "httpx"), before) == set()
@@ -116,14 +116,14 @@ def test_the_pytest_plugin_brings_nothing() -> None:
         "idempotency.resume_run",
     ],
 )
-def test_the_client_does_without_airflow(module: str) -> None:
+def test_the_client_and_idempotency_do_not_need_airflow(module: str) -> None:
     _, added = modules("", f"import {PACKAGE}.{module}")
     assert f"{PACKAGE}.{module}" in added
     assert below(("airflow",), added) == set()
 
 
 @pytest.mark.parametrize("module", ["server", "app"])
-def test_the_emulator_does_without_airflow_and_the_client(module: str) -> None:
+def test_the_emulator_needs_neither_airflow_nor_the_client(module: str) -> None:
     _, added = modules("", f"import {PACKAGE}.emulator.{module}")
     assert "starlette" in added
     others = below((PACKAGE,), added) - below((f"{PACKAGE}.emulator",), added)

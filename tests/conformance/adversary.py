@@ -58,7 +58,7 @@ FINE = Fate()
 
 class Clock(OneClock):
     """
-    Time that goes by only while somebody sleeps.
+    Time that passes only during a sleep.
 
     :ivar ahead: Seconds by which the clock of the machine is ahead on which the present try runs.
     """

@@ -57,7 +57,7 @@ class Try:
     :param answer: The answer, which a template may render differently in each try.
     :param pause: Seconds since the try before.
     :param posts: What becomes of its POSTs; of further ones nothing bad. ``gets`` likewise.
-    :param shown: How the run is shown, look by look; with a field more only where it is known what is asked.
+    :param shown: How the run is shown in each read; with a field more only if the question is known.
     :param dies: After which of its steps the worker dies; None for not at all.
     :param overtaken: Whether someone else answers just before its first POST is carried out.
     """

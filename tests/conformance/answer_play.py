@@ -52,7 +52,7 @@ class AnsweringService(Adversary):
         self.world = world
         self.taken: list[Taken] = []
         self.settled = clock.moment
-        #: How the run is shown at the next looks, and whether it is known by then what it asks.
+        #: How the run is shown in the next reads, and whether the question is known by then.
         self.shown: list[Shown] = []
         self.knows_question: Callable[[], bool] = lambda: False
         self._asked: dict[str, Any] = {}
@@ -116,7 +116,7 @@ class AnsweringService(Adversary):
 class _Task:
     name: Name
     store: StateStore | None
-    told: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)
 
     def mark(self, answer: str) -> str:
         """Make an answer that tells whose it is."""
@@ -164,7 +164,7 @@ class AnswerPlay:
             self.clock.moment = max(self.clock.moment, self.service.settled)
         self.service.catch_up()
         task, (interrupt_id, question) = self.tasks[one.task], QUESTIONS[one.task]
-        task.told.add(one.answer)
+        task.given.add(one.answer)
         self.service.posts_fates, self.service.gets_fates = list(one.posts), list(one.gets)
         before = len(self.service.posts)
         self.service.shown = list(one.shown)
@@ -246,9 +246,9 @@ class AnswerPlay:
             return
         assert isinstance(outcome, AgentRunConflictError), outcome
         assert isinstance(outcome, AgentRunInterruptGoneError), "sent, although it was not pending"
-        asked_anew = task.name == "a" and self.world.asks_next == "same id"
-        changed = len(task.told) > 1
-        assert asked_anew or changed or self.history.has_rival or not self.world.has_store, outcome
+        asks_again = task.name == "a" and self.world.asks_next == "same id"
+        changed = len(task.given) > 1
+        assert asks_again or changed or self.history.has_rival or not self.world.has_store, outcome
 
 
 def play(history: History) -> AnswerPlay:

@@ -51,10 +51,10 @@ class World:
     :param about: What is started, of ``STARTS``.
     :param has_store: Whether a state store exists, as in Airflow 3.3 and later.
     :param evidence: Where the service shows what a run works on.
-    :param orders: Of the listing, one look after the other.
+    :param orders: Of the listing, one search after the other.
     :param skew: Seconds by which the service's clock is ahead.
     :param shows_after: Seconds until a run shows in the listing.
-    :param lasts: Seconds that a run is at work.
+    :param lasts: Seconds until a run ends.
     :param dag_age: For how many seconds the DAG run has been there when the first try begins.
     """
 
@@ -78,7 +78,7 @@ class World:
 
     @property
     def has_twin(self) -> bool:
-        """Whether someone else starts the same work at about the same time, and it cannot be told who."""
+        """Whether someone else starts a run with the same subject at about the same time."""
         return any(
             sibling.agent == "instant" and sibling.about == "same" and sibling.at > -self.dag_age - 60
             for sibling in self.siblings
@@ -120,7 +120,7 @@ def seconds(most: float) -> st.SearchStrategy[float]:
 
 def posts(longest_delay: float) -> st.SearchStrategy[Fate]:
     """
-    Draw what becomes of a POST; more often than not, nobody can tell.
+    Draw the fate of a POST; most often it is unknown to the sender.
 
     :param longest_delay: By how many seconds it may be late.
     """
@@ -137,7 +137,7 @@ def up_to(most: int, one: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ..
     return st.one_of([st.tuples(*[one] * number) for number in range(most + 1)])
 
 
-#: What becomes of a GET: most often nothing bad, so that one look follows the other.
+#: The fate of a GET: most often none, so that searches proceed.
 GETS = st.sampled_from(
     [Fate()] * 8 + [Fate(takes=0.1)] * 4 + [Fate(reply) for reply in ("lost", "unsent", 429, 500, 502, 503, 504)]
 )
@@ -154,7 +154,7 @@ _SIBLINGS = st.lists(
     max_size=4,
 )
 
-# All are made once: to draw from a strategy that is made anew takes longer than to play the history.
+# Created once, because creating a strategy takes longer than playing a history.
 _FIELDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "orders": st.lists(st.sampled_from(_ORDERS), min_size=1, max_size=3).map(tuple),

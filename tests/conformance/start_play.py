@@ -66,7 +66,7 @@ class StartingService(Adversary):
         self.order = self.world.orders[self._looks % len(self.world.orders)]
         if self.order != "none":
             return super()._in_order()
-        # Up and down, so that no page looks as if it were in order; and as it was when the look began.
+        # In alternating order, so that no page appears ordered, and the same for all pages of one search.
         self.order = "newest first"
         rest = super()._in_order()
         if self._mixed_for != self._looks:
@@ -121,7 +121,7 @@ class StartPlay:
             self._series += 1
             self._own_before_clear = len(self.service.own)
             self.acknowledged = None
-        self._read_memory()
+        self._read_store()
         self.service.posts_fates, self.service.gets_fates = list(one.posts), list(one.gets)
         before = len(self.service.posts)
         outcome: Started | AgentRunsError | None = None
@@ -143,7 +143,7 @@ class StartPlay:
         self._check_outcome(outcome, len(self.service.posts) - before)
         return outcome
 
-    def _read_memory(self) -> None:
+    def _read_store(self) -> None:
         note = self.store.get("agent_run_start") if self.store else None
         if note and "run_id" in note:
             self._noted[note["run_id"]] = note["series"]
@@ -154,9 +154,9 @@ class StartPlay:
             return
         # Of a twin's run the task may believe that it is its own, and leave its own alone.
         last = next(reversed(self._noted), "") if self.world.has_twin else self.service.own[-1]
-        anew = last in self._noted and self._noted[last] < self._series
-        assert anew, f"a second run is started; {self.service.own} are there"
-        assert self.service.run(last)["status"] == "completed", f"a second run is started while {last} is at work"
+        may_start = last in self._noted and self._noted[last] < self._series
+        assert may_start, f"a second run is started; {self.service.own} are there"
+        assert self.service.run(last)["status"] == "completed", f"a second run is started while {last} is active"
 
     def _check_outcome(self, outcome: Started | AgentRunsError | None, posts: int) -> None:
         if self.acknowledged:
@@ -186,12 +186,12 @@ class StartPlay:
         else:
             self.events.add("a run is known")
             if self._noted.get(outcome.run_id, self._series) < self._series:
-                self.events.add("a cleared task goes on")
+                self.events.add("a cleared task uses its run")
         if len(self.service.own) > 1:
-            self.events.add("a cleared task starts anew")
+            self.events.add("a cleared task starts a new run")
 
     def _check_end(self, *outcomes: Started | AgentRunsError | None) -> None:
-        """Once nothing goes wrong, a try ends with the run, or says that it cannot be told which it is."""
+        """Without faults, a try ends with the run, or with an error that names the possible runs."""
         first, second = outcomes
         if isinstance(first, AgentRunStartInDoubtError):
             assert isinstance(second, AgentRunStartInDoubtError)

@@ -24,8 +24,8 @@ EVENTS = {
     "in doubt",
     "refused",
     "failed",
-    "a cleared task goes on",
-    "a cleared task starts anew",
+    "a cleared task uses its run",
+    "a cleared task starts a new run",
 }
 
 

@@ -49,8 +49,8 @@ def test_an_output(data: st.DataObject, document: dict[str, Any]) -> None:
     artifacts = [
         artifact for artifact in document["output"]["artifacts"] if wanted is None or artifact["type"] == wanted
     ]
-    handed_on = through_xcom(output._output(run))
-    assert json.dumps(handed_on) == json.dumps({**document["output"], "artifacts": artifacts})
+    pulled = through_xcom(output._output(run))
+    assert json.dumps(pulled) == json.dumps({**document["output"], "artifacts": artifacts})
 
 
 @tries(25, 3000)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run is started once, whatever happens to the worker between the tries of its task."""
+"""A run is started once, even if workers die between the tries of its task."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_cleared_task_whose_run_has_ended_starts_a_new_one(task: Task, service
     task.clear()
     again = task.start()
     assert (again.run_id, again.is_new) == ("r-2", True)
-    # A retry of the cleared task goes on with the new one.
+    # A retry of the cleared task uses the new run.
     assert task.start().run_id == "r-2"
     assert len(service.posts) == 2
 

@@ -145,7 +145,7 @@ def test_an_id_that_is_used_again_right_away_does_not_get_the_answer_twice(
         return reply
 
     service._resume = asks_again  # type: ignore[method-assign]
-    # It cannot be told from the same question that is only shown otherwise.
+    # It looks like the same question, shown differently.
     with pytest.raises(AgentRunsConnectionError):
         task.answer("yes")
     with pytest.raises(AgentRunInterruptGoneError, match="asks something else than when"):
@@ -154,14 +154,14 @@ def test_an_id_that_is_used_again_right_away_does_not_get_the_answer_twice(
     assert len(service.posts) == 1
 
 
-def shown_otherwise(service: Service, looks: set[int], **fields: Any) -> None:
-    """Have the service show the run with other fields in some of the looks after the first POST, counted from 1."""
-    get, looked = service._get, 0
+def show_differently(service: Service, reads: set[int], **fields: Any) -> None:
+    """Show the run with other fields in some of the reads after the first POST, counted from 1."""
+    get, count = service._get, 0
 
     def other(request: Received) -> Reply:
-        nonlocal looked
-        looked += bool(service.posts)
-        if not (service.posts and looked in looks):
+        nonlocal count
+        count += bool(service.posts)
+        if not (service.posts and count in reads):
             return get(request)
         kept = dict(service.run("r-1"))
         service.run("r-1").update(fields)
@@ -177,14 +177,14 @@ WITH_MORE = [{"id": "i-1", "value": {"label": "Approve?", "x_later": True}}]
 
 
 @pytest.mark.parametrize("interrupts", [WITH_MORE, []], ids=["a field more", "no question at all"])
-@pytest.mark.parametrize("looks", [{1}, {2, 3}])
+@pytest.mark.parametrize("reads", [{1}, {2, 3}])
 def test_a_question_that_looks_different_for_a_moment_is_not_answered(
-    task: Task, service: Service, run: dict[str, Any], interrupts: list[Any], looks: set[int]
+    task: Task, service: Service, run: dict[str, Any], interrupts: list[Any], reads: set[int]
 ) -> None:
     service.mishaps = ["request lost"]
-    shown_otherwise(service, looks, interrupts=interrupts)
-    if 3 in looks:
-        # What the last look shows does not tell whether it may be sent again.
+    show_differently(service, reads, interrupts=interrupts)
+    if 3 in reads:
+        # The last read does not show whether the answer may be sent again.
         with pytest.raises(AgentRunsConnectionError):
             task.answer("yes")
         assert len(service.posts) == 1
@@ -198,7 +198,7 @@ def test_a_question_that_stays_different_is_not_answered_again(
     task: Task, service: Service, run: dict[str, Any], interrupts: list[Any]
 ) -> None:
     service.mishaps = ["request lost"]
-    shown_otherwise(service, set(range(1, 100)), interrupts=interrupts)
+    show_differently(service, set(range(1, 100)), interrupts=interrupts)
     with pytest.raises(AgentRunsConnectionError):
         task.answer("yes")
     with pytest.raises(AgentRunsError):
@@ -207,13 +207,13 @@ def test_a_question_that_stays_different_is_not_answered_again(
     assert len(service.posts) == 1
 
 
-#: The run as it was before it asked, which a part of the service that lags behind may still show.
+#: The run before it asked, which a part of the service that lags behind may still show.
 BEFORE = {"status": "running", "interrupts": [], "updated_at": "2026-08-01T11:00:00+00:00"}
 
 
 def test_an_older_state_of_the_run_does_not_prove_an_answer(task: Task, service: Service, run: dict[str, Any]) -> None:
     service.mishaps = ["request lost"]
-    shown_otherwise(service, {1, 2}, **BEFORE)
+    show_differently(service, {1, 2}, **BEFORE)
     task.answer("yes")
     assert run["answers"] == ["yes"]
     assert len(service.posts) == 2
@@ -221,10 +221,10 @@ def test_an_older_state_of_the_run_does_not_prove_an_answer(task: Task, service:
 
 def test_an_older_state_of_the_run_is_left_to_another_try(task: Task, service: Service, run: dict[str, Any]) -> None:
     service.mishaps = ["request lost"]
-    shown_otherwise(service, set(range(1, 9)), **BEFORE)
+    show_differently(service, set(range(1, 9)), **BEFORE)
     with pytest.raises(AgentRunsConnectionError):
         task.answer("yes")
-    # This try begins with such a look, too.
+    # This try begins with such a read, too.
     with pytest.raises(AgentRunsError, match="before an earlier try answered") as caught:
         task.answer("yes")
     assert caught.value.retryable
@@ -234,12 +234,12 @@ def test_an_older_state_of_the_run_is_left_to_another_try(task: Task, service: S
 
 
 def test_a_run_that_hides_its_question_is_read_again(task: Task, service: Service, run: dict[str, Any]) -> None:
-    get, looks = service._get, 0
+    get, reads = service._get, 0
 
     def hides(request: Received) -> Reply:
-        nonlocal looks
-        looks += 1
-        return answer({"id": "r-1", "status": "interrupted", "interrupts": None}) if looks < 3 else get(request)
+        nonlocal reads
+        reads += 1
+        return answer({"id": "r-1", "status": "interrupted", "interrupts": None}) if reads < 3 else get(request)
 
     service._get = hides  # type: ignore[method-assign]
     task.answer("yes")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A POST of which no answer came may have started a run: it is looked for before another is sent."""
+"""A POST whose response is lost may have started a run. The task searches for it before it sends another POST."""
 
 from __future__ import annotations
 

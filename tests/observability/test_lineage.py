@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What OpenLineage is told, by Airflow's own provider for it; ``make test-lineage`` installs that."""
+"""The events for OpenLineage, with Airflow's own provider for it; ``make test-lineage`` installs that."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def sourced(case: Case) -> ScriptBody:
 def test_lineage_has_the_run_its_sources_and_its_output(
     agent_runs_emulator: Emulator, tmp_path: Path, airflow_home: Path, deferrable: bool
 ) -> None:
-    told = emitted(tmp_path, airflow_home, "sourced", deferrable)
+    events = emitted(tmp_path, airflow_home, "sourced", deferrable)
     [run_id] = agent_runs_emulator.service.runs
-    [complete] = [event for event in told if event["eventType"] == "COMPLETE" and "agentRun" in event["run"]["facets"]]
+    complete = next(it for it in events if it["eventType"] == "COMPLETE" and "agentRun" in it["run"]["facets"])
     facet = complete["run"]["facets"]["agentRun"]
     assert (facet["agentRunId"], facet["agent"], facet["status"]) == (run_id, "sourced", "completed")
     assert (facet["connectionId"], facet["artifactTypes"]) == ("agentruns_default", ["registration_review"])
@@ -63,13 +63,13 @@ def test_lineage_has_the_run_its_sources_and_its_output(
     assert [(each["namespace"], each["name"]) for each in complete["outputs"]] == [
         (f"agentruns://{service}", f"runs/{run_id}/output")
     ]
-    assert "secret" not in json.dumps(told)
+    assert "secret" not in json.dumps(events)
 
 
 @pytest.mark.full
 def test_lineage_of_a_failed_run(agent_runs_emulator: Emulator, tmp_path: Path, airflow_home: Path) -> None:
-    told = emitted(tmp_path, airflow_home, "fails", False)
-    [failed] = [event for event in told if event["eventType"] == "FAIL" and "agentRun" in event["run"]["facets"]]
+    events = emitted(tmp_path, airflow_home, "fails", False)
+    [failed] = [event for event in events if event["eventType"] == "FAIL" and "agentRun" in event["run"]["facets"]]
     assert failed["run"]["facets"]["agentRun"]["status"] == "error"
 
 

@@ -13,7 +13,7 @@ from airflow_provider_agentruns.emulator.server import Emulator
 
 @pytest.fixture
 def answer_elsewhere(agent_runs_emulator: Emulator) -> Iterator[Callable[..., None]]:
-    """Return what answers, from a thread, whatever any run asks, as somebody outside of Airflow would."""
+    """Return a function that answers all questions of all runs, in a thread, as a person outside Airflow does."""
     stop = threading.Event()
     threads: list[threading.Thread] = []
 

@@ -168,9 +168,7 @@ class Story:
         return itertools.chain(replies, itertools.repeat(replies[-1]))
 
 
-def test_only_the_first_read_fails_the_task(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mode: dict[str, Any]
-) -> None:
+def test_only_the_first_read_fails_the_task(monkeypatch: pytest.MonkeyPatch, mode: dict[str, Any]) -> None:
     story = Story(
         unlucky=[errors(503, "Down for a moment"), run("completed")],
         patient=[run("running"), LOST, errors(500, "Down"), run("completed"), errors(502, "Down"), run("completed")],

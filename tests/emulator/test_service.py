@@ -48,17 +48,6 @@ def test_ids_are_unique() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_infinite_speed() -> None:
-    service = Service(speed=float("inf"))
-    run = service.create_run("two_rounds", business_id=BUSINESS_ID)
-    assert run.status == "interrupted"
-    run = service.answer(run.id, run.interrupts[0]["id"], "approve")
-    assert run.status == "interrupted"
-    run = service.answer(run.id, run.interrupts[0]["id"], {"decision": "approve"})
-    assert run.status == "completed"
-    assert len(service.answers) == 2
-
-
 @pytest.mark.parametrize("speed", [0, -1, float("nan")])
 def test_the_speed_must_be_positive(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):

@@ -143,6 +143,15 @@ class Run:
             return [question.as_json() for question in self.pending]
 
     @property
+    def known_artifacts(self) -> set[str]:
+        """The IDs of the artifacts that the run returned, or proposed in a question, in lower case."""
+        values = [question.value for question in self.questions]
+        proposals = [proposal for value in values for proposal in value.get("proposals") or ()]
+        parts = [part for part in (*values, *proposals, {"artifacts": self.artifacts}) if isinstance(part, dict)]
+        found = [artifact for part in parts for artifact in part.get("artifacts") or ()]
+        return {str(artifact["id"]).lower() for artifact in found if isinstance(artifact, dict) and "id" in artifact}
+
+    @property
     def output(self) -> Json | None:
         """The artifacts of a completed run in their envelope."""
         return {"artifacts": self.artifacts} if self.status == "completed" else None

@@ -201,7 +201,7 @@ class Service:
         """
         with self.lock:
             run, artifact_id = self.get_run(run_id), artifact_id.lower()
-            if all(str(artifact.get("id")).lower() != artifact_id for artifact in run.artifacts):
+            if artifact_id not in run.known_artifacts:
                 raise RequestError(422, f"Run {run.id} has no artifact {artifact_id}", "artifact_id")
             rated = (run.id, artifact_id)
             recorded: Json = {

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.emulator.validation import AUDITED_BUSINESS_ID
 from tests.emulator.conftest import Clock
@@ -166,6 +167,19 @@ def test_an_artifact_is_rated(client: Client) -> None:
     again = client.post(f"/v1/runs/{run['id']}/feedback", json={**body, "rating": "NEGATIVE", "comment": "Wrong"})
     assert (again.json()["superseded_prior"], again.json()["comment"]) == (True, "Wrong")
     assert again.json()["id"] != first.json()["id"]
+
+
+def test_a_proposed_artifact_can_be_rated_after_the_answer() -> None:
+    proposed = "7d0c1c1e-6a55-4f0e-9d6b-0d4b8f6c2a11"
+
+    def proposes(case: Case) -> ScriptBody:
+        yield Ask([{"proposals": [{"artifacts": [{"id": proposed}]}]}])
+        return []
+
+    with Emulator(agents={"proposes": proposes}) as emulator:
+        run = emulator.service.create_run("proposes", business_id=BUSINESS_ID)
+        emulator.service.answer(run.id, run.interrupts[0]["id"], "yes")
+        assert emulator.service.rate(run.id, proposed.upper(), "POSITIVE")["artifact_id"] == proposed
 
 
 @pytest.mark.parametrize(

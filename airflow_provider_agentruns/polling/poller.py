@@ -126,7 +126,7 @@ class RunPoller:
                     await self._client.close_retired()
                 await self._sleep(step - now)
                 continue
-            if self._scheduler.overdue and not self._warned_overdue:
+            if self._scheduler.rate.overdue and not self._warned_overdue:
                 self._warn_overdue()
             task = asyncio.create_task(self._execute(step))
             self._steps.add(task)
@@ -152,7 +152,7 @@ class RunPoller:
 
     async def _update_rate_limit(self) -> None:
         try:
-            self._scheduler.rate_limit = (await self._client.settings()).rate_limit
+            self._scheduler.rate.limit = (await self._client.settings()).rate_limit
         except AgentRunsError as e:
             # The connection is being reloaded because the token was rejected, and cannot be loaded for the moment.
             await self._warn_all(e)
@@ -257,7 +257,7 @@ class RunPoller:
             return
         rejected = status is not None and status < 500 and status != 429
         if not rejected:
-            self._scheduler.service_failed(self._interval(), requested_at, now)
+            self._scheduler.rate.failed(self._interval(), requested_at, now)
         log.warning("Cannot read page %d of the agent runs, retrying: %s", step.number, error)
         self._scheduler.page_failed(step, now, rejected=rejected, too_large=status in _TOO_LARGE)
         await self._warn_all(error)
@@ -269,13 +269,13 @@ class RunPoller:
             self._scheduler.run_failed(run, now, after=0.0)
             return
         if error.retryable:
-            self._scheduler.service_failed(run.interval, requested_at, now)
+            self._scheduler.rate.failed(run.interval, requested_at, now)
         missing = False
         for waiter in list(run.waiters):
             may_appear = isinstance(error, AgentRunNotFoundError) and now < waiter.missing_until
             missing = missing or may_appear
             if error.retryable or may_appear:
-                waiter.log(logging.WARNING, _RETRYING, run.run_id, error)
+                waiter.log(logging.WARNING, _RETRYING, run.label, error)
             else:
                 self._resolve(run, waiter, _failed(error))
         self._resolve_timed_out(run, requested_at, error)
@@ -304,7 +304,7 @@ class RunPoller:
             if not (run.failures or run.warned):
                 run.warned = True
                 for waiter in run.waiters:
-                    waiter.log(logging.WARNING, _RETRYING, run.run_id, error)
+                    waiter.log(logging.WARNING, _RETRYING, run.label, error)
             if number % 50 == 49:
                 await asyncio.sleep(0)
 
@@ -324,7 +324,7 @@ class RunPoller:
 
 def timed_out(run: TrackedRun, error: AgentRunsError | None = None) -> WaitResult:
     """Return the result of a wait that ended before the run reached an awaited status."""
-    message = f"agent run {run.run_id} is {run.status or 'of unknown status'} at the end of the wait"
+    message = f"agent run {run.label} is {run.status or 'of unknown status'} at the end of the wait"
     if error:
         message += f"; the last read failed: {error}"
     return {"error": AgentRunTimeoutError.__name__, "message": message}

@@ -17,6 +17,7 @@ from airflow_provider_agentruns.client.partial_models import ListedPage
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.polling.backoff import backoff
 from airflow_provider_agentruns.polling.due_queue import DueQueue
+from airflow_provider_agentruns.polling.request_rate import RequestRate
 from airflow_provider_agentruns.polling.round import Round
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter
 
@@ -40,17 +41,8 @@ _WITHOUT_REJECTED_LISTING = 15.0
 #: The longest time in seconds without the listing, for one run or for all, and with smaller pages.
 _LONGEST_EXCEPTION = 600.0
 
-#: After this many failures in a row, all requests pause; at most for this many seconds.
-_FAILURES_UNTIL_PAUSE = 3
+#: The longest pause after a read of a run has failed, in seconds.
 _LONGEST_PAUSE = 60.0
-
-#: The usual fraction of the rate limit, which leaves most of it to the workers, and the largest, if polls are late.
-_USUAL_SHARE = 0.45
-_LARGEST_SHARE = 0.8
-
-#: The share grows if a poll is late by this fraction of the interval, and shrinks if it is late by less than this.
-_LATE = 0.5
-_ON_TIME = 0.2
 
 #: Each of a few runs is polled after this fraction of the time since its last change, and this many seconds at least.
 _QUICK_FRACTION = 0.25
@@ -84,20 +76,12 @@ class PollScheduler:
     """
 
     def __init__(self, rate_limit: float, now: float) -> None:
-        #: May change at any time, because the connection may be edited.
-        self.rate_limit = rate_limit
+        self.rate = RequestRate(rate_limit, now)
         self.runs: dict[str, TrackedRun] = {}
-        #: Whether polls are late although the poller uses all that it may of the rate limit.
-        self.overdue = False
         self._queue = DueQueue()
         self._woken: deque[TrackedRun] = deque()
         self._round: Round | None = None
         self._last_round: Round | None = None
-        self._share = _USUAL_SHARE
-        self._next_request_at = now
-        self._paused_until = now
-        self._failures = 0
-        self._failed_at = now
         self._page_failures = 0
         self._no_listing_until = now
         self._smaller_pages_until = math.inf
@@ -133,14 +117,14 @@ class PollScheduler:
 
     def next(self, now: float) -> Step | float:
         """Return the next step, or the time until which there is none."""
-        if (earliest := max(self._next_request_at, self._paused_until)) > now:
-            return earliest
+        if self.rate.next_at > now:
+            return self.rate.next_at
         step = self._next_woken()
         if step is None:
             step = self._next_of_few(now) if len(self.runs) <= _FEW else self._next_of_many(now)
         if step is None:
             return self.next_poll_at()
-        self._next_request_at = now + 1.0 / (self.rate_limit * self._share)
+        self.rate.request_sent(now)
         if isinstance(step, ReadRun):
             step.run.busy = True
         else:
@@ -180,11 +164,11 @@ class PollScheduler:
                 break
             ends = current is not None and run.end <= now
             if ends or now < run.single_until or now < self._no_listing_until:
-                self._adjust_share(run, now)
+                self.rate.adjust(run, now)
                 return ReadRun(run)
             if current is None:
                 if not self._begin_round(run, now):
-                    self._adjust_share(run, now)
+                    self.rate.adjust(run, now)
                     return ReadRun(run)
                 continue
             self._queue.pop()
@@ -212,7 +196,7 @@ class PollScheduler:
             if now >= self._smaller_pages_until:
                 # What made the pages too large may have passed.
                 self._last_round, self._smaller_pages_until = None, math.inf
-            self._adjust_share(first, now)
+            self.rate.adjust(first, now)
             self._round = self._last_round = Round(now, first, self._last_round)
         for run in due:
             if self._round is not None and now >= run.single_until:
@@ -251,19 +235,6 @@ class PollScheduler:
         if run.end < math.inf:
             self._queue.schedule(run, max(now + _END_PATIENCE, run.end))
 
-    def _adjust_share(self, run: TrackedRun, now: float) -> None:
-        """Use more of the rate limit if polls are late, and less if they are on time."""
-        if run.failures or now <= self._paused_until + run.interval:
-            # An outage made it late, not the limit.
-            return
-        late = now - run.next_poll_at
-        if late > _LATE * run.interval:
-            self.overdue = self._share == _LARGEST_SHARE
-            self._share = min(_LARGEST_SHARE, self._share * 1.1)
-        elif late < _ON_TIME * run.interval:
-            self.overdue = False
-            self._share = max(_USUAL_SHARE, self._share * 0.98)
-
     # What was read
 
     def page_read(self, step: ReadPage, page: ListedPage | None, now: float) -> list[tuple[TrackedRun, RunStatus]]:
@@ -273,7 +244,8 @@ class PollScheduler:
         :param page: The page; None if the service says that there is no such page.
         :return: The tracked runs that it shows. Pass each to :meth:`run_read`.
         """
-        self._failures = self._page_failures = 0
+        self._page_failures = 0
+        self.rate.succeeded()
         shown = []
         for listed in page.data if page else ():
             if (run := self.runs.get(listed["id"])) is not None:
@@ -306,7 +278,7 @@ class PollScheduler:
     def single_read(self, run: TrackedRun) -> None:
         """Note that a run was read individually. Call :meth:`run_read` next."""
         run.busy = False
-        self._failures = 0
+        self.rate.succeeded()
 
     # What failed
 
@@ -335,7 +307,7 @@ class PollScheduler:
         self._page_failures += 1
         again = self._page_failures > 1
         # Not if all requests fail, single reads too.
-        if too_large and (rejected or (again and self._failures <= 1)) and step.round.walk.shrink():
+        if too_large and (rejected or (again and self.rate.failures <= 1)) and step.round.walk.shrink():
             self._smaller_pages_until = now + _LONGEST_EXCEPTION
             if rejected:
                 return
@@ -346,20 +318,6 @@ class PollScheduler:
     def retry_page(self, step: ReadPage) -> None:
         """Read the same page again, with a reloaded connection."""
         step.round.requested_at = None
-
-    def service_failed(self, interval: float, requested_at: float, now: float) -> None:
-        """
-        Pause all requests after three failures in a row, longer each time.
-
-        :param requested_at: When the request was sent. Requests in progress together fail together and count once.
-        """
-        if requested_at < self._failed_at:
-            return
-        self._failed_at = now
-        self._failures += 1
-        if self._failures >= _FAILURES_UNTIL_PAUSE:
-            pause = backoff(self._failures - _FAILURES_UNTIL_PAUSE + 1, interval, _LONGEST_PAUSE)
-            self._paused_until = max(self._paused_until, now + pause)
 
     def _schedule(self, run: TrackedRun, at: float, now: float) -> None:
         if not run.busy:

@@ -98,7 +98,7 @@ class Streams:
             del self._streams[run.run_id]
         self._changed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("Following the stream of agent run %s failed; polling only", run.run_id, exc_info=error)
+            log.error("Following the stream of agent run %s failed; polling only", run.label, exc_info=error)
 
     async def _follow(self, run: TrackedRun) -> None:
         failures = 0
@@ -109,9 +109,9 @@ class Streams:
             except AgentRunsError as e:
                 if isinstance(e, AgentRunsAPIError) and not e.retryable:
                     # If something is wrong with the run itself, polling shows it.
-                    log.info("Cannot open the stream of agent run %s; polling only: %s", run.run_id, e)
+                    log.info("Cannot open the stream of agent run %s; polling only: %s", run.label, e)
                     return
-                log.debug("The stream of agent run %s broke: %s", run.run_id, e)
+                log.debug("The stream of agent run %s broke: %s", run.label, e)
             # A stream may end again and again, for instance at an interrupt, so that counts as a failure as well.
             failures = 1 if time.monotonic() - opened_at > _LONGEST_PAUSE else failures + 1
             await asyncio.sleep(backoff(failures, _FIRST_PAUSE, _LONGEST_PAUSE))

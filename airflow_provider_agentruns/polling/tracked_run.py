@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_agentruns.models import RunStatus
+from airflow_provider_agentruns.text import single_line
 
 #: The outcome of a wait: ``{"status"}``, or ``{"error", "message"}`` with the name of an error class.
 WaitResult = dict[str, str]
@@ -89,6 +90,11 @@ class TrackedRun:
         #: Whether a read of this run is in progress, and whether a stream event asks for one.
         self.busy = False
         self.woken = False
+
+    @property
+    def label(self) -> str:
+        """The ID for messages, which may hold no line breaks or control characters."""
+        return single_line(self.run_id)
 
     def add(self, waiter: Waiter) -> None:
         """Add a waiter."""

@@ -16,7 +16,7 @@ def test_the_pages_show_a_review_before_and_after_its_answer(airflow: Standalone
     asked.shown()
     overview, task = _waiting(airflow), _task(airflow, asked.dag_run)
     [row] = [row for row in overview["rows"] if row["run_id"] == run_id]
-    assert (row["task_id"], row["for_person"]) == ("review", True)
+    assert (row["task_id"], row["needs_person"]) == ("review", True)
     assert "review" in overview["dag_ids"]
     assert _waiting(airflow, dag_id="no_such_dag")["rows"] == []
     assert (task["task"]["run_id"], task["run"]["id"], task["run"]["status"]) == (run_id, run_id, "interrupted")

@@ -52,4 +52,5 @@ def test_the_demo_listens_on_loopback_only(tmp_path: Path) -> None:
             assert all(ip_address(ip).is_loopback for ip, _ in addresses), addresses
         finally:
             demo.send_signal(signal.SIGINT)
-            assert demo.wait(90) == 0
+            code = demo.wait(90)
+    assert code == 0, text

@@ -68,6 +68,8 @@ class Standalone:
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "3600",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            # The default of 5 seconds is too short for a loaded machine.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             # A worker notices the end of its task at its next heartbeat; the default is 5 seconds.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             **({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database} if database else {}),

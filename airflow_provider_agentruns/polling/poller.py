@@ -190,7 +190,7 @@ class RunPoller:
             self._take_status(run, status, requested_at)
 
     async def _read_run(self, step: ReadRun, requested_at: float) -> None:
-        status = await self._client.send(requests.get_run_status(step.run.run_id))
+        status = await self._client.send(requests.get_run_status(step.run.run_id), urgent=step.urgent)
         self._token_accepted()
         self._scheduler.single_read(step.run)
         self._take_status(step.run, status, requested_at)

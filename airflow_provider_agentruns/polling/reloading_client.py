@@ -8,6 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.exceptions import AgentRunsConnectionError, AgentRunsError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 
@@ -60,15 +61,17 @@ class ReloadingClient:
                 self._replace(hook)
         return (await self.hook.aget_conn()).settings
 
-    async def send(self, request: Request[T]) -> T:
+    async def send(self, request: Request[T], *, urgent: bool = False) -> T:
         """
         Send a request once. The caller decides when to retry.
 
+        :param urgent: Whether it goes before other reads, such as the opening of streams.
         :raises AgentRunsError: If it fails.
         """
         transport = await self.hook.aget_conn()
+        priority = Priority.START if urgent else Priority.WAIT
         try:
-            return await transport.send_once(request, within=transport.settings.timeout + _GRACE)
+            return await transport.send_once(request, priority=priority, within=transport.settings.timeout + _GRACE)
         except TimeoutError:
             raise AgentRunsConnectionError(
                 f"{request.method} {request.path}: no answer within {transport.settings.timeout:g} s", resend=True

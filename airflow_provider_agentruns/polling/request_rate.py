@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 from airflow_provider_agentruns.polling.backoff import backoff
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
@@ -34,6 +36,7 @@ class RequestRate:
         #: How many requests in a row have failed.
         self.failures = 0
         self._share = _USUAL_SHARE
+        self._sent_at = -math.inf
         self._next_request_at = now
         self._paused_until = now
         self._failed_at = now
@@ -43,8 +46,14 @@ class RequestRate:
         """When the next request may be sent."""
         return max(self._next_request_at, self._paused_until)
 
+    @property
+    def next_urgent_at(self) -> float:
+        """When the next read may be sent that a stream event asks for."""
+        return max(self._sent_at + 1.0 / (self.limit * _LARGEST_SHARE), self._paused_until)
+
     def request_sent(self, now: float) -> None:
         """Delay the next request."""
+        self._sent_at = now
         self._next_request_at = now + 1.0 / (self.limit * self._share)
 
     def adjust(self, run: TrackedRun, now: float) -> None:

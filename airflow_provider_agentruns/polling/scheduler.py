@@ -51,9 +51,14 @@ _QUICKEST = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadRun:
-    """Read one run."""
+    """
+    Read one run.
+
+    :param urgent: Whether a stream event asks for it, so that latency matters.
+    """
 
     run: TrackedRun
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,10 +122,11 @@ class PollScheduler:
 
     def next(self, now: float) -> Step | float:
         """Return the next step, or the time until which there is none."""
-        if self.rate.next_at > now:
-            return self.rate.next_at
-        step = self._next_woken()
+        urgent_at = self.rate.next_urgent_at if self._woken else math.inf
+        step = self._next_woken() if urgent_at <= now else None
         if step is None:
+            if self.rate.next_at > now:
+                return min(self.rate.next_at, urgent_at) if urgent_at > now else self.rate.next_at
             step = self._next_of_few(now) if len(self.runs) <= _FEW else self._next_of_many(now)
         if step is None:
             return self.next_poll_at()
@@ -146,7 +152,7 @@ class PollScheduler:
                 continue
             run.woken = False
             if run.waiters:
-                return ReadRun(run)
+                return ReadRun(run, urgent=True)
         return None
 
     def _next_of_few(self, now: float) -> Step | None:

@@ -24,7 +24,7 @@ from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 log = logging.getLogger(__name__)
 
 #: The fraction of the rate limit used to open streams, so that runs can be read meanwhile.
-_OPENING_SHARE = 0.8
+_OPENING_SHARE = 0.45
 
 #: The first and the longest pause before a stream is opened again, in seconds.
 _FIRST_PAUSE = 1.0

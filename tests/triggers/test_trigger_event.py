@@ -13,7 +13,7 @@ import pendulum
 import pytest
 from airflow.sdk.module_loading import import_string
 
-from airflow_provider_agentruns import models
+from airflow_provider_agentruns import run_status
 from airflow_provider_agentruns.emulator.scripts import Ask, Case, Fails, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.models import RunStatus
@@ -78,7 +78,7 @@ async def test_the_end_of_the_run_ends_the_wait_whatever_was_awaited(agent_runs_
 async def test_an_unknown_status_does_not_end_the_wait(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(models, "_warned_of", set())
+    monkeypatch.setattr(run_status, "_warned_of", set())
     runs = [answer({"id": "r-1", "status": status}) for status in ("pondering", "pondering", "completed")]
     with ScriptedServer(runs) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))

@@ -77,7 +77,7 @@ def test_the_second_rounds_form_asks_the_second_question_with_the_field_that_the
     form = browser.open_drawer(second["value"]["label"])
     assert form.subject == second["value"]["label"] != first["value"]["label"]
     assert form.texts("h3") == ["Artifact 1 of 1: Risk"]
-    assert form.texts("label") == ["Why"]
+    assert form.texts("label") == ["Reason"]
     assert form.overflowing == []
     form.field("note").send_keys("One open point, and a small one")
     browser.take_screenshot("field-light-390", of=form)

@@ -31,6 +31,13 @@ tempfile.tempdir = os.environ["TMPDIR"] = str(_HOME / "tmp")
 Path(tempfile.tempdir).mkdir()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long or binary parameters after their argument. All workers must find the same test IDs."""
+    if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 100):
+        return argname
+    return None
+
+
 def pytest_unconfigure() -> None:
     """Delete the home."""
     shutil.rmtree(_HOME, ignore_errors=True)

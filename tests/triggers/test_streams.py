@@ -122,7 +122,11 @@ async def test_a_broken_stream_is_opened_again_and_its_replay_ends_no_wait(
         assert open_sockets(server.port) == 0
 
 
-@pytest.mark.parametrize("stream", [errors(404, "None"), errors(403, "Not for you"), html(), LOST, lasting()], ids=str)
+@pytest.mark.parametrize(
+    "stream",
+    [errors(404, "None"), errors(403, "Not for you"), html(), LOST, lasting()],
+    ids=["404", "403", "HTML", "lost", "lasting"],
+)
 async def test_a_run_without_a_stream_is_polled(monkeypatch: pytest.MonkeyPatch, stream: Reply) -> None:
     service = Service(stream)
     with ScriptedServer(service) as server:

@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
 import pendulum
 from pydantic import (
-    BeforeValidator,
     FailFast,
+    GetCoreSchemaHandler,
     PlainSerializer,
     PlainValidator,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function, nullable_schema
 
 
 def _instant(value: object) -> pendulum.DateTime:
@@ -48,7 +51,25 @@ def or_unchanged(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 #: Text for people. Anything else that the service sends instead is kept unchanged.
 Text = Annotated[str | None, WrapValidator(or_unchanged)]
 
-NullIsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
 #: Stop at the first invalid entry, because collecting the errors of all takes a hundred times the response's memory.
 FIRST_ERROR_ONLY = FailFast()
-NullIsFalse = BeforeValidator(lambda value: False if value is None else value)
+
+
+class _NullIs:
+    """
+    Replaces null by another value, after validation.
+
+    A validator that runs before would receive a Python object, which pydantic would build of all that can be skipped.
+    """
+
+    def __init__(self, value: Callable[[], Any]) -> None:
+        self._value = value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(
+            lambda value: self._value() if value is None else value, nullable_schema(handler(source))
+        )
+
+
+NullIsEmptyList = _NullIs(list)
+NullIsFalse = _NullIs(bool)

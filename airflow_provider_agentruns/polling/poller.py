@@ -184,7 +184,7 @@ class RunPoller:
                 self._run_failed(step.run, e, requested_at)
 
     async def _read_page(self, step: ReadPage, requested_at: float) -> None:
-        page = await self._client.send(requests.list_run_statuses(page=step.number, page_size=step.size))
+        page = await self._client.send(requests.list_run_states(page=step.number, page_size=step.size))
         self._token_accepted()
         for run, status in self._scheduler.page_read(step, page, time.monotonic()):
             self._take_status(run, status, requested_at)

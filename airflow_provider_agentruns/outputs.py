@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
@@ -20,14 +21,15 @@ _PATH = "output_path"
 _REFERENCE = frozenset({"run_id", _PATH, "size", "sha256", "artifacts"})
 
 
-def store_output(output: dict[str, Any], run_id: str, folder: str) -> dict[str, Any]:
+def store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type: str | None = None) -> dict[str, Any]:
     """
     Write a run's output to object storage, and return a reference to it.
 
-    The file is named after the run, so that a retry overwrites it.
+    The file is named after the run and the artifact type, so that a retry overwrites it, and nothing else does.
 
     :param output: The output envelope.
     :param folder: A URL that Airflow's ``ObjectStoragePath`` takes, such as ``s3://my_conn@bucket/agent-runs``.
+    :param artifact_type: The type of the artifacts, if only those of one type are stored.
     :return: ``{"run_id", "output_path", "size", "sha256", "artifacts"}``: size in bytes, number of artifacts.
     """
     from airflow.sdk import ObjectStoragePath
@@ -35,7 +37,9 @@ def store_output(output: dict[str, Any], run_id: str, folder: str) -> dict[str, 
     content = json.dumps(output, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
     where = ObjectStoragePath(folder)
     where.mkdir(parents=True, exist_ok=True)
-    path = where / f"{_file_name(run_id)}.json"
+    # The parts have no dots, so no two outputs have the same name.
+    name = ".".join(_file_name(part) for part in (run_id, artifact_type) if part)
+    path = where / f"{name}.json"
     path.write_bytes(content)
     return {
         "run_id": run_id,
@@ -71,9 +75,9 @@ def load_output(value: dict[str, Any]) -> dict[str, Any]:
     return output
 
 
-def _file_name(run_id: str) -> str:
-    """Return a file name for a run's ID. The ID comes from the service and must not lead out of the folder."""
-    safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in run_id)
-    if safe == run_id and len(safe) <= 100:
+def _file_name(text: str) -> str:
+    """Return a part of a file name. The text comes from the service and must not lead out of the folder."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", text)
+    if safe == text and len(safe) <= 100:
         return safe
-    return f"{safe[:100]}-{hashlib.sha256(run_id.encode(errors='surrogatepass')).hexdigest()[:16]}"
+    return f"{safe[:100]}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:16]}"

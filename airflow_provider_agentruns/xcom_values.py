@@ -33,7 +33,7 @@ def xcom_value(run: AgentRun, output_path: str | None, artifact_type: str | None
     """
     output = output_envelope(run, artifact_type)
     if output_path:
-        return store_output(output, run.id, output_path)
+        return store_output(output, run.id, output_path, artifact_type)
     check_serializable(output, f"output of agent run {single_line(run.id)}")
     return output
 

@@ -83,14 +83,9 @@ def _subject(returned: Any) -> dict[str, Any]:
     """
     if isinstance(returned, str):
         return {"business_id": returned}
-    if not isinstance(returned, Mapping):
-        raise AgentRunsValueError(
-            f"a function under @task.agent_run returns a business ID, or a dict of {', '.join(_FIELDS)}; not "
-            f"{type(returned).__name__}"
-        )
-    if wrong := [name for name in returned if name not in _FIELDS]:
-        raise AgentRunsValueError(
-            f"a function under @task.agent_run returns a dict of {', '.join(_FIELDS)}; not of "
-            f"{', '.join(map(repr, wrong[:5]))}"
-        )
-    return dict(returned)
+    if isinstance(returned, Mapping) and all(name in _FIELDS for name in returned):
+        return dict(returned)
+    wrong = f"a dict of {list(returned)[:5]}" if isinstance(returned, Mapping) else type(returned).__name__
+    raise AgentRunsValueError(
+        f"a function under @task.agent_run returns a business ID, or a dict of {', '.join(_FIELDS)}; not {wrong}"
+    )

@@ -80,7 +80,7 @@ def start_once(
         )
     elif run_id := stored.get("run_id"):
         was_cleared = stored[_MAX_TRIES] != attempt.max_tries
-        if not was_cleared or _is_active(run_id, send, log):
+        if not was_cleared or creation.is_active(run_id):
             if was_cleared:
                 # From now on it is this task's run, even if it has ended before the next try.
                 creation.save(run_id=run_id)
@@ -90,39 +90,48 @@ def start_once(
     elif since := stored.get("since"):
         # No upper bound by the age of the intent: the last request may have been sent a moment ago.
         intent = pendulum.instance(datetime.fromisoformat(since))
-        if found := creation.find_earlier(intent, intent + _LONGEST_DELAY):
+        if found := creation.find_earlier(intent, intent):
             return found
-    elif store is None and attempt.number > 1 and (found := creation.find_earlier(attempt.earliest_start, None)):
-        return found
+    elif store is None and attempt.number > 1:
+        found = creation.find_earlier(attempt.earliest_start, pendulum.now("UTC"))
+        if found:
+            return found
     return creation.start()
 
 
+@dataclass(frozen=True, slots=True)
 class _Creation:
     """One try to start one run."""
 
-    def __init__(
-        self, start: Start, send: Send, store: StateStore | None, attempt: Attempt, log: Log, sleep: Sleep
-    ) -> None:
-        self._start = start
-        self._send = send
-        self._store = store
-        self._attempt = attempt
-        self._log = log
-        self._sleep = sleep
+    wanted: Start
+    send: Send
+    store: StateStore | None
+    attempt: Attempt
+    log: Log
+    sleep: Sleep
 
     def save(self, **state: Any) -> None:
         """Store the state of this try."""
-        if self._store:
-            fixed = {"start": self._start.fingerprint, _MAX_TRIES: self._attempt.max_tries}
-            self._store.set(_KEY, {**fixed, **state})
+        if self.store:
+            fixed = {"start": self.wanted.fingerprint, _MAX_TRIES: self.attempt.max_tries}
+            self.store.set(_KEY, {**fixed, **state})
 
-    def find_earlier(self, since: pendulum.DateTime, until: pendulum.DateTime | None) -> Started | None:
-        """Return the run that an earlier try started, if there is one."""
-        self._log.info("An earlier try may have started a run of %s; searching", single_line(self._start.agent))
-        if run := self._find(since, until=until, margin=_CLOCK_DIFFERENCE):
+    def find_earlier(self, since: pendulum.DateTime, latest: pendulum.DateTime) -> Started | None:
+        """Return the run that an earlier try started, if there is one; ``latest`` is when the last one began."""
+        self.log.info("An earlier try may have started a run of %s; searching", single_line(self.wanted.agent))
+        if run := self._find(since, latest, _CLOCK_DIFFERENCE):
             return self._use(run, "was started by an earlier try of this task")
-        self._log.info("No such run exists; starting one")
+        self.log.info("No such run exists; starting one")
         return None
+
+    def is_active(self, run_id: str) -> bool:
+        """Return whether a run from before the task was cleared has not ended. If so, no second run is started."""
+        try:
+            run: AgentRun = self.send(requests.get_run, run_id)
+        except AgentRunNotFoundError:
+            self.log.warning("The service does not know agent run %s, from before the task was cleared", run_id)
+            return False
+        return not run.status.finished
 
     def start(self) -> Started:
         """Start a run. If the response is lost, search for the run before sending the request again, once."""
@@ -135,35 +144,26 @@ class _Creation:
                 # Nothing was started. A later try must not search, and use another task's run.
                 self.save()
                 raise
-            self._log.warning("It is unknown whether a run was started (%s); searching", e)
-            self._sleep(recovery.READ_INTERVAL)
-            if found := self._find(since):
+            self.log.warning("It is unknown whether a run was started (%s); searching", e)
+            self.sleep(recovery.READ_INTERVAL)
+            if found := self._find(since, since, pendulum.duration()):
                 return self._use(found, "was started although the response was lost")
-            self._log.info("No run of %s has appeared; sending the request again", single_line(self._start.agent))
+            self.log.info("No run of %s has appeared; sending the request again", single_line(self.wanted.agent))
             # If this response is lost too, the next try searches.
             run = self._post()
         return self._use(run, "started", is_new=True)
 
-    def _find(self, since: pendulum.DateTime, **window: Any) -> AgentRun | None:
+    def _find(self, since: pendulum.DateTime, latest: pendulum.DateTime, margin: pendulum.Duration) -> AgentRun | None:
+        until = latest + _LONGEST_DELAY
         return recovery.find_started(
-            self._start, since=since, **window, send=self._send, log=self._log, sleep=self._sleep
+            self.wanted, since=since, until=until, margin=margin, send=self.send, log=self.log, sleep=self.sleep
         )
 
     def _post(self) -> AgentRun:
-        run: AgentRun = self._send(requests.create_run, **asdict(self._start))
+        run: AgentRun = self.send(requests.create_run, **asdict(self.wanted))
         return run
 
     def _use(self, run: AgentRun, origin: str, *, is_new: bool = False) -> Started:
         self.save(run_id=run.id)
-        self._log.info("Agent run %s (%s) %s", single_line(run.id), single_line(self._start.agent), origin)
+        self.log.info("Agent run %s (%s) %s", single_line(run.id), single_line(self.wanted.agent), origin)
         return Started(run.id, run, is_new)
-
-
-def _is_active(run_id: str, send: Send, log: Log) -> bool:
-    """Return whether a run from before the task was cleared has not ended. If so, no second run is started."""
-    try:
-        run: AgentRun = send(requests.get_run, run_id)
-    except AgentRunNotFoundError:
-        log.warning("The service does not know agent run %s, from before the task was cleared", run_id)
-        return False
-    return not run.status.finished

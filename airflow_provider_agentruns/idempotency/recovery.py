@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -34,8 +33,6 @@ READ_INTERVAL = 2.0
 
 #: The service's clock is known to this precision: the HTTP Date header has whole seconds.
 _CLOCK_MARGIN = pendulum.duration(seconds=5)
-
-_NO_MARGIN = pendulum.duration()
 
 #: No account has this many pages of runs. A longer listing has no end.
 _MAX_PAGES = 10_000
@@ -60,18 +57,12 @@ class Start:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
 
-class _Subject(Enum):
-    SAME = "same"
-    DIFFERENT = "different"
-    UNKNOWN = "unknown"
-
-
 def find_started(
     start: Start,
     *,
     since: pendulum.DateTime,
-    until: pendulum.DateTime | None = None,
-    margin: pendulum.Duration = _NO_MARGIN,
+    until: pendulum.DateTime,
+    margin: pendulum.Duration,
     send: Send,
     log: Log,
     sleep: Sleep,
@@ -82,15 +73,15 @@ def find_started(
     Reads the listing repeatedly for some seconds, because the service may still be processing the request.
 
     :param since: When the request was sent at the earliest, by this machine's clock.
-    :param until: When it arrived at the latest; None for now.
-    :param margin: The possible error of ``since``, if another machine wrote it.
+    :param until: When it arrived at the latest.
+    :param margin: The possible error of both, if another machine wrote them.
     :raises AgentRunStartInDoubtError: If several runs could be the one.
     """
     begun = pendulum.now("UTC")
     while True:
         # Decided before the read, which can be slow: the last read begins after the lag.
         is_last = (pendulum.now("UTC") - begun).total_seconds() >= _LISTING_LAG
-        run = _find(start, _Window(since, until, margin), is_last, send, log)
+        run = _find(start, _Window(since, until, _CLOCK_MARGIN + margin), is_last, send, log)
         if run or is_last:
             return run
         sleep(READ_INTERVAL)
@@ -98,13 +89,13 @@ def find_started(
 
 def _find(start: Start, window: _Window, is_last: bool, send: Send, log: Log) -> AgentRun | None:
     subjects = _Subjects(start, send, log)
-    candidates = [run for run in _created_in(window, send) if run.agent in (None, start.agent)]
-    same, unknown = _sort(candidates, subjects.compare)
-    if not same and unknown:
-        same, unknown = _sort(unknown, subjects.compare_thread)
-    if same:
-        # If the same subject was requested repeatedly, the run right after this request.
-        return min(same, key=lambda run: window.distance(run.created_at))
+    unknown = [run for run in _created_in(window, send) if run.agent in (None, start.agent)]
+    for compare in (subjects.compare, subjects.compare_thread):
+        compared = [(run, compare(run)) for run in unknown]
+        if same := [run for run, is_same in compared if is_same]:
+            # If the same subject was requested repeatedly, the run right after this request.
+            return min(same, key=lambda run: window.distance(run.created_at))
+        unknown = [run for run, is_same in compared if is_same is None]
     if not is_last or not unknown:
         return None
     # For a business, the service usually shows the subject, so that a single run will be the one. For another subject
@@ -124,47 +115,36 @@ def _find(start: Start, window: _Window, is_last: bool, send: Send, log: Log) ->
     return unknown[0]
 
 
-def _sort(runs: list[AgentRun], compare: Callable[[AgentRun], _Subject]) -> tuple[list[AgentRun], list[AgentRun]]:
-    """Return the runs with the same subject, and those with an unknown one."""
-    compared = [(run, compare(run)) for run in runs]
-    return (
-        [run for run, subject in compared if subject is _Subject.SAME],
-        [run for run, subject in compared if subject is _Subject.UNKNOWN],
-    )
-
-
+@dataclass(slots=True)
 class _Window:
     """The time in which the run was created, by the service's clock."""
 
-    def __init__(self, since: pendulum.DateTime, until: pendulum.DateTime | None, margin: pendulum.Duration) -> None:
-        self._since = since
-        self._until = until
-        self._margin = _CLOCK_MARGIN + margin
+    since: pendulum.DateTime
+    until: pendulum.DateTime
+    margin: pendulum.Duration
 
     def set_clock(self, served_at: pendulum.DateTime | None) -> None:
         """Correct the window by the time at which the service sent a response just now."""
         if served_at:
             skew = served_at - pendulum.now("UTC")
-            self._since += skew
-            self._until = self._until + skew if self._until else None
+            self.since += skew
+            self.until += skew
 
     def contains(self, created: pendulum.DateTime | None) -> bool:
         """Return whether a run with this creation time may be the one."""
-        if created is None:
-            return True
-        return self._since - self._margin <= created and (not self._until or created <= self._until + self._margin)
+        return created is None or self.since - self.margin <= created <= self.until + self.margin
 
     def begins_after(self, page: RunPage) -> bool:
         """Return whether all runs of a page were created and changed before the window."""
         return all(
-            moment is not None and moment < self._since - self._margin
+            moment is not None and moment < self.since - self.margin
             for run in page.data
             for moment in (run.created_at, run.updated_at or run.created_at)
         )
 
     def distance(self, created: pendulum.DateTime | None) -> tuple[bool, float]:
         """Return a sort key: runs after the beginning of the window come first, the next one before all others."""
-        seconds = (created - self._since).total_seconds() if created else 0.0
+        seconds = (created - self.since).total_seconds() if created else 0.0
         return seconds < -_CLOCK_MARGIN.total_seconds(), abs(seconds)
 
 
@@ -199,62 +179,58 @@ def _created_in(window: _Window, send: Send) -> Iterator[AgentRun]:
 
 
 class _Subjects:
-    """Compares the subjects of runs with the wanted one, by whatever the service shows."""
+    """Compares the subjects of runs with the wanted one: True for the same, False for another, None for unknown."""
 
     def __init__(self, start: Start, send: Send, log: Log) -> None:
-        self._start = start
+        self._thread_id = start.thread_id
         self._send = send
         self._log = log
-        self._business_id = start.business_id or (start.context_id if start.context_type == "business" else None)
         self._context_id = start.business_id or start.context_id
+        #: Whether the subject is a business, whose threads the service can list.
+        self.is_business = bool(start.business_id) or start.context_type == "business"
 
-    @property
-    def is_business(self) -> bool:
-        """Whether the subject is a business, whose threads the service can list."""
-        return bool(self._business_id)
-
-    def compare(self, run: AgentRun) -> _Subject:
+    def compare(self, run: AgentRun) -> bool | None:
         """Compare by the run's own fields and by the threads of the business."""
-        if self._start.thread_id:
-            return _compare(run.thread_id, self._start.thread_id)
-        if (subject := self._named(run.model_extra)) is not _Subject.UNKNOWN:
-            return subject
-        return _Subject.SAME if run.thread_id in self._threads_of_business[0] else _Subject.UNKNOWN
+        if self._thread_id:
+            return None if run.thread_id is None else run.thread_id == self._thread_id
+        if (is_same := self._named(run.model_extra)) is not None:
+            return is_same
+        return run.thread_id in self._threads_of_business[0] or None
 
-    def compare_thread(self, run: AgentRun) -> _Subject:
+    def compare_thread(self, run: AgentRun) -> bool | None:
         """Compare by the run's thread, which costs a request."""
         if run.thread_id is None:
-            return _Subject.UNKNOWN
+            return None
         try:
             thread: Thread = self._send(requests.get_thread, run.thread_id)
         except AgentRunsAPIError as e:
-            if _is_transient(e):
+            if e.retryable:
                 raise
-            return _Subject.UNKNOWN
-        subject = self._named({**(thread.model_extra or {}), **(thread.metadata or {})})
+            return None
+        is_same = self._named({**(thread.model_extra or {}), **(thread.metadata or {})})
         # Without this, a lost start could not be resolved while sibling tasks start runs for other businesses. The
         # thread must be listed among all threads, because a new thread may be missing from either listing.
-        if subject is _Subject.UNKNOWN and self._threads_of_business[1] and thread.id in self._newest_threads:
-            return _Subject.DIFFERENT
-        return subject
+        if is_same is None and self._threads_of_business[1] and thread.id in self._newest_threads:
+            return False
+        return is_same
 
-    def _named(self, fields: dict[str, Any] | None) -> _Subject:
+    def _named(self, fields: dict[str, Any] | None) -> bool | None:
         """Compare with the fields in which the service may name the subject."""
         for name in ("business_id", "context_id"):
             if isinstance(value := (fields or {}).get(name), str):
-                return _compare(value, self._context_id)
-        return _Subject.UNKNOWN
+                return value == self._context_id
+        return None
 
     @cached_property
     def _threads_of_business(self) -> tuple[set[str], bool]:
         """The IDs of the threads of the business, and whether these are all."""
-        return self._threads(_MAX_PAGES, business_id=self._business_id) if self._business_id else (set(), False)
+        return self._threads(_MAX_PAGES, business_id=self._context_id) if self.is_business else (set(), False)
 
     @cached_property
     def _newest_threads(self) -> set[str]:
         return self._threads(_MAX_PAGES_OF_NEWEST_THREADS)[0]
 
-    def _threads(self, max_pages: int, **filters: str) -> tuple[set[str], bool]:
+    def _threads(self, max_pages: int, **filters: Any) -> tuple[set[str], bool]:
         walk = ListingWalk(as_listed=True, max_pages=max_pages)
         threads: set[str] = set()
         while walk.page is not None:
@@ -263,21 +239,10 @@ class _Subjects:
                     requests.list_threads, page=walk.page, page_size=walk.page_size, **filters
                 )
             except AgentRunsAPIError as e:
-                if _is_transient(e):
+                if e.retryable:
                     raise
                 self._log.warning("Cannot list threads to find out the subjects of runs: %s", e)
                 return threads, False
             threads.update(thread.id for thread in page.data)
             walk.advance(page)
         return threads, not walk.truncated
-
-
-def _compare(subject: str | None, wanted: str | None) -> _Subject:
-    if subject is None:
-        return _Subject.UNKNOWN
-    return _Subject.SAME if subject == wanted else _Subject.DIFFERENT
-
-
-def _is_transient(error: AgentRunsAPIError) -> bool:
-    """Return whether another try may succeed. Other errors mean that the token lacks a right, for example."""
-    return error.status_code >= 500 or error.status_code == 429

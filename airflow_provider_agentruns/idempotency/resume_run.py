@@ -19,7 +19,14 @@ import pendulum
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
-from airflow_provider_agentruns.idempotency.probe import RunProbe, hides_questions, is_older, no_question, shows
+from airflow_provider_agentruns.idempotency.probe import (
+    InterruptState,
+    hides_questions,
+    interrupt_state,
+    is_older,
+    no_question,
+    read_until,
+)
 from airflow_provider_agentruns.idempotency.state import Log, Send, Sleep, StateStore
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.text import quoted, single_line
@@ -70,56 +77,70 @@ def answer_once(
     request = {"run_id": run_id, "interrupt_id": interrupt_id, "input": answer, "template": resume_body}
     # Rejects an answer that cannot be sent before anything is read or stored.
     requests.resume_run(**request)
-    probe = RunProbe(run_id, interrupt_id, send, sleep)
-    earlier = _stored(store, run_id, interrupt_id)
     shown = f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)}"
+    stored = store.get(_KEY) if store else None
+    # What an earlier try stored before it answered this interrupt.
+    earlier = stored if stored and (stored["run_id"], stored["interrupt_id"]) == (run_id, interrupt_id) else None
+    seen = pendulum.instance(datetime.fromisoformat(earlier["seen"])) if earlier and earlier["seen"] else None
+    expected = earlier["question"] if earlier else question
 
-    run = _read(probe, run_id, interrupt_id, question, earlier)
+    def read() -> AgentRun:
+        run: AgentRun = send(requests.get_run, run_id)
+        return run
+
+    run = read_until(read, lambda run: interrupt_state(run, interrupt_id, expected, seen) != "unclear", sleep)
+    if is_older(run, seen):
+        raise AgentRunsError(
+            f"The service shows agent run {single_line(run_id)} as of {run.updated_at}, before an earlier try answered "
+            f"interrupt {quoted(interrupt_id)}, so it is unknown whether the answer was accepted"
+        )
     interrupt = run.pending(interrupt_id)
     if interrupt is None:
         if hides_questions(run):
             raise no_question(run_id, interrupt_id)
         return _gone(run, interrupt_id, answer, earlier, log)
-    asked = digest(interrupt.value)
+    asked, since = digest(interrupt.value), run.updated_at
     for known, when in (
         (earlier and earlier["question"], "when an earlier try of this task answered it, with an unknown result"),
         (question, "when the answer was given"),
     ):
         if known and known != asked:
-            raise AgentRunInterruptGoneError(
-                run_id,
-                f"{shown} asks something else than {when}. Nothing was sent",
-            )
-    probe.set_baseline(run, asked)
-    if earlier and (closed := probe.wait_until_closed()):
-        # The earlier answer was still being processed.
-        return _gone(closed, interrupt_id, answer, earlier, log)
-    if earlier and probe.last_state == "unclear":
-        raise AgentRunsError(f"{shown} may have accepted the answer of an earlier try. Nothing was sent")
+            raise AgentRunInterruptGoneError(run_id, f"{shown} asks something else than {when}. Nothing was sent")
+
+    def state(run: AgentRun) -> InterruptState:
+        return interrupt_state(run, interrupt_id, asked, since)
+
+    if earlier:
+        # The earlier answer may still be being processed.
+        run = read_until(read, lambda run: state(run) == "closed", sleep)
+        if state(run) == "closed":
+            return _gone(run, interrupt_id, answer, earlier, log)
+        if state(run) == "unclear":
+            raise AgentRunsError(f"{shown} may have accepted the answer of an earlier try. Nothing was sent")
     note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": asked, "answer": digest(answer)}
     if store:
-        store.set(_KEY, {**note, "seen": run.updated_at.isoformat() if run.updated_at else None})
+        store.set(_KEY, {**note, "seen": since.isoformat() if since else None})
 
     for number in range(1, _MAX_SENDS + 1):
         try:
             run = send(requests.resume_run, **request)
-        except AgentRunConflictError:
-            # If an answer was sent before, that one can have arrived late, which causes this conflict.
-            sent_before = number > 1 or (earlier is not None and note.items() <= earlier.items())
-            if sent_before and probe.state(run := probe.read()) == "closed":
-                log.info("%s had accepted the answer before", shown)
-                return Answered(run, confirmed=False)
-            _restore(store, earlier, number)
-            raise
         except AgentRunsError as e:
             if not e.in_doubt:
-                _restore(store, earlier, number)
+                # If an answer was sent before, that one can have arrived late, which causes this conflict.
+                sent_before = number > 1 or (earlier is not None and note.items() <= earlier.items())
+                if isinstance(e, AgentRunConflictError) and sent_before and state(run := read()) == "closed":
+                    log.info("%s had accepted the answer before", shown)
+                    return Answered(run, confirmed=False)
+                if store and number == 1:
+                    # A first answer that the service rejected does not count as sent.
+                    store.set(_KEY, earlier or {})
                 raise
             log.warning("It is unknown whether the answer was accepted (%s); reading the run", e)
-            if closed := probe.wait_until_closed():
+            run = read_until(read, lambda run: state(run) == "closed", sleep)
+            if state(run) == "closed":
                 log.info("%s is not pending any more: the answer was accepted", shown)
-                return Answered(closed, confirmed=False)
-            if probe.last_state == "unclear" or number == _MAX_SENDS:
+                return Answered(run, confirmed=False)
+            if state(run) == "unclear" or number == _MAX_SENDS:
                 # Left to the next try.
                 raise
             log.info("%s is still pending; sending the answer again", shown)
@@ -127,39 +148,6 @@ def answer_once(
             break
     log.info("%s is answered; the run is %s", shown, single_line(run.status))
     return Answered(run, confirmed=True)
-
-
-def _read(
-    probe: RunProbe, run_id: str, interrupt_id: str, question: str | None, earlier: dict[str, Any] | None
-) -> AgentRun:
-    """
-    Return the run as it is before an answer is sent.
-
-    :raises AgentRunsError: If the service shows an older state than an earlier try saw.
-    """
-    known = {question, earlier["question"] if earlier else None}
-    seen = earlier.get("seen") if earlier else None
-    since = pendulum.instance(datetime.fromisoformat(seen)) if seen else None
-    run = probe.read_until(lambda run: shows(run, interrupt_id, known) and not is_older(run, since))
-    if is_older(run, since):
-        raise AgentRunsError(
-            f"The service shows agent run {single_line(run_id)} as of {run.updated_at}, before an earlier try answered "
-            f"interrupt {quoted(interrupt_id)}, so it is unknown whether the answer was accepted"
-        )
-    return run
-
-
-def _stored(store: StateStore | None, run_id: str, interrupt_id: str) -> dict[str, Any] | None:
-    """Return what an earlier try stored before it answered this interrupt."""
-    note = store.get(_KEY) if store else None
-    is_ours = note and note["run_id"] == run_id and note["interrupt_id"] == interrupt_id
-    return note if is_ours else None
-
-
-def _restore(store: StateStore | None, earlier: dict[str, Any] | None, number: int) -> None:
-    """Restore the stored state after a first answer that the service rejected, so that it does not count as sent."""
-    if store and number == 1:
-        store.set(_KEY, earlier or {})
 
 
 def _gone(run: AgentRun, interrupt_id: str, answer: Any, earlier: dict[str, Any] | None, log: Log) -> Answered:

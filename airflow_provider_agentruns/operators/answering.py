@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.base import AgentRunTask, state_store
 from airflow_provider_agentruns.exceptions import AgentRunInterruptGoneError, AgentRunsError
-from airflow_provider_agentruns.idempotency.probe import RunProbe, hides_questions, no_question, shows
+from airflow_provider_agentruns.idempotency.probe import (
+    hides_questions,
+    interrupt_state,
+    no_question,
+    read_until,
+)
 from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
 
 if TYPE_CHECKING:
@@ -30,9 +35,12 @@ def pending_interrupt(task: AgentRunTask, run_id: str, interrupt_id: str, expect
     :raises AgentRunInterruptGoneError: If it is not pending.
     """
     run = task.read_run(run_id)
-    if run and not shows(run, interrupt_id, {expected}):
-        probe = RunProbe(run_id, interrupt_id, task.hook.send, time.sleep)
-        run = probe.read_until(lambda run: shows(run, interrupt_id, {expected}))
+    if run and interrupt_state(run, interrupt_id, expected) == "unclear":
+        run = read_until(
+            lambda: task.hook.get_run(run_id),
+            lambda run: interrupt_state(run, interrupt_id, expected) != "unclear",
+            time.sleep,
+        )
     if run and (interrupt := run.pending(interrupt_id)):
         return interrupt
     if run and hides_questions(run):

@@ -15,6 +15,8 @@ from airflow_provider_agentruns.run_outcome import has_reached
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_provider_agentruns.models import AgentRun
 
 
@@ -31,10 +33,10 @@ class WaitingOperator(AgentRunTask):
     def __init__(
         self,
         *,
-        wait_for: Collection[str] | str,
-        on_interrupt: Literal["fail", "wait"],
-        poll_interval: timedelta | float,
-        timeout: timedelta | float | None,
+        wait_for: Collection[str] | str = ("completed",),
+        on_interrupt: Literal["fail", "wait"] = "fail",
+        poll_interval: timedelta | float = 5.0,
+        timeout: timedelta | float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -44,6 +46,18 @@ class WaitingOperator(AgentRunTask):
         self.on_interrupt = on_interrupt
         self.poll_interval = check_seconds("poll_interval", poll_interval) or 0.0
         self.timeout = check_seconds("timeout", timeout)
+
+    def result(self, run: AgentRun) -> dict[str, Any]:
+        """Return the XCom value after the wait."""
+        raise NotImplementedError
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], deadline: float | None = None
+    ) -> dict[str, Any]:
+        """Return the result after the trigger has fired."""
+        self.run_id = event["run_id"]
+        with self.error_boundary():
+            return self.result(self.wait(event["run_id"], event=event, deadline=deadline))
 
     def has_reached(self, run: AgentRun) -> bool:
         """Return whether the wait is over. Raises if the run can no longer reach an awaited status."""

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.arguments import check_output_path, check_run_id
 from airflow_provider_agentruns.exceptions import AgentRunTimeoutError
@@ -50,17 +49,12 @@ class AgentRunOutputOperator(WaitingOperator):
         run_id: str | XComArg,
         artifact_type: str | None = None,
         wait: bool = True,
-        on_interrupt: Literal["fail", "wait"] = "fail",
-        poll_interval: timedelta | float = 5.0,
-        timeout: timedelta | float | None = None,
         output_path: str | None = None,
         **kwargs: Any,
     ) -> None:
         check_run_id(run_id)
         check_output_path(output_path)
-        super().__init__(
-            wait_for="completed", on_interrupt=on_interrupt, poll_interval=poll_interval, timeout=timeout, **kwargs
-        )
+        super().__init__(**kwargs)
         self.run_id = run_id
         self.artifact_type = artifact_type
         self.wait_for_end = wait
@@ -75,16 +69,10 @@ class AgentRunOutputOperator(WaitingOperator):
                 raise AgentRunTimeoutError(
                     f"Agent run {single_line(run_id)} is {single_line(run.status)}, and this task has wait=False"
                 )
-            return self._output(self.wait(run_id, run))
+            return self.result(self.wait(run_id, run))
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any], deadline: float | None = None
-    ) -> dict[str, Any]:
-        """Return the output after the trigger has fired."""
-        with self.error_boundary():
-            return self._output(self.wait(str(self.run_id), event=event, deadline=deadline))
-
-    def _output(self, run: AgentRun) -> dict[str, Any]:
+    def result(self, run: AgentRun) -> dict[str, Any]:
+        """Return the XCom value."""
         value = xcom_value(run, self.output_path, self.artifact_type)
         if self.artifact_type and not value["artifacts"]:
             self.log.warning(

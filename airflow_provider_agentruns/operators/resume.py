@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.arguments import check_run_id
@@ -50,12 +49,10 @@ class AgentRunResumeOperator(WaitingOperator):
         interrupt_id: str | XComArg,
         input: Any,  # noqa: A002 -- the service's own name
         wait_for: Collection[str] | str = (),
-        poll_interval: timedelta | float = 5.0,
-        timeout: timedelta | float | None = None,
         **kwargs: Any,
     ) -> None:
         check_run_id(run_id)
-        super().__init__(wait_for=wait_for, on_interrupt="wait", poll_interval=poll_interval, timeout=timeout, **kwargs)
+        super().__init__(wait_for=wait_for, on_interrupt="wait", **kwargs)
         self.run_id = run_id
         self.interrupt_id = interrupt_id
         self.input = input
@@ -67,14 +64,8 @@ class AgentRunResumeOperator(WaitingOperator):
         run_id = str(self.run_id)
         with self.error_boundary():
             answered = answer_interrupt(self, context, run_id, str(self.interrupt_id), self.input)
-            return self._result(self.wait(run_id, answered.run))
+            return self.result(self.wait(run_id, answered.run))
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any], deadline: float | None = None
-    ) -> dict[str, Any]:
-        """Return the result after the trigger has fired."""
-        with self.error_boundary():
-            return self._result(self.wait(str(self.run_id), event=event, deadline=deadline))
-
-    def _result(self, run: AgentRun) -> dict[str, Any]:
+    def result(self, run: AgentRun) -> dict[str, Any]:
+        """Return the XCom value."""
         return {"run_id": run.id, "status": str(run.status), "interrupt_id": str(self.interrupt_id)}

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.arguments import check_output_path
 from airflow_provider_agentruns.base import RUN_ID_KEY, current_attempt, state_store
@@ -71,17 +70,11 @@ class AgentRunOperator(WaitingOperator):
         context_type: str | None = None,
         context_id: str | XComArg | None = None,
         thread_id: str | XComArg | None = None,
-        wait_for: Collection[str] | str = ("completed",),
-        on_interrupt: Literal["fail", "wait"] = "fail",
-        poll_interval: timedelta | float = 5.0,
-        timeout: timedelta | float | None = None,
         output_path: str | None = None,
         **kwargs: Any,
     ) -> None:
         check_output_path(output_path)
-        super().__init__(
-            wait_for=wait_for, on_interrupt=on_interrupt, poll_interval=poll_interval, timeout=timeout, **kwargs
-        )
+        super().__init__(**kwargs)
         self.agent = agent
         self.business_id = business_id
         self.context_type = context_type
@@ -118,17 +111,10 @@ class AgentRunOperator(WaitingOperator):
             self.run_id = started.run_id
             context["ti"].xcom_push(key=RUN_ID_KEY, value=started.run_id)
             metrics.run_started(self.agentruns_conn_id, str(self.agent), found=not started.is_new)
-            return self._result(self.wait(started.run_id, started.run, is_new=started.is_new))
+            return self.result(self.wait(started.run_id, started.run, is_new=started.is_new))
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any], deadline: float | None = None
-    ) -> dict[str, Any]:
-        """Return the result after the trigger has fired."""
-        self.run_id = event["run_id"]
-        with self.error_boundary():
-            return self._result(self.wait(event["run_id"], event=event, deadline=deadline))
-
-    def _result(self, run: AgentRun) -> dict[str, Any]:
+    def result(self, run: AgentRun) -> dict[str, Any]:
+        """Return the XCom value."""
         if run.status == "completed" and "completed" in self.wait_for:
             return xcom_value(run, self.output_path)
         return run_summary(run)

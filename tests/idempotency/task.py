@@ -43,6 +43,11 @@ class Task:
         self._first_possible = clock.moment
         self._dies = ""
 
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What the state store holds."""
+        return self.store.values if self.store else {}
+
     def start(self, start: Start = START, *, dies: str = "") -> Started:
         """
         Make another try of the task that starts a run.
@@ -65,7 +70,6 @@ class Task:
         answer: Any = "yes",
         *,
         interrupt_id: str = "i-1",
-        resume_body: dict[str, Any] = DEFAULT_RESUME_BODY,
         dies: str = "",
     ) -> AgentRun:
         """Make another try of the task that answers an interrupt of the run ``r-1``."""
@@ -76,7 +80,7 @@ class Task:
             answer,
             send=self.send,
             store=self.store,
-            resume_body=resume_body,
+            resume_body=DEFAULT_RESUME_BODY,
             log=log,
             sleep=self._clock.sleep,
         )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 import pendulum
 import pytest
@@ -19,7 +19,7 @@ NO_LISTING = {"404": errors(404, "no such path"), "400": errors(400, "unknown pa
 
 
 def lose_own_run(task: Task, service: Service, clock: Clock, start: Start = START) -> str:
-    """Have the task start a run of which it does not learn, and return that run's id."""
+    """Let the task start a run without learning its ID, and return that ID."""
     with pytest.raises(Killed):
         task.start(start, dies="after POST")
     clock.sleep(1)
@@ -27,47 +27,35 @@ def lose_own_run(task: Task, service: Service, clock: Clock, start: Start = STAR
 
 
 def lose_no_run(task: Task, clock: Clock, start: Start = START) -> None:
-    """Have the task be about to start a run, and start none."""
+    """Let the task store its intent, and start no run."""
     with pytest.raises(Killed):
         task.start(start, dies="before POST")
     clock.sleep(1)
 
 
-def test_the_threads_of_the_business_identify_the_run(task: Task, service: Service, clock: Clock) -> None:
+@pytest.mark.parametrize("start", [START, Start("instant", context_type="business", context_id="b-1")])
+def test_the_threads_of_the_business_identify_the_run(task: Task, service: Service, clock: Clock, start: Start) -> None:
+    service.page_size = 2
     service.add_run(business_id="b-2")
-    own = lose_own_run(task, service, clock)
+    own = lose_own_run(task, service, clock, start)
+    for _ in range(4):
+        service.add_run("slow", business_id="b-1")
     service.add_run(business_id="b-3")
-    assert task.start().run_id == own
+    assert task.start(start).run_id == own
     assert not [r for r in service.seen if r.path.startswith("/v1/threads/")]
 
 
-def test_a_business_named_as_a_context_is_a_business(task: Task, service: Service, clock: Clock) -> None:
-    start = Start("instant", context_type="business", context_id="b-1")
-    service.add_run(business_id="b-2")
-    own = lose_own_run(task, service, clock, start)
-    service.add_run(business_id="b-3")
-    assert task.start(start).run_id == own
-
-
-def test_the_threads_of_a_business_are_read_to_their_end(task: Task, service: Service, clock: Clock) -> None:
-    service.page_size = 2
-    own = lose_own_run(task, service, clock)
-    for _ in range(4):
-        service.add_run("slow", business_id="b-1")
-    service.add_run(business_id="b-2")
-    assert task.start().run_id == own
-
-
+@pytest.mark.parametrize("start", [START, COMPANY])
 @pytest.mark.parametrize("listing", NO_LISTING.values(), ids=NO_LISTING)
 def test_the_fields_of_a_thread_identify_the_run(
-    task: Task, service: Service, clock: Clock, listing: bool | Reply
+    task: Task, service: Service, clock: Clock, listing: bool | Reply, start: Start
 ) -> None:
     service.threads_by_business = service.all_threads = listing
     service.threads_tell = True
     service.add_run(business_id="b-2")
-    own = lose_own_run(task, service, clock)
+    own = lose_own_run(task, service, clock, start)
     service.add_run(business_id="b-3")
-    assert task.start().run_id == own
+    assert task.start(start).run_id == own
 
 
 @pytest.mark.parametrize("field", ["business_id", "context_id"])
@@ -78,24 +66,15 @@ def test_the_fields_of_a_run_identify_it(task: Task, service: Service, clock: Cl
     service.run(own)[field] = "b-1"
     service.add_run()[field] = "b-3"
     assert task.start().run_id == own
-    assert not [r for r in service.seen if r.path.startswith("/v1/threads")]
 
 
 def test_the_requested_thread_identifies_the_run(task: Task, service: Service, clock: Clock) -> None:
     start = Start("instant", thread_id="t-1")
     service.add_run(business_id="b-1", age=3600)
-    service.add_run(business_id="b-2")
     own = lose_own_run(task, service, clock, start)
     service.add_run(business_id="b-1")
     assert task.start(start).run_id == own
     assert not [r for r in service.seen if r.path.startswith("/v1/threads")]
-
-
-def test_threads_identify_a_run_of_another_context(task: Task, service: Service, clock: Clock) -> None:
-    service.threads_tell = True
-    service.add_run(business_id="c-2")
-    own = lose_own_run(task, service, clock, COMPANY)
-    assert task.start(COMPANY).run_id == own
 
 
 @pytest.mark.parametrize("telling", ["listing", "thread", "run"])
@@ -112,17 +91,18 @@ def test_a_run_with_another_subject_is_never_used(task: Task, service: Service, 
     assert len(service.posts) == 1
 
 
-def test_a_run_in_another_thread_is_never_used(task: Task, service: Service, clock: Clock) -> None:
-    start = Start("instant", thread_id="t-77")
+@pytest.mark.parametrize(
+    ("start", "agent", "later"),
+    [(Start("instant", thread_id="t-77"), "instant", 0), (START, "slow", 0), (START, "instant", 3 * 60 * 60)],
+    ids=["other thread", "other agent", "hours later"],
+)
+def test_a_run_that_does_not_match_is_never_used(
+    task: Task, service: Service, clock: Clock, start: Start, agent: str, later: float
+) -> None:
     lose_no_run(task, clock, start)
-    service.add_run(business_id="b-1")
+    clock.sleep(later)
+    service.add_run(agent, business_id="b-1")
     assert task.start(start).is_new
-
-
-def test_a_run_of_another_agent_is_never_used(task: Task, service: Service, clock: Clock) -> None:
-    lose_no_run(task, clock)
-    service.add_run("slow", business_id="b-1")
-    assert task.start().is_new
 
 
 @pytest.mark.parametrize("age", [3600, 30])
@@ -132,15 +112,8 @@ def test_a_run_from_before_the_request_is_never_used(task: Task, service: Servic
     assert task.start().is_new
 
 
-def test_a_run_from_long_after_the_request_is_never_used(task: Task, service: Service, clock: Clock) -> None:
-    lose_no_run(task, clock)
-    clock.sleep(3 * 60 * 60)
-    service.add_run(business_id="b-1")
-    assert task.start().is_new
-
-
 def test_a_single_run_with_an_unknown_context_is_a_doubt(task: Task, service: Service, clock: Clock) -> None:
-    # A sibling's: for a context that is no business, the service does not tell what a run works on.
+    # The run of a sibling: for a context that is no business, the service does not show a run's subject.
     lose_no_run(task, clock, COMPANY)
     service.add_run(business_id=None)
     with pytest.raises(AgentRunStartInDoubtError):
@@ -183,8 +156,8 @@ def test_a_single_run_of_a_business_is_used_with_a_warning(
 def test_a_failed_listing_by_business_is_no_evidence(
     task: Task, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # All threads can be listed, and the run's own is among them: missing from a list that was not to be had,
-    # it must not count as being about something else.
+    # All threads can be listed, and the run's own is among them. The list of the business cannot be read, so that its
+    # absence from that list proves nothing.
     service.threads_by_business = errors(404, "no such business")
     own = lose_own_run(task, service, clock)
     assert task.start().run_id == own
@@ -192,11 +165,8 @@ def test_a_failed_listing_by_business_is_no_evidence(
     assert "Cannot list threads" in caplog.text
 
 
-@pytest.mark.parametrize("listing", NO_LISTING.values(), ids=NO_LISTING)
-def test_of_several_possible_runs_none_is_used_and_none_is_started(
-    task: Task, service: Service, clock: Clock, listing: bool | Reply
-) -> None:
-    service.threads_by_business = service.all_threads = listing
+def test_of_several_possible_runs_none_is_used_and_none_is_started(task: Task, service: Service, clock: Clock) -> None:
+    service.threads_by_business = service.all_threads = False
     service.add_run(business_id="b-2")
     clock.sleep(1)
     own = lose_own_run(task, service, clock)
@@ -207,27 +177,12 @@ def test_of_several_possible_runs_none_is_used_and_none_is_started(
     assert len(service.posts) == 1
 
 
-def test_a_run_without_a_thread_is_possible(task: Task, service: Service, clock: Clock) -> None:
-    own = lose_own_run(task, service, clock)
-    service.run(own)["thread_id"] = None
-    assert task.start().run_id == own
-
-
-def test_a_run_whose_thread_is_gone_is_possible(task: Task, service: Service, clock: Clock) -> None:
-    own = lose_own_run(task, service, clock)
-    service.threads.clear()
-    assert task.start().run_id == own
-
-
-def test_a_run_without_agent_and_time_is_possible(task: Task, service: Service, clock: Clock) -> None:
-    own = lose_own_run(task, service, clock)
-    service.run(own).update(agent=None, created_at=None, updated_at=None)
-    assert task.start().run_id == own
-
-
-def test_a_retry_with_another_subject_does_not_use_the_run_of_the_first(
-    task: Task, service: Service, clock: Clock
+@pytest.mark.parametrize("missing", [{"thread_id": None}, {"agent": None, "created_at": None, "updated_at": None}, {}])
+def test_a_run_without_evidence_is_possible(
+    task: Task, service: Service, clock: Clock, missing: dict[str, Any]
 ) -> None:
-    lose_own_run(task, service, clock)
-    assert task.start(replace(START, business_id="b-9")).run_id == "r-2"
-    assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-9"]
+    own = lose_own_run(task, service, clock)
+    service.run(own).update(missing)
+    if not missing:
+        service.threads.clear()
+    assert task.start().run_id == own

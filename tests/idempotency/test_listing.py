@@ -14,26 +14,21 @@ ORDERS: list[Order] = ["newest first", "oldest first", "by last change", "none"]
 
 
 def lose_own_run(task: Task, service: Service) -> str:
-    """Have the task start a run of which it does not learn, and return that run's id."""
+    """Let the task start a run without learning its ID, and return that ID."""
     with pytest.raises(Killed):
         task.start(dies="after POST")
     return str(service.runs[-1]["id"])
 
 
 def add_old_runs(service: Service, number: int) -> None:
-    """Hold runs of the same work from before."""
+    """Hold earlier runs with the same subject."""
     for hours in range(number, 0, -1):
         service.add_run(business_id="b-1", age=hours * 3600)
 
 
-def pages_read(service: Service) -> list[int]:
-    """Return the pages of the listing of runs that were asked for, in order."""
-    return [int(r.query["page"]) for r in service.seen if r.method == "GET" and r.path == "/v1/runs"]
-
-
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("tells_total", [True, False])
-@pytest.mark.parametrize("page_size", [4, 7, 100])
+@pytest.mark.parametrize("page_size", [4, 100])
 def test_a_run_is_found_in_any_order(
     task: Task, service: Service, clock: Clock, order: Order, tells_total: bool, page_size: int
 ) -> None:
@@ -47,37 +42,16 @@ def test_a_run_is_found_in_any_order(
     assert len(service.posts) == 1
 
 
-@pytest.mark.parametrize("place", range(12))
-def test_a_run_is_found_at_any_place_of_an_unordered_listing(
-    task: Task, service: Service, clock: Clock, place: int
+@pytest.mark.parametrize(("order", "pages"), [("newest first", [1, 2]), ("oldest first", [1, 11, 10])])
+def test_an_ordered_listing_is_read_from_its_newest_end(
+    task: Task, service: Service, clock: Clock, order: Order, pages: list[int]
 ) -> None:
-    service.page_size = 4
-    add_old_runs(service, 11)
-    own = lose_own_run(task, service)
-    rest = [run for run in service.runs if run["id"] != own]
-    mixed = [run for pair in zip(rest[::2], [*rest[1::2], None], strict=False) for run in reversed(pair) if run]
-    mixed.insert(place, service.run(own))
-    service._in_order = lambda: mixed  # type: ignore[method-assign]
-    clock.sleep(60)
-    assert task.start().run_id == own
-
-
-def test_a_newest_first_listing_is_read_until_it_gets_old(task: Task, service: Service, clock: Clock) -> None:
-    service.page_size = 4
+    service.page_size, service.order = 4, order
     add_old_runs(service, 40)
     lose_own_run(task, service)
     clock.sleep(60)
     task.start()
-    assert pages_read(service) == [1, 2]
-
-
-def test_an_oldest_first_listing_is_read_from_its_end(task: Task, service: Service, clock: Clock) -> None:
-    service.page_size, service.order = 4, "oldest first"
-    add_old_runs(service, 40)
-    lose_own_run(task, service)
-    clock.sleep(60)
-    task.start()
-    assert pages_read(service) == [1, 11, 10]
+    assert [int(r.query["page"]) for r in service.seen if r.method == "GET" and r.path == "/v1/runs"] == pages
 
 
 # With 21, the last page holds a single run, which shows no order.
@@ -105,61 +79,21 @@ def test_a_run_that_moves_to_the_next_page_counts_once(
     add_old_runs(service, 4)
     own = lose_own_run(task, service)
     clock.sleep(60)
-    # A new run comes up after each page, so that the last run of a page is the first of the next.
+    # A new run appears after each page, so that the last run of a page is the first of the next.
     service.meanwhile = lambda: service.add_run("slow", business_id="b-2") if len(service.runs) < 20 else None
     service.add_run("slow", business_id="b-2")
     assert task.start().run_id == own
     assert "It is the only run of instant" in caplog.text
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_if_no_run_exists_one_is_started(task: Task, service: Service, clock: Clock, order: Order) -> None:
-    service.order, service.page_size = order, 3
-    add_old_runs(service, 11)
-    with pytest.raises(Killed):
-        task.start(dies="before POST")
-    clock.sleep(60)
-    assert task.start().run_id == "r-12"
-    assert len(service.posts) == 1
-
-
-def test_an_empty_listing_holds_no_run(task: Task, service: Service, clock: Clock) -> None:
-    with pytest.raises(Killed):
-        task.start(dies="before POST")
-    clock.sleep(600)
-    assert task.start().run_id == "r-1"
-    # Again and again for a while, and no further.
-    assert set(pages_read(service)) == {1}
-
-
-@pytest.mark.parametrize("skew", [-3600.0, -300.0, -1.7, 1.7, 300.0, 3600.0])
+@pytest.mark.parametrize("skew", [-3600.0, -1.7, 300.0])
 @pytest.mark.parametrize("order", ["newest first", "oldest first"])
 def test_clocks_may_differ_by_minutes(task: Task, service: Service, clock: Clock, skew: float, order: Order) -> None:
     service.skew, service.order, service.page_size = skew, order, 3
     add_old_runs(service, 7)
+    service.add_run(business_id="b-1", age=30)
     own = lose_own_run(task, service)
     clock.sleep(60)
     service.add_run(business_id="b-1")
     assert task.start().run_id == own
     assert len(service.posts) == 1
-
-
-@pytest.mark.parametrize("skew", [-300.0, 300.0])
-def test_an_earlier_run_is_not_used_because_clocks_differ(
-    task: Task, service: Service, clock: Clock, skew: float
-) -> None:
-    service.skew = skew
-    service.add_run(business_id="b-1")
-    clock.sleep(30)
-    with pytest.raises(Killed):
-        task.start(dies="before POST")
-    clock.sleep(60)
-    assert task.start().run_id == "r-2"
-
-
-def test_without_a_date_header_the_clocks_count_as_equal(task: Task, service: Service, clock: Clock) -> None:
-    service.tells_time = False
-    service.add_run(business_id="b-1", age=30)
-    own = lose_own_run(task, service)
-    clock.sleep(60)
-    assert task.start().run_id == own

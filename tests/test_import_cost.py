@@ -22,12 +22,21 @@ from tests.support.airflow_versions import IMPORTED_BY_AIRFLOW
 PACKAGE = airflow_provider_agentruns.__name__
 ROOT = Path(airflow_provider_agentruns.__path__[0]).parent
 
-#: What every DAG file imports.
-DAG_FILE = """
+#: What every DAG file imports; then a DAG file that uses this package; then what the triggerer imports.
+STEPS = (
+    """
 from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, task
 with DAG("d", schedule=None) as dag:
     BaseSensorOperator(task_id="other")
-"""
+""",
+    f"""
+import {PACKAGE}.operators.agent_run
+from {PACKAGE}.sensors.agent_run import AgentRunSensor
+with dag:
+    AgentRunSensor(task_id="wait", run_id="r-1", deferrable=True)
+""",
+    f"import {PACKAGE}.triggers.agent_run",
+)
 
 
 @cache
@@ -53,43 +62,29 @@ def below(packages: tuple[str, ...], names: frozenset[str]) -> set[str]:
     return {name for name in names if any(name == package or name.startswith(f"{package}.") for package in packages)}
 
 
-#: A DAG file that uses this package's operators and sensors.
-USE = f"""
-import {PACKAGE}.operators.agent_run
-from {PACKAGE}.sensors.agent_run import AgentRunSensor
-with dag:
-    AgentRunSensor(task_id="wait", run_id="r-1", deferrable=True)
-"""
-
-
-#: What the triggerer does before the first trigger runs.
-TRIGGERS = f"import {PACKAGE}.triggers.agent_run"
+def ours(*names: str) -> tuple[str, ...]:
+    """Return the full names of modules of this package."""
+    return tuple(f"{PACKAGE}.{name}" for name in names)
 
 
 def test_a_dag_file_imports_neither_the_client_nor_triggers() -> None:
-    heavy = (
-        "httpx_sse",
-        "starlette",
-        "uvicorn",
-        "airflow.triggers",
-        f"{PACKAGE}.client",
-        f"{PACKAGE}.models",
-        f"{PACKAGE}.hooks",
-        f"{PACKAGE}.triggers",
-        f"{PACKAGE}.idempotency",
-        f"{PACKAGE}.emulator",
-    )
-    before, added, _ = modules(DAG_FILE, USE, TRIGGERS)
-    assert {f"{PACKAGE}.operators.agent_run", f"{PACKAGE}.sensors.agent_run"} <= added
+    heavy = ("httpx_sse", "starlette", "uvicorn", "airflow.triggers")
+    heavy += ours("client", "models", "hooks", "triggers", "idempotency", "emulator")
+    before, added, _ = modules(*STEPS)
+    assert set(ours("operators.agent_run", "sensors.agent_run")) <= added
     # Modules that Airflow itself has imported cannot be added. It imports no more than these.
     assert below(heavy, before) == below(IMPORTED_BY_AIRFLOW, before)
-    assert below((PACKAGE,), before) <= {PACKAGE, f"{PACKAGE}.get_provider_info"}
+    assert below((PACKAGE,), before) <= {PACKAGE, *ours("get_provider_info")}
     assert below(heavy, added) == set()
-
-
-def test_a_dag_file_imports_no_other_package() -> None:
-    _, added, _ = modules(DAG_FILE, USE, TRIGGERS)
+    # Nor any package besides.
     assert {name.partition(".")[0] for name in added} - sys.stdlib_module_names == {PACKAGE, "airflow"}
+
+
+def test_the_triggerer_gets_no_client_before_a_trigger_runs() -> None:
+    before, _, added = modules(*STEPS)
+    assert f"{PACKAGE}.triggers.agent_run" in added
+    assert "airflow.triggers.base" in added | below(IMPORTED_BY_AIRFLOW, before)
+    assert below((*ours("client", "hooks", "models"), "httpx_sse"), added) == set()
 
 
 def test_the_package_alone_imports_nothing() -> None:
@@ -99,26 +94,14 @@ def test_the_package_alone_imports_nothing() -> None:
 
 def test_the_pytest_plugin_imports_nothing() -> None:
     before, added = modules("import pytest", f"import {PACKAGE}.emulator.pytest_plugin")
-    assert added == {PACKAGE, f"{PACKAGE}.emulator", f"{PACKAGE}.emulator.pytest_plugin"}
+    assert added == {PACKAGE, *ours("emulator", "emulator.pytest_plugin")}
     assert below(("starlette", "uvicorn", "airflow", "httpx"), before) == set()
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "exceptions",
-        "models",
-        "client.transport",
-        "arguments",
-        "run_outcome",
-        "xcom_values",
-        "idempotency.create_run",
-        "idempotency.resume_run",
-    ],
-)
-def test_the_client_and_idempotency_do_not_need_airflow(module: str) -> None:
-    _, added = modules("", f"import {PACKAGE}.{module}")
-    assert f"{PACKAGE}.{module}" in added
+def test_the_client_and_idempotency_do_not_need_airflow() -> None:
+    names = ours("client.transport", "run_outcome", "xcom_values", "idempotency.create_run", "idempotency.resume_run")
+    _, added = modules("", f"import {', '.join(names)}")
+    assert set(names) <= added
     assert below(("airflow",), added) == set()
 
 
@@ -126,13 +109,5 @@ def test_the_client_and_idempotency_do_not_need_airflow(module: str) -> None:
 def test_the_emulator_needs_neither_airflow_nor_the_client(module: str) -> None:
     _, added = modules("", f"import {PACKAGE}.emulator.{module}")
     assert "starlette" in added
-    others = below((PACKAGE,), added) - below((f"{PACKAGE}.emulator",), added)
-    assert others == {PACKAGE}
+    assert below((PACKAGE,), added) - below(ours("emulator"), added) == {PACKAGE}
     assert below(("airflow", "httpx"), added) == set()
-
-
-def test_the_triggerer_gets_no_client_before_a_trigger_runs() -> None:
-    before, _, added = modules(DAG_FILE, USE, TRIGGERS)
-    assert f"{PACKAGE}.triggers.agent_run" in added
-    assert "airflow.triggers.base" in added | below(IMPORTED_BY_AIRFLOW, before)
-    assert below((f"{PACKAGE}.client", f"{PACKAGE}.hooks", f"{PACKAGE}.models", "httpx_sse"), added) == set()

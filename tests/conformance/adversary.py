@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A service in which each request meets the fate that a history defines, and a worker that may die at any moment.
+A service in which each request meets the fault that a history defines, and a worker that may die at any moment.
 
 Everything happens in this process and by one clock, so that thousands of histories can run. The service is the one of
 the other tests. Requests, retries, and responses are the package's own code.
@@ -11,11 +11,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import logging
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-from unittest.mock import patch
 from urllib.parse import urlencode
 
 import httpx
@@ -27,8 +26,7 @@ from airflow_provider_agentruns.client import retries
 from airflow_provider_agentruns.client.errors import connection_error, read
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import Response
-from tests.idempotency.service import Clock as OneClock
-from tests.idempotency.service import Service
+from tests.idempotency.service import Clock, Service
 from tests.idempotency.task import Killed
 from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, errors, html
 from tests.support.state_store import StateStore
@@ -38,9 +36,9 @@ MAX_RETRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Fault:
     """
-    The fate of one request.
+    The fault of one request.
 
     :param reply: ``ok`` for the service's own response; otherwise the fault, or a status as a number.
     :param done: Whether the service carries it out ``at once`` or ``never``, or how many seconds after its sender has
@@ -53,43 +51,21 @@ class Fate:
     takes: float = 0.0
 
 
-FINE = Fate()
-
-
-class Clock(OneClock):
-    """
-    Time that passes only during a sleep.
-
-    :ivar ahead: Seconds by which the clock of the machine is ahead on which the present try runs.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ahead = 0.0
-
-    def now(self, tz: object = None) -> pendulum.DateTime:
-        """Tell the time, as ``pendulum.now``."""
-        return self.moment.add(seconds=self.ahead)
-
-    @contextmanager
-    def everywhere(self) -> Any:
-        """Have all code go by this clock."""
-        with patch.object(pendulum, "now", self.now):
-            yield
+FINE = Fault()
 
 
 class Adversary(Service):
     """
-    Does with each request what its fate says; beyond the last fate, all goes well.
+    Does with each request what its fault says; beyond the last fault, all goes well.
 
-    :ivar posts_fates: The fates of the next POSTs, in order; ``gets_fates`` likewise.
+    :ivar posts_faults: The faults of the next POSTs, in order; ``gets_faults`` likewise.
     :ivar carried_out: Called with each POST that takes effect, before it does.
     """
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self.posts_fates: list[Fate] = []
-        self.gets_fates: list[Fate] = []
+        self.posts_faults: list[Fault] = []
+        self.gets_faults: list[Fault] = []
         self.carried_out: Callable[[Received], object] = lambda request: None
         self._plan: list[tuple[pendulum.DateTime, int, Callable[[], object]]] = []
         self._order_of_plan = itertools.count()
@@ -107,20 +83,20 @@ class Adversary(Service):
         self.clock.moment = now
 
     def __call__(self, request: Received) -> Reply:
-        """Answer a request, or let it meet its fate."""
-        fates = self.gets_fates if request.method == "GET" else self.posts_fates
-        fate = fates.pop(0) if fates else FINE
+        """Answer a request, or let it meet its fault."""
+        faults = self.gets_faults if request.method == "GET" else self.posts_faults
+        fault = faults.pop(0) if faults else FINE
         self.catch_up()
-        tell(f"{self.clock.moment:HH:mm:ss.S} {request.method} {request.target}: {fate}")
-        if fate.reply != "unsent":
+        show(f"{self.clock.moment:HH:mm:ss.S} {request.method} {request.target}: {fault}")
+        if fault.reply != "unsent":
             self.seen.append(request)
         reply = None
-        if request.method == "GET" or fate.done == "at once":
+        if request.method == "GET" or fault.done == "at once":
             reply = self._carry_out(request)
-        elif fate.done != "never":
-            self.at(fate.takes + float(fate.done), lambda: self._carry_out(request))
-        self.clock.sleep(fate.takes)
-        match fate.reply:
+        elif fault.done != "never":
+            self.at(fault.takes + float(fault.done), lambda: self._carry_out(request))
+        self.clock.sleep(fault.takes)
+        match fault.reply:
             case "ok" if reply:
                 return self._dated(reply)
             case "unsent":
@@ -189,23 +165,13 @@ class Worker:
                 raise Killed
 
 
-def tell(what: str) -> None:
+log = logging.getLogger(__name__)
+
+
+def show(what: str) -> None:
     """Show a line with a history that fails."""
     if currently_in_test_context():
         note(what)
-
-
-class Diary:
-    """A log that is shown with a history that fails."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def info(self, message: str, /, *args: Any) -> None:
-        """Log a message."""
-        tell(f"{self._clock.moment:HH:mm:ss.S} {message % args}")
-
-    warning = info
 
 
 class _Noted:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from tests.conformance.adversary import Fate
+from tests.conformance.adversary import Fault
 from tests.conformance.start_histories import GETS, posts, up_to
 
 #: The package reads the run for this long before it sends an answer again, in seconds.
@@ -65,8 +65,8 @@ class Try:
     task: Literal["a", "b"] = "a"
     answer: Literal["yes", "no"] = "yes"
     pause: float = 0.0
-    posts: tuple[Fate, ...] = ()
-    gets: tuple[Fate, ...] = ()
+    posts: tuple[Fault, ...] = ()
+    gets: tuple[Fault, ...] = ()
     shown: tuple[Shown, ...] = ()
     dies: int | None = None
     overtaken: bool = False
@@ -102,7 +102,7 @@ _WORLDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     }
 )
 _RIVALS = st.none() | st.sampled_from([0.0, 1.0, 30.0])
-_LOCKED = st.just(Fate(409, "never"))
+_LOCKED = st.just(Fault(409, "never"))
 _POSTS = {
     lag: up_to(4, st.sampled_from([posts(SHOWS_IN - lag)] * 9 + [_LOCKED]).flatmap(lambda chosen: chosen))
     for lag in _LAGS

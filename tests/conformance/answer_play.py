@@ -7,6 +7,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from unittest.mock import patch
 
 import pendulum
 
@@ -14,8 +15,9 @@ from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
 from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
-from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
+from tests.conformance.adversary import Adversary, Worker, log, show
 from tests.conformance.answer_histories import SHOWS_IN, History, Shown, Try, World
+from tests.idempotency.service import Clock
 from tests.idempotency.task import Killed
 from tests.support.scripted_server import Received, Reply, answer
 from tests.support.state_store import StateStore
@@ -149,7 +151,7 @@ class AnswerPlay:
 
     def play(self) -> None:
         """Play it, and have one more try of each task after it in which nothing goes wrong."""
-        with self.clock.everywhere():
+        with patch.object(pendulum, "now", self.clock.now):
             for one in self.history.tries:
                 self.make(one)
             self.clock.sleep(600)
@@ -165,7 +167,7 @@ class AnswerPlay:
         self.service.catch_up()
         task, (interrupt_id, question) = self.tasks[one.task], QUESTIONS[one.task]
         task.given.add(one.answer)
-        self.service.posts_fates, self.service.gets_fates = list(one.posts), list(one.gets)
+        self.service.posts_faults, self.service.gets_faults = list(one.posts), list(one.gets)
         before = len(self.service.posts)
         self.service.shown = list(one.shown)
         self.service.knows_question = lambda: bool(
@@ -185,7 +187,7 @@ class AnswerPlay:
                 send=worker.send,
                 store=worker.store,
                 resume_body=DEFAULT_RESUME_BODY,
-                log=Diary(self.clock),
+                log=log,
                 question=digest(question) if self.world.knows_question else None,
                 sleep=worker.sleep,
             )
@@ -193,7 +195,7 @@ class AnswerPlay:
             self.events.add("a worker died")
         except AgentRunsError as e:
             outcome = e
-        tell(f"{self.clock.moment:HH:mm:ss.S} try of {one.task}: {outcome!r}; taken: {self.service.taken}")
+        show(f"{self.clock.moment:HH:mm:ss.S} try of {one.task}: {outcome!r}; taken: {self.service.taken}")
         for each in self.tasks.values():
             self._check(each)
         self._check_outcome(task, one, outcome)

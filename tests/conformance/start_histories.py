@@ -2,7 +2,7 @@
 """
 Histories of a task that starts a run: a world, and what befalls one try after the other.
 
-What is drawn keeps to what the package builds on: a run that a request starts shows within ``SETTLES_IN`` seconds
+What is drawn keeps to what the package builds on: a run that a request starts shows within ``LISTING_LAG`` seconds
 after the sender has learnt of the failure or died; a 429 says that nothing was done; clocks differ by so much.
 """
 
@@ -14,13 +14,13 @@ from typing import Any, Literal, TypeVar
 from hypothesis import strategies as st
 
 from airflow_provider_agentruns.idempotency.recovery import Start
-from tests.conformance.adversary import Fate
+from tests.conformance.adversary import Fault
 from tests.idempotency.service import Order
 
 T = TypeVar("T")
 
 #: As the code has it, in seconds.
-SETTLES_IN = 8.0
+LISTING_LAG = 8.0
 
 STARTS = {
     "business": Start("instant", business_id="b-1"),
@@ -98,8 +98,8 @@ class Try:
     """
 
     pause: float = 0.0
-    posts: tuple[Fate, ...] = ()
-    gets: tuple[Fate, ...] = ()
+    posts: tuple[Fault, ...] = ()
+    gets: tuple[Fault, ...] = ()
     dies: int | None = None
     cleared: bool = False
     ahead: float = 0.0
@@ -118,17 +118,17 @@ def seconds(most: float) -> st.SearchStrategy[float]:
     return st.integers(0, round(most * 10)).map(lambda tenths: tenths / 10)
 
 
-def posts(longest_delay: float) -> st.SearchStrategy[Fate]:
+def posts(longest_delay: float) -> st.SearchStrategy[Fault]:
     """
-    Draw the fate of a POST; most often it is unknown to the sender.
+    Draw the fault of a POST; most often it is unknown to the sender.
 
     :param longest_delay: By how many seconds it may be late.
     """
     takes = st.sampled_from([0.0, 0.3, 5.0, 30.0, 60.0])
     done = st.sampled_from(["at once", "never"]) | seconds(longest_delay)
-    broken = st.builds(Fate, st.sampled_from(["lost", "unreadable", 500, 502, 503, 504]), done, takes)
-    fine = st.builds(Fate, takes=takes)
-    refused = st.builds(Fate, st.sampled_from(["unsent", 429, 400, 404, 422]), st.just("never"))
+    broken = st.builds(Fault, st.sampled_from(["lost", "unreadable", 500, 502, 503, 504]), done, takes)
+    fine = st.builds(Fault, takes=takes)
+    refused = st.builds(Fault, st.sampled_from(["unsent", 429, 400, 404, 422]), st.just("never"))
     return st.sampled_from([broken, broken, broken, fine, refused]).flatmap(lambda chosen: chosen)
 
 
@@ -137,9 +137,9 @@ def up_to(most: int, one: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ..
     return st.one_of([st.tuples(*[one] * number) for number in range(most + 1)])
 
 
-#: The fate of a GET: most often none, so that searches proceed.
+#: The fault of a GET: most often none, so that searches proceed.
 GETS = st.sampled_from(
-    [Fate()] * 8 + [Fate(takes=0.1)] * 4 + [Fate(reply) for reply in ("lost", "unsent", 429, 500, 502, 503, 504)]
+    [Fault()] * 8 + [Fault(takes=0.1)] * 4 + [Fault(reply) for reply in ("lost", "unsent", 429, 500, 502, 503, 504)]
 )
 
 _ORDERS: list[Order] = ["newest first", "oldest first", "by last change", "none"]
@@ -178,7 +178,7 @@ _CLOCKS = st.one_of(
     st.tuples(st.just(False), st.sampled_from([0.0, 0.4, -0.4])),
     st.tuples(st.just(True), st.sampled_from([0.0, 0.7, -2.3, 300.0, -3600.0])),
 )
-_POSTS = {late: up_to(3, posts(SETTLES_IN - late)) for late in (0.0, 0.4, 3.0, 6.0)}
+_POSTS = {late: up_to(3, posts(LISTING_LAG - late)) for late in (0.0, 0.4, 3.0, 6.0)}
 _TRIES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "gets": st.lists(GETS, max_size=12).map(tuple),

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from unittest.mock import patch
+
+import pendulum
 
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunStartInDoubtError
 from airflow_provider_agentruns.idempotency.create_run import Started, start_once
 from airflow_provider_agentruns.idempotency.recovery import Start
 from airflow_provider_agentruns.idempotency.state import Attempt
-from tests.conformance.adversary import Adversary, Clock, Diary, Worker, tell
+from tests.conformance.adversary import Adversary, Worker, log, show
 from tests.conformance.start_histories import STARTS, History, Sibling, Try, World
+from tests.idempotency.service import Clock
 from tests.idempotency.task import Killed
 from tests.support.scripted_server import Received, Reply, errors
 from tests.support.state_store import StateStore
@@ -105,7 +109,7 @@ class StartPlay:
 
     def play(self) -> None:
         """Play it, and have two more tries after it in which nothing goes wrong."""
-        with self.clock.everywhere():
+        with patch.object(pendulum, "now", self.clock.now):
             for one in self._tries:
                 self.make(one)
             self.clock.sleep(_LONG_ENOUGH)
@@ -122,7 +126,7 @@ class StartPlay:
             self._own_before_clear = len(self.service.own)
             self.acknowledged = None
         self._read_store()
-        self.service.posts_fates, self.service.gets_fates = list(one.posts), list(one.gets)
+        self.service.posts_faults, self.service.gets_faults = list(one.posts), list(one.gets)
         before = len(self.service.posts)
         outcome: Started | AgentRunsError | None = None
         worker = Worker(self.service, self.store, dies=one.dies)
@@ -132,14 +136,14 @@ class StartPlay:
                 send=worker.send,
                 store=worker.store,
                 attempt=Attempt(self._number, self._series, self._first_possible),
-                log=Diary(self.clock),
+                log=log,
                 sleep=worker.sleep,
             )
         except Killed:
             self.events.add("a worker died")
         except AgentRunsError as e:
             outcome = e
-        tell(f"{self.clock.moment:HH:mm:ss.S} try {self._number} of series {self._series}: {outcome!r}")
+        show(f"{self.clock.moment:HH:mm:ss.S} try {self._number} of series {self._series}: {outcome!r}")
         self._check_outcome(outcome, len(self.service.posts) - before)
         return outcome
 

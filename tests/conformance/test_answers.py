@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 
-from tests.conformance.adversary import Fate
+from tests.conformance.adversary import Fault
 from tests.conformance.answer_histories import History, Try, World, histories
 from tests.conformance.answer_play import play
 from tests.conformance.effort import FEW, LONG, tries
@@ -42,7 +42,7 @@ def test_a_question_gets_one_answer() -> None:
     assert seen["histories"] >= (10_000 if LONG else FEW)
 
 
-KILLED = Try(posts=(Fate("lost", 3.0),), dies=6)
+KILLED = Try(posts=(Fault("lost", 3.0),), dies=6)
 
 #: Histories that once failed, reduced to their minimum.
 ONCE_WRONG = {
@@ -53,7 +53,7 @@ ONCE_WRONG = {
         World(strict=False), (KILLED, Try())
     ),
     "an answer of a dead worker arrives when another one is lost": History(
-        World(), (KILLED, Try(answer="no", posts=(Fate("lost", "never"),)))
+        World(), (KILLED, Try(answer="no", posts=(Fault("lost", "never"),)))
     ),
 }
 

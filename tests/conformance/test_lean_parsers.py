@@ -110,14 +110,3 @@ def _asked(entry: dict[str, Any]) -> list[str]:
     interrupts = entry.get("interrupts")
     asked = [one for one in interrupts if isinstance(one, dict)] if isinstance(interrupts, list) else []
     return [one["id"] for one in asked if isinstance(one.get("id"), str)]
-
-
-@tries(20, 3000)
-@given(strategies.RUNS, st.characters(categories=["Cs"]))
-def test_half_a_surrogate_pair_is_read_alike(document: dict[str, Any], half: str) -> None:
-    document |= {"agent": f"a {half}", "new": [half, {half: 1}]}
-    run = check_run(json.dumps(document).encode())
-    assert run
-    # It is no character; what is to carry it on would fail.
-    assert run.agent == "a \ufffd"
-    assert "\ufffd" in str(run.model_extra)

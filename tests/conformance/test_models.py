@@ -8,7 +8,6 @@ Only the spelling of an instant may change. It stays the same instant, to the mi
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -87,16 +86,6 @@ def test_a_model_keeps_every_field_and_value(name: str) -> None:
 
 
 @tries(25, 3000)
-@given(strategies.RUNS)
-def test_an_instant_is_the_same_to_the_microsecond(document: dict[str, Any]) -> None:
-    run = AgentRun.model_validate(document)
-    for name in INSTANTS & document.keys() & AgentRun.model_fields.keys():
-        moment: datetime | None = getattr(run, name)
-        sent = document[name]
-        assert moment == (None if sent is None else strategies.instant(sent))
-
-
-@tries(25, 3000)
 @given(st.data(), strategies.RUNS)
 def test_the_spelling_of_json_does_not_matter(data: st.DataObject, document: dict[str, Any]) -> None:
     answer = Response(200, {}, data.draw(strategies.as_sent(document)))
@@ -105,7 +94,7 @@ def test_the_spelling_of_json_does_not_matter(data: st.DataObject, document: dic
     assert json.dumps(read.raw_output) == json.dumps(document.get("output"))
 
 
-@pytest.mark.parametrize("value", [None, "2026-01-31T12:00:00Z", "large", 5, 0.5, [], {}], ids=repr)
+@pytest.mark.parametrize("value", [None, "2026-01-31T12:00:00Z", 5, {}], ids=repr)
 @pytest.mark.parametrize("name", ["served_at", "size", "left_out"])
 def test_our_own_attributes_of_a_page_are_no_fields(name: str, value: Any) -> None:
     page = {"object": "list", "has_more": True, "data": [], name: value}

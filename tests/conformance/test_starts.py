@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 
-from tests.conformance.adversary import Fate
+from tests.conformance.adversary import Fault
 from tests.conformance.effort import FEW, LONG, tries
 from tests.conformance.start_histories import History, Sibling, Try, World, histories
 from tests.conformance.start_play import play
@@ -49,14 +49,14 @@ NO_STORE = World(has_store=False, dag_age=3600.0, shows_after=0.4)
 ONCE_WRONG = {
     "without a store, a retry while the run of the first try does not show yet": History(NO_STORE, (Try(), Try())),
     "a retry right after a second request, minutes after the first": History(
-        World(), (Try(posts=(Fate(504, "never", 60.0), Fate(504, 3.0, 60.0))), Try())
+        World(), (Try(posts=(Fault(504, "never", 60.0), Fault(504, 3.0, 60.0))), Try())
     ),
     "a slow listing, during which the run appears": History(
-        World(), (Try(posts=(Fate("lost", 5.0),), gets=(Fate(takes=9.0),)),)
+        World(), (Try(posts=(Fault("lost", 5.0),), gets=(Fault(takes=9.0),)),)
     ),
     "a run of other work that shows before the own one, where nothing tells them apart": History(
         World(evidence="none", shows_after=3.0, siblings=(Sibling("instant", "other", -1.0),)),
-        (Try(posts=(Fate("lost"),)),),
+        (Try(posts=(Fault("lost"),)),),
     ),
     "a cleared task uses its run, and is tried again after the run has ended": History(
         World(lasts=60.0), (Try(), Try(pause=10.0, cleared=True), Try(pause=300.0))

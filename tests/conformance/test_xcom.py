@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,46 +25,34 @@ from tests.conformance.effort import tries
 from tests.conformance.xcom import through_xcom
 
 
-def check_same(value: Any) -> None:
-    """A value that is pushed is pulled, to the order of its fields."""
-    assert json.dumps(through_xcom(value)) == json.dumps(value)
-
-
-@tries(25, 3000)
-@given(strategies.RUNS.map(strategies.with_small_numbers))
-def test_a_sensors_value(document: dict[str, Any]) -> None:
-    check_same(xcom_values.run_summary(AgentRun.model_validate(document)))
-
-
 @tries(25, 3000)
 @given(st.data(), strategies.COMPLETED.map(strategies.with_small_numbers))
 def test_an_output(data: st.DataObject, document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
     start = AgentRunOperator(task_id="start", agent="instant", business_id="b-1")
-    assert json.dumps(through_xcom(start._result(run))) == json.dumps(document["output"])
+    assert json.dumps(through_xcom(start.result(run))) == json.dumps(document["output"])
     types = [artifact["type"] for artifact in document["output"]["artifacts"] if artifact["type"]]
     wanted = data.draw(st.sampled_from([None, *types]))
     output = AgentRunOutputOperator(task_id="output", run_id="r-1", artifact_type=wanted)
     artifacts = [
         artifact for artifact in document["output"]["artifacts"] if wanted is None or artifact["type"] == wanted
     ]
-    pulled = through_xcom(output._output(run))
+    pulled = through_xcom(output.result(run))
     assert json.dumps(pulled) == json.dumps({**document["output"], "artifacts": artifacts})
 
 
 @tries(25, 3000)
 @given(strategies.RUNS.map(strategies.with_small_numbers))
-def test_the_values_of_the_other_operators(document: dict[str, Any]) -> None:
+def test_a_summary(document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
-    check_same(run.id)
+    summary = xcom_values.run_summary(run)
+    assert json.dumps(through_xcom(summary)) == json.dumps(summary)
     resume = AgentRunResumeOperator(task_id="resume", run_id=run.id, interrupt_id="i-1", input="yes")
-    assert through_xcom(resume._result(run)) == {
+    assert through_xcom(resume.result(run)) == {
         "run_id": document["id"],
         "status": document["status"],
         "interrupt_id": "i-1",
     }
-    asks = AgentRunOperator(task_id="asks", agent="instant", business_id="b-1", wait_for=("interrupted", "error"))
-    check_same(asks._result(run))
 
 
 def survives(value: Any) -> bool:
@@ -123,14 +110,6 @@ def test_a_hostile_question_stays_data_or_is_rejected(document: dict[str, Any]) 
 def test_a_hostile_output_stays_data_or_is_rejected(document: dict[str, Any]) -> None:
     run = AgentRun.model_validate(document)
     check_refused_or_same(lambda: xcom_values.xcom_value(run, None), document["output"])
-
-
-@pytest.mark.parametrize("number", [b"18446744073709551616", b"-9223372036854775809", b"1e400", b"-1e400"])
-def test_a_number_that_xcom_cannot_hold_is_rejected(number: bytes) -> None:
-    body = b'{"id": "r-1", "status": "completed", "output": {"artifacts": [], "n": [%b]}}' % number
-    run = requests.get_run("r-1").parse(Response(200, {}, body))
-    with pytest.raises(AgentRunSerializationError, match=r"output of agent run r-1\.n\[0\] is a number"):
-        xcom_values.xcom_value(run, None)
 
 
 @tries(25, 3000)

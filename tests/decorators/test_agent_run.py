@@ -71,7 +71,7 @@ found(), nothing(), unknown_field()
     for name in ("nothing", "unknown_field"):
         assert (result.states[name], result.tries[name]) == ("failed", 1)
     assert "a dict of business_id, context_type, context_id, thread_id; not NoneType" in result.log
-    assert "not of 'business'" in result.log
+    assert "not a dict of ['business']" in result.log
     assert agent_runs_emulator.count("POST", ".*") == 1
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow's page shows of a task: its rendered fields, and what its mapped instances are called."""
+"""Airflow's page of a task: its rendered fields, and the names of its mapped instances."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 def names(result: DagResult, task_id: str) -> list[str]:
-    """Return what the instances of a mapped task are called."""
+    """Return the names of the instances of a mapped task."""
     with create_session() as session:
         of_task = (TaskInstance.dag_id == result.dag_id, TaskInstance.task_id == task_id)
         return list(session.scalars(select(TaskInstance.rendered_map_index).where(*of_task).order_by("map_index")))
@@ -40,38 +40,33 @@ def rendered(result: DagResult, task_id: str) -> dict[str, Any]:
 
 
 @needs_state_store  # An operator's own default counts for mapped tasks from the same Airflow on.
-def test_mapped_instances_are_called_after_their_runs(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
+def test_mapped_instances_are_named_after_their_runs(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
+    waited = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS).id
     result = run_dag(f"""
-started = AgentRunOperator.partial(task_id="start", agent="instant", poll_interval=0.1).expand(
-    business_id=["{BUSINESS}"]
-)
-
+AgentRunOperator.partial(task_id="start", agent="instant", poll_interval=0.1).expand(business_id=["{BUSINESS}"])
+AgentRunSensor.partial(task_id="wait", poke_interval=0.1).expand(run_id=["{waited}"])
 AgentRunSensor.partial(task_id="own_name", map_index_template="mine {{{{ task.run_id }}}}").expand(run_id=["r-1"])
 """)
-    [run_id] = agent_runs_emulator.service.runs
+    [run_id] = agent_runs_emulator.service.runs.keys() - {waited}
+    assert names(result, "wait") == [waited]
     assert names(result, "start") == [f"instant · {BUSINESS} · {run_id}"]
     assert names(result, "own_name") == ["mine r-1"]
 
 
-@needs_state_store
-def test_a_mapped_sensor_is_called_after_its_run(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
-    run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
-    result = run_dag(f'AgentRunSensor.partial(task_id="wait", poke_interval=0.1).expand(run_id=["{run.id}"])')
-    assert names(result, "wait") == [run.id]
-
-
-def test_the_rendered_fields_tell_which_run_was_started(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
-    for deferrable in (True, False):
-        result = run_dag(
-            f'AgentRunOperator(task_id="start", agent="instant", business_id="{BUSINESS}", poll_interval=0.1, '
-            f"deferrable={deferrable})"
-        )
-        shown = rendered(result, "start")
-        assert shown["run_id"] == result.xcom("start", "run_id")
+def test_the_rendered_fields_show_the_run(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
+    result = run_dag(f"""
+for name, deferrable in (("deferred", True), ("held", False)):
+    AgentRunOperator(
+        task_id=name, agent="instant", business_id="{BUSINESS}", poll_interval=0.1, deferrable=deferrable
+    )
+""")
+    for name in ("deferred", "held"):
+        shown = rendered(result, name)
+        assert shown["run_id"] == result.xcom(name, "run_id")
         assert (shown["agent"], shown["business_id"]) == ("instant", BUSINESS)
 
 
-def test_a_label_is_what_every_database_takes() -> None:
+def test_a_label_is_short_and_printable() -> None:
     hostile = {"id": "i-1", "value": {"label": "a\x00b\u202eevil\n" + "x" * 300}}
     for task in (
         AgentRunOperator(task_id="start", agent="instant", context_type="business", context_id="c" * 300),

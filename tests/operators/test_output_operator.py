@@ -13,9 +13,6 @@ import pytest
 from airflow_provider_agentruns.emulator.scripts import Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import (
-    AgentRunInterruptedError,
-    AgentRunNotFoundError,
-    AgentRunsConfigError,
     AgentRunSerializationError,
     AgentRunsError,
     AgentRunsValueError,
@@ -102,38 +99,6 @@ def test_without_wait_a_run_that_has_not_completed_fails_the_task(agent_runs_emu
     assert "is running, and this task has wait=False" in str(task.error)
 
 
-def test_a_question_fails_the_task(agent_runs_emulator: Emulator) -> None:
-    run = agent_runs_emulator.service.create_run("needs_approval", business_id=BUSINESS)
-    assert isinstance(output_of(run.id).error, AgentRunInterruptedError)
-
-
-def test_an_unknown_run_uses_no_retries(agent_runs_emulator: Emulator) -> None:
-    task = output_of("no-such-run", retries=2)
-    assert (task.state, task.try_number) == ("failed", 1)
-    assert isinstance(task.error, AgentRunNotFoundError)
-    assert agent_runs_emulator.count("GET", "/v1/runs/no-such-run") == 1
-
-
-@pytest.mark.parametrize(
-    ("connection", "message"),
-    [
-        (None, "no connection 'agentruns_default'. Add one"),
-        ("agentruns://127.0.0.1:1/http", "API token"),
-        ("agentruns://:t0ken@example.com/http", "clear"),
-    ],
-)
-def test_an_unusable_connection_is_explained(
-    monkeypatch: pytest.MonkeyPatch, airflow_home: Path, connection: str | None, message: str
-) -> None:
-    monkeypatch.delenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", raising=False)
-    if connection:
-        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection)
-    task = output_of("some-run")
-    assert isinstance(task.error, AgentRunsConfigError)
-    assert message in str(task.error)
-    assert "t0ken" not in str(task.error)
-
-
 class TestObjectStorage:
     @pytest.mark.agent_runs(agents={"too_large": too_large})
     def test_it_holds_outputs_that_xcom_cannot(
@@ -165,10 +130,15 @@ for value in (
             assert (reference["artifacts"], reference["size"]) == (1, path.stat().st_size)
             assert result.xcom(f"titles_of_{name}") == ["Large"]
 
-    def test_a_retry_writes_the_same_file(self, tmp_path: Path) -> None:
-        first, second = (store_output({"artifacts": []}, "r-1", f"file://{tmp_path}") for _ in range(2))
-        assert first == second
-        assert [path.name for path in tmp_path.iterdir()] == ["r-1.json"]
+    @pytest.mark.agent_runs(agents={"odd": odd})
+    def test_only_a_retry_overwrites_a_file(self, agent_runs_emulator: Emulator, tmp_path: Path) -> None:
+        run = agent_runs_emulator.service.create_run("odd", business_id=BUSINESS)
+        types = (None, "raw", "cip_summary", "raw")
+        references = [output_of(run.id, artifact_type=it, output_path=f"file://{tmp_path}").value for it in types]
+        assert [len(load_output(reference)["artifacts"]) for reference in references] == [3, 1, 2, 1]
+        assert references[1] == references[3]
+        names = {f"{run.id}.json", f"{run.id}.raw.json", f"{run.id}.cip_summary.json"}
+        assert {path.name for path in tmp_path.iterdir()} == names
 
     @pytest.mark.parametrize("run_id", ["../../etc/passwd", "a/b", "..", "x" * 300, "x" * 300 + "/", "\ud800"])
     def test_an_id_does_not_lead_out_of_the_folder(self, tmp_path: Path, run_id: str) -> None:

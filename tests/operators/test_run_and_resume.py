@@ -172,24 +172,20 @@ def resume(run_id: str, interrupt_id: str, answer: Any = "approve", **arguments:
 
 
 class TestResume:
-    def test_the_answer_reaches_the_agent(self, agent_runs_emulator: Emulator) -> None:
-        run_id, interrupt_id = asked(agent_runs_emulator)
-        task = resume(run_id, interrupt_id, {"decision": "approve"})
-        assert task.value == {"run_id": run_id, "status": "running", "interrupt_id": interrupt_id}
+    def test_only_the_named_interrupt_is_answered(self, agent_runs_emulator: Emulator) -> None:
+        run_id, first = asked(agent_runs_emulator, "two_questions")
+        second = agent_runs_emulator.service.get_run(run_id).interrupts[1]["id"]
+        task = resume(run_id, second, {"decision": "approve"})
+        assert task.value == {"run_id": run_id, "status": "interrupted", "interrupt_id": second}
         [given] = agent_runs_emulator.service.answers
-        assert (given.run_id, given.interrupt_id, given.input) == (run_id, interrupt_id, {"decision": "approve"})
+        assert (given.run_id, given.interrupt_id, given.input) == (run_id, second, {"decision": "approve"})
+        assert [question["id"] for question in agent_runs_emulator.service.get_run(run_id).interrupts] == [first]
 
     @deferrable_or_not
     def test_it_can_wait_after_the_answer(self, agent_runs_emulator: Emulator, deferrable: bool) -> None:
         task = resume(*asked(agent_runs_emulator), wait_for="completed", deferrable=deferrable)
         assert task.value["status"] == "completed"
         assert len(agent_runs_emulator.service.answers) == 1
-
-    def test_only_the_named_interrupt_is_answered(self, agent_runs_emulator: Emulator) -> None:
-        run_id, first = asked(agent_runs_emulator, "two_questions")
-        second = agent_runs_emulator.service.get_run(run_id).interrupts[1]["id"]
-        assert resume(run_id, second).value["status"] == "interrupted"
-        assert [question["id"] for question in agent_runs_emulator.service.get_run(run_id).interrupts] == [first]
 
     def test_an_interrupt_that_is_not_pending_is_not_answered(self, agent_runs_emulator: Emulator) -> None:
         question = asked(agent_runs_emulator)

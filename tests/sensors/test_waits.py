@@ -123,12 +123,6 @@ def test_an_interrupt_that_is_not_awaited_is_left_to_others(
     assert agent_runs_emulator.count("GET", path) > reads_before_answer >= 2
 
 
-def test_a_run_that_can_no_longer_reach_the_status_fails_the_task(agent_runs_emulator: Emulator) -> None:
-    run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
-    task = wait(run.id, wait_for=["interrupted", "error"])
-    assert f"Agent run {run.id} is completed, and can no longer become interrupted or error" in str(task.error)
-
-
 def test_timeout_and_soft_fail(agent_runs_emulator: Emulator, mode: dict[str, Any]) -> None:
     create = agent_runs_emulator.service.create_run
     pending, failed = (create(agent, business_id=BUSINESS).id for agent in ("needs_approval", "fails"))

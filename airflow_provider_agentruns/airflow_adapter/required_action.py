@@ -13,12 +13,9 @@ def create_form(ti_id: UUID, *, subject: str, body: str, params: dict[str, Any],
     """
     Create the form of a task instance, and return whether Airflow holds it.
 
-    A task instance keeps its first form permanently. Only the response shows whether Airflow took this one.
+    A task instance keeps its first form permanently. Only the response shows whether Airflow took this one. Subject,
+    body, and the fields with a constant value identify a form.
 
-    :param ti_id: The ID of the task instance.
-    :param subject: The subject.
-    :param body: The body, in Markdown.
-    :param params: The fields, serialized. Those with a constant value identify the form, as subject and body do.
     :param form: The other fields of Airflow's ``CreateHITLDetailPayload``.
     """
     from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
@@ -35,11 +32,7 @@ def _constants(params: dict[str, Any] | None) -> dict[str, Any]:
 
 
 async def read_form(ti_id: UUID) -> Any:
-    """
-    Return the form of a task instance with its answer, or None if there is no form. Works in the triggerer only.
-
-    :param ti_id: The ID of the task instance.
-    """
+    """Return the form of a task instance with its answer, or None if there is no form. Works in the triggerer only."""
     from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail
     from asgiref.sync import sync_to_async
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -19,20 +20,20 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
     AgentRunInvalidRequestError,
     AgentRunReviewError,
+    AgentRunsError,
     AgentRunsValueError,
 )
 from airflow_provider_agentruns.operators.review_form import form_params, validation_errors
 from airflow_provider_agentruns.reviews.body import body, subject
 from airflow_provider_agentruns.reviews.decision import Decision, answer_material, decide_by_policy, default_answer
 from airflow_provider_agentruns.reviews.form import QUESTION_FIELD, RATING, RATING_COMMENT, rated_artifact
-from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState
+from airflow_provider_agentruns.reviews.state import RESULT, START_NEW_RUN, TRAIL, ReviewState, for_log
 from airflow_provider_agentruns.reviews.text import interrupt_name
-from airflow_provider_agentruns.reviews.trail import TRAIL, log_fields, result, seconds_to_decide, trail
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
-    from airflow_provider_agentruns.models import Interrupt
+    from airflow_provider_agentruns.models import AgentRun, Interrupt
 
 #: The key of a review's state in the task state store.
 _STATE_KEY = "agent_run_review"
@@ -42,8 +43,6 @@ _READ_FORM_WITHIN = timedelta(hours=1)
 
 #: How much of a question names an instance of a mapped task. Airflow accepts 250 characters in total.
 _LABEL_LENGTH = 120
-
-_MAX_ID_LENGTH = 500
 
 
 class AgentRunReviewOperator(AgentRunTask, HITLOperator):
@@ -116,19 +115,25 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def execute(self, context: Context) -> Any:
         """Decide by policy, or show the form and wait. A retry first uses an answer that exists."""
+        from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
+
         with self.error_boundary():
-            state = self._stored(context)
-            if state and state.max_tries == current_attempt(context).max_tries:
-                if state.decision:
-                    return self._submit(context, state)
-                self._read_form(context)
-            elif state_store(context) is None and _is_retry(context, self.retries):
-                self._read_form(context)
+            state, attempt = self._stored(context), current_attempt(context)
+            # A person who clears the task changes max_tries.
+            if state:
+                is_retry = state.max_tries == attempt.max_tries
+            else:
+                is_retry = state_store(context) is None and attempt.number > 1 and attempt.max_tries == self.retries
+            if state and state.decision and is_retry:
+                return self._submit(context, state)
+            if is_retry:
+                # Only the triggerer can read the form. Creating the form again would delete an answer.
+                trigger = FormAnswerTrigger(str(context["ti"].id))
+                self.defer(trigger=trigger, method_name="form_read", timeout=_READ_FORM_WITHIN)
             return self._ask(context)
 
     def form_read(self, context: Context, event: dict[str, Any]) -> Any:
         """Continue with the answer that a person gave while no worker was running, or ask."""
-
         # An answer that arrives at this moment resumes the task as well, with Airflow's own event.
         answered = event.get("answered", "chosen_options" in event)
         # Without a state store, only the answer itself shows to which question it belongs.
@@ -155,7 +160,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             begun = ReviewState(**state) if state else None
             review = self._stored(context) or begun or self._begin(context, self._pending())
             # Stored first, so that no later try asks again.
-            review.decision = Decision.from_event(event).as_json()
+            review.decision = asdict(Decision.from_event(event))
             self._store(context, review)
             return self._submit(context, review)
 
@@ -175,7 +180,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         if earlier and earlier.shown:
             earlier.check_question(interrupt)
         if self.decide and (decided := decide_by_policy(self.decide, interrupt, self.options, now)):
-            review.decision, review.sent = decided[0].as_json(), decided[1]
+            review.decision, review.sent = asdict(decided[0]), decided[1]
             self._store(context, review)
             return self._submit(context, review)
         self.subject = subject(interrupt)
@@ -209,7 +214,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             return HITLOperator.execute(self, context)
         except TaskDeferred as deferred:
             # Airflow before 3.3 has no state store, so the state waits with the task.
-            deferred.kwargs = {**(deferred.kwargs or {}), "state": review.as_json()}
+            deferred.kwargs = {**(deferred.kwargs or {}), "state": asdict(review)}
             raise
 
     def _set_fields(self, context: Context, interrupt: Interrupt) -> str | None:
@@ -218,12 +223,6 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         question = digest(interrupt.value) if state_store(context) is None else None
         self.params = form_params(interrupt, self.options, self.params, rated, question)
         return rated["id"] if rated else None
-
-    def _read_form(self, context: Context) -> NoReturn:
-        """Defer until the triggerer has read the form. Creating the form again would delete an answer."""
-        from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
-
-        self.defer(trigger=FormAnswerTrigger(str(context["ti"].id)), method_name="form_read", timeout=_READ_FORM_WITHIN)
 
     def _keep_waiting(self, review: ReviewState) -> NoReturn:
         """Wait with the form that exists. Creating it again would delete an answer that arrives at this moment."""
@@ -237,33 +236,47 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
     def _submit(self, context: Context, review: ReviewState) -> dict[str, Any]:
         """Answer the interrupt with the decision, and return the XCom value."""
         from airflow_provider_agentruns import metrics
-        from airflow_provider_agentruns.operators.answering import answer_interrupt, rate_artifact
+        from airflow_provider_agentruns.operators.answering import answer_interrupt
 
         decision = Decision(**(review.decision or {}))
         if review.sent is None:
-            decision.check_form(review.run_id, review.interrupt_id, review.question)
+            review.check_form(decision)
             interrupt = self._pending(review.question)
             review.check_question(interrupt)
             if decision.by != "policy":
                 decision = self._validated(context, interrupt, decision)
-            review.decision, review.sent = decision.as_json(), [self._answer(context, interrupt, decision)]
+            review.decision, review.sent = asdict(decision), [self._answer(context, interrupt, decision)]
             self._store(context, review)
-        run_id, interrupt_id = review.run_id, review.interrupt_id
         try:
-            answered = answer_interrupt(self, context, run_id, interrupt_id, review.sent[0], review.question)
+            answered = answer_interrupt(
+                self, context, review.run_id, review.interrupt_id, review.sent[0], review.question
+            )
         except AgentRunInvalidRequestError as e:
             if not any(decision.fields.values()):
                 raise
             hidden = "the agent rejects the answer. Its message is hidden, because it can repeat what a person entered"
             raise AgentRunInvalidRequestError(e.status_code, [hidden], e.method, e.path) from None
-        metrics.review_decided(self.agentruns_conn_id, decision.by, seconds_to_decide(review, decision))
-        artifact_id, fields, rating = (review.shown or {}).get("rated_artifact"), decision.params_input, None
-        if artifact_id and fields.get(RATING):
-            rating = rate_artifact(self, run_id, artifact_id, fields[RATING], fields.get(RATING_COMMENT))
-        status, delivery = str(answered.run.status), "confirmed" if answered.confirmed else "presumed"
-        context["ti"].xcom_push(key=TRAIL, value=trail(review, decision, status, delivery, rating))
-        self.log.info("Agent run interrupt reviewed", **log_fields(review, decision, status, delivery))
-        return result(review, decision, status)
+        metrics.review_decided(self.agentruns_conn_id, decision.by, review.seconds_to_decide(decision))
+        delivery = "confirmed" if answered.confirmed else "presumed"
+        trail = review.trail(decision, str(answered.run.status), delivery, self._rate(review, decision))
+        context["ti"].xcom_push(key=TRAIL, value=trail)
+        self.log.info("Agent run interrupt reviewed", **for_log(trail))
+        return {key: trail[key] for key in RESULT}
+
+    def _rate(self, review: ReviewState, decision: Decision) -> dict[str, Any] | None:
+        """Rate the artifact, and return what was sent, with the error if it failed, or None without a rating."""
+        artifact_id, rating = (review.shown or {}).get("rated_artifact"), decision.params_input.get(RATING)
+        if not artifact_id or not rating:
+            return None
+        comment = decision.params_input.get(RATING_COMMENT)
+        given = {"artifact_id": artifact_id, "rating": rating, "comment": comment}
+        try:
+            self.hook.rate_artifact(review.run_id, artifact_id, rating, comment)
+        except AgentRunsError as e:
+            # Without the message, in which the service can repeat the comment.
+            self.log.warning("The answer was sent, but not the rating of the artifact: %s", type(e).__name__)
+            return {**given, "error": str(e)}
+        return given
 
     def _validated(self, context: Context, interrupt: Interrupt, decision: Decision) -> Decision:
         """Return the decision with every field of the form, and check that they are valid."""
@@ -296,17 +309,39 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
     @property
     def _interrupt_id(self) -> str:
         found = self.interrupt.get("id") if isinstance(self.interrupt, Mapping) else self.interrupt
-        if isinstance(found, str) and found.strip() and found.isprintable() and len(found) <= _MAX_ID_LENGTH:
+        if isinstance(found, str) and found.strip():
             return found
         raise AgentRunsValueError(
             "interrupt needs the ID of an interrupt, or an interrupt as AgentRunSensor returns it. This "
-            f"{type(self.interrupt).__name__} has no ID of 1 to {_MAX_ID_LENGTH} printable characters"
+            f"{type(self.interrupt).__name__} has no ID"
         )
 
     def _pending(self, expected: str | None = None) -> Interrupt:
-        from airflow_provider_agentruns.operators.answering import pending_interrupt
+        """
+        Return the interrupt as the run shows it now.
 
-        return pending_interrupt(self, str(self.run_id), self._interrupt_id, expected)
+        :param expected: The digest of what it asked, if known. If a response shows something else, the run is read
+            again for some seconds, because a response can be outdated.
+        :raises AgentRunInterruptGoneError: If it is not pending.
+        """
+        from airflow_provider_agentruns.idempotency.probe import (
+            hides_questions,
+            interrupt_state,
+            no_question,
+            read_until,
+        )
+
+        run_id, interrupt_id = str(self.run_id), self._interrupt_id
+        run = read_until(
+            lambda: cast("AgentRun", self.read_run(run_id)),
+            lambda run: interrupt_state(run, interrupt_id, expected) != "unclear",
+            time.sleep,
+        )
+        if interrupt := run.pending(interrupt_id):
+            return interrupt
+        if hides_questions(run):
+            raise no_question(run_id, interrupt_id)
+        raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "another client may have answered it")
 
     def _begin(self, context: Context, interrupt: Interrupt) -> ReviewState:
         return ReviewState.begin(str(self.run_id), interrupt, current_attempt(context).max_tries)
@@ -317,10 +352,4 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def _store(self, context: Context, review: ReviewState) -> None:
         if store := state_store(context):
-            store.set(_STATE_KEY, review.as_json())
-
-
-def _is_retry(context: Context, retries: int | None) -> bool:
-    """Return whether an earlier try failed, and nobody cleared the task since its first run."""
-    attempt = current_attempt(context)
-    return attempt.number > 1 and attempt.max_tries == (retries or 0)
+            store.set(_STATE_KEY, asdict(review))

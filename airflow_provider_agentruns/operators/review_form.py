@@ -10,21 +10,13 @@ from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from airflow_provider_agentruns.reviews.form import (
-    ID_FIELD,
-    QUESTION_FIELD,
-    RATING,
-    RATING_COMMENT,
-    answer_schema,
-    form_fields,
-)
+from airflow_provider_agentruns.reviews import form
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
 
-_TITLE_LENGTH = 200
-_RULE_LENGTH = 200
+_TEXT_LENGTH = 200
 
 
 def form_params(
@@ -43,11 +35,13 @@ def form_params(
     :param rated: The artifact that the person can rate, if any.
     :param question: The digest of the question, which the answer has to repeat, or None to omit that field.
     """
-    fields = {name: Param(**field) for name, field in form_fields(answer_schema(interrupt), options).items()}
+    described = form.form_fields(form.answer_schema(interrupt), options)
+    fields = {name: Param(**arguments) for name, arguments in described.items()}
     fields |= {name: given.get_param(name) for name in given}
     if rated:
-        title = plain(str(rated.get("title") or ""), _TITLE_LENGTH) or "the proposal"
-        fields[RATING] = Param(
+        given_title = rated.get("title")
+        title = plain(given_title, _TEXT_LENGTH) if isinstance(given_title, str) else "the proposal"
+        fields[form.RATING] = Param(
             None,
             f"How good is {title}? The rating is not part of the answer.",
             type=["string", "null"],
@@ -55,13 +49,17 @@ def form_params(
             values_display={"POSITIVE": "Good", "NEGATIVE": "Bad", "null": "No rating"},
             title="Rating",
         )
-        fields[RATING_COMMENT] = Param(
+        fields[form.RATING_COMMENT] = Param(
             None, type=["string", "null"], maxLength=5000, format="multiline", title="Reason for the rating"
         )
     # Last, so that nothing replaces them: they show whether an answer belongs to this form.
-    fields[ID_FIELD] = _constant(interrupt.id, "Question ID")
-    if question:
-        fields[QUESTION_FIELD] = _constant(question, "Digest of the question")
+    for name, value, title in (
+        (form.ID_FIELD, interrupt.id, "Question ID"),
+        (form.QUESTION_FIELD, question, "Digest of the question"),
+    ):
+        if value:
+            description = "Identifies the question that this form answers. Do not change it."
+            fields[name] = Param(value, description, type="string", const=value, title=title)
     return ParamsDict(fields)
 
 
@@ -84,10 +82,5 @@ def validation_errors(
         except ParamValidationError as e:
             cause: Any = e.args[0] if e.args else None
             rule = f"{cause.validator}: {cause.validator_value!r}" if hasattr(cause, "validator") else "required"
-            errors.append(f"field {name!r} ({plain(rule, _RULE_LENGTH)})")
+            errors.append(f"field {name!r} ({plain(rule, _TEXT_LENGTH)})")
     return errors
-
-
-def _constant(value: str, title: str) -> Param:
-    description = "Identifies the question that this form answers. Do not change it."
-    return Param(value, description, type="string", const=value, title=title)

@@ -5,21 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_agentruns.exceptions import AgentRunReviewError, AgentRunsValueError
-from airflow_provider_agentruns.reviews.form import (
-    ID_FIELD,
-    OWN_FIELDS,
-    QUESTION_FIELD,
-    answer_by_schema,
-    answer_schema,
-    option_values,
-)
-from airflow_provider_agentruns.reviews.text import interrupt_name
+from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.reviews.form import OWN_FIELDS, answer_by_schema, answer_schema, option_values
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
@@ -58,31 +49,10 @@ class Decision:
             params_input=dict(event.get("params_input") or {}),
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the decision as JSON, from which ``Decision(**value)`` restores it."""
-        return asdict(self)
-
     @property
     def fields(self) -> dict[str, Any]:
         """The fields that are for the agent."""
         return {name: value for name, value in self.params_input.items() if name not in OWN_FIELDS}
-
-    def check_form(self, run_id: str, interrupt_id: str, question: str) -> None:
-        """
-        Check that the answer belongs to the form of this interrupt and this question.
-
-        :param run_id: The ID of the run.
-        :param interrupt_id: The ID of the interrupt.
-        :param question: The digest of what the interrupt asks.
-        :raises AgentRunReviewError: If it belongs to another form.
-        """
-        constants = {ID_FIELD: interrupt_id, QUESTION_FIELD: question}
-        if any(self.params_input.get(name, value) != value for name, value in constants.items()):
-            # What a person sent can be personal data, so the message does not repeat it.
-            raise AgentRunReviewError(
-                f"The answer belongs to another question than {interrupt_name(run_id, interrupt_id)} asks now. "
-                "Nothing was sent"
-            )
 
 
 def decide_by_policy(
@@ -99,10 +69,10 @@ def decide_by_policy(
     :return: None to ask a person. Otherwise the decision and, in a list, the answer if the policy returned it.
     :raises AgentRunsValueError: If the policy returned a value that is not JSON.
     """
-    result = policy(interrupt)
-    if result is None:
+    if (result := policy(interrupt)) is None:
         return None
-    name = _name(policy)
+    named = policy if hasattr(policy, "__qualname__") else type(policy)
+    name = f"{named.__module__}.{named.__qualname__}"
     try:
         # As it is stored and sent: a tuple becomes a list, and a member of an enumeration its value.
         result = json.loads(json.dumps(result, allow_nan=False, ensure_ascii=False).encode())
@@ -124,9 +94,10 @@ def decide_by_policy(
 
 def answer_material(interrupt: Interrupt, decision: Decision) -> dict[str, Any]:
     """Return the values from which a DAG author's ``build_input`` makes an answer."""
+    chosen = option_values(answer_schema(interrupt), decision.chosen_options)
     return {
         "interrupt": {"id": interrupt.id, "agent": interrupt.agent, "value": interrupt.value},
-        "decision": _decision_value(interrupt, decision),
+        "decision": chosen[0] if len(chosen) == 1 else chosen,
         "fields": decision.fields,
         "chosen_options": decision.chosen_options,
         "responded_by": decision.responded_by,
@@ -141,20 +112,8 @@ def default_answer(interrupt: Interrupt, decision: Decision) -> Any:
 
     This is ``{"decision", "fields", "responded_by", "responded_at"}``, or what the interrupt's JSON schema describes.
     """
-    answer = answer_material(interrupt, decision)
-    who = {name: answer[name] for name in ("responded_by", "responded_at")}
+    chosen = answer_material(interrupt, decision)["decision"]
+    who = {"responded_by": decision.responded_by, "responded_at": decision.responded_at}
     if (schema := answer_schema(interrupt)) is not None:
-        return answer_by_schema(schema, answer["decision"], decision.fields, who)
-    return {"decision": answer["decision"], "fields": decision.fields, **who}
-
-
-def _decision_value(interrupt: Interrupt, decision: Decision) -> str | list[str]:
-    values = option_values(answer_schema(interrupt), decision.chosen_options)
-    return values[0] if len(values) == 1 else values
-
-
-def _name(policy: Callable[..., Any]) -> str:
-    while isinstance(policy, partial):
-        policy = policy.func
-    named = policy if hasattr(policy, "__qualname__") else type(policy)
-    return ".".join(filter(None, (getattr(named, "__module__", None), named.__qualname__)))
+        return answer_by_schema(schema, chosen, decision.fields, who)
+    return {"decision": chosen, "fields": decision.fields, **who}

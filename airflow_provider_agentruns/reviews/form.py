@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from airflow_provider_agentruns.reviews.schema import BOUNDS, COUNTS, simplify
+from airflow_provider_agentruns.reviews.schema import LIMITS, simplify
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
@@ -39,15 +38,14 @@ OWN_FIELDS = (ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT)
 ANSWER = "answer"
 
 #: Where an interrupt's value can carry the JSON schema of its answer.
-SCHEMA_KEYS = ("input_schema", "response_schema", "schema")
+SCHEMA = "input_schema"
 
 #: The maximum number of an agent's fields, and of choices in each.
 MAX_FIELDS = 50
 MAX_CHOICES = 300
 
-#: The maximum length of a name or title, a choice, a description, and a default as JSON, in characters.
+#: The maximum length of a name, title, or choice, of a description, and of a default as JSON, in characters.
 NAME_LENGTH = 200
-CHOICE_LENGTH = 200
 DESCRIPTION_LENGTH = 1_000
 DEFAULT_LENGTH = 5_000
 
@@ -61,15 +59,13 @@ _FORMATS = ("date", "date-time", "time", "duration", "multiline", "email", "uri"
 
 def answer_schema(interrupt: Interrupt) -> dict[str, Any] | None:
     """Return the JSON schema that the interrupt's value carries for its answer, or None."""
-    found = map(interrupt.value.get, SCHEMA_KEYS) if isinstance(interrupt.value, dict) else ()
-    return next((schema for schema in found if isinstance(schema, dict) and schema), None)
+    schema = interrupt.value.get(SCHEMA) if isinstance(interrupt.value, dict) else None
+    return schema if isinstance(schema, dict) and schema else None
 
 
 def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
     Return the fields of the form that a schema describes.
-
-    If there are too many, the required ones come first, and the last field says how many are missing.
 
     :param schema: The schema of the answer, if the agent sent one.
     :param options: What a person chooses from. A property ``decision`` that holds the same choice becomes no field.
@@ -77,27 +73,30 @@ def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[s
     """
     if schema is None:
         return {}
+    decision = _decision(schema)
+    is_covered = _covers(decision, options)
     if not _is_object(schema):
-        part = simplify(schema, schema)
-        return {} if _covers(part, options) else {ANSWER: _field(ANSWER, part, decides=True)}
-    wanted = schema.get("required")
-    required = {name for name in wanted if isinstance(name, str)} if isinstance(wanted, list) else set()
+        return {} if is_covered else {ANSWER: _field(ANSWER, decision, required=True, decides=True)}
+    required = schema.get("required")
     properties = _properties(schema)
-    names = [name for name in properties if name not in _RESERVED and not name.startswith("_")]
-    if DECISION in names and _is_choice(_property(schema, DECISION), options):
+    names = [
+        name
+        for name in properties
+        if name not in _RESERVED and not name.startswith("_") and _can_be_stored(name, NAME_LENGTH)
+    ]
+    # The chosen option fills a decision that can be any text, too.
+    if DECISION in names and (is_covered or ("enum" not in decision and decision.get("type", "string") == "string")):
         names.remove(DECISION)
     # Selected before anything is resolved, so that the work depends on what is shown.
-    first = sorted(names, key=lambda name: name not in required)
-    selected = set(islice((name for name in first if _can_be_stored(name, NAME_LENGTH)), MAX_FIELDS))
-    fields = {
-        name: _field(name, simplify(properties[name], schema), required=name in required, decides=name == DECISION)
-        for name in names
-        if name in selected
+    return {
+        name: _field(
+            name,
+            simplify(properties[name], schema),
+            required=isinstance(required, list) and name in required,
+            decides=name == DECISION,
+        )
+        for name in names[:MAX_FIELDS]
     }
-    if fields and (missing := len(names) - len(fields)):
-        last = list(fields.values())[-1]
-        last["description"] = f"{last.get('description', '')} Fields that are not shown: {missing:,}.".strip()
-    return fields
 
 
 def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> list[str]:
@@ -107,8 +106,7 @@ def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> list[
     :param schema: The schema of the answer, if the agent sent one.
     :param chosen: The options as a person chose them, such as ``Approve``.
     """
-    schema = schema or {}
-    values = _values(_property(schema, DECISION) if _is_object(schema) else simplify(schema, schema))
+    values = _values(_decision(schema or {}))
     return [values.get(option.casefold(), option.lower()) for option in chosen]
 
 
@@ -140,7 +138,7 @@ def rated_artifact(interrupt: Interrupt) -> dict[str, Any] | None:
         for artifact in artifacts if isinstance(artifacts, list) else ():
             known = artifact.get("id") if isinstance(artifact, dict) else None
             if isinstance(known, str) and known.strip() and _can_be_stored(known, NAME_LENGTH):
-                return cast("dict[str, Any]", artifact)
+                return dict(artifact)
     return None
 
 
@@ -150,18 +148,17 @@ def _is_object(schema: dict[str, Any]) -> bool:
 
 def _properties(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     properties = schema.get("properties")
-    found = properties.items() if isinstance(properties, dict) else ()
-    # True allows anything, like the empty schema.
-    parts = ((str(name), {} if part is True else part) for name, part in found)
-    return {name: part for name, part in parts if isinstance(part, dict)}
+    found = properties if isinstance(properties, dict) else {}
+    return {name: part for name, part in found.items() if isinstance(part, dict)}
 
 
-def _property(schema: dict[str, Any], name: str) -> dict[str, Any]:
-    return simplify(_properties(schema).get(name, {}), schema)
+def _decision(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a schema that describes the decision."""
+    return simplify(_properties(schema).get(DECISION, {}) if _is_object(schema) else schema, schema)
 
 
 def _values(part: dict[str, Any]) -> dict[str, str]:
-    choices = _choices(part)
+    choices = part.get("enum")
     found = choices if isinstance(choices, list) else ()
     return {value.casefold(): value for value in found if isinstance(value, str)}
 
@@ -172,12 +169,7 @@ def _covers(part: dict[str, Any], options: Sequence[str]) -> bool:
     return bool(values) and all(option.casefold() in values for option in options)
 
 
-def _is_choice(part: dict[str, Any], options: Sequence[str]) -> bool:
-    """Return whether the chosen option fills a property: the agent accepts these values, or any text."""
-    return _covers(part, options) or ("enum" not in part and part.get("type", "string") == "string")
-
-
-def _field(name: str, part: dict[str, Any], *, required: bool = True, decides: bool = False) -> dict[str, Any]:
+def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) -> dict[str, Any]:
     """
     Return the arguments of ``Param`` for a property.
 
@@ -187,8 +179,7 @@ def _field(name: str, part: dict[str, Any], *, required: bool = True, decides: b
     from jsonschema import Draft202012Validator, FormatChecker
 
     field, kinds = _limits(part), _kinds(part) or ["string"]
-    # Airflow's page hides a field with "const", and shows one with a single choice.
-    if _can_be_shown(choices := _choices(part)) and not {"array", "object"} & set(kinds):
+    if _can_be_shown(choices := part.get("enum")) and not {"array", "object"} & set(kinds):
         field["enum"] = list(choices)
     if decides:
         kinds = [kind for kind in kinds if kind != "null"] or ["string"]
@@ -197,35 +188,31 @@ def _field(name: str, part: dict[str, Any], *, required: bool = True, decides: b
     if "null" in kinds and None not in field.get("enum", [None]):
         field["enum"].append(None)
     field |= _typed(kinds)
-    if "array" in kinds:
-        # Airflow lets people choose the examples only.
-        field.pop("examples", None)
-        if isinstance(items := part.get("items"), dict):
-            field["items"] = _limits(items) | _typed(_kinds(items))
+    if "array" in kinds and isinstance(items := part.get("items"), dict):
+        field["items"] = _limits(items) | _typed(_kinds(items))
     if (title := _plain(part.get("title"), NAME_LENGTH) or plain(name, NAME_LENGTH) or "(no name)") != name:
         field["title"] = title
-    # A pattern can take forever to check. People read it, and the agent checks it.
-    described, pattern = _plain(part.get("description"), DESCRIPTION_LENGTH), _plain(part.get("pattern"), NAME_LENGTH)
-    if description := f"{described} Pattern: {pattern}".strip() if pattern else described:
+    if description := _plain(part.get("description"), DESCRIPTION_LENGTH):
         field["description"] = description
-    default = None if decides else part.get("default", part.get("const") if required else None)
+    default = None if decides else part.get("default")
     fits = Draft202012Validator(field, format_checker=FormatChecker()).is_valid
     return {"default": default if _can_be_stored(default, DEFAULT_LENGTH) and fits(default) else None, **field}
 
 
 def _limits(part: dict[str, Any]) -> dict[str, Any]:
-    """Return the valid limits that a schema sets for a value besides its type."""
-    return {
-        **{key: part[key] for key in BOUNDS if _is_number(part.get(key))},
-        **{key: part[key] for key in COUNTS if _is_number(part.get(key)) and part[key] >= 0 and part[key] % 1 == 0},
-        **{key: part[key] for key in ("format",) if part.get(key) in _FORMATS},
-        **{key: part[key] for key in ("examples",) if _can_be_shown(part.get(key), str)},
-    }
+    """Return the limits that a schema sets for a value besides its type, if they are valid."""
+    from jsonschema import Draft202012Validator
+
+    limits = {key: part[key] for key in LIMITS if isinstance(part.get(key), int | float)}
+    if part.get("format") in _FORMATS:
+        limits["format"] = part["format"]
+    is_schema = Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid
+    return limits if _can_be_stored(limits, DEFAULT_LENGTH) and is_schema(limits) else {}
 
 
 def _kinds(part: dict[str, Any]) -> list[str]:
     """Return the types that a schema names, or those of the values that it lists."""
-    if "type" not in part and _can_be_shown(choices := _choices(part)):
+    if "type" not in part and _can_be_shown(choices := part.get("enum")):
         return list(dict.fromkeys(_KINDS[type(choice)] for choice in choices))
     kinds = part.get("type")
     return list(dict.fromkeys(kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind in _TYPES))
@@ -235,40 +222,23 @@ def _typed(kinds: list[str]) -> dict[str, Any]:
     return {"type": kinds[0] if len(kinds) == 1 else kinds} if kinds else {}
 
 
-def _choices(part: dict[str, Any]) -> Any:
-    return part["enum"] if "enum" in part else [part["const"]] if "const" in part else None
-
-
-def _can_be_shown(choices: Any, kinds: Any = str | int | float | None) -> bool:
+def _can_be_shown(choices: Any) -> TypeGuard[list[Any]]:
     """Return whether people can tell choices apart. Airflow's page shows each as text."""
     few = isinstance(choices, list) and 0 < len(choices) <= MAX_CHOICES
-    if not (few and all(isinstance(one, kinds) and _can_be_stored(one, 2 * CHOICE_LENGTH) for one in choices)):
+    if not (few and all(type(one) in _KINDS and _can_be_stored(one, 2 * NAME_LENGTH) for one in choices)):
         return False
     texts = [one if isinstance(one, str) else json.dumps(one) for one in choices]
-    return len(set(texts)) == len(texts) and all(text == plain(text, CHOICE_LENGTH) for text in texts)
+    return len(set(texts)) == len(texts) and all(text == plain(text, NAME_LENGTH) for text in texts)
 
 
 def _can_be_stored(value: Any, length: int) -> bool:
-    """Return whether Airflow's database and a browser keep a value unchanged."""
+    """Return whether a value is short enough and Airflow's database keeps it unchanged."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        if len(text) > length:
-            return False
-        text.encode()
-        json.loads(text, parse_int=_integer)
+        text[: length + 1].encode()
     except (ValueError, RecursionError):
         return False
-    return True
-
-
-def _integer(digits: str) -> int:
-    if abs(number := int(digits)) > 2**53:
-        raise ValueError("a browser rounds it")
-    return number
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and _can_be_stored(value, DEFAULT_LENGTH)
+    return len(text) <= length
 
 
 def _plain(value: Any, limit: int) -> str:

@@ -14,13 +14,12 @@ from typing import Any
 #: How many references and choices are followed for one property. A schema can refer to itself.
 _MAX_STEPS = 10
 
-#: Keywords whose values are numbers, and non-negative integers.
-BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-COUNTS = ("minLength", "maxLength", "minItems", "maxItems")
-_KEYWORDS = (
-    *("type", "enum", "const", "title", "description", "default", "format", "pattern", "items", "examples"),
-    *(*BOUNDS, *COUNTS),
+#: Keywords whose values are numbers.
+LIMITS = (
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    *("minLength", "maxLength", "minItems", "maxItems"),
 )
+_KEYWORDS = ("type", "enum", "const", "title", "description", "default", "format", "items", *LIMITS)
 
 
 def simplify(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
@@ -35,16 +34,25 @@ def simplify(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     nullable = False
     for _ in range(_MAX_STEPS):
-        for keyword in _KEYWORDS:
-            if keyword in part:
-                found.setdefault(keyword, part[keyword])
-        if not isinstance(target := _target(part.get("$ref"), root), dict):
-            target, may_be_null = _only_choice(part)
-            nullable = nullable or may_be_null
-        if target is None:
+        found = {keyword: part[keyword] for keyword in _KEYWORDS if keyword in part} | found
+        target = _target(part.get("$ref"), root)
+        for keyword in ("anyOf", "oneOf", "allOf"):
+            if target is None and isinstance(choices := part.get(keyword), list):
+                real = [choice for choice in choices if choice != {"type": "null"}]
+                target = real[0] if len(real) == 1 else None
+                nullable = nullable or (target is not None and len(choices) > 1)
+        if not isinstance(target, dict):
             break
         part = target
-    return _with_null(found) if nullable else found
+    if "const" in found:
+        # Airflow's page hides a field with "const", and shows one with a single choice.
+        found["enum"] = [found.pop("const")]
+    kinds, choices = found.get("type"), found.get("enum")
+    if nullable and isinstance(kinds, str | list):
+        found["type"] = [*([kinds] if isinstance(kinds, str) else kinds), "null"]
+    elif nullable and isinstance(choices, list):
+        found["enum"] = [*choices, None]
+    return found
 
 
 def _target(reference: Any, root: dict[str, Any]) -> Any:
@@ -54,21 +62,3 @@ def _target(reference: Any, root: dict[str, Any]) -> Any:
     for key in reference[2:].split("/"):
         found = found.get(key.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
     return found
-
-
-def _only_choice(part: dict[str, Any]) -> tuple[dict[str, Any] | None, bool]:
-    """Return the only choice besides null, and whether null is one."""
-    for keyword in ("anyOf", "oneOf", "allOf"):
-        choices = part.get(keyword)
-        if isinstance(choices, list):
-            real = [choice for choice in choices if choice != {"type": "null"}]
-            if len(real) == 1 and isinstance(real[0], dict):
-                return real[0], len(real) < len(choices)
-    return None, False
-
-
-def _with_null(part: dict[str, Any]) -> dict[str, Any]:
-    kinds, choices = part.get("type"), part.get("enum")
-    if isinstance(kinds, str | list):
-        return {**part, "type": [*([kinds] if isinstance(kinds, str) else kinds), "null"]}
-    return {**part, "enum": [*choices, None]} if isinstance(choices, list) else part

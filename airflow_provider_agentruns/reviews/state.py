@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a review, which the operator stores for later tries of its task."""
+"""The state of a review, which the operator stores for later tries of its task, and the audit trail."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
+from airflow_provider_agentruns.reviews.form import ID_FIELD, QUESTION_FIELD
 from airflow_provider_agentruns.reviews.text import interrupt_name, plain
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
+    from airflow_provider_agentruns.reviews.decision import Decision
+
+#: The XCom key of the trail.
+TRAIL = "trail"
+
+#: The keys of the trail that are in a review's XCom value.
+RESULT = ("run_id", "interrupt_id", "chosen_options", "params_input", "responded_by", "responded_at", "status")
 
 _LABEL_LENGTH = 300
 
@@ -59,7 +68,7 @@ class ReviewState:
         """
         Return the state that an earlier try stored, or None.
 
-        :param stored: What :meth:`as_json` returned.
+        :param stored: The state as JSON.
         :param run_id: The ID of the run that is reviewed now.
         :param interrupt_id: The ID of the interrupt that is reviewed now.
         :raises AgentRunReviewError: If the task instance showed the form of another interrupt.
@@ -74,10 +83,6 @@ class ReviewState:
             f"{interrupt_name(state.run_id, state.interrupt_id)}, and Airflow keeps a form permanently. {START_NEW_RUN}"
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the state as JSON."""
-        return asdict(self)
-
     def check_question(self, interrupt: Interrupt) -> None:
         """
         Check that the interrupt still asks the same question. An agent can reuse an ID.
@@ -90,3 +95,66 @@ class ReviewState:
                 f"The agent asks something else now in {interrupt_name(self.run_id, interrupt.id)} than when this task "
                 f"showed it, and Airflow keeps a form permanently. {START_NEW_RUN}"
             )
+
+    def check_form(self, decision: Decision) -> None:
+        """
+        Check that an answer belongs to the form of this interrupt and this question.
+
+        :param decision: The answer.
+        :raises AgentRunReviewError: If it belongs to another form.
+        """
+        constants = {ID_FIELD: self.interrupt_id, QUESTION_FIELD: self.question}
+        if any(decision.params_input.get(name, value) != value for name, value in constants.items()):
+            # What a person sent can be personal data, so the message does not repeat it.
+            raise AgentRunReviewError(
+                f"The answer belongs to another question than {interrupt_name(self.run_id, self.interrupt_id)} asks "
+                "now. Nothing was sent"
+            )
+
+    def trail(
+        self, decision: Decision, status: str, delivery: str, rating: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """
+        Return everything that an auditor asks for.
+
+        :param decision: The decision.
+        :param status: The status of the run after the answer.
+        :param delivery: ``confirmed`` if the service confirmed the answer, or ``presumed`` if the question was gone
+            after the answer was sent.
+        :param rating: The rating of an artifact, if there is one.
+        """
+        return {
+            "run_id": self.run_id,
+            "interrupt_id": self.interrupt_id,
+            "chosen_options": decision.chosen_options,
+            "params_input": decision.params_input,
+            "responded_by": decision.responded_by,
+            "responded_at": decision.responded_at,
+            "status": status,
+            "agent": self.agent,
+            "label": self.label,
+            "question": self.question,
+            "by": decision.by,
+            "shown": self.shown,
+            "sent": self.sent[0] if self.sent else None,
+            "delivery": delivery,
+            "rating": rating,
+        }
+
+    def seconds_to_decide(self, decision: Decision) -> float | None:
+        """Return the seconds between form and decision, or None if there was no form."""
+        since, until = (self.shown or {}).get("at"), decision.responded_at
+        if not since or not until:
+            return None
+        return max(0.0, (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds())
+
+
+def for_log(trail: dict[str, Any]) -> dict[str, Any]:
+    """Return a trail for a log, with digests instead of what can be personal data."""
+    omitted = ("params_input", "agent", "label", "rating")
+    return {
+        **{key: value for key, value in trail.items() if key not in omitted},
+        "responded_by": (trail["responded_by"] or {}).get("id"),
+        "shown": trail["shown"] and digest(trail["shown"]),
+        "sent": digest(trail["sent"]),
+    }

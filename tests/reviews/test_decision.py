@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A decision by a person, a policy, or a timeout becomes the agent's answer, or is rejected before anything is sent."""
+"""A decision by a person, a policy, or a timeout becomes the agent's answer."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import Enum
-from functools import partial
 from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.exceptions import AgentRunReviewError, AgentRunsValueError
+from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import Interrupt
 from airflow_provider_agentruns.reviews.decision import (
     POLICY_ID,
@@ -27,66 +26,45 @@ from tests.reviews.forms import OPTIONS, asks
 
 AT = "2026-01-31T12:00:00+00:00"
 ANN = {"id": "ann", "name": "Ann"}
-ENTERED = {"note": "Fine", "size": 5, ID_FIELD: "int-1", RATING: "POSITIVE", RATING_COMMENT: "Good"}
+ENTERED = {
+    "note": "Fine",
+    "rating": 5,
+    ID_FIELD: "int-1",
+    QUESTION_FIELD: "d1",
+    RATING: "POSITIVE",
+    RATING_COMMENT: "Good",
+}
 BY_ANN = Decision("person", ["Approve"], AT, ANN, ENTERED)
 WHO = {"responded_by": ANN, "responded_at": AT}
 
 
-def event(**more: Any) -> dict[str, Any]:
-    """Return the event with which Airflow resumes a task that waited for a person."""
-    return {
+def test_the_event_is_read_as_json() -> None:
+    event = {
         "chosen_options": ["Approve"],
         "params_input": ENTERED,
         "responded_at": datetime(2026, 1, 31, 12, tzinfo=UTC),
         "responded_by_user": ANN,
         "timedout": False,
-        **more,
     }
-
-
-def test_the_event_is_read_as_json() -> None:
-    assert Decision.from_event(event()) == Decision.from_event(event(responded_at=AT)) == BY_ANN
-    nobody = Decision.from_event(event(timedout=True, responded_by_user=None, params_input=None))
+    assert Decision.from_event(event) == Decision.from_event({**event, "responded_at": AT}) == BY_ANN
+    nobody = Decision.from_event({**event, "timedout": True, "responded_by_user": None, "params_input": None})
     assert (nobody.by, nobody.responded_by, nobody.params_input) == ("timeout", None, {})
     for decision in (BY_ANN, nobody):
-        assert Decision(**json.loads(json.dumps(decision.as_json()))) == decision
-
-
-def test_the_agent_gets_its_own_fields_only() -> None:
-    assert replace(BY_ANN, params_input={**ENTERED, QUESTION_FIELD: "d1"}).fields == {"note": "Fine", "size": 5}
-    assert replace(BY_ANN, params_input={ID_FIELD: "int-1", "rating": 5}).fields == {"rating": 5}
-
-
-@pytest.mark.parametrize("name", [ID_FIELD, QUESTION_FIELD])
-@pytest.mark.parametrize("sent", ["secret-2", "", None, ["secret-2"]])
-def test_an_answer_to_another_form_is_rejected_without_repeating_it(name: str, sent: Any) -> None:
-    decision = replace(BY_ANN, params_input={ID_FIELD: "int-1", name: sent})
-    with pytest.raises(AgentRunReviewError, match=r"The answer belongs to another .* interrupt 'int-1'") as e:
-        decision.check_form("r-1", "int-1", "d1")
-    assert "Nothing was sent" in str(e.value)
-    assert "secret" not in str(e.value)
-    assert not e.value.retryable
-
-
-@pytest.mark.parametrize("given", [{ID_FIELD: "int-1", QUESTION_FIELD: "d1"}, {ID_FIELD: "int-1"}, {}])
-def test_an_answer_to_this_form_or_to_no_form_is_accepted(given: dict[str, Any]) -> None:
-    replace(BY_ANN, params_input=given).check_form("r-1", "int-1", "d1")
+        assert Decision(**json.loads(json.dumps(asdict(decision)))) == decision
 
 
 @pytest.mark.parametrize(
     ("value", "answer"),
     [
-        (None, {"decision": "approve", "fields": {"note": "Fine", "size": 5}, **WHO}),
-        (["a"], {"decision": "approve", "fields": {"note": "Fine", "size": 5}, **WHO}),
+        (None, {"decision": "approve", "fields": {"note": "Fine", "rating": 5}, **WHO}),
         (
             {"input_schema": {"type": "object", "properties": {"note": {}}}},
-            {"decision": "approve", "note": "Fine", "size": 5, **WHO},
+            {"decision": "approve", "note": "Fine", "rating": 5, **WHO},
         ),
         ({"input_schema": {"enum": ["APPROVE", "REJECT"]}}, "APPROVE"),
-        ({"input_schema": {"type": "string"}}, "approve"),
     ],
 )
-def test_the_default_answer(value: Any, answer: Any) -> None:
+def test_the_default_answer_has_the_agents_own_fields_only(value: Any, answer: Any) -> None:
     assert default_answer(asks(value), BY_ANN) == answer
 
 
@@ -97,16 +75,14 @@ def test_one_choice_is_a_text_and_several_are_a_list() -> None:
 
 def test_build_input_gets_everything_that_is_known() -> None:
     value = {"label": "Right?", "input_schema": {"enum": ["APPROVE", "REJECT"]}}
-    material = answer_material(asks(value), BY_ANN)
-    assert material == {
+    assert answer_material(asks(value), BY_ANN) == {
         "interrupt": {"id": "int-1", "agent": "some_agent", "value": value},
         "decision": "APPROVE",
-        "fields": {"note": "Fine", "size": 5},
+        "fields": {"note": "Fine", "rating": 5},
         "chosen_options": ["Approve"],
         "by": "person",
         **WHO,
     }
-    json.dumps(material)
 
 
 class Verdict(str, Enum):  # noqa: UP042 -- as DAG authors write it
@@ -123,11 +99,6 @@ class Rule:
         return "Approve"
 
 
-def rule(word: str, interrupt: Interrupt) -> str:
-    """Return the word."""
-    return word
-
-
 def decided(result: Any) -> tuple[Decision, list[Any] | None]:
     """Return the decision of a policy that returns this result."""
     found = decide_by_policy(lambda interrupt: result, asks({"label": "Right?"}), OPTIONS, AT)
@@ -140,8 +111,6 @@ def test_a_policy_gets_the_interrupt_and_can_leave_it_to_a_person() -> None:
     interrupt = asks({"label": "Right?"})
     assert decide_by_policy(asked.append, interrupt, OPTIONS, AT) is None
     assert asked[0] is interrupt
-    with pytest.raises(ZeroDivisionError):
-        decide_by_policy(lambda interrupt: 1 / 0, interrupt, OPTIONS, AT)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +130,7 @@ def test_a_policy_can_choose_options(result: Any, chosen: list[str]) -> None:
     assert answer is None
 
 
-@pytest.mark.parametrize("result", ["approve", "", [], ["Later"], [["Approve"]], {"decision": "Approve"}, 0, False])
+@pytest.mark.parametrize("result", ["approve", [], ["Later"], [["Approve"]], {"decision": "Approve"}, False])
 def test_any_other_json_is_the_answer(result: Any) -> None:
     decision, answer = decided(result)
     assert (decision.by, decision.chosen_options) == ("policy", [])
@@ -172,7 +141,7 @@ ENDLESS: list[Any] = []
 ENDLESS.append(ENDLESS)
 
 
-@pytest.mark.parametrize("result", [{"a"}, b"Approve", object(), math.nan, "\ud800", {(1, 2): 3}, Rule, ENDLESS])
+@pytest.mark.parametrize("result", [{"a"}, object(), math.nan, "\ud800", {(1, 2): 3}, ENDLESS])
 def test_a_result_that_is_not_json_is_rejected(result: Any) -> None:
     with pytest.raises(AgentRunsValueError, match=rf"returned a {type(result).__name__} that is not a JSON") as e:
         decided(result)
@@ -180,11 +149,7 @@ def test_a_result_that_is_not_json_is_rejected(result: Any) -> None:
     assert not e.value.retryable
 
 
-@pytest.mark.parametrize(
-    ("policy", "name"),
-    [(Rule(), "Rule"), (Rule().__call__, "Rule.__call__"), (partial(partial(rule), "Approve"), "rule")],
-)
-def test_the_trail_names_the_policy(policy: Any, name: str) -> None:
-    found = decide_by_policy(policy, asks({}), OPTIONS, AT)
+def test_the_trail_names_a_policy_that_is_an_object() -> None:
+    found = decide_by_policy(Rule(), asks({}), OPTIONS, AT)
     assert found is not None
-    assert found[0].responded_by == {"id": POLICY_ID, "name": f"{__name__}.{name}"}
+    assert found[0].responded_by == {"id": POLICY_ID, "name": f"{__name__}.Rule"}

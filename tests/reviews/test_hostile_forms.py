@@ -18,7 +18,7 @@ from airflow_provider_agentruns.reviews.form import (
     MAX_CHOICES,
     MAX_FIELDS,
     NAME_LENGTH,
-    SCHEMA_KEYS,
+    SCHEMA,
     answer_by_schema,
     answer_schema,
     form_fields,
@@ -58,21 +58,12 @@ def test_what_is_not_a_schema_is_ignored() -> None:
         assert fields_of({"note": {"type": kind}}, required=["note"])["note"]["type"] == "string"
     for wanted in (None, "note", True, {"note": True}, [["note"], {"note": 1}, 7]):
         assert accepts(fields_of({"note": {"type": "string"}}, required=wanted)["note"], None)
-    for part in (None, False, "string", 7, ["string"]):
+    for part in (None, True, "string", ["string"]):
         assert list(fields_of({"note": part, "why": {}})) == ["why"]
         assert fields_of(part) == {}
 
 
-REFERENCES = [
-    "https://evil.example/s.json",
-    "file:///etc/passwd",
-    "#/$defs/a",
-    "#",
-    "#/$defs/0/1",
-    "#/properties",
-    5,
-    None,
-]
+REFERENCES = ["https://evil.example/s.json", "file:///etc/passwd", "#/$defs/a", "#", "#/$defs/0/1", "#/properties", 5]
 
 
 @pytest.mark.timeout(30)
@@ -111,12 +102,11 @@ def test_shared_references_in_a_large_schema_cost_little_memory() -> None:
 
 
 @pytest.mark.parametrize("pattern", [ENDLESS, "(", "a{99999999999}"])
-def test_a_pattern_is_shown_and_never_run(pattern: str) -> None:
+def test_a_pattern_is_never_run(pattern: str) -> None:
     started = time.monotonic()
     long = "a" * 4_000 + "!"
-    part = {"type": "string", "pattern": pattern, "description": "As in the registry.", "default": long}
+    part = {"type": "string", "pattern": pattern, "default": long}
     field = fields_of({"id": part, "ids": {"type": "array", "items": part, "default": [long]}})["id"]
-    assert field["description"] == f"As in the registry. Pattern: {pattern}"
     assert field["default"] == long
     assert time.monotonic() - started < 5
 
@@ -126,15 +116,12 @@ def test_a_pattern_is_shown_and_never_run(pattern: str) -> None:
     [
         ({"type": "integer"}, "many"),
         ({"type": "string"}, {"a": 1}),
-        ({"type": "boolean"}, "true"),
         ({"type": "array", "items": {"type": "string"}}, [1]),
         ({"enum": ["S", "L"]}, "XL"),
         ({"type": "string", "maxLength": 3}, "long"),
-        ({"type": "integer"}, 2**53 + 1),
         ({"type": "number"}, float("nan")),
         ({"type": "string"}, "\ud800"),
         ({"type": "string"}, "x" * DEFAULT_LENGTH),
-        ({"type": "object"}, {"a": 10**400}),
     ],
 )
 def test_a_default_that_is_invalid_or_cannot_be_stored_is_dropped(part: dict[str, Any], bad: Any) -> None:
@@ -149,7 +136,7 @@ def test_no_field_hides_what_is_sent() -> None:
     "choices",
     [
         *([], "ab", {"a": 1}, [{"a": 1}, {"b": 1}], [["a"], ["b"]], ["1", 1], [True, "true"], ["a", "a"]),
-        *(["no", "n\u200bo"], ["\u202eon", "yes"], ["a\nb"], ["x" * 201], ["\ud800"], [float("nan")], [10**30]),
+        *(["no", "n\u200bo"], ["\u202eon", "yes"], ["a\nb"], ["x" * 201], ["\ud800"], [float("nan")]),
         *([*map(str, range(MAX_CHOICES + 1))],),
     ],
 )
@@ -182,16 +169,10 @@ def test_titles_and_descriptions_are_one_short_line() -> None:
     assert set(field["title"] + field["description"]) == set("abc \ufffd…")
 
 
-def test_of_too_many_fields_the_required_ones_are_shown_and_the_last_says_so() -> None:
-    properties = {f"p{number}": {"description": "What?"} for number in range(1_000)}
-    fields = fields_of(properties, required=["p999", "p500"])
-    assert list(fields) == [*(f"p{number}" for number in range(MAX_FIELDS - 2)), "p500", "p999"]
-    assert fields["p999"]["description"] == "What? Fields that are not shown: 950."
-    assert fields["p500"]["description"] == "What?"
+def test_the_number_of_fields_is_limited_and_what_cannot_be_stored_is_left_out() -> None:
+    assert list(fields_of({f"p{number}": {} for number in range(1_000)})) == [f"p{n}" for n in range(MAX_FIELDS)]
     for name in ("x" * 10_000, "\ud800"):
-        assert (
-            fields_of({name: {}, "note": {}}, required=[name])["note"]["description"] == "Fields that are not shown: 1."
-        )
+        assert list(fields_of({name: {}, "note": {}}, required=[name])) == ["note"]
 
 
 def test_depth_does_not_matter() -> None:
@@ -224,7 +205,7 @@ def test_every_interrupt_becomes_a_form() -> None:
 def _any_json(chance: random.Random, depth: int) -> Any:
     """Return JSON made of what has a meaning in an interrupt or a schema, in right and wrong places."""
     if depth == 5:
-        return {chance.choice([*SCHEMA_KEYS, "artifacts", "proposals"]): _any_json(chance, 4) for _ in range(2)}
+        return {chance.choice([SCHEMA, "artifacts", "proposals"]): _any_json(chance, 4) for _ in range(2)}
     if not depth or chance.random() < 0.15:
         return chance.choice([*ODD, "string", "object", "array", "integer", "boolean", "null", "approve", ENDLESS])
     if chance.random() < 0.2:

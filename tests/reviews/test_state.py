@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.models import Interrupt
 from airflow_provider_agentruns.reviews.decision import Decision
-from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState
-from airflow_provider_agentruns.reviews.trail import log_fields, result, seconds_to_decide, trail
+from airflow_provider_agentruns.reviews.form import ID_FIELD, QUESTION_FIELD
+from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState, for_log
 from tests.reviews.forms import asks
 
 AT = "2026-01-31T12:00:00+00:00"
@@ -22,7 +23,6 @@ VALUE = {"label": f"Is {SECRET} right?", "artifacts": [{"title": "Report"}]}
 SHOWN = {"at": "2026-01-31T11:59:30+00:00", "subject": VALUE["label"], "body": SECRET}
 SENT = {"decision": "approve", "note": SECRET}
 BY_ANN = Decision("person", ["Approve"], AT, {"id": "ann", "name": f"Ann {SECRET}"}, {"note": SECRET})
-NOBODY = Decision("timeout", ["Reject"], AT)
 
 
 def review(**more: Any) -> ReviewState:
@@ -35,7 +35,7 @@ def review(**more: Any) -> ReviewState:
 
 def stored(state: ReviewState) -> Any:
     """Return a state as the store returns it."""
-    return json.loads(json.dumps(state.as_json()))
+    return json.loads(json.dumps(asdict(state)))
 
 
 @pytest.mark.parametrize("more", [{}, {"shown": SHOWN}, {"decision": {"by": "policy"}, "sent": [None]}])
@@ -57,9 +57,25 @@ def test_another_interrupt_is_rejected_once_a_form_exists(run_id: str, interrupt
 
 def test_another_question_with_the_same_id_is_rejected() -> None:
     review().check_question(asks(dict(reversed(VALUE.items()))))
-    for value in (None, {}, {**VALUE, "label": "Right!"}, {**VALUE, "artifacts": []}, "Right?"):
+    for value in (None, {**VALUE, "label": "Right!"}, {**VALUE, "artifacts": []}):
         with pytest.raises(AgentRunReviewError, match="asks something else now in interrupt 'int-1' of agent run r-1"):
             review().check_question(asks(value))
+
+
+@pytest.mark.parametrize("name", [ID_FIELD, QUESTION_FIELD])
+@pytest.mark.parametrize("sent", ["secret-2", None, ["secret-2"]])
+def test_an_answer_to_another_form_is_rejected_without_repeating_it(name: str, sent: Any) -> None:
+    decision = Decision("person", ["Approve"], AT, params_input={ID_FIELD: "int-1", name: sent})
+    with pytest.raises(AgentRunReviewError, match=r"The answer belongs to another .* interrupt 'int-1'") as e:
+        review().check_form(decision)
+    assert "Nothing was sent" in str(e.value)
+    assert "secret" not in str(e.value)
+    assert not e.value.retryable
+
+
+@pytest.mark.parametrize("given", [{ID_FIELD: "int-1", QUESTION_FIELD: digest(VALUE)}, {ID_FIELD: "int-1"}, {}])
+def test_an_answer_to_this_form_or_to_no_form_is_accepted(given: dict[str, Any]) -> None:
+    review().check_form(Decision("person", ["Approve"], AT, params_input=given))
 
 
 def test_labels_are_short_and_can_be_stored() -> None:
@@ -69,72 +85,44 @@ def test_labels_are_short_and_can_be_stored() -> None:
     assert state.agent is not None
     assert (len(state.label), len(state.agent)) == (300, 300)
     json.dumps([state.label, state.agent], ensure_ascii=False).encode()
-    for value in (None, 7, "Right?", [], {"label": ["Right?"]}, {"label": ""}):
-        state = ReviewState.begin("r-1", Interrupt(id="int-1", value=value), 0)
-        assert (state.label, state.agent) == ("interrupt int-1", None)
 
 
-RESULT = {
-    "run_id": "r-1",
-    "interrupt_id": "int-1",
-    "chosen_options": ["Approve"],
-    "params_input": {"note": SECRET},
-    "responded_by": {"id": "ann", "name": f"Ann {SECRET}"},
-    "responded_at": AT,
-    "status": "running",
-}
-
-
-def test_the_trail_says_what_was_asked_shown_sent_and_rated() -> None:
-    rating = {"artifact_id": "a-1", "rating": "POSITIVE"}
-    state = review(shown=SHOWN, sent=[SENT])
-    assert result(state, BY_ANN, "running") == RESULT
-    assert trail(state, BY_ANN, "running", "confirmed", rating) == {
-        **RESULT,
-        "agent": "some_agent",
-        "label": VALUE["label"],
-        "question": digest(VALUE),
-        "by": "person",
-        "shown": SHOWN,
-        "sent": SENT,
-        "delivery": "confirmed",
-        "rating": rating,
-    }
-
-
-def test_the_log_has_digests_instead_of_personal_data() -> None:
-    logged = log_fields(review(shown=SHOWN, sent=[SENT]), BY_ANN, "running", "presumed")
-    assert logged == {
+@pytest.mark.parametrize("answer", [SENT, None, False, []])
+def test_the_trail_has_everything_and_the_log_has_digests_instead_of_personal_data(answer: Any) -> None:
+    rating = {"artifact_id": "a-1", "rating": "POSITIVE", "comment": SECRET}
+    trail = review(shown=SHOWN, sent=[answer]).trail(BY_ANN, "running", "presumed", rating)
+    both = {
         "run_id": "r-1",
         "interrupt_id": "int-1",
-        "question": digest(VALUE),
-        "shown": digest(SHOWN),
-        "by": "person",
-        "responded_by": "ann",
-        "responded_at": AT,
         "chosen_options": ["Approve"],
-        "sent": digest(SENT),
-        "delivery": "presumed",
+        "responded_at": AT,
         "status": "running",
+        "question": digest(VALUE),
+        "by": "person",
+        "delivery": "presumed",
     }
+    assert trail == {
+        **both,
+        "params_input": {"note": SECRET},
+        "responded_by": {"id": "ann", "name": f"Ann {SECRET}"},
+        "agent": "some_agent",
+        "label": VALUE["label"],
+        "shown": SHOWN,
+        "sent": answer,
+        "rating": rating,
+    }
+    logged = for_log(trail)
+    assert logged == {**both, "responded_by": "ann", "shown": digest(SHOWN), "sent": digest(answer)}
     assert SECRET not in json.dumps(logged)
 
 
-@pytest.mark.parametrize("answer", [None, False, 0, "", [], {}])
-def test_an_empty_answer_is_in_the_trail(answer: Any) -> None:
-    state = review(sent=[answer])
-    assert trail(state, BY_ANN, "running", "confirmed")["sent"] == answer
-    assert log_fields(state, BY_ANN, "running", "confirmed")["sent"] == digest(answer)
-
-
 def test_the_trail_says_if_nobody_answered_and_nothing_was_shown() -> None:
-    found = trail(review(), NOBODY, "running", "confirmed")
-    assert [found[key] for key in ("by", "responded_by", "shown", "sent", "rating")] == ["timeout", *[None] * 4]
-    logged = log_fields(review(), NOBODY, "running", "confirmed")
-    assert [logged[key] for key in ("by", "responded_by", "shown", "sent")] == ["timeout", *[None] * 3]
+    trail = review(sent=[SENT]).trail(Decision("timeout", ["Reject"], AT), "running", "confirmed")
+    for found in (trail, for_log(trail)):
+        assert [found[key] for key in ("by", "responded_by", "shown")] == ["timeout", None, None]
 
 
 def test_the_time_to_decide_counts_from_the_form() -> None:
-    assert seconds_to_decide(review(shown=SHOWN), BY_ANN) == 30
-    assert seconds_to_decide(review(), BY_ANN) is None
-    assert seconds_to_decide(review(shown=SHOWN), Decision("person", [], "")) is None
+    assert review(shown=SHOWN).seconds_to_decide(BY_ANN) == 30
+    assert review().seconds_to_decide(BY_ANN) is None
+    assert review(shown=SHOWN).seconds_to_decide(Decision("person", [], "")) is None

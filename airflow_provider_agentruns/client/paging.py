@@ -206,7 +206,7 @@ def order_of(created: Iterable[Any]) -> Order | None:
 
     :param created: The creation times in the order of the page: datetimes or ISO 8601 strings. Others are ignored.
     """
-    times = [time for value in created if (time := _timestamp(value)) is not None]
+    times = [time for value in created if (time := timestamp(value)) is not None]
     falling, rising = _widest_rise(reversed(times)), _widest_rise(times)
     if min(rising, falling) > _TOLERANCE:
         return Order.UNORDERED
@@ -226,7 +226,8 @@ def _widest_rise(times: Iterable[float]) -> float:
     return widest
 
 
-def _timestamp(value: Any) -> float | None:
+def timestamp(value: Any) -> float | None:
+    """Return a datetime or ISO 8601 string in seconds since 1970; None if it is neither."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() if moment else None

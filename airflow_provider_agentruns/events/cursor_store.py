@@ -6,11 +6,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, wait_exponential
+from pydantic import ValidationError
+from tenacity import AsyncRetrying, before_sleep_log, wait_exponential
 
 from airflow_provider_agentruns.events.run_tracker import RunTracker
 
@@ -46,39 +46,33 @@ class CursorStore:
         self._key = _key(conn_id, *watched)
         self._latest_key = f"{_key(conn_id)}:latest"
         self._saved: dict[str, Any] | None = None
-        self._loaded = False
 
-    async def load(self, tracker: RunTracker) -> None:
-        """Continue where the cursor is. If the store fails, wait for it: without the cursor, runs would be missed."""
-        cursors = [found for store in self._stores if (found := await _persistently(self._read, store)) is not None]
-        # One asset may have been added later, or its store may have failed.
-        for cursor in sorted(cursors, key=_age):
+    async def load(self) -> RunTracker | None:
+        """Return the newest cursor, if any. A failing store is waited for: without a cursor, runs would be missed."""
+        trackers = []
+        for store in self._stores:
+            cursor = await _persistently(self._read, store)
             try:
-                tracker.load(cursor)
-            except ValueError as e:
-                log.warning("Ignoring the cursor under %r: %s", self._key, e)
-            else:
-                self._loaded = True
-                return
+                trackers += [RunTracker.model_validate(cursor)] if cursor is not None else []
+            except ValidationError:
+                log.warning("Ignoring the cursor under %r, which has another structure", self._key)
+        return max(trackers, key=lambda tracker: tracker.horizon, default=None)
 
     async def save(self, tracker: RunTracker) -> None:
         """Save the cursor if it has changed. A failure is logged, and a later call saves it."""
-        cursor = tracker.to_json()
-        if not self._stores or cursor == self._saved:
-            return
-        if not self._loaded:
+        cursor = tracker.model_dump(mode="json")
+        if self._saved is None:
             # Before the first event: a restart without a cursor would take its run as already reported.
             await _persistently(self._write, cursor)
-            self._loaded = True
-            return
-        try:
-            await self._write(cursor)
-        except Exception as e:  # noqa: BLE001 -- Airflow documents no errors. The worst is a repeated event
-            log.warning("Cannot save which agent runs have been reported, and will try again: %s", e)
+        elif cursor != self._saved:
+            try:
+                await self._write(cursor)
+            except Exception as e:  # noqa: BLE001 -- Airflow documents no errors. The worst is a repeated event
+                log.warning("Cannot save which agent runs have been reported, and will try again: %s", e)
 
     async def _write(self, cursor: dict[str, Any]) -> None:
         for store in self._stores:
-            await store.aset(self._key, {**cursor, "kept": int(time.time())})
+            await store.aset(self._key, cursor)
             if self._saved is None:
                 await store.aset(self._latest_key, self._key)
         self._saved = cursor
@@ -92,18 +86,8 @@ class CursorStore:
 
 async def _persistently(function: Callable[[T], Awaitable[Any]], argument: T) -> Any:
     """Call a function until it succeeds."""
-    return await AsyncRetrying(wait=wait_exponential(max=_MAX_BACKOFF), before_sleep=_log_retry)(function, argument)
-
-
-def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning("Cannot use the store of reported agent runs, and will try again: %s", error)
-
-
-def _age(cursor: Any) -> float:
-    """Return a number that is smaller for a newer cursor."""
-    kept = cursor.get("kept") if isinstance(cursor, dict) else None
-    return -kept if isinstance(kept, int | float) else 0.0
+    log_retry = before_sleep_log(log, logging.WARNING)
+    return await AsyncRetrying(wait=wait_exponential(max=_MAX_BACKOFF), before_sleep=log_retry)(function, argument)
 
 
 def _key(*parts: Any) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AliasPath, BaseModel, ConfigDict, FailFast, Field, ValidationError
+from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 
@@ -21,8 +21,6 @@ MAX_AGE = timedelta(days=4)
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 _ENDED = ("completed", "error")
-
-_MAX_ERRORS = 5
 
 # Longer than any ID, status, or agent type of the service, and as long as Airflow's columns allow.
 _Name = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -43,7 +41,7 @@ class _Interrupt(_Body):
 
 class _Event(_Type):
     id: _Name
-    created_at: datetime
+    created_at: AwareDatetime
     run_id: _Name = Field(validation_alias=AliasPath("data", "object", "id"))
     status: _Name | None = Field(None, validation_alias=AliasPath("data", "object", "status"))
     agent: _Name | None = Field(None, validation_alias=AliasPath("data", "object", "agent"))
@@ -74,7 +72,7 @@ class RunStatusChange:
         return {"run_id": self.run_id, "status": self.status, "agent": self.agent}
 
 
-def parse_webhook_event(body: bytes, now: datetime | None = None) -> RunStatusChange | None:
+def parse_webhook_event(body: bytes) -> RunStatusChange | None:
     """
     Return the change that an event reports; None if it reports none.
 
@@ -89,20 +87,16 @@ def parse_webhook_event(body: bytes, now: datetime | None = None) -> RunStatusCh
         event = _Event.model_validate_json(body)
     except ValidationError as e:
         errors = [f"{'.'.join(map(str, error['loc'])) or 'the body'}: {error['msg']}" for error in e.errors()]
-        raise AgentRunsValueError(f"The event is malformed: {'; '.join(errors[:_MAX_ERRORS])}") from None
-    _check_age(event.created_at, now or datetime.now(UTC))
+        raise AgentRunsValueError(f"The event is malformed: {'; '.join(errors)}") from None
+    now = datetime.now(UTC)
+    if event.created_at < now - MAX_AGE:
+        raise AgentRunsValueError(f"The event of {event.created_at.isoformat()} is older than {MAX_AGE.days} days")
+    if event.created_at > now + _MAX_CLOCK_SKEW:
+        raise AgentRunsValueError(f"The event of {event.created_at.isoformat()} is from the future. Check the clocks")
     status = _status(event)
     if status is None:
         return None
     return RunStatusChange(event.id, event.run_id, status, event.agent, f"{event.run_id}:{_state(event, status)}")
-
-
-def _check_age(created: datetime, now: datetime) -> None:
-    moment = created if created.tzinfo else created.replace(tzinfo=UTC)
-    if moment < now - MAX_AGE:
-        raise AgentRunsValueError(f"The event of {moment.isoformat()} is older than {MAX_AGE.days} days")
-    if moment > now + _MAX_CLOCK_SKEW:
-        raise AgentRunsValueError(f"The event of {moment.isoformat()} is from the future. Check the clocks")
 
 
 def _status(event: _Event) -> str | None:

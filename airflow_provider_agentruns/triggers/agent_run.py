@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.events.cursor_store import CursorStore
     from airflow_provider_agentruns.events.run_tracker import RunSnapshot
     from airflow_provider_agentruns.events.stored_event_stream import Batch
+
+log = logging.getLogger(__name__)
 
 #: The shortest time between two reads of a run, in seconds.
 SHORTEST_POLL_INTERVAL = 0.1
@@ -62,8 +65,10 @@ class AgentRunTrigger(BaseTrigger):
         missing_until: float | None = None,
         watch: Literal["poll", "stream"] = "poll",
         seen: str | None = None,
+        **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        _log_unknown(unknown)
         self.run_id = run_id
         self.agentruns_conn_id = agentruns_conn_id
         self.wait_for = tuple(wait_for)
@@ -137,8 +142,10 @@ class AgentRunEventTrigger(BaseEventTrigger):
         statuses: Collection[str] = ("completed", "interrupted", "error"),
         agent: str | None = None,
         poll_interval: float = 30.0,
+        **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        _log_unknown(unknown)
         check_agent(agent)
         checked = check_wait_for(statuses)
         self.agentruns_conn_id = agentruns_conn_id
@@ -208,3 +215,9 @@ class AgentRunEventTrigger(BaseEventTrigger):
 
         stores = asset_state_stores(getattr(self, "asset_state_store", None))
         return CursorStore(stores, self.agentruns_conn_id, self.statuses, self.agent)
+
+
+def _log_unknown(arguments: dict[str, Any]) -> None:
+    # Another version of this package may have stored the trigger.
+    if arguments:
+        log.warning("Ignoring unknown arguments of a trigger: %s", sorted(arguments))

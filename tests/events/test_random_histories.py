@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import pytest
@@ -49,7 +48,7 @@ async def test_each_run_is_reported(seed: int, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
         watcher = Polls()
         assert await watcher.once() == {}
-        cursor, since_kill = json.dumps(watcher.tracker.to_json()), 0
+        cursor, since_kill = watcher.tracker.model_copy(deep=True), 0
         for step in range(50):
             left = [errors(500, "Down")] * (choose.randrange(3) if step < 20 else 0)
             runs.fault = lambda request, left=left: left.pop() if left and choose.random() < 0.3 else None  # type: ignore[misc]
@@ -62,10 +61,10 @@ async def test_each_run_is_reported(seed: int, monkeypatch: pytest.MonkeyPatch) 
             if choose.random() < 0.1:
                 # Sometimes the cursor of the last poll was not saved.
                 await watcher.poller.close()
-                watcher, since_kill = Polls(json.loads(cursor)), len(reported)
+                watcher, since_kill = Polls(cursor.model_copy(deep=True)), len(reported)
                 clock.pass_by(choose.choice([0.0, 5000.0]))
             if choose.random() < 0.9:
-                cursor = json.dumps(watcher.tracker.to_json())
+                cursor = watcher.tracker.model_copy(deep=True)
         await watcher.poller.close()
     changed = {(run_id, run["status"]) for run_id, run in runs.runs.items() if before.get(run_id) != run["status"]}
     assert {event for event in changed if event[1] != "running"} <= set(reported)

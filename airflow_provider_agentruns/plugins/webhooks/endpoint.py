@@ -8,6 +8,7 @@ learns only which connections accept webhooks.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import logging
 from functools import cache
@@ -32,12 +33,11 @@ class _Receiver:
 
     def __init__(self) -> None:
         # Airflow before 3.3 lacks what this module imports.
-        from airflow_provider_agentruns.events import batch_writer
+        from airflow_provider_agentruns.events.webhook_writer import WebhookWriter
 
         self.secrets = WebhookSecrets()
         self.bodies = BodyReader()
-        self._writer = batch_writer.BatchWriter()
-        self._write_errors = (SQLAlchemyError, batch_writer.QueueFullError)
+        self._writer = WebhookWriter()
 
     async def read_secrets(self, conn_id: str) -> tuple[str, ...]:
         """Return the secrets of a connection; empty if it accepts no webhooks."""
@@ -50,7 +50,7 @@ class _Receiver:
         """Return when the database holds the change."""
         try:
             await self._writer.write(conn_id, change)
-        except self._write_errors as e:
+        except (SQLAlchemyError, asyncio.QueueFull) as e:
             raise _unavailable("the database did not accept it", e) from e
 
 

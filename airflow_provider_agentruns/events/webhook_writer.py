@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the changes that webhooks report to Airflow's database, as asset events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+
+import anyio.to_thread
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_agentruns.airflow_adapter import asset_events
+from airflow_provider_agentruns.events.asset_uris import SCHEME, asset_uris
+from airflow_provider_agentruns.events.webhook_event import MAX_AGE, RunStatusChange
+
+log = logging.getLogger(__name__)
+
+#: The largest number of changes that are written or wait for it. The service sends the others again.
+MAX_PENDING = 2000
+
+#: Old keys are deleted this often, in seconds, and after this time, which is longer than any event is accepted.
+DELETE_INTERVAL = 3600.0
+KEY_LIFETIME = MAX_AGE + timedelta(days=1)
+
+_KEY_PREFIX = "webhook:"
+
+
+class WebhookWriter:
+    """Writes one change after the other. For one event loop."""
+
+    def __init__(self) -> None:
+        # A burst of webhooks takes one thread and one database connection, and no thread of Airflow's own requests.
+        self._limiter = anyio.CapacityLimiter(1)
+        self._pending = 0
+        # Not at the start: all processes of an API server start together.
+        self._delete_at = time.monotonic() + DELETE_INTERVAL
+
+    async def write(self, conn_id: str, change: RunStatusChange) -> None:
+        """
+        Return when the database holds the asset events of a change. A change that it holds already has no effect.
+
+        :raises asyncio.QueueFull: If too many changes are pending.
+        :raises sqlalchemy.exc.SQLAlchemyError: If the database fails.
+        """
+        if self._pending >= MAX_PENDING:
+            raise asyncio.QueueFull
+        self._pending += 1
+        try:
+            await anyio.to_thread.run_sync(self._write, conn_id, change, limiter=self._limiter)
+        finally:
+            self._pending -= 1
+
+    def _write(self, conn_id: str, change: RunStatusChange) -> None:
+        uris = asset_uris(conn_id, change.status, change.agent)
+        asset_events.create_asset_events(uris, _KEY_PREFIX + change.key, change.payload, change.event_id)
+        if time.monotonic() >= self._delete_at:
+            self._delete_at = time.monotonic() + DELETE_INTERVAL
+            try:
+                asset_events.delete_keys(f"{SCHEME}://", _KEY_PREFIX, KEY_LIFETIME)
+            except SQLAlchemyError:
+                log.exception("Cannot delete the keys of old webhooks, and will try again")

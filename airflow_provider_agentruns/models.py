@@ -261,3 +261,9 @@ class Agent(ServiceModel):
     description: Text = None
     created_at: Instant | None = None
     updated_at: Instant | None = None
+
+
+class AgentList(ServiceModel):
+    """The agents of the account."""
+
+    data: Annotated[list[Agent], FIRST_ERROR_ONLY, NullIsEmptyList] = []

@@ -9,23 +9,18 @@ from collections.abc import Mapping
 
 import httpx
 
-_GZIP = 16 + zlib.MAX_WBITS
 
-#: A gzip body may consist of several members. Empty ones cost time and yield no bytes to count.
-_MOST_MEMBERS = 100
-
-
-def encoding(headers: Mapping[str, str]) -> str:
+def is_gzip(headers: Mapping[str, str]) -> bool:
     """
-    Return the content encoding of a response: ``gzip``, or an empty string.
+    Return whether a response is compressed with gzip.
 
-    :raises httpx.DecodingError: If it is another one or a stack of several, which may expand a few bytes to gigabytes.
+    :raises httpx.DecodingError: If it has another encoding or several, which may expand a few bytes to gigabytes.
     """
     value = headers.get("content-encoding", "")
-    names = [name for part in value.split(",") if (name := part.strip().lower()) not in ("", "identity")]
-    if names not in ([], ["gzip"], ["x-gzip"]):
+    encoding = value.strip().lower()
+    if encoding not in ("", "identity", "gzip"):
         raise httpx.DecodingError(f"the response has the content encoding {value!r} instead of gzip or none")
-    return "gzip" if names else ""
+    return encoding == "gzip"
 
 
 class BodyTooLargeError(httpx.ReadError):
@@ -43,13 +38,12 @@ class BodyReader:
     """
 
     def __init__(self, headers: Mapping[str, str], timeout: float, max_bytes: int) -> None:
-        self._gzip = zlib.decompressobj(_GZIP) if encoding(headers) else None
+        self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if is_gzip(headers) else None
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
         self._max_bytes = max_bytes
-        self._received = self._size = 0
-        self._members = 1
-        self._chunks: list[bytes] = []
+        self._received = 0
+        self._content = bytearray()
 
     def add(self, raw: bytes) -> None:
         """
@@ -58,11 +52,15 @@ class BodyReader:
         :raises httpx.HTTPError: If the body is too large, takes too long, or cannot be decompressed.
         """
         self._received += len(raw)
-        try:
-            self._append(raw) if self._gzip is None else self._decompress(raw)
-        except zlib.error as e:
-            raise httpx.DecodingError(f"the response cannot be decompressed: {e}") from None
-        if max(self._received, self._size) > self._max_bytes:
+        if self._gzip:
+            # One byte more than allowed shows that there is more.
+            limit = self._max_bytes - len(self._content) + 1
+            try:
+                raw = self._gzip.decompress(raw, limit)
+            except zlib.error as e:
+                raise httpx.DecodingError(f"the response cannot be decompressed: {e}") from None
+        self._content += raw
+        if max(self._received, len(self._content)) > self._max_bytes:
             raise BodyTooLargeError(f"the response is larger than {self._max_bytes} bytes")
         if time.monotonic() > self._deadline:
             raise httpx.ReadTimeout(f"the response took longer than {self._timeout:g} s")
@@ -71,24 +69,8 @@ class BodyReader:
         """
         Return the whole body.
 
-        :raises httpx.DecodingError: If the compressed data ended early.
+        :raises httpx.DecodingError: If the compressed data is not one complete member.
         """
-        if self._gzip is not None and self._received and not self._gzip.eof:
-            raise httpx.DecodingError("the compressed response ended early")
-        return b"".join(self._chunks)
-
-    def _append(self, data: bytes) -> None:
-        self._chunks.append(data)
-        self._size += len(data)
-
-    def _decompress(self, raw: bytes) -> None:
-        assert self._gzip is not None  # noqa: S101 -- for the type checker
-        while raw and self._size <= self._max_bytes:
-            if self._gzip.eof:
-                self._members += 1
-                if self._members > _MOST_MEMBERS:
-                    raise httpx.DecodingError(f"the compressed response has more than {_MOST_MEMBERS} parts")
-                self._gzip = zlib.decompressobj(_GZIP)
-            # One byte more than allowed shows that there is more.
-            self._append(self._gzip.decompress(raw, self._max_bytes - self._size + 1))
-            raw = self._gzip.unused_data or self._gzip.unconsumed_tail
+        if self._gzip and self._received and (not self._gzip.eof or self._gzip.unused_data):
+            raise httpx.DecodingError("the compressed response is incomplete or has data after its end")
+        return bytes(self._content)

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
-from airflow_provider_agentruns.client.body import encoding
+from airflow_provider_agentruns.client.body import is_gzip
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError
@@ -44,7 +44,7 @@ class EventStream(Generic[T]):
         content_type = response.headers.get("content-type", "no content type")
         if "text/event-stream" not in content_type:
             raise self._error(redact(f"the response is {content_type} instead of a stream of events"))
-        if encoding(response.headers):
+        if is_gzip(response.headers):
             # The request excluded compression, and httpx would decompress without a limit.
             raise self._error("the stream of events is compressed")
         response.stream = self._meter = _Meter(response.stream)

@@ -15,57 +15,26 @@ from airflow_provider_agentruns.field_types import FIRST_ERROR_ONLY, NullIsEmpty
 from airflow_provider_agentruns.run_status import RunStatus
 
 
-class RunState(BaseModel):
-    """The part of a run that a wait needs. The rest, which may be large, is skipped during parsing."""
-
-    status: RunStatus
-
-
-class _Skipped(TypedDict):
-    """An object whose content is skipped."""
-
-
-class _Asked(TypedDict):
+class _Interrupt(TypedDict):
     id: str
 
 
 class ListedRun(TypedDict, total=False):
-    """
-    The part of a run that a poller of many runs needs. What may be large is skipped during parsing.
-
-    ``output`` shows only whether the run has one.
-    """
+    """The part of a run that pollers and pages need."""
 
     id: Required[str]
     status: Required[str]
     agent: str | None
     created_at: str | None
-    output: _Skipped | None
-    interrupts: Annotated[list[_Asked] | None, FIRST_ERROR_ONLY]
+    interrupts: Annotated[list[_Interrupt] | None, FIRST_ERROR_ONLY]
 
 
 class ListedRuns(BaseModel):
-    """The part of a page of the listing that a poller needs."""
+    """The part of a page of the listing that pollers and pages need."""
 
     has_more: Annotated[bool, NullIsFalse] = False
     total_count: int | None = None
     data: Annotated[list[ListedRun], FIRST_ERROR_ONLY, NullIsEmptyList] = []
-
-
-class ListedStatus(TypedDict, total=False):
-    """The fields of a listed run that a wait needs."""
-
-    id: Required[str]
-    status: Required[str]
-    created_at: str | None
-
-
-class ListedStatuses(BaseModel):
-    """The fields of a listing's page that waits need."""
-
-    has_more: Annotated[bool, NullIsFalse] = False
-    total_count: int | None = None
-    data: Annotated[list[ListedStatus], FIRST_ERROR_ONLY, NullIsEmptyList] = []
 
 
 @dataclass(slots=True)
@@ -73,7 +42,6 @@ class ListedPage:
     """
     One page of the listing, for a poller.
 
-    :param size: Bytes of the response.
     :param left_out: How many entries could not be parsed.
     :param served_at: When the service sent the page, in seconds since 1970 by the service's clock.
     """
@@ -81,12 +49,11 @@ class ListedPage:
     has_more: bool = False
     total_count: int | None = None
     data: list[ListedRun] = field(default_factory=list)
-    size: int = 0
     left_out: int = 0
     served_at: float | None = None
 
 
-class _StreamedState(TypedDict, total=False):
+class _StreamedRun(TypedDict, total=False):
     status: str
 
 
@@ -94,7 +61,7 @@ class RunHint(BaseModel):
     """The part of a stream's event that shows whether the run may have changed."""
 
     type: str
-    snapshot: _StreamedState | None = None
+    snapshot: _StreamedRun | None = None
 
     @property
     def worth_a_look(self) -> bool:

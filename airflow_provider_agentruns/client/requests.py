@@ -20,23 +20,20 @@ from airflow_provider_agentruns.client.partial_models import ListedPage, ListedR
 from airflow_provider_agentruns.client.responses import (
     Response,
     event,
-    items,
     listed_page,
     model,
     run_page,
     run_state,
-    run_status,
-    status_page,
 )
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import (
     Agent,
+    AgentList,
     AgentRun,
     Feedback,
     Rating,
     RunEvent,
     RunPage,
-    RunStatus,
     Thread,
     ThreadPage,
 )
@@ -95,11 +92,6 @@ def get_run(run_id: str, *, include_steps: bool = False) -> Request[AgentRun]:
     return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", model(AgentRun), _include(include_steps))
 
 
-def get_run_status(run_id: str) -> Request[RunStatus]:
-    """Read one run, but parse only its status."""
-    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", run_status, max_bytes=_MAX_STATE_BYTES)
-
-
 def get_run_state(run_id: str) -> Request[ListedRun]:
     """Read one run, but parse only its status and the IDs of its interrupts."""
     return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", run_state, max_bytes=_MAX_STATE_BYTES)
@@ -118,11 +110,6 @@ def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:
 def list_run_states(*, page: int = 1, page_size: int = 100) -> Request[ListedPage]:
     """Read one page of the listing, but parse only the status and the IDs of the interrupts of each run."""
     return Request("GET", "/v1/runs", listed_page, _page(page, page_size), max_bytes=_MAX_STATE_BYTES)
-
-
-def list_run_statuses(*, page: int = 1, page_size: int = 100) -> Request[ListedPage]:
-    """Read one page of the listing, but parse only the ID and status of each run."""
-    return Request("GET", "/v1/runs", status_page, _page(page, page_size), max_bytes=_MAX_STATE_BYTES)
 
 
 def create_run(
@@ -203,7 +190,7 @@ def rate_artifact(run_id: str, artifact_id: str, rating: Rating | str, comment: 
 
 def list_agents() -> Request[list[Agent]]:
     """Read the agents that the account may run."""
-    return Request("GET", "/v1/agents", items(Agent))
+    return Request("GET", "/v1/agents", lambda response: AgentList.model_validate(response.json()).data)
 
 
 def get_thread(thread_id: str) -> Request[Thread]:

@@ -8,18 +8,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import pendulum
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun, ListedRuns, ListedStatuses, RunState
-from airflow_provider_agentruns.models import RunPage, RunStatus
+from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun, ListedRuns
+from airflow_provider_agentruns.models import RunPage
 
-if TYPE_CHECKING:
-    pass
-
-T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 _SURROGATE = re.compile(rb"\\u[dD]")
@@ -80,27 +76,6 @@ def event(kind: type[M]) -> Callable[[Response], M]:
     return parse
 
 
-def items(kind: type[M]) -> Callable[[Response], list[M]]:
-    """Parse the response's ``data`` array as models."""
-    several = TypeAdapter(list[kind])  # type: ignore[valid-type]
-
-    def parse(response: Response) -> list[M]:
-        document = response.json()
-        data = document.get("data") if isinstance(document, dict) else document
-        return several.validate_python(data or [])
-
-    return parse
-
-
-def run_status(response: Response) -> RunStatus:
-    """Parse only the status of a run."""
-    try:
-        return RunState.model_validate_json(response.body).status
-    except ValidationError:
-        # Pydantic's parser is stricter about skipped text than json.loads.
-        return RunState.model_validate(response.json()).status
-
-
 def run_page(response: Response) -> RunPage:
     """Parse one page of runs."""
     page = RunPage.model_validate(response.json())
@@ -108,18 +83,19 @@ def run_page(response: Response) -> RunPage:
     return page
 
 
-#: A page may have this many invalid entries. The largest page that is requested has 500 entries.
-_MOST_LEFT_OUT = 500
+_LISTED_RUN = TypeAdapter(ListedRun)
+
+#: Of a page with invalid entries, this many are tried. Trying millions would block the event loop.
+_MOST_ENTRIES = 1000
 
 
 def run_state(response: Response) -> ListedRun:
-    """Parse the part of a run that a poller needs; only the status if other parts are invalid."""
+    """Parse the part of a run that a poller needs."""
     try:
         return _LISTED_RUN.validate_json(response.body)
     except ValidationError:
-        document = response.json()
-        # The caller knows the ID.
-        return _listed_run(document) or ListedRun(id="", status=str(RunState.model_validate(document).status))
+        # Pydantic's parser is stricter about skipped text than json.loads.
+        return _LISTED_RUN.validate_python(response.json())
 
 
 def listed_page(response: Response) -> ListedPage:
@@ -129,41 +105,17 @@ def listed_page(response: Response) -> ListedPage:
         listed = ListedRuns.model_validate_json(response.body)
     except ValidationError:
         document = response.json()
-        entries: Any = document.get("data") if isinstance(document, dict) else None
-        listed = ListedRuns.model_validate({**document, "data": []} if isinstance(entries, list) else document)
-        for entry in entries or ():
-            if run := _listed_run(entry):
-                listed.data.append(run)
-            elif (left_out := left_out + 1) > _MOST_LEFT_OUT:
-                # Trying millions of invalid entries would block the event loop.
-                raise ValueError(f"more than {_MOST_LEFT_OUT} entries of the listing are not runs") from None
-    return ListedPage(
-        has_more=listed.has_more,
-        total_count=listed.total_count,
-        data=listed.data,
-        size=len(response.body),
-        left_out=left_out,
-        served_at=date.timestamp() if (date := response.date) else None,
-    )
-
-
-def status_page(response: Response) -> ListedPage:
-    """Parse the IDs and statuses of one page of runs, at a quarter of the cost of :func:`listed_page`."""
-    try:
-        listed = ListedStatuses.model_validate_json(response.body)
-    except ValidationError:
-        return listed_page(response)
-    return ListedPage(listed.has_more, listed.total_count, cast(list[ListedRun], listed.data))
-
-
-def _listed_run(entry: Any) -> ListedRun | None:
-    try:
-        return _LISTED_RUN.validate_python(entry)
-    except ValidationError:
-        return None
-
-
-_LISTED_RUN = TypeAdapter(ListedRun)
+        entries = document.get("data") if isinstance(document, dict) else None
+        if not isinstance(entries, list) or len(entries) > _MOST_ENTRIES:
+            raise
+        listed = ListedRuns.model_validate({**document, "data": []})
+        for entry in entries:
+            try:
+                listed.data.append(_LISTED_RUN.validate_python(entry))
+            except ValidationError:
+                left_out += 1
+    served_at = sent.timestamp() if (sent := response.date) else None
+    return ListedPage(listed.has_more, listed.total_count, listed.data, left_out, served_at)
 
 
 def _http_date(value: str) -> pendulum.DateTime | None:

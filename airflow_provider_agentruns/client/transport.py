@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
@@ -25,7 +24,6 @@ from tenacity import AsyncRetrying, Retrying
 from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client import retries
 from airflow_provider_agentruns.client.body import BodyReader
-from airflow_provider_agentruns.client.deadline import limited
 from airflow_provider_agentruns.client.errors import connection_error, read
 from airflow_provider_agentruns.client.event_stream import STREAM_ARGUMENTS, EventStream
 from airflow_provider_agentruns.client.limiter import Priority, limiter_for
@@ -41,6 +39,9 @@ MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 
 #: Larger responses are parsed in a thread, so that the event loop keeps running.
 _PARSE_IN_THREAD_BYTES = 1024 * 1024
+
+#: An async request may take this many seconds beyond the connection's timeout, e.g. to connect.
+_GRACE = 5.0
 
 
 @dataclass(slots=True)
@@ -77,8 +78,6 @@ class _Transport:
     def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] | None = None) -> None:
         self.settings = settings
         self._observe = observe
-        #: The largest response for this transport, in bytes; None for the default.
-        self.max_response_bytes: int | None = None
         self._limiter = limiter_for(settings.account, settings.rate_limit)
         self._policy = retries.policy(settings.max_retries)
 
@@ -117,15 +116,15 @@ class _Transport:
                 self._observe(record)
 
     def _body(self, request: Request[Any], response: httpx.Response) -> BodyReader:
-        limits = request.max_bytes, self.max_response_bytes, MAX_RESPONSE_BYTES
-        return BodyReader(response.headers, self.settings.timeout, min(limit for limit in limits if limit))
+        return BodyReader(response.headers, self.settings.timeout, request.max_bytes or MAX_RESPONSE_BYTES)
 
-    def _parse(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
-        return read(request, Response(response.status_code, response.headers, body), self.settings.redact)
-
-    def _block_after(self, error: AgentRunsRateLimitError) -> None:
-        """Stop all requests of the account, whichever process exceeded its limit."""
-        self._limiter.block_for(min(error.retry_after or 1.0, retries.LONGEST_PAUSE))
+    def _result(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
+        """Return the result, or raise the error. A 429 stops all requests of the account, whoever caused it."""
+        try:
+            return read(request, Response(response.status_code, response.headers, body), self.settings.redact)
+        except AgentRunsRateLimitError as e:
+            self._limiter.block_for(min(e.retry_after or 1.0, retries.LONGEST_PAUSE))
+            raise
 
 
 class Transport(_Transport):
@@ -134,7 +133,6 @@ class Transport(_Transport):
     def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] | None = None) -> None:
         super().__init__(settings, observe)
         self._http = httpx.Client(**self._client_arguments())
-        self._deadlines = limited(self._http)
 
     def send(self, request: Request[T], *, priority: Priority | None = None, max_wait: float | None = None) -> T:
         """
@@ -162,7 +160,7 @@ class Transport(_Transport):
         ):
             record.finish(response.status_code)
             if response.status_code != 200:
-                self._finish(request, response, self._whole(request, response))
+                self._result(request, response, self._read(request, response))
             events = EventStream(request, response, self.settings.redact)
             for event in events.source.iter_sse():
                 yield events.parse(event)
@@ -175,40 +173,17 @@ class Transport(_Transport):
         delay = self._limiter.wait(priority, max_wait)
         with (
             self._recorded(request, delay) as record,
-            # Connecting has its own limit and is not included.
-            self._deadlines.within(2 * self.settings.timeout),
             self._http.stream(request.method, request.path, params=request.params, json=request.body) as response,
         ):
-            body = self._whole(request, response)
+            content = self._read(request, response)
             record.finish(response.status_code)
-        return self._finish(request, response, body)
+        return self._result(request, response, content)
 
-    def _whole(self, request: Request[Any], response: httpx.Response) -> bytes:
-        try:
-            body = self._body(request, response)
-            for chunk in response.iter_raw():
-                body.add(chunk)
-            return body.content()
-        except httpx.DecodingError:
-            if response.is_success:
-                raise
-            # The status says enough.
-            return b""
-
-    def _finish(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
-        try:
-            return self._parse(request, response, body)
-        except AgentRunsRateLimitError as e:
-            self._block_after(e)
-            raise
-
-    def __enter__(self) -> Transport:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def _read(self, request: Request[Any], response: httpx.Response) -> bytes:
+        body = self._body(request, response)
+        for chunk in response.iter_raw():
+            body.add(chunk)
+        return body.content()
 
 
 class AsyncTransport(_Transport):
@@ -231,12 +206,13 @@ class AsyncTransport(_Transport):
             async with self._for_streams.stream(request.method, request.path, **STREAM_ARGUMENTS) as response:
                 record.finish(response.status_code)
                 if response.status_code != 200:
-                    await self._finish(request, response, await self._whole(request, response))
+                    content = await self._read(request, response)
+                    await asyncio.to_thread(self._result, request, response, content)
                 events = EventStream(request, response, self.settings.redact)
                 async for event in events.source.aiter_sse():
                     yield events.parse(event)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()
         if self._streams:
@@ -250,69 +226,33 @@ class AsyncTransport(_Transport):
         return self._streams
 
     async def send_once(
-        self,
-        request: Request[T],
-        *,
-        priority: Priority | None = None,
-        max_wait: float | None = None,
-        within: float | None = None,
+        self, request: Request[T], *, priority: Priority | None = None, max_wait: float | None = None
     ) -> T:
-        """
-        Send a request once, for a caller that retries in its own way.
-
-        :param priority: Replaces the request's own priority.
-        :param max_wait: The longest acceptable delay by the rate limit, in seconds; None for any.
-        :param within: The longest acceptable time for the request and its response, in seconds, without the delay.
-            None allows twice the connection's timeout.
-        :raises AgentRunsThrottledError: If the delay would be longer than ``max_wait``.
-        :raises TimeoutError: If it takes longer than ``within``.
-        """
+        """Send a request once, for a caller that retries in its own way. The rest is as in :meth:`send`."""
         delay = await self._limiter.wait_async(priority or request.priority, max_wait)
         with self._recorded(request, delay) as record:
             try:
                 async with (
-                    asyncio.timeout(2 * self.settings.timeout if within is None else within),
+                    # httpx limits single reads only. A response whose head arrives byte by byte could take days.
+                    asyncio.timeout(self.settings.timeout + _GRACE),
                     self._http.stream(
                         request.method, request.path, params=request.params, json=request.body
                     ) as response,
                 ):
-                    body = await self._whole(request, response)
+                    content = await self._read(request, response)
                     record.finish(response.status_code)
             except TimeoutError:
-                if within is not None:
-                    raise
-                raise httpx.ReadTimeout("the response took too long") from None
-        return await self._finish(request, response, body)
+                raise httpx.ReadTimeout(f"no response within {self.settings.timeout:g} s") from None
+        if len(content) > _PARSE_IN_THREAD_BYTES or response.status_code == 429:
+            # In a thread, because parsing takes a while, and the limiter's file may be in use after a 429.
+            return await asyncio.to_thread(self._result, request, response, content)
+        return self._result(request, response, content)
 
-    async def _whole(self, request: Request[Any], response: httpx.Response) -> bytes:
-        try:
-            body = self._body(request, response)
-            async for chunk in response.aiter_raw():
-                body.add(chunk)
-            return body.content()
-        except httpx.DecodingError:
-            if response.is_success:
-                raise
-            # The status says enough.
-            return b""
-
-    async def _finish(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
-        try:
-            if len(body) > _PARSE_IN_THREAD_BYTES:
-                return await asyncio.to_thread(self._parse, request, response, body)
-            return self._parse(request, response, body)
-        except AgentRunsRateLimitError as e:
-            # In a thread, because the limiter's file may be in use.
-            await asyncio.to_thread(self._block_after, e)
-            raise
-
-    async def __aenter__(self) -> AsyncTransport:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+    async def _read(self, request: Request[Any], response: httpx.Response) -> bytes:
+        body = self._body(request, response)
+        async for chunk in response.aiter_raw():
+            body.add(chunk)
+        return body.content()
 
 
 @lru_cache(maxsize=8)

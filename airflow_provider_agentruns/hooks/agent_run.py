@@ -250,7 +250,7 @@ class AgentRunHook(BaseHook):
         """Close the async transport. The next call reads the connection again."""
         if self._async is not None:
             transport, self._async = self._async[1], None
-            await transport.close()
+            await transport.aclose()
 
     def send(self, build: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """

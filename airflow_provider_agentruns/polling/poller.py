@@ -190,10 +190,10 @@ class RunPoller:
             self._take_status(run, status, requested_at)
 
     async def _read_run(self, step: ReadRun, requested_at: float) -> None:
-        status = await self._client.send(requests.get_run_status(step.run.run_id), urgent=step.urgent)
+        listed = await self._client.send(requests.get_run_state(step.run.run_id), urgent=step.urgent)
         self._token_accepted()
         self._scheduler.single_read(step.run)
-        self._take_status(step.run, status, requested_at)
+        self._take_status(step.run, RunStatus(listed["status"]), requested_at)
 
     def _wake(self, run: TrackedRun) -> None:
         self._scheduler.wake(run, time.monotonic())

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_agentruns.client.limiter import Priority
-from airflow_provider_agentruns.exceptions import AgentRunsConnectionError, AgentRunsError
+from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ log = logging.getLogger(__name__)
 #: Seconds after which the connection is reloaded, and seconds that may take.
 _RELOAD_AFTER = 300.0
 _RELOAD_TIMEOUT = 10.0
-
-#: Seconds that a request may take beyond the connection's timeout.
-_GRACE = 5.0
 
 
 class ReloadingClient:
@@ -68,14 +65,8 @@ class ReloadingClient:
         :param urgent: Whether it goes before other reads, such as the opening of streams.
         :raises AgentRunsError: If it fails.
         """
-        transport = await self.hook.aget_conn()
         priority = Priority.START if urgent else Priority.WAIT
-        try:
-            return await transport.send_once(request, priority=priority, within=transport.settings.timeout + _GRACE)
-        except TimeoutError:
-            raise AgentRunsConnectionError(
-                f"{request.method} {request.path}: no answer within {transport.settings.timeout:g} s", resend=True
-            ) from None
+        return await (await self.hook.aget_conn()).send_once(request, priority=priority)
 
     def reload(self, requested_at: float) -> bool:
         """

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing, closing
 from typing import Any, TypeVar
 
 from airflow_provider_agentruns.client import requests
@@ -41,11 +42,11 @@ class Caller:
     def send(self, where: Settings, *requests: Request[T]) -> list[T]:
         """Send requests one after the other and return their results."""
         if self.kind == "sync":
-            with Transport(where) as transport:
+            with closing(Transport(where)) as transport:
                 return [transport.send(request) for request in requests]
 
         async def send() -> list[T]:
-            async with AsyncTransport(where) as transport:
+            async with aclosing(AsyncTransport(where)) as transport:
                 return [await transport.send(request) for request in requests]
 
         return asyncio.run(send())
@@ -53,12 +54,12 @@ class Caller:
     def stream(self, where: Settings, request: Request[None], into: list[RunEvent]) -> None:
         """Collect a stream's events, including those before an error."""
         if self.kind == "sync":
-            with Transport(where) as transport:
+            with closing(Transport(where)) as transport:
                 into.extend(transport.stream(request))
             return
 
         async def stream() -> None:
-            async with AsyncTransport(where) as transport:
+            async with aclosing(AsyncTransport(where)) as transport:
                 async for event in transport.stream(request):
                     into.append(event)  # noqa: PERF401 -- extend() would lose all of them at an error
 

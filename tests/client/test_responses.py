@@ -36,7 +36,7 @@ ASKING = {
     "requester": {"name": "Jane Doe"},
 }
 PARTIAL = {
-    **{name: ASKING[name] for name in ("id", "status", "agent", "created_at", "output")},
+    **{name: ASKING[name] for name in ("id", "status", "agent", "created_at")},
     "interrupts": [{"id": "i-1"}, {"id": "i-2"}],
 }
 
@@ -180,16 +180,15 @@ def test_each_kind_of_response(caller: Caller) -> None:
     replies = [
         answer({"object": "list", "has_more": True, "data": [RUN]}, Date=DATE),
         answer({"data": [agent]}),
-        answer([agent]),
         answer({"data": None}),
         answer({"has_more": False, "data": [{"id": "t-1", "metadata": {"business_id": "b-1"}}]}),
     ]
-    sent_requests = [requests.list_runs(), *[requests.list_agents()] * 3, requests.list_threads()]
+    sent_requests = [requests.list_runs(), *[requests.list_agents()] * 2, requests.list_threads()]
     with ScriptedServer(replies) as server:
-        page, agents, bare, none, threads = caller.send(settings(server.url), *sent_requests)
+        page, agents, none, threads = caller.send(settings(server.url), *sent_requests)
     assert (page.has_more, page.data[0].id, page.data[0].status) == (True, "r-1", RunStatus.RUNNING)
     assert page.served_at == pendulum.datetime(2026, 8, 1, 12)
-    assert (agents[0].type, bare[0].type, none) == ("instant", "instant", [])
+    assert (agents[0].type, none) == ("instant", [])
     assert threads.data[0].metadata == {"business_id": "b-1"}
 
 
@@ -199,19 +198,11 @@ class TestPartialModels:
     def test_a_run(self, caller: Caller) -> None:
         request = requests.get_run_state("r-1")
         assert result_of(caller, answer(ASKING), request) == PARTIAL
-        done = {**ASKING, "status": "completed", "output": {"artifacts": ["x"]}}
-        assert result_of(caller, answer(done), request)["output"] == {}
 
     def test_half_a_surrogate_pair_in_a_skipped_part(self, caller: Caller) -> None:
         body = rb'{"id": "r-1", "status": "completed", "output": {"artifacts": [{"title": "\ud83d"}]}}'
         found = result_of(caller, sent(body, "application/json"), requests.get_run_state("r-1"))
-        assert found == {"id": "r-1", "status": "completed", "output": {}}
-
-    @pytest.mark.parametrize("odd", [{"agent": {"type": "a"}}, {"created_at": 5}, {"interrupts": "odd"}, {"id": None}])
-    def test_an_invalid_part_does_not_hide_the_status(self, caller: Caller, odd: dict[str, Any]) -> None:
-        run = {**ASKING, **odd}
-        assert result_of(caller, answer(run), requests.get_run_state("r-1"))["status"] == "interrupted"
-        assert result_of(caller, answer({"data": [run]}), requests.list_run_states()).left_out == 1
+        assert found == {"id": "r-1", "status": "completed"}
 
     def test_a_page(self, caller: Caller) -> None:
         entries = [

@@ -11,7 +11,6 @@ import pytest
 from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client import requests, transport
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.client.transport import AsyncTransport, Transport
 from airflow_provider_agentruns.exceptions import AgentRunsConnectionError
 from tests.client.calling import GET, POST, RUN, TOKEN, Caller, settings
 from tests.support.scripted_server import (
@@ -148,23 +147,3 @@ def test_the_largest_response(caller: Caller, monkeypatch: pytest.MonkeyPatch) -
     with ScriptedServer([sent(body, "application/json")]) as server:
         [run] = caller.send(settings(server.url), GET)
     assert run.id == "r-1"
-
-
-def test_a_closed_transport() -> None:
-    with ScriptedServer(lambda _: answer(RUN)) as server:
-        sender = Transport(settings(server.url))
-        sender.send(GET)
-        sender.close()
-        with pytest.raises(RuntimeError, match="closed"):
-            sender.send(GET)
-    assert len(server.requests) == 1
-
-
-async def test_a_closed_async_transport() -> None:
-    with ScriptedServer(lambda _: answer(RUN)) as server:
-        sender = AsyncTransport(settings(server.url))
-        await sender.send(GET)
-        await sender.close()
-        with pytest.raises(RuntimeError, match="closed"):
-            await sender.send(GET)
-    assert len(server.requests) == 1

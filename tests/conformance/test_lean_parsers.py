@@ -38,7 +38,6 @@ def check_run(body: bytes) -> AgentRun | None:
     whole: AgentRun | None = parse(requests.get_run("r"), body)
     if whole is None:
         return None
-    assert parse(requests.get_run_status("r"), body) == whole.status
     check_listed(parse(requests.get_run_state("r"), body), whole)
     return whole
 
@@ -48,7 +47,6 @@ def check_listed(lean: dict[str, Any], whole: AgentRun) -> None:
     assert lean["id"] == whole.id
     assert lean["status"] == whole.status
     assert lean.get("agent") == whole.agent
-    assert (lean.get("output") is None) == (whole.raw_output is None)
     assert [asked["id"] for asked in lean.get("interrupts") or ()] == [asked.id for asked in whole.interrupts]
     created = lean.get("created_at")
     assert (created and strategies.instant(created)) == whole.created_at
@@ -67,7 +65,7 @@ def test_a_page_is_read_alike(data: st.DataObject, document: dict[str, Any]) -> 
     lean, whole = parse(requests.list_run_states(), body), parse(requests.list_runs(), body)
     assert lean.has_more is whole.has_more is document["has_more"]
     assert lean.total_count == whole.total_count == document.get("total_count")
-    assert (lean.left_out, lean.size) == (0, len(body))
+    assert lean.left_out == 0
     assert lean.served_at == whole.served_at.timestamp()
     assert len(lean.data) == len(whole.data) == len(document.get("data", ()))
     for one, other in zip(lean.data, whole.data, strict=True):
@@ -78,9 +76,10 @@ def test_a_page_is_read_alike(data: st.DataObject, document: dict[str, Any]) -> 
 @given(strategies.sloppy(strategies.RUNS))
 def test_what_can_be_read_of_a_run_off_the_contract_is_read_alike(document: dict[str, Any]) -> None:
     body = json.dumps(document).encode()
-    if check_run(body) is None and parse(requests.get_run_status("r"), body) is not None:
+    lean = parse(requests.get_run_state("r"), body)
+    if check_run(body) is None and lean is not None:
         # Whoever reads less has less to stumble over, and knows the same.
-        assert parse(requests.get_run_status("r"), body) == document["status"]
+        assert lean["status"] == document["status"]
 
 
 @tries(40, 5000)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tenacity import wait_exponential
 
-from airflow_provider_agentruns.client import transport
+from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.events.run_event_poller import RunEventPoller
 from airflow_provider_agentruns.events.run_tracker import RunTracker
@@ -416,7 +416,7 @@ async def test_pages_that_are_too_large_are_requested_smaller(listing: Served) -
 async def test_responses_that_are_too_large_are_requested_smaller(
     listing: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 20_000)
+    monkeypatch.setattr(requests, "_MAX_STATE_BYTES", 20_000)
     runs, server = listing
     runs.largest = 100
     for number in range(150):

@@ -22,7 +22,7 @@ def test_two_loops_do_not_share_a_client(agent_runs_emulator: Emulator) -> None:
         assert await hook.alist_agents()
         transport = await hook.aget_conn()
         assert await hook.aget_conn() is transport
-        await transport.close()
+        await transport.aclose()
         return transport
 
     assert asyncio.run(use()) is not asyncio.run(use())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pendulum
 import pytest
@@ -43,7 +44,7 @@ def new_task(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) ->
     with ScriptedServer(service) as server:
         # A GET is sent again by the transport; here it is to be seen what is done when that does not help.
         settings = Settings(base_url=server.url, token="mk_test_token", rate_limit=10_000, timeout=5, max_retries=0)
-        with Transport(settings) as transport:
+        with closing(Transport(settings)) as transport:
             yield lambda **options: Task(transport, clock, **options)
 
 

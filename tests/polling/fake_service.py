@@ -192,7 +192,6 @@ class FakeService:
             "created_at": datetime.fromtimestamp(EPOCH + run.created, UTC).isoformat(),
         }
         if self.complete:
-            entry["output"] = {} if status == "completed" else None
             entry["interrupts"] = [{"id": "i-1"}] if status == "interrupted" else []
         return entry
 

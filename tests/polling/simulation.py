@@ -140,15 +140,12 @@ class Simulation:
         moments = [request.at for request in self.requests]
         return max((bisect_left(moments, at + 1.0 - 1e-6) - first for first, at in enumerate(moments)), default=0)
 
-    async def send_once(
-        self, request: Request[Any], *, priority: Priority | None = None, within: float | None = None
-    ) -> Any:
+    async def send_once(self, request: Request[Any]) -> Any:
         """Respond as the transport would."""
         loop = asyncio.get_running_loop()
         page = int(request.params["page"]) if request.path == "/v1/runs" else None
         self.requests.append(PollRequest(loop.time(), page))
-        priority = priority or Priority.WAIT
-        self._rate, at = self._rate.assign(loop.time(), self._settings.rate_limit, priority)
+        self._rate, at = self._rate.assign(loop.time(), self._settings.rate_limit, Priority.WAIT)
         await asyncio.sleep(at - loop.time())
         latency = self._latency()
         # The response shows the runs as they are halfway.
@@ -163,7 +160,7 @@ class Simulation:
             run_id = request.path.rpartition("/")[2]
             status = self._service.status(run_id, now)
             self.reads[run_id].append(now)
-            return status
+            return {"id": run_id, "status": status}
         page = self._service.page(int(request.params["page"]), int(request.params["per_page"]), now)
         for listed in page.data:
             self.reads[listed["id"]].append(now)

@@ -9,6 +9,7 @@ import itertools
 
 import pytest
 
+from airflow_provider_agentruns.client import transport
 from airflow_provider_agentruns.exceptions import (
     AgentRunsAuthError,
     AgentRunsConnectionError,
@@ -16,7 +17,6 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsRateLimitError,
     AgentRunsServerError,
 )
-from airflow_provider_agentruns.polling import reloading_client
 from airflow_provider_agentruns.polling.registry import wait_for_run
 from tests.hooks.connections import connection_json, open_sockets
 from tests.polling.fake_service import FakeService, Order, just_started, seeded
@@ -234,7 +234,7 @@ async def test_a_response_that_never_ends_is_given_up(monkeypatch: pytest.Monkey
         writer.close()
 
     messages: list[str] = []
-    monkeypatch.setattr(reloading_client, "_GRACE", 0.0)
+    monkeypatch.setattr(transport, "_GRACE", 0.0)
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     monkeypatch.setenv(ENV, connection_json(f"http://127.0.0.1:{port}", timeout=0.5))
@@ -244,7 +244,7 @@ async def test_a_response_that_never_ends_is_given_up(monkeypatch: pytest.Monkey
 
     task = asyncio.create_task(wait_for_run("r-0", "agentruns_default", [], interval=0.2, log=log))
     await until(lambda: bool(messages))
-    assert messages[0].endswith("GET /v1/runs/r-0: no answer within 0.5 s")
+    assert "no response within 0.5 s" in messages[0]
     task.cancel()
     await asyncio.wait([task])
     assert open_sockets(port) == 0

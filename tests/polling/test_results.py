@@ -81,7 +81,7 @@ async def test_an_interrupt_from_before_the_wait_does_not_end_it(
         ("completed", {}),
         ("interrupted", {"interrupts": []}),
         ("interrupted", {"interrupts": None}),
-        ("error", {"output": 7, "interrupts": "none", "agent": {}}),
+        ("error", {"output": 7, "agent": None}),
     ],
 )
 async def test_a_listed_status_ends_the_wait_whatever_else_the_entry_holds(

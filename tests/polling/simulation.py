@@ -140,12 +140,12 @@ class Simulation:
         moments = [request.at for request in self.requests]
         return max((bisect_left(moments, at + 1.0 - 1e-6) - first for first, at in enumerate(moments)), default=0)
 
-    async def send_once(self, request: Request[Any]) -> Any:
+    async def send_once(self, request: Request[Any], *, priority: Priority) -> Any:
         """Respond as the transport would."""
         loop = asyncio.get_running_loop()
         page = int(request.params["page"]) if request.path == "/v1/runs" else None
         self.requests.append(PollRequest(loop.time(), page))
-        self._rate, at = self._rate.assign(loop.time(), self._settings.rate_limit, Priority.WAIT)
+        self._rate, at = self._rate.assign(loop.time(), self._settings.rate_limit, priority)
         await asyncio.sleep(at - loop.time())
         latency = self._latency()
         # The response shows the runs as they are halfway.

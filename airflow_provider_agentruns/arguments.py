@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Validation of the arguments that operators, the sensor, and triggers share. Needs neither Airflow nor the models."""
+"""
+Validation of the arguments that operators, the sensor, and triggers share. Needs neither Airflow nor the models.
+
+Each function raises ``AgentRunsValueError`` for a wrong argument. Templates and XComArgs pass.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,7 @@ AWAITABLE = ("completed", "interrupted", "error")
 
 
 def check_wait_for(wait_for: Collection[str] | str, *, may_be_empty: bool = False) -> tuple[str, ...]:
-    """
-    Return the awaited statuses as plain strings.
-
-    :raises AgentRunsValueError: If a task cannot wait for one of them, or there is none.
-    """
+    """Return the awaited statuses as plain strings."""
     statuses = (wait_for,) if isinstance(wait_for, str) else tuple(wait_for)
     if wrong := [status for status in statuses if status not in AWAITABLE]:
         raise AgentRunsValueError(f"wait_for takes {', '.join(AWAITABLE)}; not {', '.join(map(repr, wrong))}")
@@ -28,21 +28,13 @@ def check_wait_for(wait_for: Collection[str] | str, *, may_be_empty: bool = Fals
 
 
 def check_agent(agent: Any) -> None:
-    """
-    Check an agent type to select runs by; None selects all runs.
-
-    :raises AgentRunsValueError: If it is neither None nor a string with text.
-    """
+    """Check an agent type to select runs by; None selects all runs."""
     if agent is not None and (not isinstance(agent, str) or not agent.strip()):
         raise AgentRunsValueError(f"agent should be an agent type, or None for all, not {agent!r}")
 
 
 def check_watch(watch: Any) -> Literal["poll", "stream"]:
-    """
-    Return the way to watch a run.
-
-    :raises AgentRunsValueError: If it is neither ``poll`` nor ``stream``.
-    """
+    """Return the way to watch a run."""
     if watch not in ("poll", "stream"):
         raise AgentRunsValueError(f'watch should be "poll" or "stream", not {watch!r}')
     checked: Literal["poll", "stream"] = watch
@@ -50,11 +42,7 @@ def check_watch(watch: Any) -> Literal["poll", "stream"]:
 
 
 def check_run_id(run_id: Any) -> None:
-    """
-    Check a ``run_id`` argument when the DAG file is parsed. Templates and XComArgs pass.
-
-    :raises AgentRunsValueError: If it is None or an empty string.
-    """
+    """Check that a run's ID is not None and not empty."""
     if run_id is None or (isinstance(run_id, str) and not run_id.strip()):
         raise AgentRunsValueError(
             f"run_id is {run_id!r}: pass a run's ID, a template, or another task's output, such as "
@@ -63,11 +51,7 @@ def check_run_id(run_id: Any) -> None:
 
 
 def check_seconds(name: str, value: timedelta | float | None) -> float | None:
-    """
-    Return a duration in seconds.
-
-    :raises AgentRunsValueError: If it is negative or not a number.
-    """
+    """Return a duration in seconds."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if seconds is None:
         return None
@@ -77,11 +61,7 @@ def check_seconds(name: str, value: timedelta | float | None) -> float | None:
 
 
 def check_output_path(output_path: Any) -> None:
-    """
-    Check an ``output_path`` argument when the DAG file is parsed. Templates pass.
-
-    :raises AgentRunsValueError: If it is a string without a URL scheme.
-    """
+    """Check that the folder for outputs has a URL scheme."""
     if isinstance(output_path, str) and "://" not in output_path and "{{" not in output_path:
         raise AgentRunsValueError(
             "output_path should be a URL such as s3://my_conn@bucket/agent-runs or file:///data/agent-runs, not "

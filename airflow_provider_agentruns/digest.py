@@ -9,11 +9,7 @@ from typing import Any
 
 
 def digest(value: Any) -> str:
-    """
-    Return the SHA-256 digest of a JSON value. The order of keys does not matter.
-
-    :param value: Any JSON value.
-    """
+    """Return the SHA-256 digest of a JSON value. The order of keys does not matter."""
     # Converted to JSON and back first: in Python, keys of mixed types cannot be sorted.
     as_json = json.loads(json.dumps(value))
     return hashlib.sha256(json.dumps(as_json, sort_keys=True).encode()).hexdigest()

@@ -16,21 +16,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_agentruns.models import AgentRun, Artifact
 
-#: An agent may have read thousands of pages. Only the first ones are reported.
+#: An agent may have read thousands of pages. Only the first sources and types are reported.
 _MAX_SOURCES = 100
-
-_MAX_TYPES = 100
 _MAX_NAME_LENGTH = 1_000
 
 
 def lineage(run: AgentRun, conn_id: str, base_url: str) -> Any:
-    """
-    Return an ``OperatorLineage``: the run as a facet, its artifacts' sources as inputs, its output as the output.
-
-    :param run: The run as it was read last.
-    :param conn_id: The Airflow connection.
-    :param base_url: The service's URL.
-    """
+    """Return an ``OperatorLineage``: the run as a facet, its artifacts' sources as inputs, its output as the output."""
     base = import_module("openlineage.client.generated.base")
     artifacts = run.output.artifacts if run.output else []
     facet = _facet_class()(
@@ -53,7 +45,7 @@ def lineage(run: AgentRun, conn_id: str, base_url: str) -> Any:
 def _types(artifacts: Iterable[Artifact]) -> list[str]:
     # The models keep a value of a wrong type as the service sent it.
     types = {artifact.type for artifact in artifacts if isinstance(artifact.type, str) and artifact.type}
-    return [single_line(each) for each in sorted(types)[:_MAX_TYPES]]
+    return [single_line(each) for each in sorted(types)[:_MAX_SOURCES]]
 
 
 def _sources(artifacts: Iterable[Artifact]) -> list[tuple[str, str]]:

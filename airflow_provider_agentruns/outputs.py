@@ -15,10 +15,8 @@ from typing import Any
 
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
 
-_PATH = "output_path"
-
 #: The keys of a reference. No output envelope has exactly these keys.
-_REFERENCE = frozenset({"run_id", _PATH, "size", "sha256", "artifacts"})
+_REFERENCE = frozenset({"run_id", "output_path", "size", "sha256", "artifacts"})
 
 
 def store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type: str | None = None) -> dict[str, Any]:
@@ -43,7 +41,7 @@ def store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type
     path.write_bytes(content)
     return {
         "run_id": run_id,
-        _PATH: str(path),
+        "output_path": str(path),
         "size": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "artifacts": len(output.get("artifacts") or ()),
@@ -54,7 +52,7 @@ def load_output(value: dict[str, Any]) -> dict[str, Any]:
     """
     Return an output envelope, from XCom or from object storage.
 
-    :param value: The XCom value of an operator: the envelope itself, or a reference to it.
+    :param value: The XCom value of an operator: the envelope, or a reference to it.
     :raises AgentRunsValueError: If it is neither.
     :raises AgentRunsError: If the file has changed since the task wrote it.
     """
@@ -62,15 +60,16 @@ def load_output(value: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(value, dict) or not ("artifacts" in value or is_reference):
         raise AgentRunsValueError(
             "load_output takes the XCom value of AgentRunOperator or AgentRunOutputOperator: a dict with artifacts, or "
-            f"with {_PATH}; not {type(value).__name__}"
+            f"with output_path; not {type(value).__name__}"
         )
     if not is_reference:
         return value
     from airflow.sdk import ObjectStoragePath
 
-    content = ObjectStoragePath(value[_PATH]).read_bytes()
+    path = value["output_path"]
+    content = ObjectStoragePath(path).read_bytes()
     if hashlib.sha256(content).hexdigest() != value["sha256"]:
-        raise AgentRunsError(f"{value[_PATH]} has changed since the output of agent run {value['run_id']} was written")
+        raise AgentRunsError(f"{path} has changed since the output of agent run {value['run_id']} was written")
     output: dict[str, Any] = json.loads(content.decode(errors="surrogatepass"))
     return output
 

@@ -26,8 +26,6 @@ def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: 
     Return whether a wait is over.
 
     :param run: The run; with its steps if it ended as ``error``.
-    :param wait_for: The awaited statuses.
-    :param fail_on_interrupt: Whether an interrupt that is not awaited ends the wait as a failure.
     :raises AgentRunFailedError: If the run ended with another status than the awaited ones.
     :raises AgentRunInterruptedError: If the run is interrupted and ``fail_on_interrupt`` is set.
     """
@@ -49,12 +47,7 @@ def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: 
 
 
 def log_status(log: Callable[..., Any], run_id: str, status: str, previous: str | None) -> None:
-    """
-    Log a change of a run's status, as text and as fields that a log store can search.
-
-    :param log: The ``log`` method of an Airflow logger: takes a level, a message with arguments, and fields.
-    :param previous: The status that was logged last, or None.
-    """
+    """Log a change of a run's status with an Airflow logger, as text and as fields that a log store can search."""
     shown_id, shown_status = single_line(run_id), single_line(status)
     fields = {"agent_run_id": shown_id, "agent_run_status": shown_status, "agent_run_was": previous}
     log(logging.INFO, "Agent run %s is %s", shown_id, shown_status, **fields)
@@ -84,13 +77,7 @@ def describe_questions(run: AgentRun) -> str:
 
 
 def _messages(fields: dict[str, Any] | None, result: Any = None) -> list[str]:
-    """
-    Return the messages of a failing step, or of a run.
-
-    The contract defines no field for them. These are the places in which services usually put them.
-
-    :param fields: The fields that the contract does not define.
-    """
+    """Return the messages of a failing step, or of a run, from the usual places. The contract does not define any."""
     fields = fields or {}
     errors = fields.get("errors")
     places = [fields, result, fields.get("error"), *(errors if isinstance(errors, list) else ())]

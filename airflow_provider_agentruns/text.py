@@ -8,11 +8,7 @@ MAX_LENGTH = 200
 
 
 def single_line(value: object, limit: int = MAX_LENGTH) -> str:
-    """
-    Return a value as printable text on one line; control characters are escaped.
-
-    :param limit: The maximum length before escaping, in characters. Longer text is cut and ends in an ellipsis.
-    """
+    """Return a value as printable text on one line: cut to ``limit`` characters, then control characters escaped."""
     shown = _cut(str(value), limit)
     if shown.isprintable():
         return shown

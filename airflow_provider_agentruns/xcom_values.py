@@ -39,11 +39,7 @@ def xcom_value(run: AgentRun, output_path: str | None, artifact_type: str | None
 
 
 def run_summary(run: AgentRun) -> dict[str, Any]:
-    """
-    Return the XCom value of a sensor: plain JSON values, without the output.
-
-    :raises AgentRunSerializationError: If XCom cannot hold an interrupt's value.
-    """
+    """Return the XCom value of a sensor: plain JSON values, without the output."""
     for number, interrupt in enumerate(run.interrupts):
         check_serializable(interrupt.value, f"interrupts[{number}].value of agent run {single_line(run.id)}")
     return {
@@ -58,11 +54,7 @@ def run_summary(run: AgentRun) -> dict[str, Any]:
 
 
 def output_envelope(run: AgentRun, artifact_type: str | None = None) -> dict[str, Any]:
-    """
-    Return a completed run's output as the service sent it.
-
-    :param artifact_type: Select the artifacts of this type; the envelope's other fields stay.
-    """
+    """Return a completed run's output as the service sent it, except for artifacts of other types."""
     envelope = run.raw_output if run.raw_output is not None else {"artifacts": []}
     if artifact_type is None:
         return envelope
@@ -80,9 +72,6 @@ def check_serializable(value: Any, place: str) -> None:
 
     Airflow turns a dict with certain keys into an object of any class, in the task that reads it. An agent must not
     be able to cause that.
-
-    :param place: A description of the value, for the message.
-    :raises AgentRunSerializationError: If it does not. The message names the place in the value.
     """
     pending: list[tuple[Any, tuple[Any, ...]]] = [(value, ())]
     while pending:

@@ -54,7 +54,6 @@ def _origin(mapped: Any, partial: Mapping[str, Any], context: Context) -> Callab
     Return a function that says whether an argument with this name and value comes from XCom.
 
     :param mapped: What was passed to ``expand`` (a mapping) or to ``expand_kwargs`` (anything else).
-    :param partial: The arguments that all instances of the mapped task share.
     """
     if isinstance(mapped, Mapping):
         from_xcom = {name for name, values in mapped.items() if not isinstance(values, Mapping | Sequence)}

@@ -18,13 +18,11 @@ Sleep = Callable[[float], None]
 
 
 class StateStore(Protocol):
-    """Stores small JSON values for one task instance, such as Airflow's task state store."""
+    """Stores small JSON values durably for one task instance, such as Airflow's task state store."""
 
-    def get(self, key: str) -> Any:
-        """Return the stored value, or None."""
+    def get(self, key: str) -> Any: ...
 
-    def set(self, key: str, value: dict[str, Any]) -> None:
-        """Store a value durably before returning."""
+    def set(self, key: str, value: dict[str, Any]) -> None: ...
 
 
 class Log(Protocol):

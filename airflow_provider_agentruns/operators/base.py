@@ -25,7 +25,8 @@ class WaitingOperator(AgentRunTask):
     An operator that waits for a run, in the triggerer or on its worker.
 
     :param wait_for: The awaited statuses.
-    :param on_interrupt: What to do if the run is interrupted and that is not awaited: ``fail`` or ``wait``.
+    :param on_interrupt: What to do if the run is interrupted and that is not awaited: ``fail`` the task, or ``wait``
+        because someone answers elsewhere. ``AgentRunResumeOperator`` always waits.
     :param poll_interval: Seconds between two reads of the run.
     :param timeout: The longest wait, in seconds or as a ``timedelta``; None for no limit.
     """

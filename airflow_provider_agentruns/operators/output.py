@@ -28,14 +28,8 @@ class AgentRunOutputOperator(WaitingOperator):
     :param run_id: The run's ID, as a template or another task's output. (templated)
     :param artifact_type: Return only artifacts of this type, such as ``cip_summary``. (templated)
     :param wait: Whether to wait for a run that has not completed. If False, such a run fails the task.
-    :param on_interrupt: What to do if the run asks a person something: ``fail`` the task, or ``wait`` because someone
-        answers elsewhere.
-    :param poll_interval: Seconds between two reads of the run.
-    :param timeout: The longest wait, in seconds or as a ``timedelta``; None for no limit.
     :param output_path: The URL of a folder in object storage, such as ``s3://my_conn@bucket/agent-runs``, for an output
         that is too large for XCom. (templated)
-    :param agentruns_conn_id: The Airflow connection. (templated)
-    :param deferrable: Whether to wait in the triggerer instead of on a worker.
     :raises AgentRunFailedError: If the run ended as ``error``. The message names the failing step.
     :raises AgentRunInterruptedError: If the run asks something and ``on_interrupt`` is ``fail``.
     :raises AgentRunTimeoutError: If ``timeout`` has passed, or the run has not completed and ``wait`` is False.

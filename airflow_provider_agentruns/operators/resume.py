@@ -30,10 +30,6 @@ class AgentRunResumeOperator(WaitingOperator):
     :param input: The answer: any JSON value. (templated)
     :param wait_for: Statuses to wait for after the answer: ``completed``, ``interrupted``, ``error``. By default, the
         task ends when the service has accepted the answer.
-    :param poll_interval: Seconds between two reads of the run.
-    :param timeout: The longest wait, in seconds or as a ``timedelta``; None for no limit.
-    :param agentruns_conn_id: The Airflow connection. (templated)
-    :param deferrable: Whether to wait in the triggerer instead of on a worker.
     :raises AgentRunConflictError: If the interrupt is not pending, or someone else answered it at the same time.
     :raises AgentRunInvalidRequestError: If the agent rejects this input.
     :raises AgentRunFailedError: If the run ended as ``error`` during the wait.

@@ -35,14 +35,8 @@ class AgentRunOperator(WaitingOperator):
     :param thread_id: Run inside this thread; needs no context. (templated)
     :param wait_for: One or more of ``completed``, ``interrupted``, and ``error``. If empty, the task starts the run and
         does not wait.
-    :param on_interrupt: What to do if the run is interrupted and that is not awaited: ``fail`` the task, or ``wait``
-        because someone answers elsewhere.
-    :param poll_interval: Seconds between two reads of the run.
-    :param timeout: The longest wait, in seconds or as a ``timedelta``; None for no limit.
     :param output_path: The URL of a folder in object storage, such as ``s3://my_conn@bucket/agent-runs``, for an output
         that is too large for XCom. (templated)
-    :param agentruns_conn_id: The Airflow connection. (templated)
-    :param deferrable: Whether to wait in the triggerer instead of on a worker.
     :raises AgentRunFailedError: If the run ended as ``error``. The message names the failing step.
     :raises AgentRunInterruptedError: If the run asks something and ``on_interrupt`` is ``fail``.
     :raises AgentRunTimeoutError: If ``timeout`` has passed.

@@ -44,8 +44,6 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     :param wait_for: One or more of ``completed``, ``interrupted``, and ``error``.
     :param poke_interval: Seconds between two reads. The default is 5, or 60 in mode ``reschedule``, in which each read
         starts a process.
-    :param agentruns_conn_id: The Airflow connection. (templated)
-    :param deferrable: Whether to wait in the triggerer, in any ``mode``.
     :raises AgentRunFailedError: If the run ended as ``error``. The message names the failing step.
     :raises AgentRunTimeoutError: If ``timeout`` has passed. It is also an ``AirflowSensorTimeout``.
     """

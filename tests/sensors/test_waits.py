@@ -6,7 +6,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -24,16 +25,16 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
-from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.hooks.connections import connection_json
 from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
 from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, ScriptedServer, answer, errors
 
+Serve = Callable[[Any], ScriptedServer]
+
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 NO_RUN = "00000000-0000-4000-8000-000000000000"
-ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 
 
 def wait(run_id: str, **arguments: Any) -> TaskRun:
@@ -162,79 +163,40 @@ class Story:
         return itertools.chain(replies, itertools.repeat(replies[-1]))
 
 
-def test_only_the_first_read_fails_the_task(monkeypatch: pytest.MonkeyPatch, mode: dict[str, Any]) -> None:
-    story = Story(
-        unlucky=[errors(503, "Down for a moment"), run("completed")],
-        patient=[run("running"), LOST, errors(500, "Down"), run("completed"), errors(502, "Down"), run("completed")],
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Return a function that starts a service with these replies, and points the connection to it."""
+    with ExitStack() as stack:
+
+        def start(replies: Any) -> ScriptedServer:
+            server = stack.enter_context(ScriptedServer(replies))
+            monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(server.url))
+            return server
+
+        yield start
+
+
+def test_only_the_first_read_fails_the_task(serve: Serve, mode: dict[str, Any]) -> None:
+    server = serve(
+        Story(
+            unlucky=[errors(503, "Down for a moment"), run("completed")],
+            patient=[
+                run("running"),
+                LOST,
+                errors(500, "Down"),
+                run("completed"),
+                errors(502, "Down"),
+                run("completed"),
+            ],
+        )
     )
-    with ScriptedServer(story) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        unlucky = wait("unlucky", **mode)
-        assert len(server.seen("GET", "/v1/runs/unlucky")) == 1
-        assert wait("patient", **mode).state == "success"
-        assert len(server.seen("GET", "/v1/runs/patient")) >= 4
-        # Another try finds the service available again.
-        assert wait("unlucky", retries=1, **mode).state == "success"
+    unlucky = wait("unlucky", **mode)
     assert isinstance(unlucky.error, AgentRunsServerError)
-
-
-class TestDeferred:
-    """The state of the run when a deferred sensor resumes, in another process."""
-
-    def test_a_run_that_was_answered_meanwhile_is_awaited_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        asked = run("interrupted", interrupts=[{"id": "int_1", "value": {"label": "Shall it?"}}])
-        story = Story(busy=[run("running"), asked, run("running"), run("running"), run("completed")])
-        with ScriptedServer(story) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-            task = wait("busy", deferrable=True, poke_interval=0.05)
-        assert [event["status"] for event in task.events] == ["interrupted", "completed"]
-        assert (task.value["status"], task.value["interrupts"]) == ("completed", [])
-
-    @pytest.mark.parametrize("failure", [errors(503, "Down"), RESET_BEFORE], ids=["503", "reset"])
-    def test_a_service_that_fails_at_that_moment(self, monkeypatch: pytest.MonkeyPatch, failure: Reply) -> None:
-        with ScriptedServer([failure]) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-            with pytest.raises(TaskDeferred) as caught:
-                resume(status="completed")
-        assert caught.value.trigger.end_time == DEADLINE
-
-    def test_a_run_that_is_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with ScriptedServer([errors(404, "There is no run r-1")]) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-            with pytest.raises(AgentRunNotFoundError):
-                resume(error="AgentRunNotFoundError", message="gone")
-
-    def test_an_error_in_the_triggerer_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with ScriptedServer([run("running")]) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-            message = "triggerer cannot read agent run r-1, although this worker can. AgentRunsAuthError: no"
-            with pytest.raises(AgentRunsError, match=message) as caught:
-                resume(error="AgentRunsAuthError", message="no")
-        assert not isinstance(caught.value, AirflowFailException)
-
-    def test_a_timeout(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with ScriptedServer([run("running")]) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-            with pytest.raises(AgentRunTimeoutError, match="the time is up") as caught:
-                resume(error="AgentRunTimeoutError", message="the time is up")
-        assert isinstance(caught.value, AirflowSensorTimeout)
-
-    def test_the_deadline_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with ScriptedServer([run("running")] * 2) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-            before = time.time()
-            with pytest.raises(TaskDeferred) as first:
-                sensor(timeout=timedelta(hours=1)).execute({})
-            assert isinstance(first.value.trigger, AgentRunTrigger)
-            end = first.value.trigger.end_time
-            assert end is not None
-            assert before + 3600 <= end <= time.time() + 3600
-            # Longer than the trigger's own time, in case no triggerer is running.
-            assert timedelta(hours=1) < first.value.timeout < timedelta(hours=1, minutes=2)
-            kwargs = {**first.value.kwargs, "event": {"run_id": "r-1", "status": "completed"}}
-            with pytest.raises(TaskDeferred) as second:
-                sensor(timeout=timedelta(hours=1)).resume_execution(first.value.method_name, kwargs, {})
-        assert (second.value.trigger.end_time, second.value.kwargs) == (end, first.value.kwargs)
+    assert len(server.seen("GET", "/v1/runs/unlucky")) == 1
+    assert wait("patient", **mode).state == "success"
+    assert len(server.seen("GET", "/v1/runs/patient")) >= 4
+    # Another try finds the service available again.
+    assert wait("unlucky", retries=1, **mode).state == "success"
 
 
 DEADLINE = time.time() + 3600
@@ -250,6 +212,61 @@ def resume(**event: str) -> object:
     return sensor().resume_execution(
         "execute_complete", {"event": {"run_id": "r-1", **event}, "deadline": DEADLINE}, {}
     )
+
+
+class TestDeferred:
+    """The state of the run when a deferred sensor resumes, in another process."""
+
+    def test_a_run_that_was_answered_meanwhile_is_awaited_again(self, serve: Serve) -> None:
+        asked = run("interrupted", interrupts=[{"id": "int_1", "value": {"label": "Shall it?"}}])
+        serve(Story(busy=[run("running"), asked, run("running"), run("running"), run("completed")]))
+        task = wait("busy", deferrable=True, poke_interval=0.05)
+        assert [event["status"] for event in task.events] == ["interrupted", "completed"]
+        assert (task.value["status"], task.value["interrupts"]) == ("completed", [])
+
+    @pytest.mark.parametrize("failure", [errors(503, "Down"), RESET_BEFORE], ids=["503", "reset"])
+    def test_a_service_that_fails_at_that_moment(self, serve: Serve, failure: Reply) -> None:
+        serve([failure])
+        with pytest.raises(TaskDeferred) as caught:
+            resume(status="completed")
+        assert caught.value.trigger.end_time == DEADLINE
+
+    @pytest.mark.parametrize(
+        ("reply", "error", "kind", "message"),
+        [
+            (errors(404, "There is no run r-1"), "AgentRunNotFoundError", AgentRunNotFoundError, "no run r-1"),
+            (
+                run("running"),
+                "AgentRunsAuthError",
+                AgentRunsError,
+                "triggerer cannot read agent run r-1.*AuthError: it",
+            ),
+            (run("running"), "AgentRunTimeoutError", AgentRunTimeoutError, "it failed"),
+        ],
+    )
+    def test_an_error_in_the_triggerer(
+        self, serve: Serve, reply: Reply, error: str, kind: type[Exception], message: str
+    ) -> None:
+        serve([reply])
+        with pytest.raises(kind, match=message) as caught:
+            resume(error=error, message="it failed")
+        # An error that only the triggerer has is worth another try. A timeout follows soft_fail.
+        assert isinstance(caught.value, AirflowFailException) is (kind is AgentRunNotFoundError)
+        assert isinstance(caught.value, AirflowSensorTimeout) is (kind is AgentRunTimeoutError)
+
+    def test_the_deadline_stays(self, serve: Serve) -> None:
+        serve([run("running")] * 2)
+        before = time.time()
+        with pytest.raises(TaskDeferred) as first:
+            sensor(timeout=timedelta(hours=1)).execute({})
+        end = first.value.trigger.end_time
+        assert before + 3600 <= end <= time.time() + 3600
+        # Longer than the trigger's own time, in case no triggerer is running.
+        assert timedelta(hours=1) < first.value.timeout < timedelta(hours=1, minutes=2)
+        kwargs = {**first.value.kwargs, "event": {"run_id": "r-1", "status": "completed"}}
+        with pytest.raises(TaskDeferred) as second:
+            sensor(timeout=timedelta(hours=1)).resume_execution(first.value.method_name, kwargs, {})
+        assert (second.value.trigger.end_time, second.value.kwargs) == (end, first.value.kwargs)
 
 
 def test_all_modes_and_sources_of_the_run_id_in_a_dag_run(

@@ -91,17 +91,18 @@ class AgentTask:
         """Whether the state changes only if someone clears the task."""
         return self.state in _FINAL_STATES
 
-    def may_show(self, agent: Any, created_at: datetime | None) -> bool:
+    def may_show(self, agent: str | None, created_at: str | None) -> bool:
         """
         Return whether a page may show the run: a run that only XCom names must be one that this task can have started.
 
         :param agent: The run's agent, as the service returned it.
-        :param created_at: When the run was created.
+        :param created_at: When the run was created, as an ISO 8601 time with its time zone.
         """
         if not self.from_xcom:
             return True
         right_agent = self.agent is None or agent is None or agent == self.agent
-        return right_agent and (created_at is None or created_at >= self.dag_run_began - _CLOCK_SKEW)
+        began = self.dag_run_began - _CLOCK_SKEW
+        return right_agent and (created_at is None or datetime.fromisoformat(created_at) >= began)
 
 
 def find(session: Session, dag_id: str, dag_run_id: str, task_id: str, map_index: int) -> AgentTask | None:
@@ -116,7 +117,7 @@ def find(session: Session, dag_id: str, dag_run_id: str, task_id: str, map_index
 
 def active(session: Session, dag_ids: Collection[str], limit: int) -> tuple[list[AgentTask], int]:
     """Return the package's active tasks of some DAGs, those that started first, and the number of all of them."""
-    where = and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(ACTIVE_STATES), _of_this_package())
+    where = _active_in(dag_ids)
     tasks = list(_tasks(session, where, limit=limit))
     if len(tasks) < limit:
         return tasks, len(tasks)
@@ -125,8 +126,7 @@ def active(session: Session, dag_ids: Collection[str], limit: int) -> tuple[list
 
 def dags_with_active(session: Session, dag_ids: Collection[str]) -> list[str]:
     """Return the IDs of the DAGs that have active tasks of this package, sorted."""
-    where = and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(ACTIVE_STATES), _of_this_package())
-    return sorted(session.scalars(_joined(select(TaskInstance.dag_id).distinct()).where(where)))
+    return sorted(session.scalars(_joined(select(TaskInstance.dag_id).distinct()).where(_active_in(dag_ids))))
 
 
 def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask]:
@@ -198,7 +198,7 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> Ite
 
 
 def _joined(query: Any) -> Any:
-    """Join the tables by which :func:`_of_this_package` recognizes a task."""
+    """Join the tables by which :func:`_active_in` recognizes a task."""
     rendered = RenderedTaskInstanceFields
     return query.outerjoin(Trigger, TaskInstance.trigger_id == Trigger.id).outerjoin(rendered, _same_task(rendered))
 
@@ -208,13 +208,15 @@ def _same_task(table: Any) -> ColumnElement[bool]:
     return and_(*(getattr(table, name) == getattr(TaskInstance, name) for name in columns))
 
 
-def _of_this_package() -> ColumnElement[bool]:
-    # A subclass has another name, but the same template fields.
-    return or_(
+def _active_in(dag_ids: Collection[str]) -> ColumnElement[bool]:
+    """Select the active tasks of this package."""
+    of_this_package = or_(
         TaskInstance.operator.in_(OPERATORS),
         Trigger.classpath.startswith(_TRIGGERS, autoescape=True),
+        # A subclass has another name, but the same template fields.
         cast(RenderedTaskInstanceFields.rendered_fields, Text).contains(f'"{_CONN_ID}"', autoescape=True),
     )
+    return and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(ACTIVE_STATES), of_this_package)
 
 
 def _task(row: Any) -> AgentTask:

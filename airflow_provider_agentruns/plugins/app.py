@@ -3,20 +3,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import importlib.util
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_agentruns.plugins.client_pool import ClientPool
-from airflow_provider_agentruns.plugins.headers import SecurityHeaders
 from airflow_provider_agentruns.plugins.routes import pages, task, waiting
-from airflow_provider_agentruns.plugins.webhooks import endpoint
+
+log = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).parent / "static"
+
+#: Only the package's own script, styles, images, and data, and only inside Airflow's own pages.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
 @cache
@@ -30,8 +45,24 @@ def get_app() -> FastAPI:
 
     app = FastAPI(title="Agent runs", openapi_url=None, lifespan=lifespan)
     app.state.clients = ClientPool()
-    app.add_middleware(SecurityHeaders)
-    for router in (pages.router, task.router, waiting.router, endpoint.router):
+    app.middleware("http")(_add_headers)
+    for router in (pages.router, task.router, waiting.router):
         app.include_router(router)
+    if importlib.util.find_spec("airflow.models.asset_state_store"):
+        from airflow_provider_agentruns.plugins.webhooks import endpoint
+
+        app.include_router(endpoint.router)
+        app.state.webhook_receiver = endpoint.Receiver()
+    else:
+        log.warning("Webhooks of agent runs require Airflow 3.3 or later; this Airflow rejects them")
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     return app
+
+
+async def _add_headers(request: Request, respond: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Keep a browser from executing anything an agent wrote, and from storing data."""
+    response = await respond(request)
+    response.headers.update(_HEADERS)
+    # Browsers keep files, but ask each time whether they changed.
+    response.headers.setdefault("Cache-Control", "no-cache" if "etag" in response.headers else "no-store")
+    return response

@@ -115,23 +115,18 @@ class PageClient:
             raise AgentRunsAPIError(200, [f"the run cannot be read: {e}"], "GET", "/v1/runs/ID") from None
 
 
-class ClientPool:
-    """Creates a client for each connection on first use. For one event loop."""
+class ClientPool(dict[str, PageClient]):
+    """The client of each connection, created on first use. The ID must come from a task, never from a browser."""
 
-    def __init__(self) -> None:
-        self._clients: dict[str, PageClient] = {}
-
-    def client(self, conn_id: str) -> PageClient:
-        """Return the client of a connection. The ID must come from a task, never from a browser."""
-        if conn_id not in self._clients:
-            self._clients[conn_id] = PageClient(conn_id)
-        return self._clients[conn_id]
+    def __missing__(self, conn_id: str) -> PageClient:
+        self[conn_id] = PageClient(conn_id)
+        return self[conn_id]
 
     async def close(self) -> None:
         """Close all clients."""
-        for client in self._clients.values():
+        for client in self.values():
             await client.close()
-        self._clients.clear()
+        self.clear()
 
 
 def _fresh_for(shown: dict[str, Any]) -> float:

@@ -9,6 +9,7 @@ as text only. Links lead to web pages only.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,7 +57,7 @@ def parse_run(body: bytes) -> dict[str, Any]:
 
 def serialize_run(run: dict[str, Any]) -> dict[str, Any]:
     """Return what a page shows of a run, given the service's JSON object with the steps."""
-    steps = _Steps()
+    steps, numbers = _dicts(run.get("steps")), iter(range(MAX_STEPS))
     status = as_line(run.get("status"))
     requester, output = _dict(run.get("requester")), _dict(run.get("output"))
     artifacts, interrupts = _dicts(output.get("artifacts")), _dicts(run.get("interrupts"))
@@ -67,8 +68,8 @@ def serialize_run(run: dict[str, Any]) -> dict[str, Any]:
         "finished": status in (RunStatus.COMPLETED, RunStatus.ERROR),
         "requester": as_line(requester.get("name")) or as_line(requester.get("id")),
         **{name: as_time(run.get(name)) for name in ("created_at", "started_at", "ended_at")},
-        "steps": steps.serialize(_dicts(run.get("steps"))),
-        "more_steps": steps.omitted,
+        "steps": _steps(steps, numbers),
+        "more_steps": _count(steps) - MAX_STEPS + len(list(numbers)),
         "steps_too_large": False,
         "artifacts": [_artifact(artifact) for artifact in artifacts[:MAX_ARTIFACTS]],
         "more_artifacts": max(0, len(artifacts) - MAX_ARTIFACTS),
@@ -100,10 +101,7 @@ def as_line(value: Any) -> str | None:
 
 def as_text(value: Any) -> str | None:
     """Return text as lines, cut at a bounded length; None if it is not text."""
-    if not isinstance(value, str):
-        return None
-    whole = len(value) <= 2 * _MAX_TEXT
-    return _cut(clean(value[: 2 * _MAX_TEXT]), whole=whole)
+    return _cut(clean(value[: 2 * _MAX_TEXT])) if isinstance(value, str) else None
 
 
 def as_json(value: Any) -> str:
@@ -126,32 +124,26 @@ def as_time(value: Any) -> str | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
-def _cut(text: str, *, whole: bool = True) -> str:
-    return text if whole and len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT].rstrip()}…"
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT].rstrip()}…"
 
 
-class _Steps:
-    """Serializes nested steps up to a total number, and counts those that it omits."""
+def _steps(steps: list[dict[str, Any]], numbers: Iterator[int], depth: int = 1) -> list[dict[str, Any]]:
+    """Serialize steps with their own steps, one for each number that is left."""
+    return [
+        {**_step(step), "steps": _steps(_dicts(step.get("steps")), numbers, depth + 1)}
+        for step in steps
+        if depth <= MAX_DEPTH and next(numbers, None) is not None
+    ]
 
-    def __init__(self) -> None:
-        self.omitted = 0
-        self._left = MAX_STEPS
 
-    def serialize(self, steps: list[dict[str, Any]], depth: int = 1) -> list[dict[str, Any]]:
-        """Return the steps, each with its own steps."""
-        shown: list[dict[str, Any]] = []
-        for step in steps:
-            inner = _dicts(step.get("steps"))
-            if self._left and depth <= MAX_DEPTH:
-                self._left -= 1
-                shown.append(_step(step))
-                shown[-1]["steps"] = self.serialize(inner, depth + 1)
-                continue
-            pending = [step]
-            while pending:
-                self.omitted += 1
-                pending.extend(_dicts(pending.pop().get("steps")))
-        return shown
+def _count(steps: list[dict[str, Any]]) -> int:
+    """Return the number of all steps, at any depth."""
+    count, pending = 0, list(steps)
+    while pending:
+        count += 1
+        pending += _dicts(pending.pop().get("steps"))
+    return count
 
 
 def _step(step: dict[str, Any]) -> dict[str, Any]:

@@ -29,28 +29,21 @@ class TooManyLoadsError(Exception):
     """The cache loads too many keys at once."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class CachedValue(Generic[T]):
     """
-    The result of a read.
+    A value, and its state in the cache.
 
     :param value: The latest value; None if no load has succeeded yet, or the value is too old.
-    :param age: Seconds since the load of the value began.
+    :param loaded_at: When the load of the value began, by ``time.monotonic``.
     :param error: Why the latest load failed, if it did.
     """
 
-    value: T | None
-    age: float | None
-    error: AgentRunsError | None
-
-
-class _Entry(Generic[T]):
-    def __init__(self) -> None:
-        self.value: T | None = None
-        self.loaded_at = 0.0
-        self.error: AgentRunsError | None = None
-        self.fresh_until = -math.inf
-        self.task: asyncio.Task[None] | None = None
+    value: T | None = None
+    loaded_at: float = 0.0
+    error: AgentRunsError | None = None
+    fresh_until: float = -math.inf
+    task: asyncio.Task[None] | None = None
 
 
 class SingleFlightCache(Generic[T]):
@@ -61,7 +54,6 @@ class SingleFlightCache(Generic[T]):
     :param max_wait: Seconds that a reader waits for the first load of a key.
     :param max_age: Seconds after which a value is never returned, even if every load fails.
     :param max_loads: The number of keys without a value that are loaded at once.
-    :param clock: Returns seconds, like ``time.monotonic``.
     """
 
     def __init__(
@@ -71,11 +63,9 @@ class SingleFlightCache(Generic[T]):
         *,
         max_age: float = math.inf,
         max_loads: float = math.inf,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fresh_for, self._max_wait, self._max_age, self._max_loads = fresh_for, max_wait, max_age, max_loads
-        self._clock = clock
-        self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
+        self._entries: OrderedDict[str, CachedValue[T]] = OrderedDict()
 
     async def get(self, key: str, load: Callable[[], Awaitable[T]]) -> CachedValue[T]:
         """
@@ -84,9 +74,9 @@ class SingleFlightCache(Generic[T]):
         :param load: Loads the value. An :class:`AgentRunsError` becomes part of the result; others are raised here.
         :raises TooManyLoadsError: If the key has no value, and the cache loads too many others.
         """
-        entry = self._entries.get(key) or _Entry()
+        entry = self._entries.get(key) or CachedValue()
         self._drop_if_too_old(entry)
-        if entry.task is None and self._clock() >= entry.fresh_until:
+        if entry.task is None and time.monotonic() >= entry.fresh_until:
             loads = sum(1 for other in self._entries.values() if other.task and other.value is None)
             if entry.value is None and loads >= self._max_loads:
                 raise TooManyLoadsError
@@ -100,8 +90,7 @@ class SingleFlightCache(Generic[T]):
             if task.done() and not task.cancelled():
                 task.result()
             self._drop_if_too_old(entry)
-        age = None if entry.value is None else self._clock() - entry.loaded_at
-        return CachedValue(entry.value, age, entry.error)
+        return entry
 
     def peek(self, key: str) -> T | None:
         """Return the value of a key without loading it."""
@@ -116,19 +105,19 @@ class SingleFlightCache(Generic[T]):
         await asyncio.gather(*tasks, return_exceptions=True)
         self._entries.clear()
 
-    async def _load(self, entry: _Entry[T], load: Callable[[], Awaitable[T]]) -> None:
-        began = self._clock()
+    async def _load(self, entry: CachedValue[T], load: Callable[[], Awaitable[T]]) -> None:
+        began = time.monotonic()
         try:
             entry.value = await load()
             entry.loaded_at, entry.error = began, None
-            entry.fresh_until = self._clock() + self._fresh_for(entry.value)
+            entry.fresh_until = time.monotonic() + self._fresh_for(entry.value)
         except AgentRunsError as e:
-            entry.error, entry.fresh_until = e, self._clock() + ERROR_FRESH_FOR
+            entry.error, entry.fresh_until = e, time.monotonic() + ERROR_FRESH_FOR
         finally:
             entry.task = None
 
-    def _drop_if_too_old(self, entry: _Entry[T]) -> None:
-        if entry.value is not None and self._clock() - entry.loaded_at >= self._max_age:
+    def _drop_if_too_old(self, entry: CachedValue[T]) -> None:
+        if entry.value is not None and time.monotonic() - entry.loaded_at >= self._max_age:
             entry.value, entry.fresh_until = None, -math.inf
 
     def _evict(self) -> None:

@@ -73,16 +73,18 @@ class StatusCache:
         await self._refreshes.close()
 
     async def _refresh(self) -> int:
-        missing = {run_id for run_id in self._wanted if not self._is_finished(run_id)}
+        known = self._known
+        missing = {run_id for run_id in self._wanted if run_id not in known or known[run_id].status not in _FINISHED}
         if len(missing) > _FEW:
             await self._read_pages(missing)
         # Start with the runs that were not read for the longest time.
-        for run_id in sorted(missing, key=self._read_at)[:MAX_SINGLE_READS]:
+        by_age = sorted(missing, key=lambda run_id: known[run_id].read_at if run_id in known else 0.0)
+        for run_id in by_age[:MAX_SINGLE_READS]:
             try:
                 self._store(run_id, await self._send(requests.get_run_state(run_id)))
             except AgentRunNotFoundError:
-                self._known[run_id] = RunSnapshot(None, None, None, time.monotonic())
-        return len(self._known)
+                known[run_id] = RunSnapshot(None, None, None, time.monotonic())
+        return len(known)
 
     async def _read_pages(self, missing: set[str]) -> None:
         """Read pages of the listing, and remove the runs on them from the missing ones."""
@@ -104,11 +106,3 @@ class StatusCache:
     def _store(self, run_id: str, run: ListedRun) -> None:
         created_at = as_time(run.get("created_at"))
         self._known[run_id] = RunSnapshot(run["status"], run.get("agent"), created_at, time.monotonic())
-
-    def _is_finished(self, run_id: str) -> bool:
-        known = self._known.get(run_id)
-        return known is not None and known.status in _FINISHED
-
-    def _read_at(self, run_id: str) -> float:
-        known = self._known.get(run_id)
-        return known.read_at if known else 0.0

@@ -27,25 +27,27 @@ HEADER = WebhookSignature.HEADER
 
 
 class Clock:
-    """A clock that a test sets."""
+    """The clock of the cache, which a test can put forward."""
 
-    now = 0.0
+    def __init__(self) -> None:
+        self.now = 0.0
 
-    def __call__(self) -> float:
-        """Return the time."""
+    def monotonic(self) -> float:
         return self.now
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """Return a clock."""
-    return Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the clock that the cache goes by."""
+    clock = Clock()
+    monkeypatch.setattr(single_flight_cache, "time", clock)
+    return clock
 
 
 @pytest.fixture
 def known(airflow_home: Path, clock: Clock) -> WebhookSecrets:
     """Return secrets over that clock."""
-    return WebhookSecrets(clock)
+    return WebhookSecrets()
 
 
 def set_secret(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Depends, HTTPException
@@ -35,8 +35,7 @@ _OTHER_RUN = "The task's XCom value run_id names a run that this task cannot hav
 router = APIRouter()
 
 
-@dataclass(frozen=True)
-class _AirflowData:
+class _AirflowData(NamedTuple):
     """What Airflow's database holds about a task instance and about the other tasks of its DAG run."""
 
     task: AgentTask
@@ -63,13 +62,13 @@ def _read(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index
 async def task_instance(data: Annotated[_AirflowData, Depends(_read)], clients: Clients) -> dict[str, Any]:
     """Return a task instance, its run with the steps, where its questions can be answered, and earlier answers."""
     task = data.task
-    read = CachedValue[dict[str, Any]](None, None, None)
+    read = CachedValue[dict[str, Any]]()
     error = None
     if task.run_id and task.conn_id:
-        read = await clients.client(task.conn_id).run(task.run_id)
+        read = await clients[task.conn_id].run(task.run_id)
         error = serialize_error(read.error) if read.error else None
-        if read.value and not may_show(task, read.value["run"]["agent"], read.value["run"]["created_at"]):
-            read, error = CachedValue(None, None, None), {"message": _OTHER_RUN, "may_pass": False}
+        if read.value and not task.may_show(read.value["run"]["agent"], read.value["run"]["created_at"]):
+            read, error = CachedValue(), {"message": _OTHER_RUN, "may_pass": False}
     elif task.run_id:
         error = {"message": _NO_CONNECTION, "may_pass": False}
     run = read.value["run"] if read.value else None
@@ -78,17 +77,12 @@ async def task_instance(data: Annotated[_AirflowData, Depends(_read)], clients: 
         "task": serialize_task(task),
         "run": run,
         "run_page": read.value["page"] if read.value else None,
-        "age": read.age,
+        "age": time.monotonic() - read.loaded_at if read.value else None,
         "error": error,
         "questions": _questions(run, data.forms),
         "trail": data.trail,
         "refresh_after": _refresh_after(task, run, error),
     }
-
-
-def may_show(task: AgentTask, agent: str | None, created_at: str | None) -> bool:
-    """Return whether a page may show a task the run that it names; see :meth:`AgentTask.may_show`."""
-    return task.may_show(agent, datetime.fromisoformat(created_at) if created_at else None)
 
 
 def serialize_task(task: AgentTask) -> dict[str, Any]:

@@ -9,15 +9,14 @@ learns only which connections accept webhooks.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import logging
-from functools import cache
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_agentruns.events.signature import WebhookSignature
-from airflow_provider_agentruns.events.webhook_event import RunStatusChange, parse_webhook_event
+from airflow_provider_agentruns.events.webhook_event import parse_webhook_event
+from airflow_provider_agentruns.events.webhook_writer import WebhookWriter
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.plugins.single_flight_cache import TooManyLoadsError
 from airflow_provider_agentruns.plugins.webhooks.body import BodyReader
@@ -28,37 +27,30 @@ log = logging.getLogger(__name__)
 router = APIRouter()
 
 
-class _Receiver:
+class Receiver:
     """What one process needs to receive webhooks. For one event loop."""
 
     def __init__(self) -> None:
-        # Airflow before 3.3 lacks what this module imports.
-        from airflow_provider_agentruns.events.webhook_writer import WebhookWriter
-
         self.secrets = WebhookSecrets()
         self.bodies = BodyReader()
-        self._writer = WebhookWriter()
-
-    async def read_secrets(self, conn_id: str) -> tuple[str, ...]:
-        """Return the secrets of a connection; empty if it accepts no webhooks."""
-        try:
-            return await self.secrets.get(conn_id)
-        except (TooManyLoadsError, SecretsUnavailableError) as e:
-            raise _unavailable("its connection cannot be read", e) from e
-
-    async def write(self, conn_id: str, change: RunStatusChange) -> None:
-        """Return when the database holds the change."""
-        try:
-            await self._writer.write(conn_id, change)
-        except (SQLAlchemyError, asyncio.QueueFull) as e:
-            raise _unavailable("the database did not accept it", e) from e
+        self.writer = WebhookWriter()
 
 
 @router.post("/webhooks/{conn_id}")
 async def receive_webhook(conn_id: str, request: Request) -> Response:
     """Receive a webhook of the service behind a connection. After any 2xx response, the service does not resend it."""
-    receiver = _receiver(request) if _is_supported() else None
-    if receiver is None or not await receiver.read_secrets(conn_id):
+    try:
+        await _receive(conn_id, request)
+    except (TooManyLoadsError, SecretsUnavailableError, asyncio.QueueFull, SQLAlchemyError) as e:
+        # The message of a database error would contain the values of the statement.
+        log.error("Asked the service to resend a webhook for connection %r: %s", conn_id, type(e).__name__)
+        raise HTTPException(503, "Service temporarily unavailable", {"Retry-After": "30"}) from e
+    return Response(status_code=204)
+
+
+async def _receive(conn_id: str, request: Request) -> None:
+    receiver: Receiver = request.app.state.webhook_receiver
+    if not await receiver.secrets.get(conn_id):
         # The same response for a connection without secrets and for one that does not exist.
         raise HTTPException(404, "Not Found")
     signature = WebhookSignature.parse(request.headers.get(WebhookSignature.HEADER))
@@ -66,7 +58,7 @@ async def receive_webhook(conn_id: str, request: Request) -> Response:
         raise HTTPException(401, f"The header {WebhookSignature.HEADER} must be the HMAC-SHA256 of the body, in hex")
     body = await receiver.bodies.read(request)
     # A body may take some time to arrive. Verify it with the secrets that are valid now.
-    if not signature.matches(body, await receiver.read_secrets(conn_id)):
+    if not signature.matches(body, await receiver.secrets.get(conn_id)):
         log.warning("Rejected a webhook for connection %r: not signed with its webhook_secret", conn_id)
         raise HTTPException(401, "The signature does not match the body")
     try:
@@ -75,27 +67,4 @@ async def receive_webhook(conn_id: str, request: Request) -> Response:
         log.warning("Rejected a webhook for connection %r: %s", conn_id, e)
         raise HTTPException(400, str(e)) from None
     if change is not None:
-        await receiver.write(conn_id, change)
-    return Response(status_code=204)
-
-
-def _unavailable(problem: str, error: Exception) -> HTTPException:
-    # The message of a database error would contain the values of the statement.
-    log.error("Asked the service to resend a webhook, because %s (%s)", problem, type(error).__name__)
-    return HTTPException(503, "Service temporarily unavailable", {"Retry-After": "30"})
-
-
-def _receiver(request: Request) -> _Receiver:
-    state = request.app.state
-    if not hasattr(state, "webhook_receiver"):
-        state.webhook_receiver = _Receiver()
-    receiver: _Receiver = state.webhook_receiver
-    return receiver
-
-
-@cache
-def _is_supported() -> bool:
-    if importlib.util.find_spec("airflow.models.asset_state_store") is None:
-        log.warning("Webhooks of agent runs require Airflow 3.3 or later; this Airflow rejects them")
-        return False
-    return True
+        await receiver.writer.write(conn_id, change)

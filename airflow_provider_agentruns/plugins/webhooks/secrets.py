@@ -6,8 +6,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import time
-from collections.abc import Callable
 
 from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -37,15 +35,11 @@ class SecretsUnavailableError(Exception):
 
 
 class WebhookSecrets:
-    """
-    Reads secrets from connections, and caches them. For one event loop.
+    """Reads secrets from connections, and caches them. For one event loop."""
 
-    :param clock: Returns seconds, like ``time.monotonic``.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         self._cache: SingleFlightCache[tuple[str, ...]] = SingleFlightCache(
-            lambda _: FRESH_FOR, _MAX_WAIT, max_age=MAX_AGE, max_loads=MAX_LOADS, clock=clock
+            lambda _: FRESH_FOR, _MAX_WAIT, max_age=MAX_AGE, max_loads=MAX_LOADS
         )
         # A secrets backend may be slow, and requests from strangers must not occupy all threads.
         self._readers = asyncio.Semaphore(2)

@@ -7,10 +7,8 @@ The offline service: the whole HTTP contract of agent runs on loopback, with scr
 client, so that neither hides the other's mistakes.
 
 - ``scripts``: the commands of an agent's script; ``agents``: the built-in agents
-- ``script_runner``: runs a script; ``runs``, ``threads``: what it produces
-- ``service``: all state, without HTTP; ``validation``: what it checks
-- ``app``, ``streaming``, ``auth``, ``errors``: HTTP; ``webhooks``: events to a receiver
-- ``faults``: what goes wrong with requests
+- ``script_runner``: runs a script; ``runs``: what it produces; ``service``: all state, without HTTP
+- ``app``, ``errors``: HTTP; ``webhooks``: events to a receiver; ``faults``: what goes wrong with requests
 - ``recording``, ``web_server``, ``server``: a web server in a thread of its own
 
 Importing this package imports none of these modules.

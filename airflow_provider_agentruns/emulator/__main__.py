@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,24 +34,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             speed=options.speed,
             token=options.token,
             rate_limit=options.rate_limit or None,
-            host=options.host,
             port=options.port,
             extra={},
             webhook=options.webhook,
             webhook_secret=options.webhook_secret or ANY_SECRET,
-            faults=_plan(options.faults, options.fault),
+            faults=[*options.faults, *options.fault],
         )
     except ValueError as error:
         parser.error(str(error))
     except (OSError, OverflowError) as error:
-        sys.stderr.write(f"Cannot serve on {options.host}:{options.port}: {error}\n")
+        sys.stderr.write(f"Cannot serve on port {options.port}: {error}\n")
         return 1
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     with emulator:
         token = "YOUR_TOKEN" if options.token else emulator.token
-        connection = f"agentruns://:{token}@{emulator.host}:{emulator.port}/http"
+        connection = f"agentruns://:{token}@127.0.0.1:{emulator.port}/http"
         if options.webhook:
             secret = "YOUR_SECRET" if options.webhook_secret else emulator.extra["webhook_secret"]
             connection += f"?webhook_secret={secret}"
@@ -65,15 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _plan(file: Path | None, rules: Sequence[str]) -> list[Any]:
-    """Return the rules of the file, then those of the command line."""
+def _plan(file: str) -> list[object]:
+    """Read the rules in a file."""
     try:
-        plan = json.loads(file.read_text(encoding="utf-8")) if file else []
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"--faults {file}: cannot be read: {error}") from None
-    if not isinstance(plan, list):
-        raise ValueError(f"--faults {file}: a plan is a JSON list of rules")
-    return [*plan, *rules]
+        plan = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{file}: {error}") from None
+    return plan if isinstance(plan, list) else [plan]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,12 +79,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=8400, help="0 selects a free port")
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other IDs and other content")
     parser.add_argument("--speed", type=float, default=1.0, help="seconds of an agent's work done per second")
     parser.add_argument("--token", help="the only valid token; without it, any token is valid")
     parser.add_argument("--rate-limit", type=int, default=20, help="requests per second; 0 means no limit")
-    parser.add_argument("--faults", type=Path, metavar="PLAN.JSON", help="a file with a JSON list of rules for faults")
+    parser.add_argument(
+        "--faults", type=_plan, default=[], metavar="PLAN.JSON", help="a file with a JSON list of rules for faults"
+    )
     parser.add_argument(
         "--fault",
         action="append",

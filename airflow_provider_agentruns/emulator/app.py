@@ -1,89 +1,137 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The web application: one handler for each operation of the contract, and how it reads requests."""
+"""The web application: authentication, and one handler for each operation of the contract."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterable, Sequence
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import best_match
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_agentruns.emulator.auth import Auth, Token
-from airflow_provider_agentruns.emulator.errors import RequestError, error_response, on_bug, on_http_exception
-from airflow_provider_agentruns.emulator.paging import Page
+from airflow_provider_agentruns.emulator.errors import RequestError, error_response, on_error
 from airflow_provider_agentruns.emulator.scripts import Json
 from airflow_provider_agentruns.emulator.service import Service
-from airflow_provider_agentruns.emulator.streaming import events_of
-from airflow_provider_agentruns.emulator.validation import is_uuid
+
+T = TypeVar("T")
 
 _CREATED = 201
-_MAX_COMMENT = 5000
 _PAGE_SIZE = 20
 _MAX_PAGE_SIZE = 100
-# Python parses longer numbers slowly.
-_INTEGER = re.compile(r"[0-9]{1,18}")
+
+#: Seconds between two checks whether a streamed run has changed.
+_CHECK_EVERY = 0.02
+
+_TEXT: Json = {"type": "string", "pattern": r"\S"}
+_THREAD_FIELDS = dict.fromkeys(("type", "business_id", "context_type", "context_id"), _TEXT)
+_THREAD: Json = {"type": "object", "required": ["type"], "properties": _THREAD_FIELDS}
+_RUN: Json = {**_THREAD, "properties": {**_THREAD_FIELDS, "thread_id": _TEXT}}
+_ANSWER: Json = {
+    "type": "object",
+    "required": ["interrupt_id", "input"],
+    "properties": {"interrupt_id": _TEXT, "input": {"not": {"type": "null"}}},
+}
+_RATING: Json = {
+    "type": "object",
+    "required": ["rating", "artifact_id"],
+    "properties": {
+        "rating": {"enum": ["POSITIVE", "NEGATIVE"]},
+        "artifact_id": {"type": "string", "format": "uuid"},
+        "comment": {"type": ["string", "null"], "maxLength": 5000},
+    },
+}
 
 
 def create_app(
     service: Service,
     *,
-    token: Token | None = None,
+    valid_token: Callable[[], str | None],
     rate_limit: int | None = None,
-    feedback_enabled: bool = True,
     middleware: Sequence[Middleware] = (),
 ) -> Starlette:
     """
     Return the web application of a service.
 
-    :param token: The valid token. None accepts any token.
+    :param valid_token: Returns the valid token. None accepts any token.
     :param rate_limit: Requests per second. None means no limit.
-    :param feedback_enabled: Whether the account may rate artifacts.
     :param middleware: Outermost middleware.
     """
-    auth = Middleware(Auth, token=token or Token(None), rate_limit=rate_limit)
+    operations = _Operations(service)
     app = Starlette(
-        routes=_Operations(service, feedback_enabled=feedback_enabled).routes(),
-        middleware=[*middleware, auth],
-        exception_handlers={HTTPException: on_http_exception, Exception: on_bug},
+        routes=[
+            Route("/v1/runs", operations.list_runs, methods=["GET"]),
+            Route("/v1/runs", operations.create_run, methods=["POST"]),
+            Route("/v1/runs/{id}", operations.get_run, methods=["GET"]),
+            Route("/v1/runs/{id}/resume", operations.resume_run, methods=["POST"]),
+            Route("/v1/runs/{id}/stream", operations.stream_run, methods=["GET"]),
+            Route("/v1/runs/{id}/feedback", operations.rate_artifact, methods=["POST"]),
+            Route("/v1/threads", operations.list_threads, methods=["GET"]),
+            Route("/v1/threads", operations.create_thread, methods=["POST"]),
+            Route("/v1/threads/{id}", operations.get_thread, methods=["GET"]),
+            Route("/v1/agents", operations.list_agents, methods=["GET"]),
+            Route("/v1/agents/{id}", operations.get_agent, methods=["GET"]),
+        ],
+        middleware=[*middleware, Middleware(_Auth, valid_token=valid_token, rate_limit=rate_limit)],
+        exception_handlers={HTTPException: on_error, Exception: on_error},
     )
     app.router.redirect_slashes = False
     return app
 
 
-class _Operations:
-    def __init__(self, service: Service, *, feedback_enabled: bool) -> None:
-        self._service = service
-        self._feedback_enabled = feedback_enabled
+class _Auth:
+    """Middleware that responds 401 to a wrong token, and 429 beyond the rate limit."""
 
-    def routes(self) -> list[Route]:
-        return [
-            Route("/v1/runs", self.list_runs, methods=["GET"]),
-            Route("/v1/runs", self.create_run, methods=["POST"]),
-            Route("/v1/runs/{id}", self.get_run, methods=["GET"]),
-            Route("/v1/runs/{id}/resume", self.resume_run, methods=["POST"]),
-            Route("/v1/runs/{id}/stream", self.stream_run, methods=["GET"]),
-            Route("/v1/runs/{id}/feedback", self.rate_artifact, methods=["POST"]),
-            Route("/v1/threads", self.list_threads, methods=["GET"]),
-            Route("/v1/threads", self.create_thread, methods=["POST"]),
-            Route("/v1/threads/{id}", self.get_thread, methods=["GET"]),
-            Route("/v1/agents", self.list_agents, methods=["GET"]),
-            Route("/v1/agents/{id}", self.get_agent, methods=["GET"]),
-        ]
+    def __init__(self, app: ASGIApp, *, valid_token: Callable[[], str | None], rate_limit: int | None) -> None:
+        self._app = app
+        self._valid_token = valid_token
+        self._rate_limit = rate_limit
+        #: When the last requests were accepted, at most as many as the rate limit.
+        self._accepted = deque[float](maxlen=rate_limit)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._refusal(scope) or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+        valid = self._valid_token() or token.strip()
+        if (
+            scheme.lower() != "bearer"
+            or not valid
+            or not secrets.compare_digest(token.strip().encode(), valid.encode())
+        ):
+            return error_response(401, "A valid token is needed: Authorization: Bearer ...")
+        if self._rate_limit is not None:
+            now = time.monotonic()
+            if len(self._accepted) == self._rate_limit and now - self._accepted[0] < 1:
+                message = f"More than {self._rate_limit} requests within a second"
+                return error_response(429, message, headers={"Retry-After": "1"})
+            self._accepted.append(now)
+        return None
+
+
+class _Operations:
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
     async def list_runs(self, request: Request) -> Response:
-        page = self._service.list_runs(*page_and_size(request))
-        return JSONResponse(listing(page, (run.as_json() for run in page.items)))
+        return JSONResponse(page_of(request, self._service.runs.values(), lambda run: run.as_json()))
 
     async def create_run(self, request: Request) -> Response:
-        body = await _json_object(request)
-        thread_id = _optional_text(body, "thread_id")
-        run = self._service.create_run(_text(body, "type"), **_context_fields(body), thread_id=thread_id)
+        run = self._service.create_run(**_named(await _body(request, _RUN), _RUN))
         return JSONResponse(run.as_json(), _CREATED)
 
     async def get_run(self, request: Request) -> Response:
@@ -92,68 +140,79 @@ class _Operations:
 
     async def resume_run(self, request: Request) -> Response:
         run = self._service.get_run(request.path_params["id"])
-        body = await _json_object(request)
-        run = self._service.answer(run.id, _text(body, "interrupt_id"), body.get("input"))
+        body = await _body(request, _ANSWER)
+        run = self._service.answer(run.id, body["interrupt_id"], body["input"])
         return JSONResponse(run.as_json(steps=_wants_steps(request)))
 
     async def stream_run(self, request: Request) -> Response:
         run = self._service.get_run(request.path_params["id"])
-        return StreamingResponse(
-            events_of(self._service, run.id), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
+        headers = {"Cache-Control": "no-store"}
+        return StreamingResponse(self._events(run.id), media_type="text/event-stream", headers=headers)
 
     async def rate_artifact(self, request: Request) -> Response:
-        if not self._feedback_enabled:
-            return error_response(403, "Feedback is not enabled on this account")
         run = self._service.get_run(request.path_params["id"])
-        body = await _json_object(request)
-        rating, artifact_id, comment = _text(body, "rating"), _text(body, "artifact_id"), body.get("comment")
-        if rating not in ("POSITIVE", "NEGATIVE"):
-            raise RequestError(422, "rating must be POSITIVE or NEGATIVE", "rating")
-        if not is_uuid(artifact_id):
-            raise RequestError(422, "artifact_id must be a UUID", "artifact_id")
-        if comment is not None and not (isinstance(comment, str) and len(comment) <= _MAX_COMMENT):
-            raise RequestError(422, f"comment must be null or a string of at most {_MAX_COMMENT} characters", "comment")
-        return JSONResponse(self._service.rate(run.id, artifact_id, rating, comment), _CREATED)
+        body = await _body(request, _RATING)
+        return JSONResponse(self._service.rate(run.id, **_named(body, _RATING)), _CREATED)
 
     async def list_threads(self, request: Request) -> Response:
-        page = self._service.list_threads(*page_and_size(request), business_id=request.query_params.get("business_id"))
-        return JSONResponse(listing(page, (thread.as_json() for thread in page.items)))
+        business_id = request.query_params.get("business_id")
+        found = [
+            thread
+            for thread in self._service.threads.values()
+            if business_id is None or (thread.context.type, thread.context.id) == ("business", business_id)
+        ]
+        return JSONResponse(page_of(request, found, lambda thread: thread.as_json()))
 
     async def create_thread(self, request: Request) -> Response:
-        body = await _json_object(request)
-        thread = self._service.create_thread(_text(body, "type"), **_context_fields(body))
+        thread = self._service.create_thread(**_named(await _body(request, _THREAD), _THREAD))
         return JSONResponse(thread.as_json(), _CREATED)
 
     async def get_thread(self, request: Request) -> Response:
         return JSONResponse(self._service.get_thread(request.path_params["id"]).as_json(steps=True))
 
     async def list_agents(self, request: Request) -> Response:
-        return JSONResponse({"object": "list", "data": self._service.list_agents()})
+        return JSONResponse({"object": "list", "data": self._service.agents()})
 
     async def get_agent(self, request: Request) -> Response:
-        return JSONResponse(self._service.get_agent(request.path_params["id"]))
+        agent_id = request.path_params["id"]
+        for agent in self._service.agents():
+            if agent["id"] == agent_id.lower():
+                return JSONResponse(agent)
+        raise RequestError(404, f"There is no agent {agent_id}")
+
+    async def _events(self, run_id: str) -> AsyncIterator[str]:
+        """Yield the events of a run until it ends: its start, a snapshot of its state and each change, and its end."""
+        yield _event("RUN_STARTED", self._service.get_run(run_id).as_json(steps=True))
+        sent = None
+        while True:
+            run = self._service.get_run(run_id)
+            if run.updated_at != sent:
+                snapshot = run.as_json(steps=True)
+                sent = run.updated_at
+                yield _event("STATE_SNAPSHOT", snapshot)
+                if run.finished:
+                    yield _event("RUN_FINISHED", snapshot)
+                    return
+            await asyncio.sleep(_CHECK_EVERY)
 
 
-def listing(page: Page[object], data: Iterable[Json]) -> Json:
-    """Return a page of a listing as the service shows it."""
-    return {"object": "list", "has_more": page.has_more, "total_count": page.total_count, "data": list(data)}
-
-
-def page_and_size(request: Request) -> tuple[int, int]:
+def page_of(request: Request, oldest_first: Iterable[T], show: Callable[[T], Json]) -> Json:
     """
-    Return the number and the size of the page that a request asks for.
+    Return the page of a listing that a request asks for, newest first.
 
-    :raises RequestError: If either is not an integer of at least 1.
+    :raises RequestError: If the number or the size of the page is not an integer of at least 1.
     """
-    return _positive(request, "page", 1), min(_positive(request, "per_page", _PAGE_SIZE), _MAX_PAGE_SIZE)
+    items = list(oldest_first)[::-1]
+    size = min(_positive(request, "per_page", _PAGE_SIZE), _MAX_PAGE_SIZE)
+    start = (_positive(request, "page", 1) - 1) * size
+    data = [show(item) for item in items[start : start + size]]
+    return {"object": "list", "has_more": start + size < len(items), "total_count": len(items), "data": data}
 
 
 def _positive(request: Request, name: str, default: int) -> int:
-    given = request.query_params.get(name)
-    if given is None:
-        return default
-    if not _INTEGER.fullmatch(given) or int(given) < 1:
+    given = request.query_params.get(name, str(default))
+    # Python parses longer numbers slowly.
+    if not re.fullmatch("[1-9][0-9]{0,17}", given):
         raise RequestError(422, f"{name} must be an integer of at least 1", name)
     return int(given)
 
@@ -162,34 +221,32 @@ def _wants_steps(request: Request) -> bool:
     return "steps" in (name.strip() for name in request.query_params.get("include", "").split(","))
 
 
-async def _json_object(request: Request) -> Json:
-    raw = await request.body()
+async def _body(request: Request, schema: Json) -> Json:
+    """
+    Return the body of a request.
+
+    :raises RequestError: If it is not JSON, or does not fit a schema.
+    """
     try:
-        body = json.loads(raw.decode())
+        body: Any = json.loads((await request.body()).decode())
         # Python reads NaN, 1e999, and half a surrogate pair, but cannot write them as JSON.
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise RequestError(400, "The body is not JSON") from None
-    if not isinstance(body, dict):
-        raise RequestError(422, "The body must be a JSON object")
-    return body
+    if misfit := best_match(Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(body)):
+        name = str(misfit.path[0]) if misfit.path else None
+        if misfit.validator == "required":
+            name = next(name for name in schema["required"] if name not in body)
+        raise RequestError(422, f"{name or 'The body'}: {misfit.message:.200}", name)
+    fields: Json = body
+    return fields
 
 
-def _text(body: Json, name: str) -> str:
-    value = _optional_text(body, name)
-    if value is None:
-        raise RequestError(422, f"{name} is missing", name)
-    return value
+def _named(body: Json, schema: Json) -> Json:
+    """Return the fields of a body that its schema names, as arguments."""
+    return {"agent" if name == "type" else name: body[name] for name in schema["properties"] if name in body}
 
 
-def _optional_text(body: Json, name: str) -> str | None:
-    if name not in body:
-        return None
-    value = body[name]
-    if not isinstance(value, str) or not value.strip():
-        raise RequestError(422, f"{name} must be a string that is not blank", name)
-    return value
-
-
-def _context_fields(body: Json) -> dict[str, str | None]:
-    return {name: _optional_text(body, name) for name in ("business_id", "context_type", "context_id")}
+def _event(kind: str, snapshot: Json) -> str:
+    event = {"type": kind, "run_id": snapshot["id"], "snapshot": snapshot}
+    return f"event: {kind}\ndata: {json.dumps(event)}\n\n"

@@ -24,13 +24,6 @@ class RequestError(HTTPException):
         self.parameter = parameter
 
 
-class NotFoundError(RequestError):
-    """The service has nothing with the given ID."""
-
-    def __init__(self, message: str, parameter: str | None = None) -> None:
-        super().__init__(404, message, parameter)
-
-
 def error_response(
     status: int, message: str, parameter: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -39,16 +32,11 @@ def error_response(
     return JSONResponse({"errors": [error]}, status, headers)
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Respond to a request that the service refuses, or whose path or method it does not know."""
-    assert isinstance(error, HTTPException)  # noqa: S101 -- it is registered for this class
+async def on_error(request: Request, error: Exception) -> Response:
+    """Respond to a refused request, to an unknown path or method, or to a bug, which the web server logs."""
     if isinstance(error, RequestError):
         return error_response(error.status_code, error.detail, error.parameter)
-    return error_response(
-        error.status_code, f"{error.detail}: {request.method} {request.url.path}", None, error.headers
-    )
-
-
-async def on_bug(request: Request, error: Exception) -> Response:
-    """Respond to a bug in the service. The web server logs it."""
+    if isinstance(error, HTTPException):
+        message = f"{error.detail}: {request.method} {request.url.path}"
+        return error_response(error.status_code, message, headers=error.headers)
     return error_response(500, "Internal error")

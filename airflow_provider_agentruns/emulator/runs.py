@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs with their steps and questions. A run does not change by itself: see ``script_runner``."""
+"""Threads and runs, with their steps and questions. ``script_runner`` changes runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import RLock
@@ -18,57 +18,12 @@ _TICK = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
-class Step:
-    """One step of a run."""
-
-    id: str
-    run_id: str
-    agent: str
-    type: Literal["activity", "output", "interrupt", "error"]
-    name: str
-    label: str
-    parent: Step | None
-    started_at: datetime
-    completed_at: datetime | None = None
-    status: Literal["running", "completed", "error"] = "running"
-    result: Json | None = None
-    artifacts: list[Json] | None = None
-
-    def end(self, moment: datetime, status: Literal["completed", "error"] = "completed") -> None:
-        """End the step."""
-        self.completed_at = moment
-        self.status = status
-
-    def as_json(self) -> Json:
-        """Return the step as the service shows it, without the steps inside it."""
-        shown: Json = {
-            "id": self.id,
-            "run_id": self.run_id,
-            "agent": self.agent,
-            "type": self.type,
-            "name": self.name,
-            "label": self.label,
-            "parent_step_id": self.parent.id if self.parent else None,
-            "status": self.status,
-            "started_at": timestamp(self.started_at),
-            "completed_at": timestamp(self.completed_at) if self.completed_at else None,
-            "steps": [],
-        }
-        if self.completed_at and self.result is not None:
-            shown["result"] = self.result
-        if self.completed_at and self.artifacts:
-            shown["artifacts"] = self.artifacts
-        return shown
-
-
-@dataclass(slots=True)
 class Question:
     """One interrupt of a run."""
 
     id: str
     value: Json
-    step: Step
-    answered: bool = False
+    step: Json
     answer: Any = None
 
     def as_json(self) -> Json:
@@ -96,6 +51,7 @@ class Run:
     One run.
 
     :param lock: Protects the run while it changes and while it is shown.
+    :param steps: The steps as the service shows them, each inside its parent.
     :param states: All states so far, oldest first. The first one begins when the run is created.
     """
 
@@ -107,7 +63,7 @@ class Run:
     lock: RLock = field(repr=False)
     states: list[State]
     updated_at: datetime
-    steps: list[Step] = field(default_factory=list, repr=False)
+    steps: list[Json] = field(default_factory=list, repr=False)
     questions: list[Question] = field(default_factory=list, repr=False)
     artifacts: list[Json] = field(default_factory=list, repr=False)
 
@@ -132,15 +88,15 @@ class Run:
         return self.states[-1].since if self.finished else None
 
     @property
-    def pending(self) -> list[Question]:
-        """The questions that are not answered yet."""
-        return [question for question in self.questions if not question.answered]
-
-    @property
     def interrupts(self) -> list[Json]:
         """The questions that are not answered yet, as the service shows them."""
-        with self.lock:
-            return [question.as_json() for question in self.pending]
+        interrupts: list[Json] = self.as_json()["interrupts"]
+        return interrupts
+
+    @property
+    def output(self) -> Json | None:
+        """The artifacts of a completed run in their envelope."""
+        return {"artifacts": self.artifacts} if self.status == "completed" else None
 
     @property
     def known_artifacts(self) -> set[str]:
@@ -151,19 +107,10 @@ class Run:
         found = [artifact for part in parts for artifact in part.get("artifacts") or ()]
         return {str(artifact["id"]).lower() for artifact in found if isinstance(artifact, dict) and "id" in artifact}
 
-    @property
-    def output(self) -> Json | None:
-        """The artifacts of a completed run in their envelope."""
-        return {"artifacts": self.artifacts} if self.status == "completed" else None
-
     def touch(self, moment: datetime) -> datetime:
         """Update ``updated_at``, and return it. No two changes of a run have the same time."""
         self.updated_at = max(moment, self.updated_at + _TICK)
         return self.updated_at
-
-    def enter(self, status: Status, moment: datetime) -> None:
-        """Begin another state."""
-        self.states.append(State(moment, status, tuple(question.id for question in self.pending)))
 
     def as_json(self, *, steps: bool = False, state: State | None = None) -> Json:
         """
@@ -173,38 +120,53 @@ class Run:
         :param state: Show the run as it was when this state began. Default: as it is now.
         """
         with self.lock:
-            shown_state = state or self.states[-1]
-            pending = [q for q in self.questions if q.id in shown_state.pending] if state else self.pending
-            ended = shown_state.status in ("completed", "error")
+            updated_at = state.since if state else self.updated_at
+            state = state or self.states[-1]
             shown: Json = {
                 "object": "run",
                 "id": self.id,
                 "created_at": timestamp(self.created_at),
-                "updated_at": timestamp(state.since if state else self.updated_at),
-                "status": shown_state.status,
+                "updated_at": timestamp(updated_at),
+                "status": state.status,
                 "thread_id": self.thread_id,
                 "agent": self.agent,
                 "requester": self.requester,
                 "started_at": timestamp(self.created_at),
-                "ended_at": timestamp(shown_state.since) if ended else None,
-                "output": {"artifacts": self.artifacts} if shown_state.status == "completed" else None,
-                "interrupts": [question.as_json() for question in pending],
+                "ended_at": timestamp(state.since) if state.status in ("completed", "error") else None,
+                "output": {"artifacts": self.artifacts} if state.status == "completed" else None,
+                "interrupts": [question.as_json() for question in self.questions if question.id in state.pending],
             }
-            if steps:
-                shown["steps"] = _nested(self.steps)
-            return shown
+            return shown | {"steps": copy.deepcopy(self.steps)} if steps else shown
 
 
-def _nested(steps: Iterable[Step]) -> list[Json]:
-    """
-    Return steps as the service shows them, each inside its parent.
+@dataclass(slots=True)
+class Thread:
+    """A conversation that runs take place in. Its status is that of its newest run."""
 
-    :param steps: In the order in which they started, so parents come first.
-    """
-    shown: dict[str, Json] = {}
-    outermost: list[Json] = []
-    for step in steps:
-        shown[step.id] = step.as_json()
-        siblings = shown[step.parent.id]["steps"] if step.parent else outermost
-        siblings.append(shown[step.id])
-    return outermost
+    id: str
+    agent: str
+    context: Context
+    requester: Json
+    created_at: datetime
+    newest: Run | None = None
+
+    def as_json(self, *, steps: bool = False) -> Json:
+        """
+        Return the thread as the service shows it.
+
+        :param steps: Whether to show the steps of the newest run too.
+        """
+        newest = self.newest
+        shown: Json = {
+            "object": "thread",
+            "id": self.id,
+            "created_at": timestamp(self.created_at),
+            "updated_at": timestamp(newest.updated_at if newest else self.created_at),
+            # The contract has no status for a thread without runs.
+            "status": newest.status if newest else "completed",
+            "metadata": {"type": self.agent, "context_type": self.context.type, "context_id": self.context.id},
+            "requester": self.requester,
+        }
+        if steps:
+            shown["steps"] = newest.as_json(steps=True)["steps"] if newest else []
+        return shown

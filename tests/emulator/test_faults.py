@@ -19,7 +19,6 @@ import pytest
 from airflow_provider_agentruns.emulator.faults import FAULTS
 from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.emulator.service import Service
 from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, Client, error_of
 from tests.emulator.wire import RUN, connect, eventually, read, talk
@@ -87,7 +86,7 @@ def test_refused_closes_the_port_while_it_is_active(emulator: Emulator, plain: h
             with pytest.raises(httpx.ConnectError):
                 plain.get("/v1/agents")
             with socket.socket() as other, pytest.raises(OSError, match="in use"):
-                other.bind((emulator.host, emulator.port))
+                other.bind(("127.0.0.1", emulator.port))
         assert plain.get("/v1/agents").status_code == 200
 
 
@@ -107,7 +106,7 @@ def test_a_new_connection_is_closed(emulator: Emulator) -> None:
     with emulator.faults.of("connection closed", after=1, times=2) as rule:
         assert talk(emulator, "GET", "/v1/agents")[0].startswith(b"HTTP/1.1 200")
         for _ in range(2):
-            with socket.create_connection((emulator.host, emulator.port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", emulator.port), timeout=5) as connection:
                 assert connection.recv(1) == b""
         assert talk(emulator, "GET", "/v1/agents")[0].startswith(b"HTTP/1.1 200")
         assert (rule.met, rule.seen) == (2, 4)
@@ -181,7 +180,8 @@ def test_retry_after(emulator: Emulator, plain: httpx.Client, status: str, given
 
 
 def test_a_run_is_invisible_at_first(clock: Clock) -> None:
-    with Emulator(service=Service(clock=clock), faults=["404 at first seconds=2"]) as emulator, Client(emulator) as it:
+    with Emulator(faults=["404 at first seconds=2"]) as emulator, Client(emulator) as it:
+        emulator.service.clock = clock
         run_id = it.start("instant")["id"]
         error_of(it.get(f"/v1/runs/{run_id}"), 404)
         assert it.get("/v1/runs").json()["total_count"] == 1
@@ -242,8 +242,9 @@ def asks_after_ten_seconds(case: Case) -> ScriptBody:
 
 
 def test_a_listing_lags(clock: Clock) -> None:
-    service = Service(clock=clock, agents={"asks": asks_after_ten_seconds})
-    with Emulator(service=service, faults=["listing lags seconds=5"]) as emulator, Client(emulator) as client:
+    agents = {"asks": asks_after_ten_seconds}
+    with Emulator(agents=agents, faults=["listing lags seconds=5"]) as emulator, Client(emulator) as client:
+        emulator.service.clock = clock
         old = [client.start("asks", business_id=BUSINESS_ID)["id"] for _ in range(7)]
         assert client.get("/v1/runs").json() == {"object": "list", "has_more": False, "total_count": 0, "data": []}
         clock.forward(10)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any
 from uuid import uuid4
 
@@ -12,9 +11,10 @@ import pytest
 
 from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.emulator.validation import AUDITED_BUSINESS_ID
+from airflow_provider_agentruns.emulator.service import AUDITED_BUSINESS_ID
 from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, CONTRACT, Client, error_of
+from tests.emulator.wire import eventually
 
 UNKNOWN = "91d9b30b-2098-46ba-8187-323f55f16035"
 BUSINESS = {"business_id": BUSINESS_ID}
@@ -31,11 +31,8 @@ BUSINESS = {"business_id": BUSINESS_ID}
         ({"type": "instant", "thread_id": UNKNOWN}, 404, "thread_id"),
         ({"business_id": BUSINESS_ID}, 422, "type"),
         ({"type": 1, "business_id": BUSINESS_ID}, 422, "type"),
-        ({"type": "instant", "business_id": 1}, 422, "business_id"),
-        ({"type": "instant", "business_id": ""}, 422, "business_id"),
-        ({"type": "instant", "context_type": [], "context_id": BUSINESS_ID}, 422, "context_type"),
+        ({"type": "instant", "business_id": " "}, 422, "business_id"),
         ({"type": "instant", "thread_id": None}, 422, "thread_id"),
-        ({"type": "instant", "business_id": AUDITED_BUSINESS_ID}, 422, "business_id"),
         ({"type": "instant", "context_type": "business", "context_id": AUDITED_BUSINESS_ID}, 422, "business_id"),
         ([], 422, None),
     ],
@@ -46,9 +43,7 @@ def test_a_run_is_refused(client: Client, body: Any, status: int, parameter: str
     assert client.get("/v1/runs").json()["total_count"] == before
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff", b'{"type": NaN}', b'{"type": 1e999}', b'{"type": "\\ud800"}', b"[" * 100_000]
-)
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"type": NaN}', b'{"type": "\\ud800"}', b"[" * 100_000])
 def test_a_body_that_is_not_json_is_refused(client: Client, body: bytes) -> None:
     error_of(client.post("/v1/runs", content=body), 400)
 
@@ -67,34 +62,25 @@ def test_runs_in_a_thread(client: Client, clock: Clock) -> None:
     assert running["status"] == "running"
     clock.forward(6)
     done = client.get(f"/v1/threads/{thread['id']}").json()
-    assert done["status"] == "completed"
+    assert (done["status"], done["steps"][-1]["type"]) == ("completed", "output")
     assert done["updated_at"] > running["updated_at"]
-    assert done["steps"][-1]["type"] == "output"
-    assert client.start("fails", thread_id=thread["id"])["thread_id"] == thread["id"]
+    client.start("fails", thread_id=thread["id"])
     clock.forward(6)
     assert client.get(f"/v1/threads/{thread['id']}").json()["status"] == "error"
-
-
-def test_a_run_without_a_thread_gets_one(client: Client) -> None:
-    run = client.start("instant")
-    assert client.get(f"/v1/threads/{run['thread_id']}").json()["metadata"]["context_id"] == BUSINESS_ID
-
-
-def test_a_business_in_audit(client: Client) -> None:
-    thread = client.post("/v1/threads", json={"type": "instant", "business_id": AUDITED_BUSINESS_ID}).json()
-    error_of(client.post("/v1/runs", json={"type": "instant", "thread_id": thread["id"]}), 422)
 
 
 def test_threads_are_refused(client: Client) -> None:
     assert error_of(client.post("/v1/threads", json={"type": "nobody"}), 404)["parameter"] == "type"
     assert error_of(client.post("/v1/threads", json={}), 422)["parameter"] == "type"
     error_of(client.post("/v1/threads", json={"type": "instant", "context_type": "business"}), 400)
-    error_of(client.post("/v1/threads", content=b"?"), 400)
+    audited = client.post("/v1/threads", json={"type": "instant", "business_id": AUDITED_BUSINESS_ID}).json()
+    error_of(client.post("/v1/runs", json={"type": "instant", "thread_id": audited["id"]}), 422)
 
 
 def test_threads_of_one_business(client: Client) -> None:
     business = str(uuid4())
     ids = [client.start("instant", business_id=business)["thread_id"] for _ in range(3)]
+    client.start("instant")
     listed = client.get("/v1/threads", params={"business_id": business, "per_page": 2}).json()
     assert [thread["id"] for thread in listed["data"]] == [ids[2], ids[1]]
     assert (listed["has_more"], listed["total_count"]) == (True, 3)
@@ -102,8 +88,25 @@ def test_threads_of_one_business(client: Client) -> None:
     assert client.get("/v1/threads").json()["total_count"] > 3
 
 
+def test_each_run_is_on_one_page_newest_first() -> None:
+    with Emulator() as emulator, Client(emulator) as client:
+        started = [client.start("instant")["id"] for _ in range(105)]
+        pages = [client.get("/v1/runs", params={"page": page, "per_page": 5000}).json() for page in (1, 2, 10**9)]
+        assert [len(page["data"]) for page in pages] == [100, 5, 0]
+        assert [page["has_more"] for page in pages] == [True, False, False]
+        assert [run["id"] for page in pages for run in page["data"]] == started[::-1]
+        assert len(client.get("/v1/runs").json()["data"]) == 20
+
+
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/threads"])
+@pytest.mark.parametrize("value", ["0", "-1", "x", "", "1.5", "1_0", "9" * 5000])
+def test_a_wrong_page(client: Client, path: str, value: str) -> None:
+    for name in ("page", "per_page"):
+        assert error_of(client.get(path, params={name: value}), 422)["parameter"] == name
+
+
 @pytest.mark.parametrize("path", ["/v1/runs/{}", "/v1/runs/{}/stream", "/v1/threads/{}", "/v1/agents/{}"])
-@pytest.mark.parametrize("unknown", [UNKNOWN, "1", "a b", "%20"])
+@pytest.mark.parametrize("unknown", [UNKNOWN, "a b"])
 def test_an_unknown_id(client: Client, path: str, unknown: str) -> None:
     error_of(client.get(path.format(unknown)), 404)
 
@@ -113,23 +116,18 @@ def test_a_post_to_an_unknown_run(client: Client) -> None:
     error_of(client.post(f"/v1/runs/{UNKNOWN}/feedback", json={}), 404)
 
 
-@pytest.mark.parametrize(
-    ("body", "parameter"),
-    [
-        ({"input": "approve"}, "interrupt_id"),
-        ({"interrupt_id": 1, "input": "approve"}, "interrupt_id"),
-        ({"interrupt_id": "here"}, "input"),
-        ({"interrupt_id": "here", "input": None}, "input"),
-        ("approve", None),
-    ],
-)
-def test_an_answer_is_refused(client: Client, clock: Clock, body: Any, parameter: str | None) -> None:
+def test_an_answer_is_refused(client: Client, clock: Clock) -> None:
     run_id = client.start("needs_approval")["id"]
     clock.forward(1)
     [interrupt] = client.run(run_id)["interrupts"]
-    if isinstance(body, dict) and body.get("interrupt_id") == "here":
-        body = {**body, "interrupt_id": interrupt["id"]}
-    assert error_of(client.post(f"/v1/runs/{run_id}/resume", json=body), 422).get("parameter") == parameter
+    for body, parameter in (
+        ({"input": "approve"}, "interrupt_id"),
+        ({"interrupt_id": 1, "input": "approve"}, "interrupt_id"),
+        ({"interrupt_id": interrupt["id"]}, "input"),
+        ({"interrupt_id": interrupt["id"], "input": None}, "input"),
+        ("approve", None),
+    ):
+        assert error_of(client.post(f"/v1/runs/{run_id}/resume", json=body), 422).get("parameter") == parameter
     assert client.run(run_id)["interrupts"] == [interrupt]
 
 
@@ -186,8 +184,6 @@ def test_a_proposed_artifact_can_be_rated_after_the_answer() -> None:
     ("change", "parameter"),
     [
         ({"rating": "GOOD"}, "rating"),
-        ({"rating": None}, "rating"),
-        ({"artifact_id": ""}, "artifact_id"),
         ({"artifact_id": "int_1"}, "artifact_id"),
         ({"artifact_id": UNKNOWN}, "artifact_id"),
         ({"comment": "x" * 5001}, "comment"),
@@ -199,9 +195,6 @@ def test_a_rating_is_refused(client: Client, change: dict[str, Any], parameter: 
     body = {"rating": "POSITIVE", "artifact_id": run["output"]["artifacts"][0]["id"], "comment": "x" * 5000}
     refused = client.post(f"/v1/runs/{run['id']}/feedback", json=body | change)
     assert error_of(refused, 422)["parameter"] == parameter
-    missing = {name: value for name, value in body.items() if name not in change}
-    if parameter != "comment":
-        assert error_of(client.post(f"/v1/runs/{run['id']}/feedback", json=missing), 422)["parameter"] == parameter
 
 
 @pytest.mark.parametrize(
@@ -216,60 +209,31 @@ def test_every_operation_is_there(client: Client, method: str, path: str) -> Non
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [
-        ("GET", "/", 404),
-        ("GET", "/v2/runs", 404),
-        ("GET", "/v1/runs/", 404),
-        ("DELETE", "/v1/runs", 405),
-        ("PUT", f"/v1/runs/{UNKNOWN}", 405),
-    ],
+    [("GET", "/", 404), ("GET", "/v2/runs", 404), ("GET", "/v1/runs/", 404), ("DELETE", "/v1/runs", 405)],
 )
 def test_unknown_paths_and_methods(client: Client, method: str, path: str, status: int) -> None:
     assert path in error_of(client.request(method, path), status)["message"]
 
 
-@pytest.mark.parametrize("header", [{}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}])
-def test_a_token_is_needed(emulator: Emulator, header: dict[str, str]) -> None:
-    with Client(emulator, headers=header) as stranger:
-        error_of(stranger.get("/v1/agents"), 401)
-        error_of(stranger.get("/nowhere"), 401)
-
-
-def test_any_token_is_valid(emulator: Emulator) -> None:
+def test_a_token_is_needed(emulator: Emulator) -> None:
+    for header in ({}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}):
+        with Client(emulator, headers=header) as stranger:
+            error_of(stranger.get("/v1/agents"), 401)
+            error_of(stranger.get("/nowhere"), 401)
     with Client(emulator, headers={"authorization": "bearer mk_live_whatever"}) as client:
         assert client.get("/v1/agents").status_code == 200
-
-
-def test_only_one_token_is_valid() -> None:
-    with Emulator(token="mk_test_one", feedback_enabled=False) as emulator:
-        with Client(emulator) as client:
-            run = client.start("instant")
-            body = {"rating": "POSITIVE", "artifact_id": run["output"]["artifacts"][0]["id"]}
-            error_of(client.post(f"/v1/runs/{run['id']}/feedback", json=body), 403)
-        with Client(emulator, headers={"Authorization": "Bearer mk_test_two"}) as stranger:
-            error_of(stranger.get("/v1/agents"), 401)
 
 
 def test_a_bug_is_reported_and_logged(
     emulator: Emulator, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(emulator.service, "list_agents", lambda: 1 / 0)
+    monkeypatch.setattr(emulator.service, "agents", lambda: 1 / 0)
     error_of(client.get("/v1/agents"), 500)
     # The web server logs it after the response.
-    deadline = time.monotonic() + 2
-    while not _logged(caplog) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert _logged(caplog) == [ZeroDivisionError]
+    eventually(lambda: [it.exc_info[0] for it in caplog.records if it.exc_info] == [ZeroDivisionError])
 
 
-def test_the_first_id_that_is_not_a_uuid_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    with Emulator() as emulator, Client(emulator) as client, caplog.at_level(logging.WARNING):
-        for _ in range(2):
-            client.start("instant", business_id="biz_1")
-    assert [record.message for record in caplog.records if "biz_1" in record.message] == [
-        "The ID 'biz_1' of a business is not a UUID: the real service rejects it"
-    ]
-
-
-def _logged(caplog: pytest.LogCaptureFixture) -> list[type[BaseException] | None]:
-    return [record.exc_info[0] for record in caplog.records if record.exc_info]
+def test_an_id_that_is_not_a_uuid_causes_a_warning(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        client.start("instant", business_id="biz_1")
+    assert "The ID 'biz_1' of a business is not a UUID: the real service rejects it" in caplog.messages

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.emulator.agents import BUILTIN
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.scripts import (
     Ask,
@@ -26,18 +24,11 @@ from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, check, labels
 
 
-def _run(script: Script, speed: float = float("inf")) -> Run:
-    service = Service(speed=speed, agents={**BUILTIN, "mine": script}, clock=Clock())
+def _start(script: Script, speed: float = float("inf")) -> tuple[Service, Run]:
+    service = Service(speed=speed, agents={"mine": script}, clock=Clock())
     run = service.create_run("mine", business_id=BUSINESS_ID)
     check({"$ref": "#/components/schemas/Run"}, run.as_json(steps=True))
-    return run
-
-
-def _message(run: Run) -> str:
-    assert run.status == "error"
-    step = run.as_json(steps=True)["steps"][-1]
-    assert (step["type"], step["label"]) == ("error", "The script raised an error")
-    return str(step["result"]["message"])
+    return service, run
 
 
 def test_a_script_gets_its_case() -> None:
@@ -48,7 +39,7 @@ def test_a_script_gets_its_case() -> None:
         yield Work(0, "work", "Works")
         return [{"title": "Number", "type": "number", "number": case.rng.random()}]
 
-    first, second = _run(mine), _run(mine)
+    first, second = (_start(mine)[1] for _ in range(2))
     assert [case.run_id for case in cases] == [first.id, second.id]
     assert (cases[0].agent, cases[0].context.type, cases[0].context.id) == ("mine", "business", BUSINESS_ID)
     assert first.output == second.output is not None
@@ -63,8 +54,7 @@ def test_the_result_of_a_delegate() -> None:
         artifacts: list[Json] = yield Delegate(inner(), "inner", "Goes inside", agent="helper")
         return artifacts
 
-    service = Service(speed=float("inf"), agents={"mine": mine})
-    run = service.create_run("mine", business_id=BUSINESS_ID)
+    service, run = _start(mine)
     assert "agent" not in run.interrupts[0]
     [step] = run.as_json(steps=True)["steps"]
     assert (step["steps"][0]["type"], step["steps"][0]["agent"]) == ("interrupt", "helper")
@@ -73,27 +63,7 @@ def test_the_result_of_a_delegate() -> None:
     assert run.output["artifacts"][0]["answer"] == ["any", {"json": True}]
 
 
-def test_a_script_can_catch_a_failure() -> None:
-    def inner() -> ScriptBody:
-        yield Work(0, "try", "Tries")
-        raise Fails("Cannot", "No way")
-
-    def mine(case: Case) -> ScriptBody:
-        try:
-            yield Delegate(inner(), "inner", "Goes inside")
-        except Fails as failure:
-            yield Work(0, "mend", f"Mends: {failure.message}", artifacts=[{"title": "Patch", "type": "patch"}])
-        return None
-
-    run = _run(mine)
-    assert run.output == {"artifacts": []}
-    steps = run.as_json(steps=True)["steps"]
-    assert labels(steps) == ["Goes inside", "  Tries", "  Cannot", "Mends: No way", "Returns the output"]
-    assert [step["status"] for step in steps] == ["error", "completed", "completed"]
-    assert steps[1]["artifacts"] == [{"title": "Patch", "type": "patch"}]
-
-
-def test_a_failure_in_nested_scripts_has_one_error_step() -> None:
+def test_a_failure_is_shown_once_and_can_be_caught() -> None:
     def deepest() -> ScriptBody:
         yield Work(0, "try", "Tries")
         raise Fails("Cannot", "No way")
@@ -103,60 +73,59 @@ def test_a_failure_in_nested_scripts_has_one_error_step() -> None:
         return None
 
     def mine(case: Case) -> ScriptBody:
+        try:
+            yield Delegate(middle(), "middle", "Goes inside")
+        except Fails as failure:
+            yield Work(0, "mend", f"Mends: {failure.message}", artifacts=[{"title": "Patch", "type": "patch"}])
         yield Delegate(middle(), "middle", "Goes inside")
         return None
 
-    run = _run(mine)
-    assert labels(run.as_json(steps=True)["steps"]) == ["Goes inside", "  Goes deepest", "    Tries", "    Cannot"]
-    assert [step.type for step in run.steps].count("error") == 1
-    assert {step.status for step in run.steps if step.type == "activity" and step.name != "try"} == {"error"}
-
-
-def test_an_error_in_a_script_ends_the_run_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    def mine(case: Case) -> ScriptBody:
-        yield Work(0, "work", "Works")
-        raise KeyError("oops")
-
-    with caplog.at_level(logging.ERROR):
-        assert "oops" in _message(_run(mine))
-    assert "mine" in caplog.text
+    _, run = _start(mine)
+    steps = run.as_json(steps=True)["steps"]
+    failed = ["Goes inside", "  Goes deepest", "    Tries", "    Cannot"]
+    assert labels(steps) == [*failed, "Mends: No way", *failed]
+    assert [step["status"] for step in steps] == ["error", "completed", "error"]
+    assert steps[1]["artifacts"] == [{"title": "Patch", "type": "patch"}]
+    assert run.status == "error"
 
 
 @pytest.mark.parametrize(
-    "command", [None, "work", Ask([]), Ask(["text"]), Ask([{"set": {1}}]), Work("x", "n", "l")]  # type: ignore[list-item, arg-type]
-)  # fmt: skip
-def test_a_script_that_yields_something_else(command: Any) -> None:
+    ("command", "artifacts", "message"),
+    [
+        (None, None, "a script yields Work, Delegate or Ask, not NoneType"),
+        (Ask([]), None, "Ask takes one interrupt value or more"),
+        (Ask(["text"]), None, "'str' object has no attribute"),  # type: ignore[list-item]
+        (Ask([{"set": {1}}]), None, "set is not JSON serializable"),
+        (Work("x", "n", "l"), None, "TypeError"),  # type: ignore[arg-type]
+        (Work(0, "n", "l"), {"title": "x"}, "TypeError"),
+        (Work(0, "n", "l"), [{"title": float("nan")}], "not JSON compliant"),
+        (Work(0, "n", "l"), KeyError("oops"), "oops"),
+    ],
+)
+def test_a_wrong_script_ends_the_run_with_an_error_that_is_logged(
+    command: Any, artifacts: Any, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
     def mine(case: Case) -> ScriptBody:
         yield command
-        return None
-
-    assert "TypeError" in _message(_run(mine))
-
-
-@pytest.mark.parametrize("artifacts", [{"title": "x"}, ["text"], 1, [{"title": float("nan")}]])
-def test_a_script_that_returns_something_else(artifacts: Any) -> None:
-    def mine(case: Case) -> ScriptBody:
-        yield Work(0, "work", "Works")
+        if isinstance(artifacts, Exception):
+            raise artifacts
         return artifacts  # type: ignore[no-any-return]
 
-    assert "no artifacts" in _message(_run(mine))
+    _, run = _start(mine)
+    assert run.status == "error"
+    step = run.as_json(steps=True)["steps"][-1]
+    assert (step["type"], step["label"]) == ("error", "The script raised an error")
+    assert message in step["result"]["message"]
+    assert "The script of the agent mine raised an error" in caplog.messages
 
 
-def test_a_script_that_never_ends() -> None:
+@pytest.mark.parametrize(("seconds", "status"), [(0.0, "error"), (float("inf"), "running")])
+def test_a_script_that_never_ends(seconds: float, status: str) -> None:
     def mine(case: Case) -> ScriptBody:
         while True:
-            yield Work(0, "work", "Works")
+            yield Work(seconds, "work", "Works")
 
-    service = Service(agents={"mine": mine})
-    assert service.create_run("mine", business_id=BUSINESS_ID).status == "error"
-
-
-def test_work_that_never_ends() -> None:
-    def mine(case: Case) -> ScriptBody:
-        yield Work(float("inf"), "work", "Works")
-        return None
-
-    assert _run(mine, speed=1.0).status == "running"
+    assert _start(mine, speed=1.0)[1].status == status
 
 
 def test_a_script_can_reuse_its_values() -> None:
@@ -167,8 +136,7 @@ def test_a_script_can_reuse_its_values() -> None:
         yield Ask([value])
         return None
 
-    service = Service(agents={"mine": mine})
-    run = service.create_run("mine", business_id=BUSINESS_ID)
+    service, run = _start(mine)
     service.answer(run.id, run.interrupts[0]["id"], "approve")
     assert [question.value["label"] for question in run.questions] == ["First?", "Second?"]
 
@@ -176,7 +144,7 @@ def test_a_script_can_reuse_its_values() -> None:
 @pytest.mark.parametrize(
     ("answer", "decision"),
     [
-        ("Approve", "approve"),
+        (" Approve", "approve"),
         (["Reject"], "reject"),
         ({"decision": ["Approve"]}, "approve"),
         ({"x": 1}, '{"x": 1}'),

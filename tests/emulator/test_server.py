@@ -9,8 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,7 +20,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.emulator.__main__ import main
-from airflow_provider_agentruns.emulator.recording import MAX_BODY
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.emulator.contract import BUSINESS_ID, Client, error_of
 
@@ -31,36 +28,17 @@ MODULE = "airflow_provider_agentruns.emulator"
 
 def test_it_listens_on_loopback_only() -> None:
     before = listening()
-    with Emulator() as emulator, Emulator(host="127.0.0.1", webhook="http://127.0.0.1:9/") as other:
-        assert listening() - before == {("127.0.0.1", emulator.port), ("127.0.0.1", other.port)}
+    with Emulator(webhook="http://127.0.0.1:9/") as emulator:
+        assert listening() - before == {("127.0.0.1", emulator.port)}
         with emulator.faults.of("refused"):
-            assert listening() - before == {("127.0.0.1", other.port)}
-        assert listening() - before == {("127.0.0.1", emulator.port), ("127.0.0.1", other.port)}
+            assert listening() == before
+        assert listening() - before == {("127.0.0.1", emulator.port)}
 
 
 def listening() -> set[tuple[str, int]]:
     """Return the addresses that this process listens on."""
     connections = psutil.Process().net_connections("inet")
     return {(it.laddr.ip, it.laddr.port) for it in connections if it.status == psutil.CONN_LISTEN}
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "", "::"])  # noqa: S104
-def test_other_hosts_are_rejected(host: str) -> None:
-    with pytest.raises(ValueError, match=r"host must be an IPv4 loopback address such as 127\.0\.0\.1"):
-        Emulator(host=host)
-
-
-@pytest.mark.parametrize("fault", [[], ["503 POST"]])
-@pytest.mark.parametrize("chunked", [False, True])
-def test_request_bodies_are_bounded(fault: list[str], chunked: bool) -> None:
-    def pieces() -> Iterator[bytes]:
-        yield from [b" " * 1_000_000] * (MAX_BODY // 1_000_000 + 1)
-
-    with Emulator(faults=fault) as emulator, Client(emulator) as client:
-        content = pieces() if chunked else b"".join(pieces())
-        error_of(client.post("/v1/runs", content=content), 413)
-        assert emulator.requests[-1].status == 413
-        assert client.get("/v1/agents").status_code == 200
 
 
 def test_the_rate_limit() -> None:
@@ -87,35 +65,31 @@ def test_requests_are_recorded_without_the_token() -> None:
         assert [emulator.count("GET", path) for path in (r"/v1/runs/[^/]+", "/v1/runs")] == [1, 0]
 
 
-def test_the_token_is_rotated() -> None:
+def test_only_one_token_is_valid_until_it_is_rotated() -> None:
     with Emulator(token="mk_test_one") as emulator, Client(emulator) as client:
+        assert client.get("/v1/agents").status_code == 200
         emulator.rotate_token("mk_test_two")
         error_of(client.get("/v1/agents"), 401)
         with Client(emulator) as renewed:
             assert renewed.get("/v1/agents").status_code == 200
         assert "mk_test_two" in emulator.connection_uri
-        with pytest.raises(ValueError, match="blank"):
-            emulator.rotate_token(" ")
 
 
 def test_the_connection_leads_to_this_server() -> None:
     from airflow.models.connection import Connection
 
     with Emulator(token="mk_test/with:odd@signs", extra={"rate_limit": 7, "verify": False}) as emulator:
-        for connection in (
-            Connection(uri=emulator.connection_uri),
-            Connection.from_json(emulator.connection_json, conn_id="agentruns_default"),
-        ):
-            settings = Settings.from_parts(
-                host=connection.host,
-                port=connection.port,
-                schema=connection.schema,
-                password=connection.password,
-                extra=connection.extra_dejson,
-            )
-            assert (connection.conn_type, settings.base_url) == ("agentruns", emulator.url)
-            assert settings.token.get_secret_value() == "mk_test/with:odd@signs"
-            assert (settings.rate_limit, settings.verify) == (7, False)
+        connection = Connection(uri=emulator.connection_uri)
+        settings = Settings.from_parts(
+            host=connection.host,
+            port=connection.port,
+            schema=connection.schema,
+            password=connection.password,
+            extra=connection.extra_dejson,
+        )
+        assert (connection.conn_type, settings.base_url) == ("agentruns", emulator.url)
+        assert settings.token.get_secret_value() == "mk_test/with:odd@signs"
+        assert (settings.rate_limit, settings.verify) == (7, False)
 
 
 def test_middleware_sees_each_request_first() -> None:
@@ -140,50 +114,38 @@ def test_a_wrong_plan_leaves_the_port_free() -> None:
         assert httpx.get(emulator.url).status_code == 503
 
 
-@contextmanager
-def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the command line."""
-    process = subprocess.Popen(
-        [sys.executable, "-W", "default", "-m", MODULE, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_line_serves_until_a_signal(number: signal.Signals, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps([{"fault": "503", "times": 1, "retry_after": "soon"}, "502 POST times=1"]))
-    faults = ["--faults", str(plan), "--fault", "500 POST times=1"]
-    with started("--port", "0", "--token", "mk_test_secret", "--rate-limit", "0", *faults) as process:
-        assert process.stdout
-        line = process.stdout.readline()
-        found = re.search(r"at (http://127\.0\.0\.1:\d+); .*export AIRFLOW_CONN_AGENTRUNS_DEFAULT=(\S+)", line)
-        assert found, line
-        assert found[2].startswith("agentruns://:YOUR_TOKEN@127.0.0.1:")
-        headers = {"Authorization": "Bearer mk_test_secret"}
-        body = {"type": "instant", "business_id": BUSINESS_ID}
-        answers = [httpx.post(f"{found[1]}/v1/runs", json=body, headers=headers) for _ in range(4)]
-        assert [answer.status_code for answer in answers] == [503, 502, 500, 201]
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=20)
-        assert (process.returncode, output, errors) == (0, "", "")
+    arguments = ["--port", "0", "--token", "mk_test_secret", "--rate-limit", "0", "--faults", str(plan)]
+    command = [sys.executable, "-W", "default", "-m", MODULE, *arguments, "--fault", "500 POST times=1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline()
+            found = re.search(r"at (http://127\.0\.0\.1:\d+); .*export AIRFLOW_CONN_AGENTRUNS_DEFAULT=(\S+)", line)
+            assert found, line
+            assert found[2].startswith("agentruns://:YOUR_TOKEN@127.0.0.1:")
+            headers = {"Authorization": "Bearer mk_test_secret"}
+            body = {"type": "instant", "business_id": BUSINESS_ID}
+            answers = [httpx.post(f"{found[1]}/v1/runs", json=body, headers=headers) for _ in range(4)]
+            assert [answer.status_code for answer in answers] == [503, 502, 500, 201]
+            process.send_signal(number)
+            output, errors = process.communicate(timeout=20)
+            assert (process.returncode, output, errors) == (0, "", "")
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["--host", "0.0.0.0"], 2, "host must be an IPv4 loopback address"),  # noqa: S104
         (["--speed", "0"], 2, "speed must be above 0"),
-        (["--port", "99999"], 1, "Cannot serve on 127.0.0.1:99999"),
+        (["--port", "99999"], 1, "Cannot serve on port 99999"),
         (["--fault", "503 times=no"], 2, "rule '503 times=no': times: 'no' is not of type 'integer', 'null'"),
-        (["--faults", "/nowhere/plan.json"], 2, "--faults /nowhere/plan.json: cannot be read: "),
+        (["--faults", "/nowhere/plan.json"], 2, "/nowhere/plan.json"),
+        (["--faults", __file__], 2, f"argument --faults: {__file__}: Expecting value"),
     ],
 )
 def test_the_command_line_names_the_mistake(
@@ -198,11 +160,10 @@ def test_the_command_line_names_the_mistake(
 
 
 def test_the_command_line_reports_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        assert main(["--port", str(taken.getsockname()[1])]) == 1
-    assert capsys.readouterr().err.startswith("Cannot serve on 127.0.0.1:")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port)]) == 1
+    assert capsys.readouterr().err.startswith(f"Cannot serve on port {port}: ")
 
 
 def test_the_command_line_lists_the_faults(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,13 +61,6 @@ def test_a_failed_delivery_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(receiver.requests) == 3
 
 
-def test_old_runs_have_no_events() -> None:
-    with ScriptedServer([answer({}, 204)]) as receiver, Emulator(webhook=receiver.url) as emulator:
-        emulator.service.add_finished_runs(3)
-        time.sleep(0.5)
-        assert receiver.requests == []
-
-
 @pytest.mark.parametrize("url", ["nowhere", "ftp://127.0.0.1/", "http://"])
 def test_a_wrong_url(url: str) -> None:
     with pytest.raises(ValueError, match="webhook should be an http or https URL"):

@@ -21,7 +21,7 @@ def connect(emulator: Emulator, method: str, path: str, body: Any = None) -> soc
     """Send a request over a new connection."""
     content = b"" if body is None else json.dumps(body).encode()
     head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {emulator.token}\r\nConnection: close\r\n"
-    connection = socket.create_connection((emulator.host, emulator.port))
+    connection = socket.create_connection(("127.0.0.1", emulator.port))
     with suppress(ConnectionError):
         connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
     return connection

@@ -16,13 +16,11 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_provider_agentruns.emulator.agents import BUILTIN
-from airflow_provider_agentruns.emulator.faults import ActiveRule
+from airflow_provider_agentruns.emulator.faults import Rule
 from airflow_provider_agentruns.emulator.recording import RecordedRequest
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.emulator.service import Service
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
@@ -100,7 +98,7 @@ class Placement:
 class Seen:
     """What a service has seen while a fault was active."""
 
-    rule: ActiveRule | None
+    rule: Rule | None
     requests: list[RecordedRequest] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     answers: int = 0
@@ -108,7 +106,7 @@ class Seen:
     @property
     def met(self) -> bool:
         """Whether the fault applied to a request. A service that refuses connections counts none."""
-        return self.rule is None or self.rule.rule.fault.applies_to == "service" or self.rule.met > 0
+        return self.rule is None or self.rule.fault.applies_to == "service" or self.rule.met > 0
 
 
 class Stand:
@@ -121,11 +119,15 @@ class Stand:
     def __init__(self, name: str) -> None:
         self.name = name
         self.conn_id = f"faults_{name}"
-        self.service = Service(agents={**BUILTIN, "patient": patient, "curious": curious})
         self._tokens = 0
         self._changed: Callable[[Any], Any] | None = None
         self._reads: Counter[str] = Counter()
-        self.emulator = Emulator(token=self._next_token(), service=self.service, middleware=[Middleware(_Around, self)])
+        self.emulator = Emulator(
+            token=self._next_token(),
+            agents={"patient": patient, "curious": curious},
+            middleware=[Middleware(_Around, self)],
+        )
+        self.service = self.emulator.service
 
     def connect(self, timeout: float = 20.0) -> None:
         """Point Airflow's connection to the service, with the valid token."""

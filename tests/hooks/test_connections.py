@@ -23,7 +23,6 @@ FORMS: dict[str, Callable[[Emulator], str]] = {
     "uri": lambda emulator: f"agentruns://:{TOKEN}@127.0.0.1:{emulator.port}/http?timeout=3",
     "uri of the emulator": lambda emulator: emulator.connection_uri,
     "json": lambda emulator: connection_json(emulator.url),
-    "json of the emulator": lambda emulator: emulator.connection_json,
     "json with the version in the url": lambda emulator: connection_json(f"{emulator.url}/v1/"),
     "host and port": lambda emulator: json.dumps(
         {

@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.emulator.validation import AUDITED_BUSINESS_ID
+from airflow_provider_agentruns.emulator.service import AUDITED_BUSINESS_ID
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
     AgentRunInvalidRequestError,

@@ -45,7 +45,7 @@ def test_steps_on_request(agent_runs_emulator: Emulator, user: HookUser) -> None
 
 
 def test_list_runs_reads_pages_lazily(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    ids = agent_runs_emulator.service.add_finished_runs(7)
+    ids = [agent_runs_emulator.service.create_run("instant", business_id=BUSINESS).id for _ in range(7)]
     runs = user.iterate("list_runs", page_size=3)
     assert agent_runs_emulator.requests == []
     seen = [run.id for run in itertools.islice(runs, 3)]
@@ -58,7 +58,8 @@ def test_list_runs_reads_pages_lazily(agent_runs_emulator: Emulator, user: HookU
 
 
 def test_list_runs_requests_pages_of_a_hundred(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    agent_runs_emulator.service.add_finished_runs(200)
+    for _ in range(200):
+        agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
     assert len({run.id for run in user.iterate("list_runs")}) == 200
     assert [request.query for request in agent_runs_emulator.requests] == [
         "page=1&per_page=100",

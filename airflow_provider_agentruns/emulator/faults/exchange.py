@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,11 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Scope, Send
 
-from airflow_provider_agentruns.emulator.recording import body_of, replay
+from airflow_provider_agentruns.emulator.recording import BODY, replay
 from airflow_provider_agentruns.emulator.service import Service
 from airflow_provider_agentruns.emulator.web_server import reset, transport_of
-
-log = logging.getLogger(__name__)
 
 _EVENT_END = b"\n\n"
 
@@ -36,14 +33,9 @@ class ServiceResponse:
     messages: asyncio.Queue[Message | None]
 
     @property
-    def media_type(self) -> str:
-        """The content type without parameters."""
-        return self.headers.get("content-type", "").partition(";")[0]
-
-    @property
     def is_stream(self) -> bool:
         """Whether the response is a stream of events."""
-        return self.media_type == "text/event-stream"
+        return self.headers.get("content-type", "").startswith("text/event-stream")
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the body in pieces. Each event of a stream is one piece."""
@@ -70,70 +62,69 @@ class Exchange:
     def __init__(self, app: ASGIApp, scope: Scope, send: Send, service: Service) -> None:
         self.request = Request(scope)
         self.service = service
-        #: Whether the fault closed or reset the connection.
-        self.broken = False
-        #: Whether the response has begun.
-        self.responded = False
         self._app = app
-        self._scope = scope
         self._send = send
 
     @asynccontextmanager
     async def carried_out(self) -> AsyncIterator[ServiceResponse]:
         """Have the service carry out the request, and give its response until the block ends."""
         messages: asyncio.Queue[Message | None] = asyncio.Queue()
-        begun = asyncio.Event()
-
-        async def keep(message: Message) -> None:
-            messages.put_nowait(message)
-            begun.set()
+        scope = self.request.scope
 
         async def run() -> None:
             try:
-                await self._app(self._scope, replay(body_of(self._scope)), keep)
+                await self._app(scope, replay(scope[BODY], _silence), messages.put)
             finally:
                 messages.put_nowait(None)
-                begun.set()
 
         running = asyncio.create_task(run())
+        start = await messages.get()
         try:
-            start = await messages.get()
             if start is None:
                 raise RuntimeError("the service gave no response")
             yield ServiceResponse(start["status"], MutableHeaders(raw=list(start["headers"])), messages)
         finally:
-            # The service carries out a request even if the client has disconnected, as it does without a fault.
-            await begun.wait()
             running.cancel()
-            await asyncio.wait({running})
-            if not running.cancelled() and (error := running.exception()):
-                log.error("The offline service raised an error", exc_info=error)
 
-    async def begin(self, status: int, headers: MutableHeaders) -> None:
-        """Send the head of the response."""
-        self.responded = True
+    async def send(
+        self, status: int, headers: MutableHeaders, body: AsyncIterator[bytes] | bytes, *, whole: bool = True
+    ) -> None:
+        """
+        Send a response.
+
+        :param body: The body, or its pieces.
+        :param whole: Whether the response ends after the body. Otherwise it stays open.
+        """
+        if isinstance(body, bytes) and whole:
+            headers["content-length"] = str(len(body))
         await self._send({"type": "http.response.start", "status": status, "headers": headers.raw})
-
-    async def piece(self, body: bytes, *, last: bool = False) -> None:
-        """Send a piece of the body."""
-        await self._send({"type": "http.response.body", "body": body, "more_body": not last})
-
-    async def send_body(self, status: int, headers: MutableHeaders, body: bytes) -> None:
-        """Send a response with a body and a correct ``Content-Length``."""
-        headers["content-length"] = str(len(body))
-        await self.begin(status, headers)
-        await self.piece(body, last=True)
+        if isinstance(body, bytes):
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        else:
+            async for piece in body:
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        if whole:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def respond(self, response: Response) -> None:
         """Send another response than the service's."""
-        await self.send_body(response.status_code, response.headers, bytes(response.body))
+        await self.send(response.status_code, response.headers, bytes(response.body))
 
-    def close(self) -> None:
+    async def close(self, _: ServiceResponse | None = None) -> None:
         """Close the connection after everything written has been sent."""
-        self.broken = True
-        transport_of(self._scope).close()
+        transport_of(self.request.scope).close()
+        await _silence()
 
-    def reset(self) -> None:
+    async def reset(self, _: ServiceResponse | None = None) -> None:
         """Reset the connection."""
-        self.broken = True
-        reset(transport_of(self._scope))
+        reset(transport_of(self.request.scope))
+        await _silence()
+
+    async def hang(self, _: ServiceResponse | None = None) -> None:
+        """Send nothing more, and keep the connection open."""
+        await _silence()
+
+
+async def _silence() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")

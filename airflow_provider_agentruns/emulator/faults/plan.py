@@ -16,7 +16,7 @@ contains blanks needs quotes.
 from __future__ import annotations
 
 import json
-import math
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,33 +26,28 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
 
+from airflow_provider_agentruns.emulator.faults.exchange import Exchange
 from airflow_provider_agentruns.emulator.faults.table import FAULTS, Fault
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
-_SELECTION: dict[str, dict[str, Any]] = {
-    "method": {"type": ["string", "null"], "enum": [*_METHODS, None]},
-    "path": {"type": ["string", "null"], "format": "regex"},
+_COUNTS: dict[str, Any] = {
     "after": {"type": "integer", "minimum": 0},
     "times": {"type": ["integer", "null"], "minimum": 1},
     "share": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
 }
-_FORMATS = FormatChecker(["regex"])
+_REQUESTS: dict[str, Any] = {
+    "method": {"type": ["string", "null"], "enum": [*_METHODS, None]},
+    "path": {"type": ["string", "null"], "format": "regex"},
+}
+_SELECTION = {"request": _REQUESTS | _COUNTS, "connection": _COUNTS, "service": {}}
 
 
 class FaultError(ValueError):
-    """
-    A rule or a plan is wrong.
-
-    :param field: The field that is wrong, if it is one.
-    """
-
-    def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(f"{field}: {message}" if field else message)
-        self.field = field
+    """A rule or a plan is wrong."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Rule:
     """
     A fault and the requests that it applies to.
@@ -62,6 +57,8 @@ class Rule:
     :param after: The number of matching requests to spare first.
     :param times: The number of requests that the fault applies to. None means any number.
     :param share: The probability that the fault applies to a matching request.
+    :param seen: The number of requests that matched the rule so far.
+    :param met: The number of requests that the fault was applied to so far.
     """
 
     fault: Fault
@@ -71,6 +68,17 @@ class Rule:
     times: int | None = None
     share: float = 1.0
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    seen: int = 0
+    met: int = 0
+
+    def matches(self, exchange: Exchange) -> bool:
+        """Return whether the rule selects a request."""
+        return (
+            self.fault.applies_to == "request"
+            and self.method in (None, exchange.request.method)
+            and (self.path is None or re.fullmatch(self.path, exchange.request.scope["path"]) is not None)
+            and self.fault.condition(exchange, self.parameters)
+        )
 
 
 def rules_of(plan: Iterable[Any]) -> list[Rule]:
@@ -94,36 +102,30 @@ def rule_of(entry: Any) -> Rule:
 
     :raises FaultError: If the rule is wrong. The message names the field.
     """
-    fields = _fields_of(entry) if isinstance(entry, str) else entry
-    if not isinstance(fields, Mapping):
+    given = _fields_of(entry) if isinstance(entry, str) else entry
+    if not isinstance(given, Mapping):
         raise FaultError(f"a rule is an object or a text, not {entry!r}")
-    fault = _fault(fields.get("fault"))
-    allowed = {"request": _SELECTION, "connection": dict([*_SELECTION.items()][2:]), "service": {}}[fault.applies_to]
-    schemas = allowed | dict(fault.parameters)
-    given = {name: value for name, value in fields.items() if name != "fault"}
-    for name, value in given.items():
+    fault = _fault(given.get("fault"))
+    selection = _SELECTION[fault.applies_to]
+    schemas = {**selection, **fault.parameters}
+    fields = {name: value for name, value in given.items() if name != "fault"}
+    for name, value in fields.items():
         if name not in schemas:
-            raise FaultError(f"is not a field of {fault.name!r}: its fields are {', '.join(schemas) or 'none'}", name)
-        if problem := best_match(Draft202012Validator(schemas[name], format_checker=_FORMATS).iter_errors(value)):
-            raise FaultError(problem.message, name)
-        # JSON schemas accept 2.0 as an integer, and NaN as a number.
-        if isinstance(value, float) and (schemas[name]["type"] == "integer" or not math.isfinite(value)):
-            raise FaultError(f"{value!r} is not an integer or not finite", name)
-    defaults = {name: schema["default"] for name, schema in fault.parameters.items()}
-    return Rule(
-        fault=fault,
-        **{name: value for name, value in given.items() if name in allowed},
-        parameters=defaults | {name: value for name, value in given.items() if name in defaults},
-    )
+            names = ", ".join(schemas) or "none"
+            raise FaultError(f"{name}: is not a field of {fault.name!r}: its fields are {names}")
+        if problem := best_match(
+            Draft202012Validator(schemas[name], format_checker=FormatChecker()).iter_errors(value)
+        ):
+            raise FaultError(f"{name}: {problem.message}")
+    parameters = {name: fields.pop(name, schema["default"]) for name, schema in fault.parameters.items()}
+    return Rule(fault=fault, parameters=parameters, **fields)
 
 
 def _fault(name: object) -> Fault:
-    name = str(name) if isinstance(name, int) else name
-    if not isinstance(name, str):
-        raise FaultError(f"must be the name of a fault, not {name!r}", "fault")
+    name = str(name)
     if name not in FAULTS:
         close = "".join(f"; did you mean {other!r}?" for other in get_close_matches(name, FAULTS, 1))
-        raise FaultError(f"no fault has the name {name!r}{close}", "fault")
+        raise FaultError(f"fault: no fault has the name {name!r}{close}")
     return FAULTS[name]
 
 

@@ -4,34 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-from airflow_provider_agentruns.emulator.faults.connection_faults import (
-    close,
-    cut_off,
-    delay,
-    hang,
-    reset,
-    slow_body,
-    stream_cut,
-    stream_silent,
-)
+from airflow_provider_agentruns.emulator.faults import effects
 from airflow_provider_agentruns.emulator.faults.exchange import Exchange
-from airflow_provider_agentruns.emulator.faults.response_faults import (
-    changed_json,
-    clock_skew,
-    damaged_body,
-    foreign_error,
-    listing_lags,
-    proxy_page,
-    redirect,
-    status,
-    unknown_fields,
-    unknown_status,
-)
 
 #: A JSON schema with a default and a description.
 Schema = dict[str, Any]
@@ -55,7 +34,7 @@ class Fault:
     name: str
     group: str
     does: str
-    run: Callable[..., Awaitable[None]] | None = None
+    run: effects.Effect | None = None
     carried_out: bool = False
     parameters: Mapping[str, Schema] = field(default_factory=dict)
     applies_to: Literal["request", "connection", "service"] = "request"
@@ -77,8 +56,7 @@ def _is_run_listing(exchange: Exchange, _: Mapping[str, Any]) -> bool:
 
 
 def _is_new_run(exchange: Exchange, parameters: Mapping[str, Any]) -> bool:
-    parts = exchange.request.url.path.split("/")
-    run = exchange.service.runs.get(parts[3]) if len(parts) > 3 and parts[2] == "runs" else None
+    run = exchange.service.runs.get(exchange.request.url.path.removeprefix("/v1/runs/").partition("/")[0])
     return run is not None and exchange.service.clock() - run.created_at < timedelta(seconds=parameters["seconds"])
 
 
@@ -115,7 +93,7 @@ _STATUS = {"minimum": 200, "maximum": 599, "not": {"enum": [204, 304]}}
 
 
 def _status(code: int, message: str, parameters: Mapping[str, Schema] | None = None) -> Fault:
-    return Fault(str(code), "Statuses", f"Responds {code}.", status(code, message), parameters=parameters or {})
+    return Fault(str(code), "Statuses", f"Responds {code}.", effects.status(code, message), parameters=parameters or {})
 
 
 _TABLE = (
@@ -123,21 +101,21 @@ _TABLE = (
           "has no other fields.", applies_to="service"),
     Fault("connection closed", "Connections", "Closes a new connection before it reads a request. The rule counts "
           "connections and has no method or path.", applies_to="connection"),
-    Fault("request reset", "Connections", "Resets the connection after it has read the request.", reset),
-    Fault("answer reset", "Connections", "Resets the connection instead of responding.", reset, True),
-    Fault("answer lost", "Connections", "Closes the connection instead of responding.", close, True),
-    Fault("slow answer", "Timing", "Carries out the request, waits, and responds.", delay, True,
+    Fault("request reset", "Connections", "Resets the connection after it has read the request.", Exchange.reset),
+    Fault("answer reset", "Connections", "Resets the connection instead of responding.", Exchange.reset, True),
+    Fault("answer lost", "Connections", "Closes the connection instead of responding.", Exchange.close, True),
+    Fault("slow answer", "Timing", "Carries out the request, waits, and responds.", effects.delay, True,
           {"seconds": _number(5.0, "Delay")}),
-    Fault("slow body", "Timing", "Sends the body in small pieces.", slow_body, True,
+    Fault("slow body", "Timing", "Sends the body in small pieces.", effects.slow_body, True,
           {"size": _integer(1, "Bytes in a piece", minimum=1), "pause": _number(0.05, "Seconds between two pieces")}),
-    Fault("hanging", "Timing", "Never responds, and keeps the connection open.", hang, False, _TAKEN),
-    Fault("body cut off", "Timing", "Sends a part of the body and closes the connection.", cut_off, True,
+    Fault("hanging", "Timing", "Never responds, and keeps the connection open.", Exchange.hang, False, _TAKEN),
+    Fault("body cut off", "Timing", "Sends a part of the body and closes the connection.", effects.cut_off, True,
           {"part": _number(0.5, "Part of the body, from 0 to below 1", exclusiveMaximum=1)}),
     _status(401, "A valid token is needed: Authorization: Bearer ..."),
     _status(403, "The account may not do this"),
     _status(404, "Not found"),
     Fault("404 at first", "Statuses", "Responds 404 to requests for a run that is newer than some seconds.",
-          status(404, "Not found"), False, {"seconds": _number(1.0, "Age from which a run is visible")},
+          effects.status(404, "Not found"), False, {"seconds": _number(1.0, "Age from which a run is visible")},
           condition=_is_new_run),
     _status(409, "The run is not interrupted, or that interrupt is not pending"),
     _status(422, "The request cannot be processed"),
@@ -147,30 +125,30 @@ _TABLE = (
     _status(503, "The service is unavailable", _RETRY_AFTER | _TAKEN),
     _status(504, "Gateway timeout", _TAKEN),
     Fault("truncated JSON", "Bodies", "Sends the first half of the body as if it were whole.",
-          damaged_body(lambda body: body[: len(body) // 2]), True),
+          effects.damaged_body(lambda body: body[: len(body) // 2]), True),
     Fault("malformed JSON", "Bodies", "Sends a body with a brace too many.",
-          damaged_body(lambda body: b"{" + body), True),
-    Fault("empty body", "Bodies", "Sends an empty body.", damaged_body(lambda body: b""), True),
-    Fault("proxy page", "Bodies", "Responds with the HTML page of a proxy.", proxy_page, False,
+          effects.damaged_body(lambda body: b"{" + body), True),
+    Fault("empty body", "Bodies", "Sends an empty body.", effects.damaged_body(lambda body: b""), True),
+    Fault("proxy page", "Bodies", "Responds with the HTML page of a proxy.", effects.proxy_page, False,
           {"status": _integer(200, "Status of the response", **_STATUS), **_TAKEN}),
     Fault("foreign error", "Bodies", "Responds with an error body that is not in the contract, or with any other body.",
-          foreign_error, False,
+          effects.foreign_error, False,
           {"status": _integer(500, "Status of the response", **_STATUS),
            "body": _text('{"error": {"code": "internal", "detail": "Something went wrong"}}', "Body"),
            "content_type": _text("application/json", "Content type") | {"pattern": r"^[ -~]*\Z"}, **_TAKEN}),
-    Fault("redirect", "Bodies", "Redirects to the same path on 127.0.0.2, where nothing listens.", redirect,
+    Fault("redirect", "Bodies", "Redirects to the same path on 127.0.0.2, where nothing listens.", effects.redirect,
           False, {"status": _integer(302, "Status of the response", enum=[301, 302, 303, 307, 308])}),
     Fault("unknown status", "Content", "Gives each run and thread a status that is not in the contract.",
-          changed_json(unknown_status), True, {"status": _text("paused", "The status")}),
+          effects.changed_json(effects.unknown_status), True, {"status": _text("paused", "The status")}),
     Fault("unknown fields", "Content", "Adds a field that is not in the contract to each object.",
-          changed_json(unknown_fields), True),
-    Fault("clock skew", "Content", "Shifts the Date header and all times.", clock_skew, True,
+          effects.changed_json(effects.unknown_fields), True),
+    Fault("clock skew", "Content", "Shifts the Date header and all times.", effects.clock_skew, True,
           {"seconds": _number(3600.0, "Shift; below 0 into the past", minimum=-_TEN_YEARS, maximum=_TEN_YEARS)}),
-    Fault("listing lags", "Content", "Shows the listing of runs as it was some seconds ago.", listing_lags,
+    Fault("listing lags", "Content", "Shows the listing of runs as it was some seconds ago.", effects.listing_lags,
           True, {"seconds": _number(2.0, "Age of the listing")}, condition=_is_run_listing),
-    Fault("stream cut", "Streams", "Closes the connection in the middle of an event.", stream_cut, True,
+    Fault("stream cut", "Streams", "Closes the connection in the middle of an event.", effects.stream_cut, True,
           {"events": _integer(1, "Number of whole events before")}, condition=_is_stream),
-    Fault("stream silent", "Streams", "Stops sending events, and keeps the connection open.", stream_silent,
+    Fault("stream silent", "Streams", "Stops sending events, and keeps the connection open.", effects.stream_silent,
           True, {"events": _integer(0, "Number of events before")}, condition=_is_stream),
 )  # fmt: skip
 

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The built-in agents. Not here: the commands of a script (``scripts``), and what runs it.
+
+``GET /v1/agents`` shows the first line of a script's docstring as the agent's description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from airflow_provider_agentruns.emulator.scripts import (
+    Ask,
+    Case,
+    Delegate,
+    Fails,
+    Json,
+    Script,
+    ScriptBody,
+    Work,
+    decision_in,
+)
+
+_COMPANIES = ("Cedar & Pine Supply LLC", "Harbor Light Foods Inc", "Northgate Tooling Co", "Blue Finch Studio LLC")
+
+
+def _question(case: Case, label: str, proposal: Json) -> Json:
+    """Return the value of an interrupt that asks about one proposed change."""
+    return {"agent": case.agent, "label": label, "artifacts": [proposal]}
+
+
+def _decision(subject: str, answer: Any) -> Json:
+    """Return an artifact that states what a person decided."""
+    decided = decision_in(answer)
+    return {
+        **_report(f"{subject}: {decided}", f"A person decided: {decided}."),
+        "type": "decision",
+        "decision": decided,
+        "answer": answer,
+    }
+
+
+def _report(title: str, summary: str) -> Json:
+    return {"title": title, "type": "report", "confidence": "high", "summary": summary, "sources": []}
+
+
+def instant(case: Case) -> ScriptBody:
+    """Completes at once."""
+    yield Work(0, "look_up", "Looks up the company")
+    return [_report("Company found", f"{case.rng.choice(_COMPANIES)} is in good standing.")]
+
+
+def slow(case: Case) -> ScriptBody:
+    """Works for about five seconds, in nested steps."""
+    yield Work(0.5, "plan", "Plans the research")
+    yield Delegate(_research(), "research", "Researches the company", agent="researcher")
+    yield Work(0.7, "write_report", "Writes the report")
+    return [_report("Research", f"{case.rng.choice(_COMPANIES)} has two places of business.")]
+
+
+def _research() -> ScriptBody:
+    yield Work(1.0, "read_registry", "Reads the company registry")
+    yield Delegate(_read_web(), "read_web", "Searches the web", agent="web_reader")
+    yield Work(0.8, "compare", "Compares the results")
+    return None
+
+
+def _read_web() -> ScriptBody:
+    yield Work(1.0, "find_pages", "Finds the company's pages")
+    yield Work(1.0, "read_pages", "Reads the company's pages")
+    return None
+
+
+def needs_approval(case: Case) -> ScriptBody:
+    """Asks one question, then completes."""
+    yield Work(0.2, "find_address", "Looks for a current address")
+    proposal = {
+        "title": "New address",
+        "type": "address_change",
+        "confidence": "medium",
+        "summary": f"Moved to {case.rng.randint(1, 99)} Harbor Street, Suite 4",
+    }
+    [answer] = yield Ask([_question(case, "Should the company's address be changed?", proposal)])
+    yield Work(0.2, "apply_decision", "Applies the decision")
+    return [_decision("Address", answer)]
+
+
+def two_questions(case: Case) -> ScriptBody:
+    """Asks two questions at once, and completes when both are answered."""
+    yield Work(0.2, "compare_names", "Compares the names on file")
+    name = {"title": "New name", "type": "name_change", "confidence": "high", "summary": case.rng.choice(_COMPANIES)}
+    officer = {"title": "New officer", "type": "officer_change", "summary": "R. Alvarez, treasurer"}
+    questions = ((name, "Should the company's name be changed?"), (officer, "Should the officer be added?"))
+    answers = yield Ask([_question(case, label, proposal) for proposal, label in questions])
+    yield Work(0.2, "apply_decisions", "Applies the decisions")
+    return [_decision(subject, answer) for subject, answer in zip(("Name", "Officer"), answers, strict=True)]
+
+
+#: The answer to the second question must fit this JSON schema.
+_SECOND_ANSWER = {
+    "type": "object",
+    "required": ["decision"],
+    "properties": {
+        "decision": {"type": "string", "enum": ["approve", "reject"], "title": "Decision"},
+        "note": {"type": "string", "maxLength": 500, "title": "Reason"},
+    },
+}
+
+
+def two_rounds(case: Case) -> ScriptBody:
+    """Asks a second question after the first answer. The second answer must fit a schema."""
+    yield Work(0.2, "find_owners", "Looks for the owners")
+    owners = {"title": "Owners", "type": "owner_list", "summary": f"{case.rng.randint(2, 5)} owners found"}
+    [first] = yield Ask([_question(case, "Is this list of owners complete?", owners)])
+    yield Work(0.2, "rate_risk", "Rates the risk")
+    rating = {"title": "Risk", "type": "risk_rating", "confidence": "low", "summary": "Low, with one open point"}
+    second_question = _question(case, "Do you agree with the risk rating?", rating)
+    [second] = yield Ask([{**second_question, "input_schema": _SECOND_ANSWER}])
+    yield Work(0.1, "apply_decisions", "Applies the decisions")
+    return [_decision("Owners", first), _decision("Risk", second)]
+
+
+_REGISTRY = {"url": "https://registry.example.com/filings/20417", "source_name": "State registry"}
+
+
+def cip_orchestrator(case: Case) -> ScriptBody:
+    """Identifies a business with the help of other agents, and asks once about all their proposals."""
+    name = f"{case.rng.choice(('Cedar', 'Harbor', 'Summit', 'Juniper'))} {case.rng.choice(('Foods', 'Tooling'))} LLC"
+    state = case.rng.choice(("Delaware", "Oregon", "Texas"))
+    owner, stake = case.rng.choice(("Dana Whitfield", "Luis Ortega", "Mei Tanaka")), case.rng.randint(26, 90)
+    website = {"url": f"https://{name.lower().replace(' ', '-')}.example.com", "source_name": "The website"}
+    registration = {
+        **_finding("Registration", "registration_review", "high", f"{name} is registered in {state} and active."),
+        "sources": [_REGISTRY],
+        "filing": {"state": state, "status": "active", "file_number": "20417"},
+    }
+    owners = {
+        **_finding("Owners", "ownership_review", "medium", f"{owner} owns {stake} percent."),
+        "sources": [_REGISTRY],
+        "owners": [{"name": owner, "percent": stake, "verified": None}],
+    }
+    site = {
+        **_finding("Website", "website_review", "low", "The website names the business and its owner."),
+        "sources": [website],
+        "pages_read": 7,
+    }
+    yield Work(0.3, "plan", "Selects the agents")
+    proposals = []
+    for agent, label, finding in (
+        ("registry_agent", "Checks the registration", registration),
+        ("ownership_agent", "Finds the owners", owners),
+        ("web_agent", "Reads the website", site),
+    ):
+        yield Delegate(_read_sources(), agent.removesuffix("_agent"), label, agent=agent)
+        finding["agent"] = agent
+        question = f"Accept the findings about {finding['title'].lower()}?"
+        proposals.append({"type": "proposal", "agent": agent, "label": question, "artifacts": [finding]})
+    yield Work(0.4, "combine", "Combines the proposals")
+    label = f"Should these changes to {name} be made?"
+    [answer] = yield Ask(
+        [{"type": "combined_proposal", "agent": case.agent, "label": label, "proposals": proposals}],
+    )
+    yield Work(0.4, "summarize", "Writes the summary")
+    decision = decision_in(answer)
+    summary = {
+        **_finding("Identification", "cip_summary", "high", f"{name}, owned by {owner}. A person decided: {decision}."),
+        "sources": [_REGISTRY, website],
+        "decision": decision,
+        "answer": answer,
+        "checks": {"registration": "passed", "web_presence": "review"},
+    }
+    return [summary, registration, owners, site]
+
+
+def _read_sources() -> ScriptBody:
+    yield Work(0.4, "search", "Searches the sources")
+    yield Work(0.4, "read", "Reads the results")
+    return None
+
+
+def _finding(title: str, kind: str, confidence: str, summary: str) -> Json:
+    return {"title": title, "type": kind, "confidence": confidence, "summary": summary}
+
+
+def fails(case: Case) -> ScriptBody:
+    """Ends with an error, in a nested step."""
+    yield Work(0.1, "plan", "Plans the research")
+    yield Delegate(_unreachable_registry(), "read_registry", "Reads the company registry", agent="researcher")
+    return None
+
+
+def _unreachable_registry() -> ScriptBody:
+    yield Work(0.2, "open_registry", "Opens the registry")
+    raise Fails("The company registry cannot be reached", "No response after three tries", name="registry_error")
+
+
+BUILTIN: Mapping[str, Script] = MappingProxyType(
+    {
+        script.__name__: script
+        for script in (instant, slow, needs_approval, two_questions, two_rounds, cip_orchestrator, fails)
+    }
+)
+"""Agent types and their scripts."""

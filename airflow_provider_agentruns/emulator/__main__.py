@@ -29,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{describe()}\n")
         return 0
     try:
+        plan = json.loads(options.faults.read_text(encoding="utf-8")) if options.faults else []
+    except (OSError, ValueError) as error:
+        parser.error(f"--faults {options.faults}: {error}")
+    try:
         emulator = Emulator(
             seed=options.seed,
             speed=options.speed,
@@ -38,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             extra={},
             webhook=options.webhook,
             webhook_secret=options.webhook_secret or ANY_SECRET,
-            faults=[*options.faults, *options.fault],
+            faults=[*plan, *options.fault],
         )
     except ValueError as error:
         parser.error(str(error))
@@ -63,15 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _plan(file: str) -> list[object]:
-    """Read the rules in a file."""
-    try:
-        plan = json.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"{file}: {error}") from None
-    return plan if isinstance(plan, list) else [plan]
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_agentruns.emulator",
@@ -83,9 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=float, default=1.0, help="seconds of an agent's work done per second")
     parser.add_argument("--token", help="the only valid token; without it, any token is valid")
     parser.add_argument("--rate-limit", type=int, default=20, help="requests per second; 0 means no limit")
-    parser.add_argument(
-        "--faults", type=_plan, default=[], metavar="PLAN.JSON", help="a file with a JSON list of rules for faults"
-    )
+    parser.add_argument("--faults", type=Path, metavar="PLAN.JSON", help="a file with a JSON list of rules for faults")
     parser.add_argument(
         "--fault",
         action="append",

@@ -145,7 +145,7 @@ def test_the_command_line_serves_until_a_signal(number: signal.Signals, tmp_path
         (["--port", "99999"], 1, "Cannot serve on port 99999"),
         (["--fault", "503 times=no"], 2, "rule '503 times=no': times: 'no' is not of type 'integer', 'null'"),
         (["--faults", "/nowhere/plan.json"], 2, "/nowhere/plan.json"),
-        (["--faults", __file__], 2, f"argument --faults: {__file__}: Expecting value"),
+        (["--faults", __file__], 2, f"--faults {__file__}: Expecting value"),
     ],
 )
 def test_the_command_line_names_the_mistake(

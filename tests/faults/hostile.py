@@ -29,10 +29,9 @@ class Spigot:
             yield self._piece
 
 
-def without_end(pieces: Iterable[bytes], kind: str = "application/json", status: int = 200, **headers: str) -> Reply:
+def without_end(pieces: Iterable[bytes], kind: str = "application/json", status: int = 200) -> Reply:
     """Return a response whose body does not end."""
-    fields = {"Content-Type": kind, "Connection": "close"} | {k.replace("_", "-"): v for k, v in headers.items()}
-    return Reply(status=status, headers=fields, pieces=pieces, close=True)
+    return Reply(status=status, headers={"Content-Type": kind, "Connection": "close"}, pieces=pieces, close=True)
 
 
 @contextmanager

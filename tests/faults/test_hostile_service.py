@@ -2,32 +2,28 @@
 """
 A hostile service: its responses cost a bounded amount of time and memory, and its redirects are not followed.
 
-``tests/client/test_transport.py`` also tests single responses that are too large or too slow.
+``tests/client`` also tests single responses that are too large, too slow, compressed, or redirects.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gzip
 import time
-from itertools import islice
 from typing import Any
 
 import pytest
 
 from airflow_provider_agentruns.client import transport
-from airflow_provider_agentruns.events import run_event_poller
-from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError
-from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+from airflow_provider_agentruns.exceptions import AgentRunsAPIError
 from airflow_provider_agentruns.idempotency import recovery
 from airflow_provider_agentruns.triggers import agent_run
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.events.watchers import FakeStore, Watcher, running
-from tests.faults.hostile import EndlessListing, Spigot, bounded, without_end
+from tests.faults.hostile import EndlessListing, bounded
 from tests.hooks.conftest import HookUser
 from tests.hooks.connections import connection_json
 from tests.support.dag_runs import DagRunner
-from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, redirect, sent
+from tests.support.scripted_server import ScriptedServer, redirect, sent
 from tests.triggers.waiting import event_of
 
 ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
@@ -70,136 +66,68 @@ def test_a_page_of_a_million_invalid_entries_is_an_error_soon(
             list(user.iterate("list_runs"))
 
 
-def test_a_compressed_body_that_expands_too_much_is_an_error(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
-    packed = gzip.compress(b" " * 100_000_000, 9)
-    assert len(packed) < 500_000
-    with ScriptedServer([sent(packed, "application/json", Content_Encoding="gzip")]) as server:
+def test_triggers_follow_no_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
+    with ScriptedServer() as elsewhere, ScriptedServer(lambda _: redirect(f"{elsewhere.url}/v1/runs/r-1")) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
-        with bounded(), pytest.raises(AgentRunsConnectionError, match="larger than"):
-            user.call("get_run", "r-1")
+
+        async def wait() -> Any:
+            async with running(Watcher(FakeStore())):
+                return await event_of(
+                    AgentRunTrigger("r-1", poll_interval=0.1, end_time=time.time() + 1, watch="stream")
+                )
+
+        assert asyncio.run(wait())["error"] in ("AgentRunTimeoutError", "AgentRunsAPIError")
+        assert len(server.requests) >= 2
+        assert elsewhere.connections == 0
 
 
-def test_a_head_without_end_is_given_up(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    spigot = Spigot(b"")
-    headers = {f"X-{number}": "x" * 60_000 for number in range(100)}
-    with ScriptedServer([without_end(spigot, **headers)]) as server:
+def test_tasks_follow_no_redirect(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer() as elsewhere, ScriptedServer(lambda _: redirect(f"{elsewhere.url}/v1/runs/r-1")) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
-        with bounded(spigot), pytest.raises(AgentRunsConnectionError):
-            user.call("get_run", "r-1")
-        spigot.closed.set()
+        result = run_dag(f"""
+            AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")
+            AgentRunResumeOperator(task_id="resume", run_id="r-1", interrupt_id="i-1", input="yes")
+            AgentRunReviewOperator(task_id="review", run_id="r-1", interrupt="i-1")
+            AgentRunSensor(task_id="sensor", run_id="r-1")
+        """)
+        assert set(result.states.values()) == {"failed"}
+        assert len(server.requests) == 4
+        assert elsewhere.connections == 0
 
 
-class TestRedirects:
-    """No request goes to the target of a redirect."""
-
-    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-    def test_of_the_hook(self, user: HookUser, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-        with ScriptedServer() as elsewhere, ScriptedServer(lambda _: to(elsewhere, status)) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-            for call, arguments in (("get_run", ["r-1"]), ("create_run", ["a"])):
-                with pytest.raises(AgentRunsAPIError, match="not followed"):
-                    user.call(call, *arguments, **({"business_id": BUSINESS} if call == "create_run" else {}))
-            with pytest.raises(AgentRunsAPIError, match="not followed"):
-                list(AgentRunHook().stream_run("r-1"))
-            assert elsewhere.connections == 0
-
-    def test_of_triggers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
-        with ScriptedServer() as elsewhere, ScriptedServer(lambda _: to(elsewhere)) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-
-            async def wait() -> Any:
-                async with running(Watcher(FakeStore())):
-                    return await event_of(
-                        AgentRunTrigger("r-1", poll_interval=0.1, end_time=time.time() + 1, watch="stream")
-                    )
-
-            assert asyncio.run(wait())["error"] in ("AgentRunTimeoutError", "AgentRunsAPIError")
-            assert len(server.requests) >= 2
-            assert elsewhere.connections == 0
-
-    def test_of_operators(self, run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-        with ScriptedServer() as elsewhere, ScriptedServer(lambda _: to(elsewhere)) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-            result = run_dag(f"""
-                AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")
-                AgentRunResumeOperator(task_id="resume", run_id="r-1", interrupt_id="i-1", input="yes")
-                AgentRunReviewOperator(task_id="review", run_id="r-1", interrupt="i-1")
-                AgentRunSensor(task_id="sensor", run_id="r-1")
-            """)
-            assert set(result.states.values()) == {"failed"}
-            assert len(server.requests) == 4
-            assert elsewhere.connections == 0
+@pytest.mark.parametrize("total", [None, 10**9], ids=["no total", "total"])
+def test_the_recovery_of_a_start_ends(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch, total: int | None) -> None:
+    monkeypatch.setattr(recovery, "_MAX_PAGES", 100)
+    monkeypatch.setattr(recovery, "_LISTING_LAG", 0.0)
+    monkeypatch.setattr(recovery, "READ_INTERVAL", 0.0)
+    listing = EndlessListing(total=total)
+    with ScriptedServer(listing) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
+        with bounded():
+            result = run_dag(f'AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")')
+        # The run was not found. The request is repeated once, and the next try would look for that run.
+        assert len(server.seen("POST")) <= 2
+    assert result.states == {"start": "failed"}
+    assert listing.pages <= 100
 
 
-def to(elsewhere: ScriptedServer, status: int = 302) -> Reply:
-    """Redirect to another server."""
-    return redirect(f"{elsewhere.url}/v1/runs/r-1", status)
+def test_waits_read_a_bounded_number_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = EndlessListing(size=10)
 
+    async def wait() -> list[Any]:
+        ids = [f"lost-{number}" for number in range(30)]
+        end = time.time() + 3
+        return await asyncio.gather(*(event_of(AgentRunTrigger(it, poll_interval=0.5, end_time=end)) for it in ids))
 
-class TestPagesWithoutEnd:
-    """A listing that always has another page."""
-
-    def test_the_hook_reads_only_the_pages_it_needs(self, user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
-        listing = EndlessListing(size=10)
-        with ScriptedServer(listing) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
-            hook = AgentRunHook()
-            with bounded():
-                for _ in islice(hook.list_runs(page_size=10), 1_000):
-                    pass
-            hook.close()
-        assert listing.pages == 100
-
-    @pytest.mark.parametrize("total", [None, 10**9], ids=["no total", "total"])
-    def test_the_recovery_of_a_start_ends(
-        self, run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch, total: int | None
-    ) -> None:
-        monkeypatch.setattr(recovery, "_MAX_PAGES", 100)
-        monkeypatch.setattr(recovery, "_LISTING_LAG", 0.0)
-        monkeypatch.setattr(recovery, "READ_INTERVAL", 0.0)
-        listing = EndlessListing(total=total)
-        with ScriptedServer(listing) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
-            with bounded():
-                result = run_dag(f'AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")')
-            # The run was not found. The request is repeated once, and the next try would look for that run.
-            assert len(server.seen("POST")) <= 2
-        assert result.states == {"start": "failed"}
-        assert listing.pages <= 100
-
-    def test_waits_read_a_bounded_number_of_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        listing = EndlessListing(size=10)
-
-        async def wait() -> list[Any]:
-            ids = [f"lost-{number}" for number in range(30)]
-            end = time.time() + 3
-            return await asyncio.gather(*(event_of(AgentRunTrigger(it, poll_interval=0.5, end_time=end)) for it in ids))
-
-        with ScriptedServer(listing) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=500))
-            with bounded():
-                events = asyncio.run(wait())
-            requests = len(server.requests)
-        assert {event["error"] for event in events} == {"AgentRunTimeoutError"}
-        # At most the rate limit during the wait.
-        assert requests <= 500 * 4
-
-    def test_a_watcher_reads_a_bounded_number_of_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
-        monkeypatch.setattr(run_event_poller, "MAX_PAGES", 20)
-        listing = EndlessListing(size=10)
-
-        async def watch() -> None:
-            async with running(Watcher(FakeStore(), poll_interval=1.0)):
-                await asyncio.sleep(3)
-
-        with ScriptedServer(listing) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=500))
-            with bounded():
-                asyncio.run(watch())
-        assert 1 <= listing.pages <= 20 * 4 + 4
+    with ScriptedServer(listing) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=500))
+        with bounded():
+            events = asyncio.run(wait())
+        requests = len(server.requests)
+    assert {event["error"] for event in events} == {"AgentRunTimeoutError"}
+    # At most the rate limit during the wait.
+    assert requests <= 500 * 4
 
 
 def test_an_output_that_is_too_large_fails_the_task(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,20 +141,3 @@ def test_an_output_that_is_too_large_fails_the_task(run_dag: DagRunner, monkeypa
             result = run_dag('AgentRunOutputOperator(task_id="output", run_id="r-1", timeout=1, poll_interval=0.1)')
     assert result.states == {"output": "failed"}
     assert "larger than 4194304 bytes" in result.log
-
-
-def test_a_wait_continues_after_an_endless_response(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
-    spigot, looks = Spigot(b" " * 65_536), iter(range(100))
-
-    def service(request: Received) -> Reply:
-        if next(looks) < 2:
-            return without_end(spigot)
-        return answer({"object": "run", "id": "r-1", "status": "completed"})
-
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        with bounded(spigot):
-            event = asyncio.run(event_of(AgentRunTrigger("r-1", poll_interval=0.1)))
-        spigot.closed.set()
-    assert event == {"run_id": "r-1", "status": "completed"}

@@ -50,7 +50,7 @@ def test_a_wrong_token(agent_runs_emulator: Emulator, user: HookUser, monkeypatc
     assert TOKEN not in str(caught.value)
 
 
-@pytest.mark.agent_runs(feedback_enabled=False)
+@pytest.mark.agent_runs(faults=["403 POST .*/feedback"])
 def test_a_missing_permission(agent_runs_emulator: Emulator, user: HookUser) -> None:
     with pytest.raises(AgentRunsAuthError, match="403: Feedback is not enabled on this account") as caught:
         user.call("rate_artifact", NO_RUN, NO_RUN, "POSITIVE")

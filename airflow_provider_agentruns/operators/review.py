@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.providers.standard.operators.hitl import HITLOperator
 
+from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.airflow_adapter.required_action import create_form
 from airflow_provider_agentruns.arguments import check_run_id
 from airflow_provider_agentruns.base import AgentRunTask, current_attempt, state_store
@@ -166,8 +167,6 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def _ask(self, context: Context) -> Any:
         """Decide by policy, or show the form and wait."""
-        from airflow_provider_agentruns import metrics
-
         earlier = self._stored(context)
         try:
             interrupt = self._pending(earlier.question if earlier and earlier.shown else None)
@@ -235,7 +234,6 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def _submit(self, context: Context, review: ReviewState) -> dict[str, Any]:
         """Answer the interrupt with the decision, and return the XCom value."""
-        from airflow_provider_agentruns import metrics
         from airflow_provider_agentruns.operators.answering import answer_interrupt
 
         decision = Decision(**(review.decision or {}))
@@ -324,23 +322,18 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             again for some seconds, because a response can be outdated.
         :raises AgentRunInterruptGoneError: If it is not pending.
         """
-        from airflow_provider_agentruns.idempotency.probe import (
-            hides_questions,
-            interrupt_state,
-            no_question,
-            read_until,
-        )
+        from airflow_provider_agentruns.idempotency import probe
 
         run_id, interrupt_id = str(self.run_id), self._interrupt_id
-        run = read_until(
+        run = probe.read_until(
             lambda: cast("AgentRun", self.read_run(run_id)),
-            lambda run: interrupt_state(run, interrupt_id, expected) != "unclear",
+            lambda run: probe.interrupt_state(run, interrupt_id, expected) != "unclear",
             time.sleep,
         )
         if interrupt := run.pending(interrupt_id):
             return interrupt
-        if hides_questions(run):
-            raise no_question(run_id, interrupt_id)
+        if probe.hides_questions(run):
+            raise probe.no_question(run_id, interrupt_id)
         raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "another client may have answered it")
 
     def _begin(self, context: Context, interrupt: Interrupt) -> ReviewState:

@@ -94,10 +94,9 @@ def decide_by_policy(
 
 def answer_material(interrupt: Interrupt, decision: Decision) -> dict[str, Any]:
     """Return the values from which a DAG author's ``build_input`` makes an answer."""
-    chosen = option_values(answer_schema(interrupt), decision.chosen_options)
     return {
         "interrupt": {"id": interrupt.id, "agent": interrupt.agent, "value": interrupt.value},
-        "decision": chosen[0] if len(chosen) == 1 else chosen,
+        "decision": option_values(answer_schema(interrupt), decision.chosen_options),
         "fields": decision.fields,
         "chosen_options": decision.chosen_options,
         "responded_by": decision.responded_by,
@@ -107,13 +106,7 @@ def answer_material(interrupt: Interrupt, decision: Decision) -> dict[str, Any]:
 
 
 def default_answer(interrupt: Interrupt, decision: Decision) -> Any:
-    """
-    Return the answer that an agent gets by default.
-
-    This is ``{"decision", "fields", "responded_by", "responded_at"}``, or what the interrupt's JSON schema describes.
-    """
-    chosen = answer_material(interrupt, decision)["decision"]
+    """Return the answer that an agent gets by default."""
+    schema = answer_schema(interrupt)
     who = {"responded_by": decision.responded_by, "responded_at": decision.responded_at}
-    if (schema := answer_schema(interrupt)) is not None:
-        return answer_by_schema(schema, chosen, decision.fields, who)
-    return {"decision": chosen, "fields": decision.fields, **who}
+    return answer_by_schema(schema, option_values(schema, decision.chosen_options), decision.fields, who)

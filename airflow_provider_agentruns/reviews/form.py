@@ -99,7 +99,7 @@ def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[s
     }
 
 
-def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> list[str]:
+def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> str | list[str]:
     """
     Return the chosen options in the agent's words: the values in its schema if they match, else in lower case.
 
@@ -107,20 +107,23 @@ def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> list[
     :param chosen: The options as a person chose them, such as ``Approve``.
     """
     values = _values(_decision(schema or {}))
-    return [values.get(option.casefold(), option.lower()) for option in chosen]
+    words = [values.get(option.casefold(), option.lower()) for option in chosen]
+    return words[0] if len(words) == 1 else words
 
 
 def answer_by_schema(
-    schema: dict[str, Any], decision: str | list[str], fields: Mapping[str, Any], who: Mapping[str, Any]
+    schema: dict[str, Any] | None, decision: str | list[str], fields: Mapping[str, Any], who: Mapping[str, Any]
 ) -> Any:
     """
-    Return an answer of the shape that a schema describes.
+    Return an answer of the shape that a schema describes; without one, ``{"decision", "fields", **who}``.
 
-    :param schema: The schema of the answer.
+    :param schema: The schema of the answer, if the agent sent one.
     :param decision: The decision in the agent's words.
     :param fields: What a person entered.
     :param who: Who answered and when. Omitted if the schema allows only the properties that it names.
     """
+    if schema is None:
+        return {DECISION: decision, "fields": fields, **who}
     if not _is_object(schema):
         return decision if fields.get(ANSWER) is None else fields[ANSWER]
     is_open = schema.get("additionalProperties") is not False
@@ -164,9 +167,13 @@ def _values(part: dict[str, Any]) -> dict[str, str]:
 
 
 def _covers(part: dict[str, Any], options: Sequence[str]) -> bool:
-    """Return whether each option stands for a value that the agent accepts."""
+    """
+    Return whether each option stands for a value that the agent accepts.
+
+    A single value needs no field, either: a person who rejects would have to enter the agent's "approved".
+    """
     values = _values(part)
-    return bool(values) and all(option.casefold() in values for option in options)
+    return len(values) == 1 or (bool(values) and all(option.casefold() in values for option in options))
 
 
 def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) -> dict[str, Any]:

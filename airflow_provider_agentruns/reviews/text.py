@@ -23,7 +23,6 @@ CUT = "… (cut)"
 LABEL_LENGTH = 200
 
 _MAX_URL = 2_000
-_MAX_HOST = 253
 _MAX_MARKS = 8
 
 _WORD_JOINER = "\u2060"
@@ -194,7 +193,7 @@ def _escape(line: str) -> str:
 
 def _host(name: str) -> str:
     # IPv6 addresses are rejected: react-markdown encodes their brackets, which breaks the link.
-    if ":" in name or len(name) > _MAX_HOST:
+    if ":" in name:
         return ""
     # Letters of other scripts can imitate a trusted name, so the name is shown in the form that is resolved.
     host = name.encode("idna").decode().lower()

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow.sdk import DAG, Param, XComArg, task
+from airflow.sdk import Param
 from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_agentruns.exceptions import (
@@ -22,7 +22,6 @@ from airflow_provider_agentruns.exceptions import (
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
 from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
 from tests.operators.reviewing import ANN, QUESTION, Service, Supervisor, TaskInstance, event, review
-from tests.support.airflow_names import DagSerialization
 from tests.support.airflow_versions import HAS_STATE_STORE, needs_state_store
 from tests.support.scripted_server import ScriptedServer, errors
 
@@ -304,23 +303,3 @@ def test_wrong_arguments_are_rejected_when_the_dag_is_parsed(
 ) -> None:
     with pytest.raises(error, match=message):
         review(**wrong)
-
-
-def test_a_dag_with_reviews_can_be_serialized() -> None:
-    def decide(interrupt: Any) -> None:
-        """Leave it to a person."""
-
-    @task(task_id="upstream")
-    def asked() -> list[Any]:
-        return []
-
-    more: dict[str, Any] = {"decide": decide, "build_input": decide, "options": ("Yes", "No"), "defaults": "No"}
-    with DAG("reviews", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
-        interrupts: XComArg = asked()
-        review(interrupt=interrupts, params={"why": Param("", type="string")}, feedback=True, **more)
-        AgentRunReviewOperator.partial(task_id="mapped", run_id="r-1", **more).expand(interrupt=interrupts)
-    stored = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
-    for task_id in ("review", "mapped"):
-        assert stored.get_task(task_id).upstream_task_ids == {"upstream"}
-    for made in (dag.task_dict["review"], dag.task_dict["mapped"].unmap({"interrupt": {"id": "int-1"}})):
-        assert (made.decide, made.build_input, made.options, made.defaults) == (decide, decide, ["Yes", "No"], ["No"])

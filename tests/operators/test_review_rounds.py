@@ -72,41 +72,27 @@ def test_wrong_arguments_are_rejected() -> None:
         review_rounds("g", "r-1", 1, optons=["Yes"])
 
 
-def test_arguments_reach_the_tasks_that_take_them() -> None:
+def test_arguments_reach_the_tasks_and_win_over_default_args() -> None:
     def decide(interrupt: Any) -> None: ...
 
-    with empty_dag() as dag:
+    defaults = {"retries": 4, "agentruns_conn_id": "other", "poke_interval": 99, "timeout": 98, "deferrable": True}
+    with empty_dag(default_args=defaults) as dag:
         review_rounds(
             *("g", "r-1", 2),
-            agentruns_conn_id="other",
             artifact_type="report",
-            deferrable=True,
             poke_interval=7,
-            timeout=timedelta(hours=1),
             options=["Yes", "No"],
             decide=decide,
             response_timeout=timedelta(days=1),
         )
     tasks = {name: made(dag, f"g.{name}") for name in ("wait_1", "wait_2", "review_1", "review_2", "output")}
-    assert {found.agentruns_conn_id for found in tasks.values()} == {"other"}
-    assert {found.deferrable for found in tasks.values()} == {True}
+    for found in tasks.values():
+        assert (found.agentruns_conn_id, found.deferrable, found.retries) == ("other", True, 4)
     for number in (1, 2):
         wait, review = tasks[f"wait_{number}"], tasks[f"review_{number}"]
-        assert (float(wait.poke_interval), float(wait.timeout)) == (7.0, 3600.0)
+        assert (float(wait.poke_interval), float(wait.timeout)) == (7.0, 98.0)
         assert (review.options, review.decide, review.response_timeout) == (["Yes", "No"], decide, timedelta(days=1))
     assert tasks["output"].artifact_type == "report"
-
-
-def test_default_args_apply_and_arguments_win() -> None:
-    defaults = {"retries": 4, "owner": "compliance", "agentruns_conn_id": "other", "poke_interval": 99, "timeout": 98}
-    with empty_dag(default_args={**defaults, "deferrable": True}) as dag:
-        review_rounds("g", "r-1", 1, poke_interval=7)
-    for task_id in ("g.wait_1", "g.interrupts_1", "g.review_1", "g.output"):
-        found = made(dag, task_id)
-        assert (found.retries, found.owner) == (4, "compliance"), task_id
-        assert getattr(found, "agentruns_conn_id", "other") == "other", task_id
-    wait = dag.task_dict["g.wait_1"]
-    assert (float(wait.poke_interval), float(wait.timeout), wait.deferrable) == (7.0, 98.0, True)
 
 
 def test_zero_one_or_many_interrupts_in_each_round(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:

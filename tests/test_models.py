@@ -63,12 +63,6 @@ def test_an_id_and_a_status_are_enough() -> None:
     assert (run.interrupts, run.steps, run.output, run.raw_output, run.agent) == ([], None, None, None, None)
 
 
-def test_all_other_fields_may_be_null() -> None:
-    everything = {name: None for name in AgentRun.model_fields if name not in ("id", "status")}
-    run = AgentRun.model_validate({"id": "r-1", "status": "running", **everything})
-    assert (run.interrupts, run.output, run.created_at) == ([], None, None)
-
-
 @pytest.mark.parametrize("kind", [Step, models.Source, models.Requester, Artifact, Output, RunPage, ThreadPage])
 def test_parts_of_a_run_may_be_null_or_missing(kind: type[BaseModel]) -> None:
     kind.model_validate({})
@@ -167,11 +161,6 @@ def test_times_are_instants_with_a_time_zone(text: str, moment: pendulum.DateTim
     assert created.utcoffset() is not None
 
 
-def test_a_time_keeps_its_offset_and_microseconds_in_json() -> None:
-    text = "2026-08-01T14:00:00.123456+02:00"
-    assert json.loads(Step.model_validate({"started_at": text}).model_dump_json())["started_at"] == text
-
-
 @pytest.mark.parametrize("value", ["", "yesterday", "P1D", "2026-13-01T00:00:00Z", 1754049600, True, ["2026"]])
 def test_other_values_are_not_times(value: Any) -> None:
     with pytest.raises(ValidationError, match="ISO 8601"):
@@ -206,28 +195,16 @@ def test_a_repr_shows_no_content(thing: BaseModel, shown: str) -> None:
     ("value", "label"),
     [
         ({"label": "Approve?"}, "Approve?"),
-        ({"label": 5}, "5"),
         ({"type": "combined_proposal", "label": "All?", "proposals": [{"label": "One?"}]}, "All?"),
         ({"type": "combined_proposal", "proposals": [{"label": "One?"}, {}, "x", {"label": "Two?"}]}, "One?; Two?"),
         ({"proposals": [{"proposals": [{"label": "Deep?"}]}]}, "Deep?"),
-        ({"proposals": []}, "interrupt i-1"),
-        ({"proposals": "none"}, "interrupt i-1"),
-        ({"label": None}, "interrupt i-1"),
         ({"label": ""}, "interrupt i-1"),
-        ({}, "interrupt i-1"),
         (None, "interrupt i-1"),
-        ("text", "interrupt i-1"),
         (["list"], "interrupt i-1"),
     ],
 )
 def test_the_label_of_an_interrupt(value: Any, label: str) -> None:
     assert Interrupt.model_validate({"id": "i-1", "value": value}).label == label
-
-
-def test_pending() -> None:
-    run = AgentRun.model_validate(WHOLE_RUN)
-    assert run.pending("i-1") is run.interrupts[0]
-    assert run.pending("i-2") is None
 
 
 def test_steps_are_walked_outermost_first() -> None:

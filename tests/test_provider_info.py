@@ -5,9 +5,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import subprocess
-import sys
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -25,12 +22,6 @@ from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.events.asset_uris import SCHEME
 from airflow_provider_agentruns.get_provider_info import get_provider_info
-from airflow_provider_agentruns.operators.agent_run import (
-    AgentRunOperator,
-    AgentRunOutputOperator,
-    AgentRunResumeOperator,
-)
-from airflow_provider_agentruns.operators.review import AgentRunReviewOperator
 from tests.support import connection_fields
 from tests.support.airflow_versions import needs_declared_form
 
@@ -86,13 +77,6 @@ def test_every_named_module_exists(concept: str) -> None:
         assert vars(importlib.import_module(module))
 
 
-def test_it_names_the_module_of_each_public_operator() -> None:
-    for operator in AgentRunOperator, AgentRunOutputOperator, AgentRunResumeOperator, AgentRunReviewOperator:
-        [group] = info()["operators"]
-        modules = [importlib.import_module(module) for module in group["python-modules"]]
-        assert any(getattr(module, operator.__name__, None) is operator for module in modules)
-
-
 def test_every_named_class_exists() -> None:
     hook = import_string(connection_type()["hook-class-name"])
     assert issubclass(hook, BaseHook)
@@ -107,12 +91,6 @@ def test_the_form_has_a_field_for_each_setting() -> None:
     assert all(field["label"] and field["description"].endswith(".") for field in fields.values())
     outdated = "run `python -m tests.support.connection_fields`"
     assert connection_fields.FILE.read_text(encoding="utf-8") == connection_fields.text(), outdated
-
-
-def test_reading_it_imports_no_models() -> None:
-    code = "import sys; from airflow_provider_agentruns.get_provider_info import get_provider_info as get; get()"
-    code += "; print([name for name in ('pydantic', 'httpx', 'airflow') if name in sys.modules])"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
 
 
 def test_the_defaults_in_the_form() -> None:
@@ -143,47 +121,6 @@ def test_airflow_accepts_the_scheme_of_assets() -> None:
     assert info()["asset-uris"] == [{"schemes": [SCHEME], "handler": None}]
     uri = f"{SCHEME}://a%2Fb/completed/c%3Fd"
     assert Asset(uri).uri == uri
-
-
-def test_the_form_shows_all_other_fields() -> None:
-    behaviour = connection_type()["ui-field-behaviour"]
-    assert set(behaviour["hidden-fields"]).isdisjoint({"host", "port", "password", "description"})
-    assert behaviour["relabeling"] == {"host": "Base URL", "password": "API token"}
-
-
-@pytest.mark.full
-def test_airflows_command_line_lists_it(tmp_path: Path) -> None:
-    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
-    commands = {"get": ["airflow-provider-agentruns", "--full"], "hooks": []}
-    running = {
-        name: subprocess.Popen(
-            [sys.executable, "-m", "airflow", "providers", name, *arguments, "--output", "json"],
-            env=environment,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name, arguments in commands.items()
-    }
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for name, process in running.items():
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
-        assert "agentruns" not in err
-        rows[name] = json.loads(out)
-    [provider] = rows["get"]
-    assert (provider["package-name"], provider["versions"]) == ("airflow-provider-agentruns", [__version__])
-    hooks = [row for row in rows["hooks"] if row["connection_type"] == "agentruns"]
-    assert hooks == [
-        {
-            "connection_type": "agentruns",
-            "class": connection_type()["hook-class-name"],
-            "conn_id_attribute_name": "agentruns_conn_id",
-            "package_name": "airflow-provider-agentruns",
-            "hook_name": "Agent runs",
-        }
-    ]
 
 
 @needs_declared_form

@@ -17,10 +17,9 @@ import math
 import os
 import stat
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import cache
@@ -57,9 +56,6 @@ _LOCK_TIMEOUT = 2.0
 #: Seconds without the shared file after it could not be used.
 _RETRY_FILE_AFTER = 10.0
 
-#: The longest time for which a store blocks all requests, in seconds.
-_LONGEST_BLOCK = 3600.0
-
 _STATE_BYTES = 512
 
 
@@ -72,14 +68,12 @@ class RateState:
     :param anchor: Time of slot 0, in seconds of the store's clock.
     :param free: The number from which on the slots of each kind are free.
     :param blocked_until: No slot is assigned before this time.
-    :param written_at: When the state was saved.
     """
 
     gap: float = 1.0
     anchor: float = 0.0
     free: dict[str, int] = field(default_factory=lambda: dict.fromkeys("SAPW", 0))
     blocked_until: float = 0.0
-    written_at: float = 0.0
 
     def assign(self, now: float, rate: float, priority: Priority) -> tuple[RateState, float]:
         """
@@ -151,8 +145,6 @@ class FileStore:
         self._state = RateState()
         self._unusable_until = 0.0
         self._warned = False
-        #: Threads that are using the file. A signal handler that interrupts one of them does without the file.
-        self._active: set[tuple[int, int]] = set()
 
     def reserve(self, rate: float, priority: Priority, max_delay: float, *, wait_for_store: bool = True) -> float:
         """Reserve a slot, as :class:`Store` describes."""
@@ -160,16 +152,14 @@ class FileStore:
             state, now = self._load(path)
             state, at = state.assign(now, rate, priority)
             if at - now <= max_delay:
-                self._save(path, state, now)
+                self._save(path, state)
             return max(0.0, at - now)
 
     def block_for(self, seconds: float) -> None:
         """Assign no slot within the next seconds."""
         with self._locked(_LOCK_TIMEOUT) as path:
             state, now = self._load(path)
-            self._save(
-                path, replace(state, blocked_until=max(state.blocked_until, now + min(seconds, _LONGEST_BLOCK))), now
-            )
+            self._save(path, replace(state, blocked_until=max(state.blocked_until, now + seconds)))
 
     def blocked_for(self) -> float:
         """Return for how many seconds no request may be sent; 0 if one may."""
@@ -185,31 +175,23 @@ class FileStore:
         # Airflow imports this module to parse DAG files, which send nothing.
         from filelock import FileLock, Timeout
 
-        thread = os.getpid(), threading.get_ident()
-        if thread in self._active or time.monotonic() < self._unusable_until:
-            yield None
-            return
-        self._active.add(thread)
-        lock = path = None
-        try:
-            try:
-                path = self._path()
-                # A new lock each time, because a forked process cannot use its parent's.
-                lock = FileLock(path.with_suffix(".lock"), mode=0o600)
-                lock.acquire(timeout=timeout, poll_interval=0.002)
-            except Timeout:
-                if not timeout:
-                    raise StoreBusyError from None
-                path = None
-                self._do_without("another process holds its lock")
-            except (OSError, RuntimeError) as e:
-                path = None
-                self._do_without(str(e))
+        with ExitStack() as stack:
+            path = None
+            if time.monotonic() >= self._unusable_until:
+                try:
+                    path = self._path()
+                    # A new lock each time, because a forked process cannot use its parent's.
+                    lock = FileLock(path.with_suffix(".lock"), mode=0o600)
+                    stack.enter_context(lock.acquire(timeout=timeout, poll_interval=0.002))
+                except Timeout:
+                    if not timeout:
+                        raise StoreBusyError from None
+                    path = None
+                    self._do_without("another process holds its lock")
+                except (OSError, RuntimeError) as e:
+                    path = None
+                    self._do_without(str(e))
             yield path
-        finally:
-            if lock is not None:
-                lock.release()
-            self._active.discard(thread)
 
     def _path(self) -> Path:
         folder = Path(tempfile.gettempdir()) / f"agentruns-{os.geteuid()}"
@@ -221,28 +203,16 @@ class FileStore:
 
     def _load(self, path: Path | None) -> tuple[RateState, float]:
         """Return the shared state, or this process's own if the file is missing or corrupt, and the time."""
-        try:
-            content = b"" if path is None else path.read_bytes()[:_STATE_BYTES]
-            now = time.monotonic()
-            state = RateState(**json.loads(content))
-            plausible = (
-                state.gap > 0
-                and state.written_at <= now
-                and max(state.anchor, state.blocked_until) <= now + state.gap + _LONGEST_BLOCK
-                and state.free.keys() == self._state.free.keys()
-                and all(isinstance(number, int) for number in state.free.values())
-            )
-            if plausible:
-                self._state = state
-        except (OSError, ValueError, TypeError, AttributeError):
-            now = time.monotonic()
-        return self._state, now
+        if path is not None:
+            with suppress(OSError, ValueError, TypeError):
+                self._state = RateState(**json.loads(path.read_bytes()))
+        return self._state, time.monotonic()
 
-    def _save(self, path: Path | None, state: RateState, now: float) -> None:
-        self._state = replace(state, written_at=now)
+    def _save(self, path: Path | None, state: RateState) -> None:
+        self._state = state
         if path is None:
             return
-        content = json.dumps(asdict(self._state)).encode().ljust(_STATE_BYTES)
+        content = json.dumps(asdict(state)).encode().ljust(_STATE_BYTES)
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
@@ -254,6 +224,7 @@ class FileStore:
             self._do_without(str(e))
 
     def _do_without(self, reason: str) -> None:
+        """Keep to the limit in this process only, for a while."""
         self._unusable_until = time.monotonic() + _RETRY_FILE_AFTER
         if not self._warned:
             self._warned = True

@@ -43,14 +43,12 @@ class ListedPage:
     One page of the listing, for a poller.
 
     :param left_out: How many entries could not be parsed.
-    :param served_at: When the service sent the page, in seconds since 1970 by the service's clock.
     """
 
     has_more: bool = False
     total_count: int | None = None
     data: list[ListedRun] = field(default_factory=list)
     left_out: int = 0
-    served_at: float | None = None
 
 
 class _StreamedRun(TypedDict, total=False):

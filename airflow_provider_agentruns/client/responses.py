@@ -106,16 +106,17 @@ def listed_page(response: Response) -> ListedPage:
     except ValidationError:
         document = response.json()
         entries = document.get("data") if isinstance(document, dict) else None
-        if not isinstance(entries, list) or len(entries) > _MOST_ENTRIES:
-            raise
-        listed = ListedRuns.model_validate({**document, "data": []})
+        if isinstance(entries, list) and len(entries) <= _MOST_ENTRIES:
+            document = {**document, "data": []}
+        else:
+            entries = []
+        listed = ListedRuns.model_validate(document)
         for entry in entries:
             try:
                 listed.data.append(_LISTED_RUN.validate_python(entry))
             except ValidationError:
                 left_out += 1
-    served_at = sent.timestamp() if (sent := response.date) else None
-    return ListedPage(listed.has_more, listed.total_count, listed.data, left_out, served_at)
+    return ListedPage(listed.has_more, listed.total_count, listed.data, left_out)
 
 
 def _http_date(value: str) -> pendulum.DateTime | None:

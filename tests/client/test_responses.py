@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.client.responses import Response, listed_page, run_page
+from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
     AgentRunInvalidRequestError,
@@ -62,13 +62,10 @@ def error_of(caller: Caller, reply: Reply, request: Request[Any] = GET) -> Agent
         (401, AgentRunsAuthError, False, "mk_test tokens to the sandbox"),
         (403, AgentRunsAuthError, False, "Check the API token"),
         (404, AgentRunNotFoundError, False, "Check the ID"),
-        (405, AgentRunsAPIError, True, ""),
         (409, AgentRunConflictError, False, ""),
         (422, AgentRunInvalidRequestError, False, ""),
         (429, AgentRunsRateLimitError, True, "lower rate_limit"),
         (500, AgentRunsServerError, True, ""),
-        (503, AgentRunsServerError, True, ""),
-        (599, AgentRunsServerError, True, ""),
     ],
 )
 def test_each_status_has_its_error(
@@ -84,11 +81,6 @@ def test_each_status_has_its_error(
     assert not error.in_doubt
 
 
-@pytest.mark.parametrize(("status", "in_doubt"), [(400, False), (409, False), (429, False), (500, True), (503, True)])
-def test_only_a_failing_server_leaves_a_post_in_doubt(caller: Caller, status: int, in_doubt: bool) -> None:
-    assert error_of(caller, errors(status, "no", Retry_After="0"), POST).in_doubt is in_doubt
-
-
 def test_the_wrong_parameter_is_named(caller: Caller) -> None:
     entries = [{"message": "is invalid", "parameter": "business_id"}, {"message": "so be it", "parameter": None}]
     assert error_of(caller, answer({"errors": entries}, 422)).messages == ("is invalid (business_id)", "so be it")
@@ -99,15 +91,9 @@ def test_the_wrong_parameter_is_named(caller: Caller) -> None:
     [
         html(404),
         sent(b"", "application/json", 404),
-        sent(b"\xff\xfe", "application/json", 404),
-        answer({"error": "other shape"}, 404),
         answer({"errors": None}, 404),
-        answer({"errors": []}, 404),
-        answer({"errors": ["text"]}, 404),
         answer({"errors": [{"detail": "no message"}]}, 404),
         answer(["list"], 404),
-        answer(5, 404),
-        sent(b"[" * 100_000, "application/json", 404),
         Reply(status=404, headers={"Content-Length": "0"}),
     ],
     ids=lambda reply: repr(next(iter(reply.pieces), b"")[:40]),
@@ -118,7 +104,7 @@ def test_an_error_without_messages_keeps_its_status(caller: Caller, reply: Reply
     assert error.messages == (f"no error message ({reply.headers.get('Content-Type', 'no content type')})",)
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("status", [302, 307])
 @pytest.mark.parametrize("request_", [GET, POST], ids=["GET", "POST"])
 def test_a_redirect_is_named_and_not_followed(caller: Caller, status: int, request_: Request[Any]) -> None:
     with ScriptedServer() as elsewhere:
@@ -135,8 +121,6 @@ def test_a_redirect_is_named_and_not_followed(caller: Caller, status: int, reque
     [
         (html(), GET, "is not JSON (text/html). Check that the connection's base URL is the service's"),
         (sent(b"", "application/json"), GET, "is not JSON"),
-        (sent(b'{"id": "r-1", "sta', "application/json"), GET, "is not JSON"),
-        (sent(b"\xff\xff{}", "application/json"), GET, "is not JSON"),
         (sent(b"[" * 100_000, "application/json"), GET, "is not JSON"),
         (html(), requests.get_run_state("r-1"), "is not JSON"),
         (answer([]), GET, "cannot be read"),
@@ -145,9 +129,7 @@ def test_a_redirect_is_named_and_not_followed(caller: Caller, status: int, reque
         (answer({"id": "r-1", "status": 5}), requests.get_run_state("r-1"), "cannot be read: status"),
         (answer({"data": [{"id": "r-1"}]}), requests.list_runs(), "cannot be read: data.0.status"),
         (answer({"data": 5}), requests.list_agents(), "cannot be read"),
-        (answer({"data": ["x"]}), requests.list_agents(), "cannot be read"),
         (answer({"data": {"id": "r-1"}}), requests.list_run_states(), "cannot be read"),
-        (answer([]), requests.list_run_states(), "cannot be read"),
     ],
 )
 def test_a_2xx_response_that_breaks_the_contract(
@@ -216,15 +198,7 @@ class TestPartialModels:
         page = result_of(caller, reply, requests.list_run_states(page=2, page_size=7))
         assert [listed["id"] for listed in page.data] == ["r-1", "r-3"]
         assert (page.left_out, page.has_more, page.total_count) == (3, True, 12)
-        assert page.served_at == 1_785_585_600.0
         assert result_of(caller, answer({"data": None}), requests.list_run_states()).data == []
-
-    def test_fields_of_the_document_do_not_replace_those_of_the_page(self) -> None:
-        document = b'{"data": [], "has_more": false, "served_at": {}, "left_out": "all"}'
-        response = Response(200, {"date": DATE}, document)
-        assert run_page(response).served_at == pendulum.datetime(2026, 8, 1, 12)
-        assert run_page(response).model_dump()["served_at"] == {}
-        assert (listed_page(response).left_out, listed_page(response).served_at) == (0, 1_785_585_600.0)
 
 
 class TestHeaders:
@@ -249,12 +223,6 @@ class TestHeaders:
         assert Response(429, {}, b"").retry_after is None
         in_an_hour = pendulum.now("UTC").add(hours=1).format("ddd, DD MMM YYYY HH:mm:ss [GMT]")
         assert Response(429, {"retry-after": in_an_hour}, b"").retry_after == pytest.approx(3600, abs=5)
-
-    def test_date(self) -> None:
-        noon = pendulum.datetime(2026, 8, 1, 12)
-        assert Response(200, {"date": "Sat, 01 Aug 2026 14:00:00 +0200"}, b"").date == noon
-        assert Response(200, {"date": "lately"}, b"").date is None
-        assert Response(200, {}, b"").date is None
 
 
 @pytest.mark.parametrize(

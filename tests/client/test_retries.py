@@ -75,22 +75,6 @@ def test_the_connection_limits_the_repetitions(caller: Caller, max_retries: int)
     assert len(server.requests) == max_retries + 1
 
 
-@pytest.mark.usefixtures("short_holds")
-def test_the_error_after_repeated_429s_says_what_to_do(caller: Caller) -> None:
-    script = [errors(429, "slow down", Retry_After="0")] * 3
-    with ScriptedServer(script) as server, pytest.raises(AgentRunsRateLimitError, match="lower rate_limit") as caught:
-        caller.send(settings(server.url, max_retries=2), POST)
-    assert server.unused == 0
-    assert not caught.value.in_doubt
-
-
-def test_the_pause_that_the_service_asks_for(caller: Caller) -> None:
-    with ScriptedServer([errors(503, "later", Retry_After="1"), answer(RUN)]) as server:
-        caller.send(settings(server.url), GET)
-    first, second = server.requests
-    assert 1.0 <= second.at - first.at < 10
-
-
 def test_the_longest_pause(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     assert retries.LONGEST_PAUSE <= 60
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.1)

@@ -60,12 +60,6 @@ def test_headers_and_bodies(caller: Caller) -> None:
     assert post.headers["content-type"] == "application/json"
 
 
-def test_one_connection_carries_many_requests(caller: Caller) -> None:
-    with ScriptedServer(lambda _: answer(RUN)) as server:
-        caller.send(settings(server.url), *[GET] * 5)
-    assert (len(server.requests), server.connections) == (5, 1)
-
-
 @pytest.mark.usefixtures("no_backoff")
 @BOTH
 def test_a_service_that_cannot_be_reached(
@@ -96,14 +90,6 @@ def test_a_get_without_a_response_is_repeated(caller: Caller, loss: Reply) -> No
         [run] = caller.send(settings(server.url), GET)
         assert server.unused == 0
     assert run.id == "r-1"
-
-
-@pytest.mark.usefixtures("no_backoff")
-def test_a_get_is_repeated_after_the_timeout(caller: Caller) -> None:
-    with ScriptedServer([answer(RUN, delay=30), answer(RUN)]) as server:
-        [run] = caller.send(settings(server.url, timeout=0.2), GET)
-    assert run.id == "r-1"
-    assert len(server.requests) == 2
 
 
 @pytest.mark.usefixtures("no_backoff")
@@ -139,11 +125,3 @@ def test_a_response_that_is_too_large(
         error = error_of(caller, server.url, request_, max_retries=0)
     assert "the response is larger than 65536 bytes" in str(error)
     assert error.in_doubt is (request_ is POST)
-
-
-def test_the_largest_response(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    body = b'{"id": "r-1", "status": "running"}'
-    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", len(body))
-    with ScriptedServer([sent(body, "application/json")]) as server:
-        [run] = caller.send(settings(server.url), GET)
-    assert run.id == "r-1"

@@ -59,14 +59,6 @@ def test_short_uris(user: HookUser, monkeypatch: pytest.MonkeyPatch, uri: str, b
     assert (settings.base_url, settings.token.get_secret_value()) == (base_url, TOKEN)
 
 
-def test_the_extra(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    extra = {"timeout": 7, "max_retries": 1, "verify": False, "run_url": "https://app.example.com/{run_id}"}
-    monkeypatch.setenv(ENV, connection_json("http://runs.internal.example", allow_http=True, **extra))
-    settings = user.transport().settings
-    assert settings.model_dump(include=set(extra)) == extra
-    assert settings.base_url == "http://runs.internal.example"
-
-
 @pytest.mark.parametrize(
     ("connection", "message"),
     [
@@ -128,14 +120,6 @@ def test_a_changed_connection_is_read_after_closing(
     assert user.call("list_agents")
 
 
-def test_another_connection(agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_ELSEWHERE", agent_runs_emulator.connection_uri)
-    monkeypatch.delenv(ENV)
-    hook = AgentRunHook(agentruns_conn_id="elsewhere")
-    assert hook.list_agents()
-    hook.close()
-
-
 class TestTestButton:
     """Airflow's Test button."""
 
@@ -153,11 +137,6 @@ class TestTestButton:
         assert not good
         assert "GET /v1/agents returned 401" in message
         assert TOKEN not in message
-
-    def test_no_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv(ENV, "agentruns://@127.0.0.1:1/http")
-        good, message = AgentRunHook().test_connection()
-        assert (good, "API token (password) is missing" in message) == (False, True)
 
     def test_airflow_finds_the_hook_by_the_connections_type(
         self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch

@@ -9,22 +9,16 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.emulator.service import AUDITED_BUSINESS_ID
 from airflow_provider_agentruns.exceptions import (
     AgentRunConflictError,
-    AgentRunInvalidRequestError,
     AgentRunNotFoundError,
-    AgentRunsAPIError,
     AgentRunsAuthError,
     AgentRunsConnectionError,
     AgentRunsError,
-    AgentRunsRateLimitError,
-    AgentRunsServerError,
     AgentRunsValueError,
 )
 from tests.hooks.conftest import HookUser
 from tests.hooks.connections import TOKEN, connection_json
-from tests.support.scripted_server import Reply, ScriptedServer, errors, html, unused_port
 from tests.support.wire import Wire
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
@@ -48,13 +42,6 @@ def test_a_wrong_token(agent_runs_emulator: Emulator, user: HookUser, monkeypatc
     assert caught.value.messages == ("A valid token is needed: Authorization: Bearer ...",)
     assert "Check the API token of the Airflow connection" in str(caught.value)
     assert TOKEN not in str(caught.value)
-
-
-@pytest.mark.agent_runs(faults=["403 POST .*/feedback"])
-def test_a_missing_permission(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    with pytest.raises(AgentRunsAuthError, match="403: Feedback is not enabled on this account") as caught:
-        user.call("rate_artifact", NO_RUN, NO_RUN, "POSITIVE")
-    assert is_final(caught.value)
 
 
 def test_an_unknown_id(agent_runs_emulator: Emulator, user: HookUser) -> None:
@@ -83,14 +70,6 @@ def test_an_interrupt_that_is_not_pending(agent_runs_emulator: Emulator, user: H
     assert not caught.value.in_doubt
 
 
-def test_a_business_in_audit(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    with pytest.raises(AgentRunInvalidRequestError, match="422: The business is in audit") as caught:
-        user.call("create_run", "instant", business_id=AUDITED_BUSINESS_ID)
-    assert is_final(caught.value)
-    assert caught.value.status_code == 422
-    assert "(business_id)" in caught.value.messages[0]
-
-
 def test_a_wrong_argument_is_rejected_before_anything_is_sent(agent_runs_emulator: Emulator, user: HookUser) -> None:
     refused: list[tuple[str, Callable[[], object]]] = [
         ("run_id is a template that was not rendered", lambda: user.call("get_run", "{{ params.run_id }}")),
@@ -105,41 +84,6 @@ def test_a_wrong_argument_is_rejected_before_anything_is_sent(agent_runs_emulato
             use()
         assert is_final(caught.value)
     assert agent_runs_emulator.requests == []
-
-
-@pytest.mark.agent_runs(rate_limit=1, extra={"rate_limit": 1000, "max_retries": 0})
-def test_over_the_limit(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    user.call("list_agents")
-    with pytest.raises(AgentRunsRateLimitError, match="429: More than 1 requests within a second") as caught:
-        user.call("list_agents")
-    assert not is_final(caught.value)
-    assert caught.value.retry_after == 1.0
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind", "message"),
-    [
-        (errors(500, "Try later"), AgentRunsServerError, "500: Try later"),
-        (html(), AgentRunsAPIError, r"is not JSON \(text/html\). Check that the connection's base URL"),
-    ],
-)
-def test_a_service_that_fails(
-    user: HookUser, monkeypatch: pytest.MonkeyPatch, reply: Reply, kind: type[AgentRunsError], message: str
-) -> None:
-    with ScriptedServer([reply]) as server:
-        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(server.url))
-        with pytest.raises(kind, match=message) as caught:
-            user.call("list_agents")
-    assert not is_final(caught.value)
-
-
-def test_a_service_that_cannot_be_reached(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = f"http://127.0.0.1:{unused_port()}"
-    monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(url))
-    with pytest.raises(AgentRunsConnectionError, match=f"GET /v1/agents: {url} could not be reached") as caught:
-        user.call("list_agents")
-    assert not is_final(caught.value)
-    assert not caught.value.in_doubt
 
 
 def test_a_lost_response_leaves_a_start_in_doubt(

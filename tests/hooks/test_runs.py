@@ -57,16 +57,6 @@ def test_list_runs_reads_pages_lazily(agent_runs_emulator: Emulator, user: HookU
     ]
 
 
-def test_list_runs_requests_pages_of_a_hundred(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    for _ in range(200):
-        agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
-    assert len({run.id for run in user.iterate("list_runs")}) == 200
-    assert [request.query for request in agent_runs_emulator.requests] == [
-        "page=1&per_page=100",
-        "page=2&per_page=100",
-    ]
-
-
 def test_create_run(agent_runs_emulator: Emulator, user: HookUser) -> None:
     thread = agent_runs_emulator.service.create_thread("slow", business_id=BUSINESS)
     contexts: list[dict[str, str]] = [

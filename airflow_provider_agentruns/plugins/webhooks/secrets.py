@@ -11,7 +11,7 @@ from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_agentruns.client.webhook_secrets import FIELD, webhook_secrets
+from airflow_provider_agentruns.client.settings import webhook_secrets
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from airflow_provider_agentruns.plugins.single_flight_cache import SingleFlightCache
 
@@ -80,9 +80,9 @@ def _read(conn_id: str) -> tuple[str, ...] | None:
     if connection.conn_type != _CONN_TYPE:
         return ()
     try:
-        secrets = webhook_secrets(connection.extra_dejson.get(FIELD) or None)
+        secrets = webhook_secrets(connection.extra_dejson.get("webhook_secret") or [])
     except ValueError as e:
-        log.error("Connection %r accepts no webhooks: %s (extra) %s", conn_id, FIELD, e)
+        log.error("Connection %r accepts no webhooks: webhook_secret (extra) %s", conn_id, e)
         return ()
     for secret in secrets:
         # Airflow masks the field as a whole, which may contain several.

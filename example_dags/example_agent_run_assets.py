@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Starts this DAG whenever agent runs complete, no matter who started them, and combines their outputs.
+Starts this DAG when agent runs complete, whoever started them, and combines their outputs.
 
-The asset gets one event per run. Airflow starts the DAG with all events that have arrived by then.
+The asset receives one event per run. Airflow starts the DAG with all events that have arrived since its last run.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ with DAG(
     def run_ids(triggering_asset_events: dict | None = None) -> list[str]:
         """Return the IDs of the runs in the asset events that started this DAG run."""
         events = triggering_asset_events[completed_runs]
-        # An event that a person created by hand has no payload.
+        # An event that a person created in Airflow's UI has no payload.
         payloads = [event.extra["payload"] for event in events if "payload" in event.extra]
         print(*payloads, sep="\n")
-        # If a triggerer dies, a run can be reported twice.
+        # If a triggerer is killed, a run can be reported twice.
         return list(dict.fromkeys(payload["run_id"] for payload in payloads))
 
     output = AgentRunOutputOperator.partial(

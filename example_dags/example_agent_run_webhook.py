@@ -30,7 +30,7 @@ with DAG(
     def run_ids(triggering_asset_events: dict | None = None) -> list[str]:
         """Return the IDs of the runs in the asset events that started this DAG run."""
         events = triggering_asset_events[completed_runs]
-        # An event that a person created by hand has no payload.
+        # An event that a person created in Airflow's UI has no payload.
         return [event.extra["payload"]["run_id"] for event in events if "payload" in event.extra]
 
     output = AgentRunOutputOperator.partial(

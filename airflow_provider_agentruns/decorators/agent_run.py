@@ -15,13 +15,10 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.operators.run import AgentRunOperator
+from airflow_provider_agentruns.operators.run import SUBJECT_FIELDS, AgentRunOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-#: The keys of a dict that the function returns.
-_FIELDS = ("business_id", "context_type", "context_id", "thread_id")
 
 
 class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
@@ -45,7 +42,7 @@ class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
         op_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        if given := [name for name in _FIELDS if kwargs.get(name)]:
+        if given := [name for name in SUBJECT_FIELDS if kwargs.get(name)]:
             raise AgentRunsValueError(f"@task.agent_run takes no {' and no '.join(given)}: the function returns it")
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
 
@@ -76,16 +73,12 @@ def agent_run_task(python_callable: Callable[..., Any] | None = None, **kwargs: 
 
 
 def _subject(returned: Any) -> dict[str, Any]:
-    """
-    Return the arguments that name the subject of a run.
-
-    :raises AgentRunsValueError: If the function returned neither an ID nor a dict of known fields.
-    """
+    """Return the arguments that name the subject of a run."""
     if isinstance(returned, str):
         return {"business_id": returned}
-    if isinstance(returned, Mapping) and all(name in _FIELDS for name in returned):
+    if isinstance(returned, Mapping) and all(name in SUBJECT_FIELDS for name in returned):
         return dict(returned)
     wrong = f"a dict of {list(returned)[:5]}" if isinstance(returned, Mapping) else type(returned).__name__
     raise AgentRunsValueError(
-        f"a function under @task.agent_run returns a business ID, or a dict of {', '.join(_FIELDS)}; not {wrong}"
+        f"a function under @task.agent_run returns a business ID, or a dict of {', '.join(SUBJECT_FIELDS)}; not {wrong}"
     )

@@ -143,7 +143,7 @@ class _Window:
         )
 
     def distance(self, created: pendulum.DateTime | None) -> tuple[bool, float]:
-        """Return a sort key: runs after the beginning of the window come first, the next one before all others."""
+        """Return a sort key: the run right after the request comes first, runs from before the request come last."""
         seconds = (created - self.since).total_seconds() if created else 0.0
         return seconds < -_CLOCK_MARGIN.total_seconds(), abs(seconds)
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun
 
 
+#: The arguments that name the subject of a run.
+SUBJECT_FIELDS = ("business_id", "context_type", "context_id", "thread_id")
+
+
 class AgentRunOperator(WaitingOperator):
     """
     Starts a run and waits for it. A retry finds the run that an earlier try started, and never starts a second one.
@@ -43,16 +47,7 @@ class AgentRunOperator(WaitingOperator):
     :raises AgentRunStartInDoubtError: If several runs could be the one that an earlier try started.
     """
 
-    template_fields: Sequence[str] = (
-        "agent",
-        "business_id",
-        "context_type",
-        "context_id",
-        "thread_id",
-        "agentruns_conn_id",
-        "output_path",
-        "run_id",
-    )
+    template_fields: Sequence[str] = ("agent", *SUBJECT_FIELDS, "agentruns_conn_id", "output_path", "run_id")
     # So that the page of the task instance shows the run's ID.
     overwrite_rtif_after_execution = True
 
@@ -88,15 +83,12 @@ class AgentRunOperator(WaitingOperator):
         from airflow_provider_agentruns.idempotency.create_run import start_once
         from airflow_provider_agentruns.idempotency.recovery import Start
 
+        given = {name: getattr(self, name) for name in SUBJECT_FIELDS}
+        # An empty text, such as of a template, means None.
+        subject = {name: str(value) for name, value in given.items() if value not in (None, "")}
         with self.error_boundary():
             started = start_once(
-                Start(
-                    agent=str(self.agent),
-                    business_id=_text(self.business_id),
-                    context_type=_text(self.context_type),
-                    context_id=_text(self.context_id),
-                    thread_id=_text(self.thread_id),
-                ),
+                Start(str(self.agent), **subject),
                 send=self.hook.send,
                 store=state_store(context),
                 attempt=current_attempt(context),
@@ -112,8 +104,3 @@ class AgentRunOperator(WaitingOperator):
         if run.status == "completed" and "completed" in self.wait_for:
             return xcom_value(run, self.output_path)
         return run_summary(run)
-
-
-def _text(value: object) -> str | None:
-    """Return a rendered argument as text; an empty one means None."""
-    return None if value is None or value == "" else str(value)

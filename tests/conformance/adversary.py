@@ -165,7 +165,9 @@ class Worker:
                 raise Killed
 
 
+#: Silent: a failed history shows its requests and results.
 log = logging.getLogger(__name__)
+log.setLevel(logging.CRITICAL)
 
 
 def show(what: str) -> None:

@@ -130,7 +130,7 @@ class AnswerPlay:
     Plays a history.
 
     :ivar service: The service, with what has become of it.
-    :ivar events: What has happened.
+    :ivar outcomes: The types of the results and errors of all tries; NoneType if a worker died.
     """
 
     def __init__(self, history: History) -> None:
@@ -138,7 +138,7 @@ class AnswerPlay:
         self.world = history.world
         self.clock = Clock()
         self.service = AnsweringService(self.clock, history.world)
-        self.events: set[str] = set()
+        self.outcomes: set[str] = set()
         self.tasks = {name: _Task(name, StateStore() if self.world.has_store else None) for name in QUESTIONS}
         # Without a store, nobody knows of an answer that is still on its way; where that matters, it is not promised
         # that it is waited for.
@@ -192,14 +192,14 @@ class AnswerPlay:
                 sleep=worker.sleep,
             )
         except Killed:
-            self.events.add("a worker died")
+            pass
         except AgentRunsError as e:
             outcome = e
         show(f"{self.clock.moment:HH:mm:ss.S} try of {one.task}: {outcome!r}; taken: {self.service.taken}")
         for each in self.tasks.values():
             self._check(each)
         self._check_outcome(task, one, outcome)
-        self._note_events(outcome, len(self.service.posts) - before)
+        self.outcomes.add(type(outcome).__name__)
         return outcome
 
     def taken_of(self, task: _Task) -> list[Taken]:
@@ -224,23 +224,6 @@ class AnswerPlay:
         given = [taken.answer for taken in self.taken_of(task)]
         if outcome.confirmed or not self.history.has_rival:
             assert given == [task.mark(one.answer)], f"{given} was taken"
-
-    def _note_events(self, outcome: Answered | AgentRunsError | None, posts: int) -> None:
-        match outcome:
-            case Answered():
-                self.events.add("confirmed" if outcome.confirmed else "presumed")
-                if posts > 1:
-                    self.events.add("an answer is sent again")
-            case AgentRunInterruptGoneError():
-                self.events.add("gone")
-                if "asks something else" in str(outcome):
-                    self.events.add("asked something else under the same id")
-            case AgentRunConflictError():
-                self.events.add("a conflict")
-            case AgentRunsError():
-                self.events.add("failed" if outcome.in_doubt else "refused")
-        if any(taken.answer == RIVALS_ANSWER for taken in self.service.taken):
-            self.events.add("answered by a rival")
 
     def _check_end(self, task: _Task, outcome: Answered | AgentRunsError | None) -> None:
         """Once nothing goes wrong, a try ends with the answer, or says why it cannot be given."""

@@ -83,7 +83,7 @@ class StartPlay:
     Plays a history.
 
     :ivar service: The service, with what has become of it.
-    :ivar events: What has happened.
+    :ivar outcomes: The types of the results and errors of all tries; NoneType if a worker died.
     """
 
     def __init__(self, history: History) -> None:
@@ -94,7 +94,7 @@ class StartPlay:
         self.store = StateStore() if history.world.has_store else None
         self.start: Start = STARTS[history.world.about]
         self.acknowledged: str | None = None
-        self.events: set[str] = set()
+        self.outcomes: set[str] = set()
         self._tries = history.tries
         self._number = 0
         self._series = 1
@@ -140,10 +140,11 @@ class StartPlay:
                 sleep=worker.sleep,
             )
         except Killed:
-            self.events.add("a worker died")
+            pass
         except AgentRunsError as e:
             outcome = e
         show(f"{self.clock.moment:HH:mm:ss.S} try {self._number} of series {self._series}: {outcome!r}")
+        self.outcomes.add(type(outcome).__name__)
         self._check_outcome(outcome, len(self.service.posts) - before)
         return outcome
 
@@ -166,10 +167,7 @@ class StartPlay:
         if self.acknowledged:
             assert posts == 0, "a run is started although one is known"
         if isinstance(outcome, AgentRunStartInDoubtError):
-            self.events.add("in doubt")
             assert not self.world.tells, f"in doubt, although the service tells: {outcome}"
-        elif isinstance(outcome, AgentRunsError):
-            self.events.add("failed" if outcome.in_doubt else "refused")
         if not isinstance(outcome, Started):
             return
         if not self.world.has_twin:
@@ -180,19 +178,6 @@ class StartPlay:
                 assert outcome.run_id == self.service.own[-1], f"{outcome.run_id} is not the task's own"
         if outcome.is_new:
             assert outcome.run_id == self.service.own[-1]
-        self._note_events(outcome, posts)
-
-    def _note_events(self, outcome: Started, posts: int) -> None:
-        if outcome.is_new:
-            self.events |= {"a run is started"} | ({"a request is sent again"} if posts > 1 else set())
-        elif outcome.run:
-            self.events.add("a run is found in the same try" if posts else "a run is found by a later try")
-        else:
-            self.events.add("a run is known")
-            if self._noted.get(outcome.run_id, self._series) < self._series:
-                self.events.add("a cleared task uses its run")
-        if len(self.service.own) > 1:
-            self.events.add("a cleared task starts a new run")
 
     def _check_end(self, *outcomes: Started | AgentRunsError | None) -> None:
         """Without faults, a try ends with the run, or with an error that names the possible runs."""

@@ -53,15 +53,9 @@ def check_listed(lean: dict[str, Any], whole: AgentRun) -> None:
 
 
 @tries(30, 5000)
-@given(st.data(), strategies.RUNS)
-def test_a_run_is_read_alike(data: st.DataObject, document: dict[str, Any]) -> None:
-    assert check_run(data.draw(strategies.as_sent(document)))
-
-
-@tries(30, 5000)
-@given(st.data(), strategies.RUN_LISTS)
-def test_a_page_is_read_alike(data: st.DataObject, document: dict[str, Any]) -> None:
-    body = data.draw(strategies.as_sent(document))
+@given(strategies.RUN_LISTS)
+def test_a_page_is_read_alike(document: dict[str, Any]) -> None:
+    body = json.dumps(document).encode()
     lean, whole = parse(requests.list_run_states(), body), parse(requests.list_runs(), body)
     assert lean.has_more is whole.has_more is document["has_more"]
     assert lean.total_count == whole.total_count == document.get("total_count")

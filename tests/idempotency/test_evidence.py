@@ -58,25 +58,6 @@ def test_the_fields_of_a_thread_identify_the_run(
     assert task.start(start).run_id == own
 
 
-@pytest.mark.parametrize("field", ["business_id", "context_id"])
-def test_the_fields_of_a_run_identify_it(task: Task, service: Service, clock: Clock, field: str) -> None:
-    service.threads_by_business = service.all_threads = False
-    service.add_run()[field] = "b-2"
-    own = lose_own_run(task, service, clock)
-    service.run(own)[field] = "b-1"
-    service.add_run()[field] = "b-3"
-    assert task.start().run_id == own
-
-
-def test_the_requested_thread_identifies_the_run(task: Task, service: Service, clock: Clock) -> None:
-    start = Start("instant", thread_id="t-1")
-    service.add_run(business_id="b-1", age=3600)
-    own = lose_own_run(task, service, clock, start)
-    service.add_run(business_id="b-1")
-    assert task.start(start).run_id == own
-    assert not [r for r in service.seen if r.path.startswith("/v1/threads")]
-
-
 @pytest.mark.parametrize("telling", ["listing", "thread", "run"])
 def test_a_run_with_another_subject_is_never_used(task: Task, service: Service, clock: Clock, telling: str) -> None:
     lose_no_run(task, clock)
@@ -103,13 +84,6 @@ def test_a_run_that_does_not_match_is_never_used(
     clock.sleep(later)
     service.add_run(agent, business_id="b-1")
     assert task.start(start).is_new
-
-
-@pytest.mark.parametrize("age", [3600, 30])
-def test_a_run_from_before_the_request_is_never_used(task: Task, service: Service, clock: Clock, age: float) -> None:
-    service.add_run(business_id="b-1", age=age)
-    lose_no_run(task, clock)
-    assert task.start().is_new
 
 
 def test_a_single_run_with_an_unknown_context_is_a_doubt(task: Task, service: Service, clock: Clock) -> None:

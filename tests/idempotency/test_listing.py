@@ -84,16 +84,3 @@ def test_a_run_that_moves_to_the_next_page_counts_once(
     service.add_run("slow", business_id="b-2")
     assert task.start().run_id == own
     assert "It is the only run of instant" in caplog.text
-
-
-@pytest.mark.parametrize("skew", [-3600.0, -1.7, 300.0])
-@pytest.mark.parametrize("order", ["newest first", "oldest first"])
-def test_clocks_may_differ_by_minutes(task: Task, service: Service, clock: Clock, skew: float, order: Order) -> None:
-    service.skew, service.order, service.page_size = skew, order, 3
-    add_old_runs(service, 7)
-    service.add_run(business_id="b-1", age=30)
-    own = lose_own_run(task, service)
-    clock.sleep(60)
-    service.add_run(business_id="b-1")
-    assert task.start().run_id == own
-    assert len(service.posts) == 1

@@ -172,20 +172,6 @@ def test_a_question_that_looks_different_for_a_moment_is_not_answered(
     assert len(service.posts) == 2
 
 
-@pytest.mark.parametrize("interrupts", [WITH_MORE, []], ids=["a field more", "no question at all"])
-def test_a_question_that_stays_different_is_not_answered_again(
-    task: Task, service: Service, run: dict[str, Any], interrupts: list[Any]
-) -> None:
-    service.mishaps = ["request lost"]
-    show_differently(service, set(range(1, 100)), interrupts=interrupts)
-    with pytest.raises(AgentRunsConnectionError):
-        task.answer("yes")
-    with pytest.raises(AgentRunsError):
-        task.answer("yes")
-    assert "answers" not in run
-    assert len(service.posts) == 1
-
-
 #: The run before it asked, which a part of the service that lags behind may still show.
 BEFORE = {"status": "running", "interrupts": [], "updated_at": "2026-08-01T11:00:00+00:00"}
 
@@ -237,12 +223,3 @@ def test_if_the_run_cannot_be_read_the_answer_is_left_to_the_next_try(
     assert task.answer("yes").interrupts == []
     assert run["answers"] == ["yes"]
     assert len(service.posts) == 1
-
-
-def test_only_a_response_confirms_an_answer(task: Task, service: Service, run: dict[str, Any]) -> None:
-    task.answer("yes")
-    assert task.confirmed is True
-    with pytest.raises(AgentRunInterruptGoneError):
-        task.answer("no")
-    task.answer("yes")
-    assert task.confirmed is False

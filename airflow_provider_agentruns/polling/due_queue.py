@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
 
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
@@ -46,9 +45,3 @@ class DueQueue:
             heapq.heappop(self._entries)
             due.append(run)
         return due
-
-    @property
-    def next_at(self) -> float:
-        """The time of the first poll; infinite if the queue is empty."""
-        run = self.first()
-        return math.inf if run is None else run.next_poll_at

@@ -23,11 +23,11 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.models import RunStatus
-from airflow_provider_agentruns.polling.backoff import backoff
 from airflow_provider_agentruns.polling.reloading_client import ReloadingClient
-from airflow_provider_agentruns.polling.scheduler import PollScheduler, ReadPage, ReadRun, Step
+from airflow_provider_agentruns.polling.round import Round
+from airflow_provider_agentruns.polling.scheduler import PollScheduler, ReadPage, Step
 from airflow_provider_agentruns.polling.streams import Streams
-from airflow_provider_agentruns.polling.tracked_run import Log, TrackedRun, Waiter, WaitResult
+from airflow_provider_agentruns.polling.tracked_run import Log, TrackedRun, Waiter, WaitResult, backoff
 from airflow_provider_agentruns.run_outcome import log_status
 
 log = logging.getLogger(__name__)
@@ -70,9 +70,8 @@ class RunPoller:
         self._changed = asyncio.Event()
         self._sleeps_until = -math.inf
         self._steps: set[asyncio.Task[None]] = set()
-        # Since the last good response: whether a page was rejected, whether the connection was reloaded because of a
-        # rejected token, and how often the token was rejected after that.
-        self._page_rejected = False
+        # Since the last good response: whether the connection was reloaded because of a rejected token, and how often
+        # the token was rejected after that.
         self._reloaded = False
         self._rejections = 0
         self._warned_overdue = False
@@ -114,48 +113,48 @@ class RunPoller:
     # Executing steps
 
     async def _run(self) -> None:
-        await self._load_connection()
+        failures = 0
         while True:
-            await self._update_rate_limit()
-            now = time.monotonic()
-            step = self._scheduler.next(now) if len(self._steps) < _MOST_REQUESTS else math.inf
-            if isinstance(step, float):
-                self._sleeps_until = step
-                self._report_waits()
-                if not self._steps:
-                    await self._client.close_retired()
-                await self._sleep(step - now)
-                continue
-            if self._scheduler.rate.overdue and not self._warned_overdue:
-                self._warn_overdue()
-            task = asyncio.create_task(self._execute(step))
-            self._steps.add(task)
-            task.add_done_callback(self._step_done)
-
-    def _report_waits(self) -> None:
-        if self.waits != self._reported_waits:
-            self._reported_waits = self.waits
-            metrics.waiting(self.conn_id, self.waits)
-
-    async def _load_connection(self) -> None:
-        """Load the connection. Airflow may be unable to provide it for a moment."""
-        for failures in range(1, _CONNECTION_ATTEMPTS + 2):
             try:
-                await self._client.settings()
-                return
+                self._scheduler.rate.limit = (await self._client.settings()).rate_limit
+                failures = 0
             except AgentRunsError as e:
+                # Airflow may be unable to provide the connection for a moment.
+                failures += 1
                 if not e.retryable or failures > _CONNECTION_ATTEMPTS:
                     self._fail_all(e)
                 else:
                     await self._warn_all(e)
-            await asyncio.sleep(backoff(failures, self._interval(), _LONGEST_PAUSE))
+                await asyncio.sleep(backoff(failures, self._interval(), _LONGEST_PAUSE))
+                continue
+            now = time.monotonic()
+            step = self._scheduler.next(now) if len(self._steps) < _MOST_REQUESTS else math.inf
+            if isinstance(step, float):
+                self._sleeps_until = step
+                await self._report()
+                await self._sleep(step - now)
+                continue
+            task = asyncio.create_task(self._execute(step))
+            self._steps.add(task)
+            task.add_done_callback(self._step_done)
 
-    async def _update_rate_limit(self) -> None:
-        try:
-            self._scheduler.rate.limit = (await self._client.settings()).rate_limit
-        except AgentRunsError as e:
-            # The connection is being reloaded because the token was rejected, and cannot be loaded for the moment.
-            await self._warn_all(e)
+    async def _report(self) -> None:
+        """Report the number of waits and the lack of requests, and clean up while no request is in progress."""
+        if self.waits != self._reported_waits:
+            self._reported_waits = self.waits
+            metrics.waiting(self.conn_id, self.waits)
+        if self._scheduler.rate.overdue and not self._warned_overdue:
+            self._warned_overdue = True
+            log.warning(
+                "Connection %r: polling %d agent runs every %g s exceeds the connection's rate_limit or the speed of "
+                "the service, so some changes are noticed later. Raise poll_interval, or rate_limit if the account "
+                "allows it",
+                self.conn_id,
+                len(self._scheduler.runs),
+                self._interval(),
+            )
+        if not self._steps:
+            await self._client.close_retired()
 
     async def _sleep(self, seconds: float) -> None:
         """Wait for a time, or until something changes."""
@@ -174,26 +173,21 @@ class RunPoller:
         requested_at = time.monotonic()
         try:
             if isinstance(step, ReadPage):
-                await self._read_page(step, requested_at)
+                page = await self._client.send(requests.list_run_states(page=step.number, page_size=step.size))
+                statuses = self._scheduler.page_read(step, page, time.monotonic())
             else:
-                await self._read_run(step, requested_at)
+                state = await self._client.send(requests.get_run_state(step.run.run_id), urgent=step.urgent)
+                self._scheduler.single_read(step.run)
+                statuses = [(step.run, RunStatus(state["status"]))]
         except AgentRunsError as e:
             if isinstance(step, ReadPage):
                 await self._page_failed(step, e, requested_at)
             else:
                 self._run_failed(step.run, e, requested_at)
-
-    async def _read_page(self, step: ReadPage, requested_at: float) -> None:
-        page = await self._client.send(requests.list_run_states(page=step.number, page_size=step.size))
-        self._token_accepted()
-        for run, status in self._scheduler.page_read(step, page, time.monotonic()):
+            return
+        self._reloaded, self._rejections = False, 0
+        for run, status in statuses:
             self._take_status(run, status, requested_at)
-
-    async def _read_run(self, step: ReadRun, requested_at: float) -> None:
-        listed = await self._client.send(requests.get_run_state(step.run.run_id), urgent=step.urgent)
-        self._token_accepted()
-        self._scheduler.single_read(step.run)
-        self._take_status(step.run, RunStatus(listed["status"]), requested_at)
 
     def _wake(self, run: TrackedRun) -> None:
         self._scheduler.wake(run, time.monotonic())
@@ -213,7 +207,6 @@ class RunPoller:
             if waiter.joined > requested_at:
                 # The response may be older than what this waiter knows, such as the answer it has just sent.
                 continue
-            waiter.token_rejected = False
             ended = status.finished or status in waiter.wait_for
             if not ended and waiter.end <= requested_at:
                 self._resolve(run, waiter, timed_out(run))
@@ -226,11 +219,8 @@ class RunPoller:
 
     def _resolve(self, run: TrackedRun, waiter: Waiter, result: WaitResult) -> None:
         self._scheduler.remove(run, waiter)
-        waiter.resolve(result)
-
-    def _resolve_timed_out(self, run: TrackedRun, requested_at: float, error: AgentRunsError) -> None:
-        for waiter in [waiter for waiter in run.waiters if waiter.end <= requested_at]:
-            self._resolve(run, waiter, timed_out(run, error))
+        if not waiter.result.done():
+            waiter.result.set_result(result)
 
     def _fail_all(self, error: BaseException) -> None:
         if not isinstance(error, AgentRunsError):
@@ -247,13 +237,8 @@ class RunPoller:
         if step.number > 1 and status in NO_SUCH_PAGE:
             self._scheduler.page_read(step, None, now)
             return
-        if isinstance(error, AgentRunsAuthError) and (
-            not self._page_rejected or requested_at <= self._client.loaded_at
-        ):
-            # Try once more with the token that the connection has now.
-            self._page_rejected = True
-            self._reloaded = self._client.reload(requested_at) or self._reloaded
-            self._scheduler.retry_page(step)
+        if isinstance(error, AgentRunsAuthError) and self._token_may_be_old(step.round, requested_at):
+            step.round.requested_at = None
             return
         rejected = status is not None and status < 500 and status != 429
         if not rejected:
@@ -265,38 +250,34 @@ class RunPoller:
     def _run_failed(self, run: TrackedRun, error: AgentRunsError, requested_at: float) -> None:
         now = time.monotonic()
         if isinstance(error, AgentRunsAuthError):
-            self._token_rejected(run, error, requested_at)
-            self._scheduler.run_failed(run, now, after=0.0)
-            return
+            if error.status_code == 401 and self._reloaded and requested_at > self._client.loaded_at:
+                self._rejections += 1
+                if self._rejections >= _REJECTIONS_FOR_ALL:
+                    self._fail_all(error)
+            if self._token_may_be_old(run, requested_at):
+                self._scheduler.run_failed(run, now, after=0.0)
+                return
         if error.retryable:
             self._scheduler.rate.failed(run.interval, requested_at, now)
         missing = False
         for waiter in list(run.waiters):
             may_appear = isinstance(error, AgentRunNotFoundError) and now < waiter.missing_until
             missing = missing or may_appear
-            if error.retryable or may_appear:
-                waiter.log(logging.WARNING, _RETRYING, run.label, error)
-            else:
+            if not (error.retryable or may_appear):
                 self._resolve(run, waiter, _failed(error))
-        self._resolve_timed_out(run, requested_at, error)
+            elif waiter.end <= requested_at:
+                self._resolve(run, waiter, timed_out(run, error))
+            else:
+                waiter.log(logging.WARNING, _RETRYING, run.label, error)
         self._scheduler.run_failed(run, now, after=run.interval if missing else None)
 
-    def _token_rejected(self, run: TrackedRun, error: AgentRunsAuthError, requested_at: float) -> None:
-        """Give each waiter one more read with a reloaded connection, in case that the token was rotated."""
-        for waiter in list(run.waiters):
-            if waiter.token_rejected:
-                self._resolve(run, waiter, _failed(error))
-            waiter.token_rejected = True
-        if error.status_code == 401 and self._reloaded and requested_at > self._client.loaded_at:
-            self._rejections += 1
-            if self._rejections >= _REJECTIONS_FOR_ALL:
-                self._fail_all(error)
-        if not self._reloaded:
-            self._reloaded = self._client.reload(requested_at)
-
-    def _token_accepted(self) -> None:
-        self._rejections = 0
-        self._page_rejected = self._reloaded = False
+    def _token_may_be_old(self, read: TrackedRun | Round, requested_at: float) -> bool:
+        """Return whether to read once more, with a reloaded connection, because the token may have been rotated."""
+        if read.token_rejected and requested_at > self._client.loaded_at:
+            return False
+        read.token_rejected = True
+        self._reloaded = self._reloaded or self._client.reload(requested_at)
+        return True
 
     async def _warn_all(self, error: AgentRunsError) -> None:
         """Warn in the log of each waiting task that its run cannot be read; once until it can be."""
@@ -307,16 +288,6 @@ class RunPoller:
                     waiter.log(logging.WARNING, _RETRYING, run.label, error)
             if number % 50 == 49:
                 await asyncio.sleep(0)
-
-    def _warn_overdue(self) -> None:
-        self._warned_overdue = True
-        log.warning(
-            "Connection %r: polling %d agent runs every %g s exceeds the connection's rate_limit or the speed of the "
-            "service, so some changes are noticed later. Raise poll_interval, or rate_limit if the account allows it",
-            self.conn_id,
-            len(self._scheduler.runs),
-            self._interval(),
-        )
 
     def _interval(self) -> float:
         return min((run.interval for run in self._scheduler.runs.values()), default=5.0)

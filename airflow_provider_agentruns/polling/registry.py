@@ -7,8 +7,8 @@ import asyncio
 import contextvars
 import math
 import time
-from collections.abc import Iterable
-from functools import lru_cache, partial
+from collections.abc import Collection
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from airflow_provider_agentruns import metrics
@@ -26,7 +26,7 @@ _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, RunPoller]] = W
 async def wait_for_run(
     run_id: str,
     agentruns_conn_id: str,
-    wait_for: Iterable[str],
+    wait_for: Collection[str],
     *,
     interval: float,
     end: float | None = None,
@@ -53,18 +53,19 @@ async def wait_for_run(
     """
     now = time.monotonic()
     to_monotonic = now - time.time()
-    future: asyncio.Future[WaitResult] = asyncio.get_running_loop().create_future()
-    end_at = math.inf if end is None else end + to_monotonic
-    missing_until = -math.inf if missing_until is None else missing_until + to_monotonic
-    poller = acquire(agentruns_conn_id)
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    poller = pollers.get(agentruns_conn_id)
+    if poller is None or poller.failed:
+        poller = pollers[agentruns_conn_id] = RunPoller(agentruns_conn_id)
+    poller.waits += 1
     waiter = Waiter(
-        _shared_set(tuple(wait_for)),
+        wait_for,
         interval,
-        partial(_set_result, future),
+        asyncio.get_running_loop().create_future(),
         now,
         partial(contextvars.copy_context().run, log or poller.log),
-        end=end_at,
-        missing_until=missing_until,
+        end=math.inf if end is None else end + to_monotonic,
+        missing_until=-math.inf if missing_until is None else missing_until + to_monotonic,
         stream=stream,
         seen=seen or RunStatus.RUNNING,
     )
@@ -73,31 +74,21 @@ async def wait_for_run(
     result: WaitResult | None = None
     try:
         if waiter.end == math.inf:
-            result = await future
+            result = await waiter.result
         else:
             async with asyncio.timeout_at(max(now, waiter.end) + _LAST_READ):
-                result = await future
+                result = await waiter.result
     except TimeoutError:
         result = timed_out(run)
     finally:
         poller.remove(run, waiter)
         if result:
             metrics.wait_ended(agentruns_conn_id, result, time.monotonic() - now)
-        await release(poller)
+        await _release(poller)
     return result
 
 
-def acquire(agentruns_conn_id: str) -> RunPoller:
-    """Return the poller of a connection in this event loop, for one more wait."""
-    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
-    poller = pollers.get(agentruns_conn_id)
-    if poller is None or poller.failed:
-        poller = pollers[agentruns_conn_id] = RunPoller(agentruns_conn_id)
-    poller.waits += 1
-    return poller
-
-
-async def release(poller: RunPoller) -> None:
+async def _release(poller: RunPoller) -> None:
     """End a wait's use of a poller, and close the poller if it was the last one."""
     poller.waits -= 1
     if poller.waits == 0:
@@ -107,14 +98,3 @@ async def release(poller: RunPoller) -> None:
         if pollers.get(poller.conn_id) is poller:
             del pollers[poller.conn_id]
         await poller.close()
-
-
-def _set_result(future: asyncio.Future[WaitResult], result: WaitResult) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-@lru_cache(maxsize=64)
-def _shared_set(statuses: tuple[str, ...]) -> frozenset[str]:
-    """Return the same set for all waits for the same statuses, to save memory."""
-    return frozenset(statuses)

@@ -6,15 +6,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from airflow_provider_agentruns.client.limiter import Priority
+from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
-
-if TYPE_CHECKING:
-    from airflow_provider_agentruns.client.requests import Request
-    from airflow_provider_agentruns.client.settings import Settings
 
 T = TypeVar("T")
 

@@ -39,6 +39,8 @@ class Round:
         self.walk: ListingWalk = ListingWalk(previous=previous.walk if previous else None)
         #: When the page in progress was requested; None if there is none.
         self.requested_at: float | None = None
+        #: Whether the service has rejected the token for a page.
+        self.token_rejected = False
         #: The last page that was worth it, in the order of reading.
         self.worthwhile = 0
         self._worthwhile_before = previous.worthwhile if previous else 0

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from airflow_provider_agentruns.client.partial_models import ListedPage
 from airflow_provider_agentruns.models import RunStatus
-from airflow_provider_agentruns.polling.backoff import backoff
 from airflow_provider_agentruns.polling.due_queue import DueQueue
 from airflow_provider_agentruns.polling.request_rate import RequestRate
 from airflow_provider_agentruns.polling.round import Round
-from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter
+from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter, backoff
 
 #: At most this many runs are read individually rather than from the listing.
 _FEW = 3
@@ -51,11 +51,7 @@ _QUICKEST = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadRun:
-    """
-    Read one run.
-
-    :param urgent: Whether a stream event asks for it, so that latency matters.
-    """
+    """Read one run; urgently if a stream event asks for it."""
 
     run: TrackedRun
     urgent: bool = False
@@ -140,7 +136,8 @@ class PollScheduler:
     def next_poll_at(self) -> float:
         """Return when the next run is due."""
         if len(self.runs) > _FEW:
-            return min(self._queue.next_at, self._page_timeout)
+            first = self._queue.first()
+            return min(first.next_poll_at if first else math.inf, self._page_timeout)
         return min((_preferred_poll_at(run) for run in self.runs.values() if not run.busy), default=math.inf)
 
     def _next_woken(self) -> Step | None:
@@ -168,21 +165,18 @@ class PollScheduler:
             current = self._round
             if current is not None and current.requested_at is None and current.due_at <= run.next_poll_at:
                 break
-            ends = current is not None and run.end <= now
-            if ends or now < run.single_until or now < self._no_listing_until:
+            single = now < run.single_until or now < self._no_listing_until
+            if current is None and not single and self._begin_round(run, now):
+                continue
+            if current is None or single or run.end <= now:
                 self.rate.adjust(run, now)
                 return ReadRun(run)
-            if current is None:
-                if not self._begin_round(run, now):
-                    self.rate.adjust(run, now)
-                    return ReadRun(run)
-                continue
             self._queue.pop()
             if current.can_find(run):
                 current.wanted[run.run_id] = run
             else:
                 current.late.append(run)
-            self._schedule_end(run, now)
+            self._schedule_ends([run], now)
         if self._round is None or self._round.requested_at is not None or self._round.walk.page is None:
             return None
         return ReadPage(self._round.walk.page, self._round.walk.page_size, self._round)
@@ -196,28 +190,25 @@ class PollScheduler:
 
     def _begin_round(self, first: TrackedRun, now: float) -> bool:
         """Begin a round, unless it would be for a few runs only."""
-        due = self._queue.pop_due(now + _EARLY * first.interval)
-        begins = sum(now >= run.single_until for run in due) > _FEW
-        if begins:
-            if now >= self._smaller_pages_until:
-                # What made the pages too large may have passed.
-                self._last_round, self._smaller_pages_until = None, math.inf
-            self.rate.adjust(first, now)
-            self._round = self._last_round = Round(now, first, self._last_round)
-        for run in due:
-            if self._round is not None and now >= run.single_until:
-                self._round.wanted[run.run_id] = run
-                self._schedule_end(run, now)
-            else:
+        if now >= self._smaller_pages_until:
+            # What made the pages too large may have passed.
+            self._last_round, self._smaller_pages_until = None, math.inf
+        current = Round(now, first, self._last_round)
+        self._add_due(current, now)
+        if len(current.wanted) <= _FEW:
+            for run in current.wanted.values():
                 self._queue.schedule(run, run.next_poll_at)
-        return begins
+            return False
+        self.rate.adjust(first, now)
+        self._round = self._last_round = current
+        self._schedule_ends(current.wanted.values(), now)
+        return True
 
-    def _extend_round(self, current: Round, now: float) -> None:
-        """Add runs that have become due meanwhile and are on later pages, to save another reading from the top."""
+    def _add_due(self, current: Round, now: float) -> None:
+        """Let a round find the runs that are due soon, unless they are on pages that it has read."""
         for run in self._queue.pop_due(now + _EARLY * current.interval):
-            if now >= run.single_until and current.can_find(run):
+            if now >= run.single_until and (now == current.began_at or current.can_find(run)):
                 current.wanted[run.run_id] = run
-                self._schedule_end(run, now)
             else:
                 self._queue.schedule(run, run.next_poll_at)
 
@@ -236,10 +227,11 @@ class PollScheduler:
             if run.waiters and not run.busy:
                 self._queue.schedule(run, now)
 
-    def _schedule_end(self, run: TrackedRun, now: float) -> None:
-        """Schedule a run that a round is to find for the end of its wait, in case that comes first."""
-        if run.end < math.inf:
-            self._queue.schedule(run, max(now + _END_PATIENCE, run.end))
+    def _schedule_ends(self, runs: Iterable[TrackedRun], now: float) -> None:
+        """Schedule runs that a round will find for the end of their waits, in case that comes first."""
+        for run in runs:
+            if run.end < math.inf:
+                self._queue.schedule(run, max(now + _END_PATIENCE, run.end))
 
     # What was read
 
@@ -261,7 +253,9 @@ class PollScheduler:
         if step.round is self._round:
             step.round.page_read(page)
             if not step.round.wanted:
-                self._extend_round(step.round, now)
+                # Runs that have become due meanwhile and are on later pages save another reading from the top.
+                self._add_due(step.round, now)
+                self._schedule_ends(step.round.wanted.values(), now)
             if step.round.over:
                 self._end_round(step.round, now, unlisted=True)
         return shown
@@ -276,7 +270,8 @@ class PollScheduler:
         if news:
             if run.status is not None and status != run.status:
                 run.changed_at = now
-            run.last_request_at, run.status, run.failures, run.warned = requested_at, status, 0, False
+            run.last_request_at, run.status = requested_at, status
+            run.failures, run.warned, run.token_rejected = 0, False, False
         run.preferred_poll_at = run.last_request_at + max(_QUICKEST, _QUICK_FRACTION * (now - run.changed_at))
         self._schedule(run, run.last_request_at + run.interval, now)
         return news
@@ -320,10 +315,6 @@ class PollScheduler:
         if rejected or again:
             first = _WITHOUT_REJECTED_LISTING if rejected else _WITHOUT_FAILED_LISTING
             self._no_listing_until = now + backoff(self._page_failures, first, _LONGEST_EXCEPTION)
-
-    def retry_page(self, step: ReadPage) -> None:
-        """Read the same page again, with a reloaded connection."""
-        step.round.requested_at = None
 
     def _schedule(self, run: TrackedRun, at: float, now: float) -> None:
         if not run.busy:

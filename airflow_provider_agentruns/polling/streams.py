@@ -13,13 +13,11 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from functools import partial
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsError
-from airflow_provider_agentruns.polling.backoff import backoff
 from airflow_provider_agentruns.polling.reloading_client import ReloadingClient
-from airflow_provider_agentruns.polling.tracked_run import TrackedRun
+from airflow_provider_agentruns.polling.tracked_run import TrackedRun, backoff
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +45,14 @@ class Streams:
         self._wake = wake
         # Runs without a stream, in the order in which they came.
         self._queue: dict[str, TrackedRun] = {}
-        self._streams: dict[str, asyncio.Task[None]] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        # All streams, also those that are being closed.
+        self._streams: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._opener: asyncio.Task[None] | None = None
 
     def follow(self, run: TrackedRun) -> None:
         """Open a stream for a run, as soon as the connection's ``max_streams`` and rate limit allow it."""
-        if run.run_id not in self._streams:
+        if run.stream is None or run.stream.done():
             self._queue[run.run_id] = run
             self._changed.set()
         if self._opener is None:
@@ -63,15 +61,12 @@ class Streams:
     def leave(self, run: TrackedRun) -> None:
         """Close a run's stream."""
         self._queue.pop(run.run_id, None)
-        if (stream := self._streams.pop(run.run_id, None)) is not None:
-            self._closing.add(stream)
-            stream.add_done_callback(self._closing.discard)
-            stream.cancel()
-            self._changed.set()
+        if run.stream is not None:
+            run.stream.cancel()
 
     async def close(self) -> None:
         """Close all streams."""
-        tasks = [*self._closing, *self._streams.values(), *([self._opener] if self._opener else [])]
+        tasks = [*self._streams, *([self._opener] if self._opener else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -84,21 +79,21 @@ class Streams:
                 # The poller reports this, and ends the waits if it lasts.
                 await asyncio.sleep(_FIRST_PAUSE)
                 continue
-            if not self._queue or len(self._streams) + len(self._closing) >= settings.max_streams:
+            if not self._queue or len(self._streams) >= settings.max_streams:
                 self._changed.clear()
                 await self._changed.wait()
                 continue
             run = self._queue.pop(next(iter(self._queue)))
-            task = self._streams[run.run_id] = asyncio.create_task(self._follow(run))
-            task.add_done_callback(partial(self._stream_done, run))
+            run.stream = asyncio.create_task(self._follow(run))
+            self._streams.add(run.stream)
+            run.stream.add_done_callback(self._stream_done)
             await asyncio.sleep(1.0 / (settings.rate_limit * _OPENING_SHARE))
 
-    def _stream_done(self, run: TrackedRun, task: asyncio.Task[None]) -> None:
-        if self._streams.get(run.run_id) is task:
-            del self._streams[run.run_id]
+    def _stream_done(self, task: asyncio.Task[None]) -> None:
+        self._streams.discard(task)
         self._changed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("Following the stream of agent run %s failed; polling only", run.label, exc_info=error)
+            log.error("Following the stream of an agent run failed; polling only", exc_info=error)
 
     async def _follow(self, run: TrackedRun) -> None:
         failures = 0

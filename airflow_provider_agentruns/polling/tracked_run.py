@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_agentruns.models import RunStatus
@@ -18,6 +19,16 @@ WaitResult = dict[str, str]
 Log = Callable[..., Any]
 
 
+def backoff(failures: int, first: float, longest: float) -> float:
+    """
+    Return how long to wait after failures in a row: ``first``, then twice as long each time.
+
+    :param first: The wait after the first failure, in seconds.
+    :param longest: The longest wait, in seconds, unless ``first`` is longer.
+    """
+    return min(first * 2.0 ** min(failures - 1, 20), max(first, longest))
+
+
 @dataclass(eq=False, slots=True)
 class Waiter:
     """
@@ -25,71 +36,55 @@ class Waiter:
 
     :param wait_for: The statuses that end the wait. A run that has ended always ends it.
     :param interval: The longest time that a change may go unnoticed, in seconds.
-    :param resolve: Receives the outcome, once at most.
+    :param result: Receives the outcome.
     :param joined: When the wait began. Responses requested earlier may be older than what the waiter knows.
     :param log: Logs to where the waiter's other messages go.
     :param end: When the wait times out; infinite for never.
     :param missing_until: Until this time, a run that the service does not know may still appear.
+    :param stream: Whether to follow the run's events as well.
     :param seen: The status that the waiter knows and has logged.
     """
 
-    wait_for: frozenset[str]
+    wait_for: Collection[str]
     interval: float
-    resolve: Callable[[WaitResult], None]
+    result: asyncio.Future[WaitResult]
     joined: float
     log: Log
-    end: float = math.inf
-    missing_until: float = -math.inf
-    stream: bool = False
-    seen: str | None = None
-    #: Whether the service has rejected the token since the last successful read for this waiter.
-    token_rejected: bool = False
+    end: float
+    missing_until: float
+    stream: bool
+    seen: str
 
 
+@dataclass(eq=False, slots=True)
 class TrackedRun:
     """A run that has one or more waiters."""
 
-    __slots__ = (
-        "busy",
-        "changed_at",
-        "end",
-        "failures",
-        "interval",
-        "last_request_at",
-        "next_poll_at",
-        "preferred_poll_at",
-        "run_id",
-        "single_until",
-        "status",
-        "unlisted_for",
-        "waiters",
-        "warned",
-        "woken",
-    )
-
-    def __init__(self, run_id: str, now: float) -> None:
-        self.run_id = run_id
-        self.waiters: list[Waiter] = []
-        #: The shortest interval and the earliest end of its waiters.
-        self.interval = math.inf
-        self.end = math.inf
-        self.status: RunStatus | None = None
-        #: When the latest wait began, or when the status was last seen to change.
-        self.changed_at = now
-        #: When the latest successful read was requested.
-        self.last_request_at = -math.inf
-        #: When it must be polled, and when it would be good to if there are few runs.
-        self.next_poll_at = math.inf
-        self.preferred_poll_at = math.inf
-        #: Until this time it is read individually, because the listing did not show it.
-        self.single_until = -math.inf
-        self.unlisted_for = 0.0
-        #: How many reads in a row have failed, and whether the waiters were warned.
-        self.failures = 0
-        self.warned = False
-        #: Whether a read of this run is in progress, and whether a stream event asks for one.
-        self.busy = False
-        self.woken = False
+    run_id: str
+    #: When the latest wait began, or when the status was last seen to change.
+    changed_at: float
+    waiters: list[Waiter] = field(default_factory=list)
+    #: The shortest interval and the earliest end of its waiters.
+    interval: float = math.inf
+    end: float = math.inf
+    status: RunStatus | None = None
+    #: When the latest successful read was requested.
+    last_request_at: float = -math.inf
+    #: When it must be polled, and when it would be good to if there are few runs.
+    next_poll_at: float = math.inf
+    preferred_poll_at: float = math.inf
+    #: Until this time it is read individually, because the listing did not show it.
+    single_until: float = -math.inf
+    unlisted_for: float = 0.0
+    #: How many reads in a row have failed, whether the waiters were warned, and whether the token was rejected.
+    failures: int = 0
+    warned: bool = False
+    token_rejected: bool = False
+    #: Whether a read of this run is in progress, and whether a stream event asks for one.
+    busy: bool = False
+    woken: bool = False
+    #: The task that follows its event stream.
+    stream: asyncio.Task[None] | None = None
 
     @property
     def label(self) -> str:
@@ -109,9 +104,5 @@ class TrackedRun:
             self._summarize()
 
     def _summarize(self) -> None:
-        if len(self.waiters) == 1:
-            # The usual case, with thousands of runs.
-            self.interval, self.end = self.waiters[0].interval, self.waiters[0].end
-        elif self.waiters:
-            self.interval = min(waiter.interval for waiter in self.waiters)
-            self.end = min(waiter.end for waiter in self.waiters)
+        self.interval = min((waiter.interval for waiter in self.waiters), default=math.inf)
+        self.end = min((waiter.end for waiter in self.waiters), default=math.inf)

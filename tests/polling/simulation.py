@@ -21,7 +21,8 @@ import pytest
 
 from airflow_provider_agentruns.client.limiter import Priority, RateState
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.polling import registry, reloading_client
+from airflow_provider_agentruns.polling import poller, registry, reloading_client
+from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter, WaitResult
 from tests.polling.fake_service import FakeRun, FakeService
 from tests.polling.virtual_time import BEGINNING, EPOCH, run, virtual_time
 
@@ -111,16 +112,16 @@ class Simulation:
         :param within: Seconds after which the others are cancelled.
         """
         waits = list(waits)
-        set_result = registry._set_result
+        resolve = poller.RunPoller._resolve
 
-        def count_and_set(future: asyncio.Future[dict[str, str]], result: dict[str, str]) -> None:
-            self.second_results += future.done() and not future.cancelled()
-            set_result(future, result)
+        def count_and_resolve(self_: poller.RunPoller, run: TrackedRun, waiter: Waiter, result: WaitResult) -> None:
+            self.second_results += waiter.result.done() and not waiter.result.cancelled()
+            resolve(self_, run, waiter, result)
 
         with ExitStack() as stack:
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setattr(reloading_client, "AgentRunHook", lambda conn_id: _Hook(self))
-            patch.setattr(registry, "_set_result", count_and_set)
+            patch.setattr(poller.RunPoller, "_resolve", count_and_resolve)
             stack.enter_context(virtual_time(_PACKAGE))
             run(self._all(waits, within))
         return waits

@@ -52,11 +52,7 @@ _TOO_LARGE = (None, 400, 413, 422)
 
 
 class RunPoller:
-    """
-    Polls all runs that the waiters of one connection in one event loop wait for.
-
-    :param agentruns_conn_id: The Airflow connection.
-    """
+    """Polls all runs that the waiters of one connection in one event loop wait for."""
 
     def __init__(self, agentruns_conn_id: str) -> None:
         self.conn_id = agentruns_conn_id
@@ -196,11 +192,7 @@ class RunPoller:
     # Resolving waits
 
     def _take_status(self, run: TrackedRun, status: RunStatus, requested_at: float) -> None:
-        """
-        Resolve the waits that a status ends.
-
-        A status in the listing is trusted, whatever else the entry contains or omits: the resumed task reads the run.
-        """
+        """Resolve the waits that a status ends. A listed status is trusted: the resumed task reads the run."""
         if not self._scheduler.run_read(run, status, requested_at, time.monotonic()):
             return
         for waiter in list(run.waiters):
@@ -273,10 +265,13 @@ class RunPoller:
 
     def _token_may_be_old(self, read: TrackedRun | Round, requested_at: float) -> bool:
         """Return whether to read once more, with a reloaded connection, because the token may have been rotated."""
-        if read.token_rejected and requested_at > self._client.loaded_at:
+        current = requested_at > self._client.loaded_at
+        if current and read.token_rejected:
             return False
         read.token_rejected = True
-        self._reloaded = self._reloaded or self._client.reload(requested_at)
+        if current and not self._reloaded:
+            self._client.reload()
+            self._reloaded = True
         return True
 
     async def _warn_all(self, error: AgentRunsError) -> None:

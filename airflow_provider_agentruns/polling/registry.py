@@ -38,16 +38,10 @@ async def wait_for_run(
     """
     Wait until a run reaches an awaited status, ends, or cannot be waited for.
 
-    :param run_id: The run's ID.
-    :param agentruns_conn_id: The Airflow connection.
-    :param wait_for: The statuses to wait for. The end of the run always ends the wait.
-    :param interval: The longest time that a change goes unnoticed if the rate limit allows it, in seconds.
-    :param end: When to give up, in seconds since 1970; None for never.
-    :param missing_until: Until when a run that the service does not know may still appear, in seconds since 1970.
-    :param stream: Whether to follow the run's events as well, for a short latency.
-    :param seen: The status that the caller knows and has logged; ``running`` by default.
-    :param log: Logs a message about this wait; the poller's logger by default. It is called in a copy of the caller's
-        context, so that the message reaches the log of the waiting task.
+    See :class:`~airflow_provider_agentruns.triggers.agent_run.AgentRunTrigger` for the parameters.
+
+    :param log: Logs a message about this wait. It is called in a copy of the caller's context, so that the message
+        reaches the log of the waiting task.
     :return: ``{"status"}``, or ``{"error", "message"}`` with the name of a class of
         :mod:`airflow_provider_agentruns.exceptions`.
     """

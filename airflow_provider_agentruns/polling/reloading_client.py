@@ -24,11 +24,7 @@ _RELOAD_TIMEOUT = 10.0
 
 
 class ReloadingClient:
-    """
-    Sends requests over one Airflow connection.
-
-    :param agentruns_conn_id: The Airflow connection.
-    """
+    """Sends requests over one Airflow connection."""
 
     def __init__(self, agentruns_conn_id: str) -> None:
         self.conn_id = agentruns_conn_id
@@ -45,15 +41,14 @@ class ReloadingClient:
         :raises AgentRunsError: If the connection cannot be loaded at all.
         """
         if time.monotonic() - self.loaded_at > _RELOAD_AFTER:
-            self.loaded_at = time.monotonic()
-            hook = AgentRunHook(self.conn_id)
+            earlier = self.hook
+            self.reload()
             try:
                 async with asyncio.timeout(_RELOAD_TIMEOUT):
-                    await hook.aget_conn()
+                    await self.hook.aget_conn()
             except (AgentRunsError, TimeoutError) as e:
                 log.warning("Cannot reload connection %r; keeping its earlier settings: %s", self.conn_id, e)
-            else:
-                self._replace(hook)
+                self.hook, self._retired[-1] = earlier, self.hook
         return (await self.hook.aget_conn()).settings
 
     async def send(self, request: Request[T], *, urgent: bool = False) -> T:
@@ -66,18 +61,11 @@ class ReloadingClient:
         priority = Priority.START if urgent else Priority.WAIT
         return await (await self.hook.aget_conn()).send_once(request, priority=priority)
 
-    def reload(self, requested_at: float) -> bool:
-        """
-        Load the connection again before the next request, because its token may have been rotated.
-
-        :param requested_at: When the request was sent whose token the service rejected.
-        :return: False if the connection was loaded since then.
-        """
-        if self.loaded_at >= requested_at:
-            return False
+    def reload(self) -> None:
+        """Load the connection again before the next request."""
         self.loaded_at = time.monotonic()
-        self._replace(AgentRunHook(self.conn_id))
-        return True
+        self._retired.append(self.hook)
+        self.hook = AgentRunHook(self.conn_id)
 
     async def close_retired(self) -> None:
         """Close clients with earlier settings. Call this while no request is in progress."""
@@ -88,7 +76,3 @@ class ReloadingClient:
         """Close all clients."""
         await self.close_retired()
         await self.hook.aclose()
-
-    def _replace(self, hook: AgentRunHook) -> None:
-        self._retired.append(self.hook)
-        self.hook = hook

@@ -21,11 +21,7 @@ _LONGEST_PAUSE = 60.0
 
 
 class RequestRate:
-    """
-    Spaces the requests of one poller.
-
-    :param limit: The connection's requests per second.
-    """
+    """Spaces the requests of one poller."""
 
     def __init__(self, limit: float, now: float) -> None:
         #: May change at any time, because the connection may be edited.
@@ -73,12 +69,9 @@ class RequestRate:
         self.failures = 0
 
     def failed(self, interval: float, requested_at: float, now: float) -> None:
-        """
-        Pause after three failures in a row, longer each time.
-
-        :param requested_at: When the request was sent. Requests in progress together fail together and count once.
-        """
+        """Pause after three failures in a row, longer each time."""
         if requested_at < self._failed_at:
+            # Requests in progress together fail together and count once.
             return
         self._failed_at = now
         self.failures += 1

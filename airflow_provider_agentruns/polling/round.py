@@ -20,13 +20,7 @@ _WASTED_BELOW = 0.1
 
 
 class Round:
-    """
-    One reading of the listing from its newest end.
-
-    :param now: When it begins.
-    :param first: The run that was due first.
-    :param previous: The round before, which has learned something of the listing.
-    """
+    """One reading of the listing. It starts with what the round before has learned."""
 
     def __init__(self, now: float, first: TrackedRun, previous: Round | None) -> None:
         self.began_at = now

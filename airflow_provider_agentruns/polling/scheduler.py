@@ -70,11 +70,7 @@ Step = ReadRun | ReadPage
 
 
 class PollScheduler:
-    """
-    The tracked runs, and which step comes next.
-
-    :param rate_limit: The connection's requests per second.
-    """
+    """The tracked runs, and which step comes next."""
 
     def __init__(self, rate_limit: float, now: float) -> None:
         self.rate = RequestRate(rate_limit, now)
@@ -213,11 +209,7 @@ class PollScheduler:
                 self._queue.schedule(run, run.next_poll_at)
 
     def _end_round(self, current: Round, now: float, *, unlisted: bool) -> None:
-        """
-        End the round.
-
-        :param unlisted: Whether the listing does not show the runs that the round has not found.
-        """
+        """End the round. Runs that it has not found are ``unlisted``, or wait for another round."""
         self._round = None
         for run in current.wanted.values():
             if unlisted:
@@ -236,12 +228,7 @@ class PollScheduler:
     # What was read
 
     def page_read(self, step: ReadPage, page: ListedPage | None, now: float) -> list[tuple[TrackedRun, RunStatus]]:
-        """
-        Take in a page.
-
-        :param page: The page; None if the service says that there is no such page.
-        :return: The tracked runs that it shows. Pass each to :meth:`run_read`.
-        """
+        """Take in a page, None for no such page. Pass each of the returned runs to :meth:`run_read`."""
         self._page_failures = 0
         self.rate.succeeded()
         shown = []
@@ -261,11 +248,7 @@ class PollScheduler:
         return shown
 
     def run_read(self, run: TrackedRun, status: RunStatus, requested_at: float, now: float) -> bool:
-        """
-        Take in a run's status, and schedule the next poll.
-
-        :return: False if a later request has been answered already.
-        """
+        """Take in a run's status, and schedule the next poll. False if a later request has been answered already."""
         news = requested_at >= run.last_request_at
         if news:
             if run.status is not None and status != run.status:
@@ -284,11 +267,7 @@ class PollScheduler:
     # What failed
 
     def run_failed(self, run: TrackedRun, now: float, *, after: float | None = None) -> None:
-        """
-        Schedule another read of a run.
-
-        :param after: After this many seconds; None for a pause that grows with each failure in a row.
-        """
+        """Schedule another read, ``after`` some seconds or a pause that grows with each failure in a row."""
         run.busy = False
         if after is None:
             run.failures += 1

@@ -33,12 +33,7 @@ _MOST_FAILURES = 6
 
 
 class Streams:
-    """
-    The open streams of one connection.
-
-    :param client: The connection's client.
-    :param wake: Called with a run that may have changed.
-    """
+    """The open streams of one connection. Calls ``wake`` with a run that may have changed."""
 
     def __init__(self, client: ReloadingClient, wake: Callable[[TrackedRun], None]) -> None:
         self._client = client

@@ -20,39 +20,27 @@ Log = Callable[..., Any]
 
 
 def backoff(failures: int, first: float, longest: float) -> float:
-    """
-    Return how long to wait after failures in a row: ``first``, then twice as long each time.
-
-    :param first: The wait after the first failure, in seconds.
-    :param longest: The longest wait, in seconds, unless ``first`` is longer.
-    """
+    """Return how many seconds to wait after failures in a row: ``first``, then twice as many each time."""
     return min(first * 2.0 ** min(failures - 1, 20), max(first, longest))
 
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """
-    One wait for a run. Times are those of ``time.monotonic()``.
-
-    :param wait_for: The statuses that end the wait. A run that has ended always ends it.
-    :param interval: The longest time that a change may go unnoticed, in seconds.
-    :param result: Receives the outcome.
-    :param joined: When the wait began. Responses requested earlier may be older than what the waiter knows.
-    :param log: Logs to where the waiter's other messages go.
-    :param end: When the wait times out; infinite for never.
-    :param missing_until: Until this time, a run that the service does not know may still appear.
-    :param stream: Whether to follow the run's events as well.
-    :param seen: The status that the waiter knows and has logged.
-    """
+    """One wait for a run. Times are those of ``time.monotonic()``."""
 
     wait_for: Collection[str]
+    #: The longest time that a change may go unnoticed, in seconds.
     interval: float
     result: asyncio.Future[WaitResult]
+    #: When the wait began. Responses requested earlier may be older than what the waiter knows.
     joined: float
     log: Log
+    #: When the wait times out; infinite for never.
     end: float
+    #: Until this time, a run that the service does not know may still appear.
     missing_until: float
     stream: bool
+    #: The status that the waiter knows and has logged.
     seen: str
 
 

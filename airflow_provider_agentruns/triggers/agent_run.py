@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 #: The shortest time between two reads of a run, in seconds.
 SHORTEST_POLL_INTERVAL = 0.1
 
+_ARGUMENTS = ["run_id", "agentruns_conn_id", "wait_for", "poll_interval", "end_time", "missing_until", "watch", "seen"]
+
 #: The shortest interval between two polls for events, in seconds.
 SHORTEST_EVENT_INTERVAL = 1.0
 
@@ -71,7 +73,7 @@ class AgentRunTrigger(BaseTrigger):
         _log_unknown(unknown)
         self.run_id = run_id
         self.agentruns_conn_id = agentruns_conn_id
-        self.wait_for = tuple(wait_for)
+        self.wait_for = [str(status) for status in wait_for]
         self.poll_interval = max(SHORTEST_POLL_INTERVAL, poll_interval)
         self.end_time = end_time.timestamp() if isinstance(end_time, datetime) else end_time
         self.missing_until = missing_until
@@ -80,19 +82,8 @@ class AgentRunTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, as JSON values, from which another process creates this trigger."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "run_id": self.run_id,
-                "agentruns_conn_id": self.agentruns_conn_id,
-                "wait_for": [str(status) for status in self.wait_for],
-                "poll_interval": self.poll_interval,
-                "end_time": self.end_time,
-                "missing_until": self.missing_until,
-                "watch": self.watch,
-                "seen": self.seen,
-            },
-        )
+        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the run, then fire the event."""

@@ -9,15 +9,15 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
-from tests.benchmarks import figures, plot, report
+from tests.benchmarks import plot, report
 from tests.benchmarks.certificate import make_certificate
-from tests.benchmarks.figures import Figures, Result
 from tests.benchmarks.processes import Child
-from tests.benchmarks.rows import LONGEST, PATIENCE, ROWS, Row, choose
+from tests.benchmarks.rows import LONGEST, PATIENCE, ROWS, Figures, Row, choose
 from tests.support.airflow_home import airflow_environment
 
 RESULTS = Path(__file__).parent / "results"
@@ -29,7 +29,7 @@ _GRACE = 180.0
 console = Console(highlight=False, width=max(Console().width, 150))
 
 
-def measure(row: Row, home: Path) -> Result:
+def measure(row: Row, home: Path) -> Figures:
     """
     Measure a row.
 
@@ -42,24 +42,27 @@ def measure(row: Row, home: Path) -> Result:
         if not (port := server.line()):
             raise RuntimeError(f"The service did not start:\n{server.errors()}")
         with Child("waits", row.to_json(), port, log=home / "waits.log", environment=environment) as waits:
-            told = waits.last_line(within=LONGEST + PATIENCE + _GRACE)
-            if not told.startswith("{"):
-                console.print(waits.errors(), style="dim", markup=False)
-                return "it failed, or took too long"
-    return figures.from_dict(json.loads(told))
+            line = waits.last_line(within=LONGEST + PATIENCE + _GRACE)
+            if not line.startswith("{"):
+                raise RuntimeError(f"{row.name} failed, or took too long:\n{waits.errors()}")
+    return Figures(**json.loads(line))
 
 
-def measure_all(rows: Sequence[Row], raw: Path | None) -> dict[str, Result]:
+def measure_all(rows: Sequence[Row], raw: Path | None) -> dict[Row, Figures]:
     """Measure rows, except those whose figures a file has, and print a line for each."""
-    results = figures.read(raw) if raw else {}
+    lines = raw.read_text().splitlines() if raw and raw.exists() else []
+    known = {name: Figures(**figures) for name, figures in map(json.loads, lines)}
+    results = {}
     for number, row in enumerate(rows, 1):
-        if row.name not in results:
+        if row.name not in known:
             with tempfile.TemporaryDirectory(prefix="agentruns-bench-") as home:
-                found = results[row.name] = measure(row, Path(home))
-            if raw and isinstance(found, Figures):
-                figures.keep(raw, row, found)
-        console.print(f"{number}/{len(rows)}  {report.one_line(row, results[row.name])}", soft_wrap=True)
-    return {row.name: results[row.name] for row in rows}
+                known[row.name] = measure(row, Path(home))
+            if raw:
+                with raw.open("a") as file:
+                    file.write(json.dumps([row.name, asdict(known[row.name])]) + "\n")
+        results[row] = known[row.name]
+        console.print(f"{number}/{len(rows)}  {report.one_line(row, results[row])}", soft_wrap=True)
+    return results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,14 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.getloadavg()[0] > (os.cpu_count() or 1):
         console.print("This machine is busy: the figures will be noisy.", style="bold red")
     results = measure_all(rows, options.raw)
-    sections = report.sections(rows, results)
-    for section in sections:
-        console.print(section.as_table())
+    tables = report.tables(results)
+    for title, lines in tables.items():
+        console.print(report.as_table(title, lines))
     if options.results or set(options.rows) <= {"short", "full"}:
         folder: Path = options.results or RESULTS
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "waiting.md").write_text(report.markdown(rows, results, sections))
-        plot.draw(rows, results, folder / "waiting.svg")
+        (folder / "waiting.md").write_text(report.markdown(results, tables))
+        plot.draw(results, folder / "waiting.svg")
         console.print("Written: waiting.md, waiting.svg")
     return 0
 

@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.figures import Figures, Result
-from tests.benchmarks.rows import Row
-from tests.benchmarks.subjects import KINDS
+from tests.benchmarks.rows import TITLES, Figures, Row
 
-#: Who is drawn, in which colour. The colours can be told apart by everybody.
-_COLOURS = {"dbt": "#d55e00", "databricks": "#009e73", "ours": "#0072b2"}
+#: The drawn subjects and their colors, which everybody can tell apart.
+_COLORS = {"dbt": "#d55e00", "databricks": "#009e73", "ours": "#0072b2"}
 
 _INK = "#333333"
 
 
-def draw(rows: Sequence[Row], results: Mapping[str, Result], file: Path) -> None:
+def draw(results: Mapping[Row, Figures], file: Path) -> None:
     """Draw the rows without a limit into an SVG file."""
     import matplotlib as mpl
 
@@ -27,21 +25,20 @@ def draw(rows: Sequence[Row], results: Mapping[str, Result], file: Path) -> None
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    _panel(left, "requests", {name: _points(rows, results, name, "requests") for name in _COLOURS})
-    _panel(right, "CPU seconds", {name: _points(rows, results, name, "cpu") for name in _COLOURS})
+    _panel(left, "requests", _lines(results, "requests"))
+    _panel(right, "CPU seconds", _lines(results, "cpu"))
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     figure.savefig(file, facecolor="white", metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
 
 
-def _points(rows: Sequence[Row], results: Mapping[str, Result], subject: str, what: str) -> list[tuple[int, float]]:
-    points = []
-    for row in rows:
-        found = results[row.name]
-        if row.subject == subject and row.usual and not row.limited and isinstance(found, Figures):
-            points.append((row.waits, getattr(found, what)))
-    return sorted(points)
+def _lines(results: Mapping[Row, Figures], what: str) -> dict[str, list[tuple[int, float]]]:
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for row, figures in results.items():
+        if row.subject in _COLORS and not row.limited and not row.particulars:
+            lines.setdefault(row.subject, []).append((row.waits, getattr(figures, what)))
+    return lines
 
 
 def _panel(axes: Any, title: str, lines: Mapping[str, list[tuple[int, float]]]) -> None:
@@ -51,9 +48,7 @@ def _panel(axes: Any, title: str, lines: Mapping[str, list[tuple[int, float]]]) 
     for points in lines.values():
         most.update({waits: value for waits, value in points if value > most.get(waits, 0)})
     for name, points in lines.items():
-        if not points:
-            continue
-        axes.plot(*zip(*points, strict=True), marker="o", linewidth=2, color=_COLOURS[name], label=KINDS[name].title)
+        axes.plot(*zip(*points, strict=True), marker="o", linewidth=2, color=_COLORS[name], label=TITLES[name])
         for waits, value in points:
             # Two lines may run close together: the upper one has its numbers above, all others below.
             above = value == most[waits]
@@ -64,7 +59,7 @@ def _panel(axes: Any, title: str, lines: Mapping[str, list[tuple[int, float]]]) 
                 textcoords="offset points",
                 ha="center",
                 fontsize=8,
-                color=_COLOURS[name],
+                color=_COLORS[name],
             )
     axes.set(xscale="log", yscale="log")
     axes.set_title(title, color=_INK)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes of the bench: one for the service and one for who waits, both gone when the bench is."""
+"""The processes of the benchmark: one for the service and one for the waits. Both end with the benchmark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 class Child:
     """
-    A module of the bench in a process of its own.
+    A module of the benchmark in a process of its own.
 
     :param log: Where its standard error goes.
     :param environment: More environment variables.
@@ -54,22 +54,18 @@ class Child:
         """Return the end of what it wrote on standard error."""
         return self._log.read_text(errors="replace")[-4000:]
 
-    def stop(self) -> None:
-        """End it at once."""
-        self._process.kill()
-        self._process.communicate()
-
     def __enter__(self) -> Child:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self._process.kill()
+        self._process.communicate()
 
 
 def end_with_parent() -> None:
-    """End this process as soon as nobody holds the other end of its standard input."""
+    """End this process as soon as its parent has ended, which holds the other end of its standard input."""
 
     def watch() -> None:
         while os.read(0, 1024):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the table: what waits, how often, and how the service behaves."""
+"""The rows of the table: what waits, how often, and how the service behaves; and what was measured."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import asdict, dataclass, field
+from typing import Literal, Self
 
 #: Requests per second that the service allows where it has a limit.
 LIMIT = 20
@@ -16,8 +16,13 @@ SHORTEST, LONGEST = 5.0, 25.0
 #: A row is cut off this many seconds after the end of the last run.
 PATIENCE = 120.0
 
-#: The number of older runs in the rows that have some.
-MANY_OLDER = 20_000
+#: What the tables call each subject.
+TITLES = {
+    "ours": "AgentRunTrigger",
+    "dbt": "dbt Cloud trigger",
+    "databricks": "Databricks trigger",
+    "pages": "reference: one shared poller over list pages of 100",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +30,13 @@ class Row:
     """
     One row.
 
-    :param subject: What waits: a key of :data:`tests.benchmarks.subjects.SUBJECTS`.
+    :param subject: What waits: a key of :data:`TITLES`.
     :param waits: The number of waits.
     :param limited: Whether the service enforces :data:`LIMIT`.
     :param poll_interval: Seconds between two polls.
     :param older: The number of finished runs in the listing.
     :param oldest_first: Whether the listing begins with the oldest run.
     :param outputs: Whether the listing includes outputs.
-    :param watch: The trigger's argument ``watch``; None omits it.
     :param short: Whether the short benchmark includes this row.
     """
 
@@ -43,44 +47,30 @@ class Row:
     older: int = 0
     oldest_first: bool = False
     outputs: bool = True
-    watch: str | None = None
-    short: bool = False
+    watch: Literal["poll", "stream"] = "poll"
+    short: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:
         """The name by which to choose it, such as ``ours-1000-limited``."""
-        parts = [self.subject, str(self.waits), *self._marks]
-        if self.limited:
-            parts.append("limited")
-        return "-".join(parts)
-
-    @property
-    def usual(self) -> bool:
-        """Whether only the waits and the limit distinguish it, so that other rows compare with it."""
-        return not self._marks
+        marks = [mark for mark, _ in self._particulars()]
+        return "-".join([self.subject, str(self.waits), *marks, *(["limited"] if self.limited else [])])
 
     @property
     def particulars(self) -> str:
-        """What distinguishes it, in words."""
-        said = [
-            f"every {self.poll_interval:g} s" if self.poll_interval != 5 else "",
-            f"{self.older:,} older runs" if self.older else "",
-            "listing is oldest first" if self.oldest_first else "",
-            "listing without outputs" if not self.outputs else "",
-            f'watch="{self.watch}"' if self.watch else "",
-        ]
-        return ", ".join(filter(None, said))
+        """What distinguishes it from other rows with as many waits and the same limit, in words."""
+        return ", ".join(words for _, words in self._particulars())
 
-    @property
-    def _marks(self) -> list[str]:
-        marks = [
-            f"every{self.poll_interval:g}s" if self.poll_interval != 5 else "",
-            f"older{self.older}" if self.older else "",
-            "oldestfirst" if self.oldest_first else "",
-            "nooutputs" if not self.outputs else "",
-            self.watch or "",
+    def _particulars(self) -> list[tuple[str, str]]:
+        every = f"{self.poll_interval:g}"
+        known = [
+            (self.poll_interval != 5, f"every{every}s", f"every {every} s"),
+            (self.older > 0, f"older{self.older}", f"{self.older:,} older runs"),
+            (self.oldest_first, "oldestfirst", "listing is oldest first"),
+            (not self.outputs, "nooutputs", "listing without outputs"),
+            (self.watch == "stream", "stream", 'watch="stream"'),
         ]
-        return list(filter(None, marks))
+        return [(mark, words) for applies, mark, words in known if applies]
 
     def to_json(self) -> str:
         """Serialize it for another process."""
@@ -92,7 +82,41 @@ class Row:
         return cls(**json.loads(text))
 
 
-def _all_rows() -> tuple[Row, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """
+    What a row has cost.
+
+    :param cpu: Seconds of processor time of the process that waits.
+    :param memory: KiB for each wait, while all wait.
+    :param most_memory: KiB for each wait, at the worst moment.
+    :param latencies: Seconds from a run's end to its event: the median and the 95th percentile.
+    :param fails: Waits that ended in an error, or too early, although every run succeeded.
+    :param unended: Waits that had not ended when the row was cut off.
+    :param refused: How often the service returned 429.
+    :param busiest_second: The most requests within one second.
+    :param longest_tick: The longest that the loop took for 0.1 s; Airflow warns above 0.2.
+    :param seconds: From the beginning to the last event, or to the cut.
+    :param server_cpu: Seconds of processor time of the service.
+    :param failure: The first failure of a wait.
+    """
+
+    requests: int
+    cpu: float
+    memory: float
+    most_memory: float
+    latencies: tuple[float, float] | None
+    fails: int
+    unended: int
+    refused: int
+    busiest_second: int
+    longest_tick: float
+    seconds: float
+    server_cpu: float
+    failure: str | None = None
+
+
+def _all_rows() -> list[Row]:
     rows = []
     for limited in (False, True):
         for waits in (100, 1000, 5000):
@@ -103,20 +127,16 @@ def _all_rows() -> tuple[Row, ...]:
                 Row(subject="dbt", waits=waits, limited=limited, short=peers_short),
                 Row(subject="databricks", waits=waits, limited=limited, short=peers_short),
             ]
-        rows += [
-            Row(subject="single", waits=1000, limited=limited, short=not limited),
-            Row(subject="pages", waits=1000, limited=limited, short=not limited),
-            Row(subject="idle", waits=1000, limited=limited) if not limited else None,
-        ]
-    rows += [
+        rows.append(Row(subject="pages", waits=1000, limited=limited, short=True))
+    return [
+        *rows,
         Row(subject="ours", waits=1000, limited=True, poll_interval=1.0, short=True),
         Row(subject="ours", waits=1000, limited=True, outputs=False, short=True),
-        Row(subject="ours", waits=1000, limited=True, older=MANY_OLDER, short=True),
-        Row(subject="ours", waits=1000, limited=True, older=MANY_OLDER, oldest_first=True, short=True),
+        Row(subject="ours", waits=1000, limited=True, older=20_000, short=True),
+        Row(subject="ours", waits=1000, limited=True, older=20_000, oldest_first=True, short=True),
         Row(subject="ours", waits=200, watch="stream", short=True),
         Row(subject="ours", waits=200, limited=True, watch="stream"),
     ]
-    return tuple(row for row in rows if row)
 
 
 #: All rows, in the order in which they are measured.
@@ -131,12 +151,8 @@ def choose(words: list[str]) -> list[Row]:
     """
     chosen: list[Row] = []
     for word in words:
-        if word == "full":
-            found = list(ROWS)
-        elif word == "short":
-            found = [row for row in ROWS if row.short]
-        else:
-            found = [row for row in ROWS if row.name == word] or [row for row in ROWS if row.name.startswith(word)]
+        found = [row for row in ROWS if row.name == word or word == "full" or (word == "short" and row.short)]
+        found = found or [row for row in ROWS if row.name.startswith(word)]
         if not found:
             raise ValueError(f"no row's name is or begins with {word!r}; --list shows all names")
         chosen += [row for row in found if row not in chosen]

@@ -13,6 +13,8 @@ import json
 import socket
 import sys
 import time
+from bisect import bisect_left
+from collections import deque
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -21,13 +23,46 @@ import uvicorn
 from tests.benchmarks.bodies import OUTPUT, WARM_UP, Bodies, RemoteRun, durations, remote_run, run_id
 from tests.benchmarks.processes import allow_many_files, end_with_parent
 from tests.benchmarks.rows import LIMIT, Row
-from tests.benchmarks.traffic import Traffic
 
 _PAGE_SIZE = 20
 _LARGEST_PAGE = 100
 _JSON = (b"content-type", b"application/json")
 _NOT_FOUND = b'{"errors":[{"message":"no such thing"}]}'
 _TOO_MANY = b'{"errors":[{"message":"too many requests"}]}'
+
+
+class Traffic:
+    """
+    Counts requests, and rejects some.
+
+    :param limit: How many may come within one second; None allows any number.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._came: list[float] = []
+        self._passed: deque[float] = deque(maxlen=limit)
+        self.refused = 0
+
+    def is_too_much(self) -> bool:
+        """Count a request, and return whether to reject it."""
+        now = time.monotonic()
+        self._came.append(now)
+        if self._limit is not None and len(self._passed) == self._limit and self._passed[0] > now - 1:
+            self.refused += 1
+            return True
+        self._passed.append(now)
+        return False
+
+    @property
+    def requests(self) -> int:
+        """How many came, including those that were rejected."""
+        return len(self._came)
+
+    @property
+    def busiest_second(self) -> int:
+        """The most that came within one second."""
+        return max((bisect_left(self._came, at + 1) - first for first, at in enumerate(self._came)), default=0)
 
 
 class Services:

@@ -25,12 +25,11 @@ from typing import Any
 import psutil
 
 from tests.benchmarks.bodies import WARM_UP
-from tests.benchmarks.figures import Figures
 from tests.benchmarks.processes import allow_many_files, end_with_parent
-from tests.benchmarks.rows import LONGEST, PATIENCE, SHORTEST, Row
-from tests.benchmarks.subjects import KINDS, Skip, Subject
+from tests.benchmarks.rows import LONGEST, PATIENCE, SHORTEST, Figures, Row
+from tests.benchmarks.subjects import SUBJECTS, Subject
 
-#: How often the loop is looked at, in seconds, as Airflow's ``block_watchdog`` does.
+#: How often the loop is checked, in seconds, as in Airflow's ``block_watchdog``.
 _TICK = 0.1
 
 #: An event may come before its run's end by as much as two processes can differ, in seconds.
@@ -39,21 +38,21 @@ _EARLY = 0.05
 
 @dataclass(slots=True)
 class Waits:
-    """What becomes of the waits, run by run."""
+    """The results of the waits, by run number."""
 
     subject: Subject
     fired: dict[int, float] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
-    why: str | None = None
+    first_failure: str | None = None
 
     async def run(self, number: int, trigger: Any) -> None:
         """Run one trigger as the triggerer does: to its end, then clean up, whatever happens."""
         try:
             async for event in trigger.run():
                 self.fired[number] = time.time()
-                if not self.subject.went_well(event.payload):
+                if not self.subject.succeeded(event.payload):
                     self._fail(number, event.payload)
-        except Exception as e:  # noqa: BLE001 -- the triggerer goes on, too
+        except Exception as e:  # noqa: BLE001 -- the triggerer continues, too
             self._fail(number, e)
         finally:
             with suppress(Exception):
@@ -63,20 +62,20 @@ class Waits:
 
     def _fail(self, number: int, why: object) -> None:
         self.failed.add(number)
-        self.why = self.why or repr(why)[:300]
+        self.first_failure = self.first_failure or repr(why)[:300]
 
 
 class Watchdog:
-    """Looks every 0.1 s how long the loop took and how much memory there is in use."""
+    """Checks every 0.1 s how long the loop took and how much memory is in use."""
 
-    def __init__(self, look_at_memory_at: float) -> None:
+    def __init__(self, measure_memory_at: float) -> None:
         self.longest = 0.0
         self.memory = self.most_memory = 0
         self.all_wait = False
-        self._moment = look_at_memory_at
+        self._moment = measure_memory_at
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check until cancelled."""
         while True:
             began = time.monotonic()
             await asyncio.sleep(_TICK)
@@ -88,13 +87,12 @@ class Watchdog:
 
 async def measure(row: Row, port: int) -> Figures:
     """Measure a row."""
-    busy = os.getloadavg()[0]
-    subject = KINDS[row.subject].make(row, port)
+    subject = SUBJECTS[row.subject](row, port)
     waits = Waits(subject)
-    # What is done once in a process, such as late imports, is not what waiting costs.
+    # Imports and the like happen once in a process, and are not what waiting costs.
     await asyncio.wait_for(waits.run(WARM_UP, subject.trigger(WARM_UP)), 60)
     if waits.failed:
-        raise RuntimeError(f"{row.name}: the wait to warm up with failed: {waits.why}")
+        raise RuntimeError(f"{row.name}: the wait to warm up with failed: {waits.first_failure}")
     ballast = _use_up_free_memory()
     began = _ask(port, "/bench/begin")["begins_at"]
     await asyncio.sleep(began - time.time())
@@ -110,25 +108,24 @@ async def measure(row: Row, port: int) -> Figures:
     _, unended = await asyncio.wait(tasks, timeout=began + LONGEST + PATIENCE - time.time())
     cpu, seconds = _cpu() - cpu, time.time() - began
     watching.cancel()
-    told = _ask(port, "/bench/report")
+    report = _ask(port, "/bench/report")
     del ballast
-    late = {n: at - told["ends_at"][n] for n, at in waits.fired.items() if n != WARM_UP and n not in waits.failed}
+    late = {n: at - report["ends_at"][n] for n, at in waits.fired.items() if n != WARM_UP and n not in waits.failed}
     too_early = {n for n, seconds in late.items() if seconds < -_EARLY}
     return Figures(
-        requests=told["requests"],
+        requests=report["requests"],
         cpu=cpu,
         memory=((watchdog.memory or _memory()) - memory) / 1024 / row.waits,
         most_memory=(max(watchdog.most_memory, _memory()) - memory) / 1024 / row.waits,
         latencies=_median_and_p95([seconds for n, seconds in late.items() if n not in too_early]),
         fails=len(waits.failed | too_early),
         unended=len(unended),
-        refused=told["refused"],
-        busiest_second=told["busiest_second"],
+        refused=report["refused"],
+        busiest_second=report["busiest_second"],
         longest_tick=watchdog.longest,
         seconds=seconds,
-        server_cpu=told["cpu"],
-        busy=busy,
-        why=waits.why or ("fired before the run's end" if too_early else None),
+        server_cpu=report["cpu"],
+        failure=waits.first_failure or ("fired before the run's end" if too_early else None),
     )
 
 
@@ -138,25 +135,16 @@ def main() -> None:
     allow_many_files()
     row, port = Row.from_json(sys.argv[1]), int(sys.argv[2])
     _log_as_the_triggerer()
-    try:
-        told = asdict(asyncio.run(_measure_and_leave(row, port)))
-    except Skip as e:
-        told = {"skipped": str(e)}
-    _tell(told)
+    asyncio.run(_measure_and_print(row, port))
 
 
-async def _measure_and_leave(row: Row, port: int) -> Figures:
+async def _measure_and_print(row: Row, port: int) -> None:
     figures = await measure(row, port)
-    if figures.unended:
-        # Thousands of waits that were cut would take long to end, and nobody cares how.
-        _tell(asdict(figures))
-        os._exit(0)
-    return figures
-
-
-def _tell(what: dict[str, Any]) -> None:
-    sys.stdout.write(f"\n{json.dumps(what)}\n")
+    sys.stdout.write(f"\n{json.dumps(asdict(figures))}\n")
     sys.stdout.flush()
+    if figures.unended:
+        # Thousands of waits that were cut off would take long to end.
+        os._exit(0)
 
 
 def _log_as_the_triggerer() -> None:
@@ -171,9 +159,9 @@ def _log_as_the_triggerer() -> None:
 def _ask(port: int, path: str) -> dict[str, Any]:
     connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path)
-    told: dict[str, Any] = json.loads(connection.getresponse().read())
+    response: dict[str, Any] = json.loads(connection.getresponse().read())
     connection.close()
-    return told
+    return response
 
 
 def _cpu() -> float:
@@ -186,11 +174,7 @@ def _memory() -> int:
 
 
 def _use_up_free_memory() -> list[bytes]:
-    """
-    Return what has to be kept, so that what is allocated from now on makes the process grow.
-
-    A process that has just imported Airflow has some MiB to spare, into which a thousand small waits would fit.
-    """
+    """Return objects that fill the free memory after the imports, so that later allocations make the process grow."""
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -93,6 +93,7 @@ class _Pages:
     def __init__(self, row: Row, port: int) -> None:
         self._interval = row.poll_interval
         self._pause = 1.05 / LIMIT if row.limited else 0.0
+        self._next_request = 0.0
         self._http = httpx.AsyncClient(base_url=f"https://127.0.0.1:{port}", timeout=30)
         self._waiting: dict[str, asyncio.Future[str]] = {}
         self._poller: asyncio.Task[None] | None = None
@@ -116,14 +117,15 @@ class _Pages:
     async def _read(self) -> None:
         page, more = 1, True
         while more:
-            pause = asyncio.create_task(asyncio.sleep(self._pause))
+            if (delay := self._next_request - time.monotonic()) > 0:
+                await asyncio.sleep(delay)
+            self._next_request = time.monotonic() + self._pause
             response = await self._http.get("/v1/runs", params={"page": page, "per_page": 100})
             listed = json.loads(response.content)
             for run in listed["data"]:
                 if run["status"] != "running" and (future := self._waiting.pop(run["id"], None)):
                     future.set_result(run["status"])
             page, more = page + 1, listed["has_more"]
-            await pause
 
 
 class _PagesTrigger(BaseTrigger):

@@ -23,7 +23,7 @@ from tests.polling.fake_service import FakeService, Order, just_started, seeded
 from tests.polling.scripted import Service, outcomes, waiting
 from tests.polling.simulation import Simulation, Wait
 from tests.polling.virtual_time import BEGINNING
-from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, html, truncated
+from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, errors, truncated
 from tests.triggers.waiting import ENV, until
 
 BROKEN = AgentRunsConnectionError("lost")
@@ -179,18 +179,11 @@ async def test_a_wrong_token_ends_all_waits_after_a_few_requests(
     [
         errors(403, "not allowed"),
         errors(401, "not allowed to list"),
-        errors(404, "no such page"),
-        errors(500, "down"),
-        errors(429, "too many", Retry_After="0"),
-        html(),
-        answer([]),
         answer({"data": "none"}),
-        answer({"has_more": True, "data": []}),
         answer({"has_more": True, "data": [{"id": 7, "status": None}] * 20}),
-        LOST,
         truncated(b'{"data": ['),
     ],
-    ids=["403", "401", "404", "500", "429", "HTML", "array", "no array", "empty", "unreadable", "lost", "cut off"],
+    ids=["403", "401", "no array", "unreadable", "cut off"],
 )
 async def test_an_unusable_listing_leads_to_individual_reads(monkeypatch: pytest.MonkeyPatch, reply: Reply) -> None:
     service = Service(12)

@@ -96,37 +96,8 @@ async def test_a_listed_status_ends_the_wait_whatever_else_the_entry_holds(
         assert not {request.path for request in server.requests} & {f"/v1/runs/r-{n}" for n in range(3, 6)}
 
 
-async def test_an_unknown_status_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(6)
-    service.end(status="pondering")
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        tasks = waiting(*service.ids)
-        await until(lambda: len(server.requests) >= 3)
-        assert not any(task.done() for task in tasks)
-        service.end()
-        assert outcomes(await asyncio.gather(*tasks)) == {"completed"}
-
-
 class TestEndTime:
     """A wait times out in time, whatever the service does."""
-
-    async def test_each_wait_has_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        service = Service(12)
-        now = time.time()
-        with ScriptedServer(service) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-            early = waiting(*service.ids[:4], interval=30.0, end_time=now + 0.3)
-            later = waiting(*service.ids[4:8], interval=30.0, end_time=now + 1.0)
-            [passed] = waiting(service.ids[8], interval=30.0, end_time=now - 60.0)
-            assert outcomes([await passed]) == {"AgentRunTimeoutError"}
-            events = await asyncio.gather(*early)
-            assert outcomes(events) == {"AgentRunTimeoutError"}
-            assert time.time() >= now + 0.3
-            service.end()
-            # The run is read once more at the end.
-            assert outcomes(await asyncio.gather(*later)) == {"completed"}
-        assert events[0]["message"] == "agent run r-0 is running at the end of the wait"
 
     async def test_a_service_that_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(registry, "_LAST_READ", 0.3)
@@ -151,12 +122,6 @@ class TestEndTime:
             events = await asyncio.gather(*waiting(*service.ids, end_time=time.time() + 1.0))
         # There is time to read each run individually.
         assert outcomes(events) == {"completed"}
-
-    async def test_a_service_that_cannot_be_reached(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(registry, "_LAST_READ", 0.3)
-        monkeypatch.setenv(ENV, connection_json("http://127.0.0.1:1"))
-        events = await asyncio.gather(*waiting(*Service(12).ids, end_time=time.time() + 1.0, within=10.0))
-        assert outcomes(events) == {"AgentRunTimeoutError"}
 
 
 #: The task that a message belongs to, as Airflow determines it.

@@ -143,15 +143,3 @@ async def test_connections_never_share_a_poller(monkeypatch: pytest.MonkeyPatch)
         assert outcomes(await asyncio.gather(*others)) == {"error"}
         tokens = [{request.headers["authorization"] for request in server.requests} for server in (one, two)]
     assert tokens == [{"Bearer mk_test_one"}, {"Bearer mk_test_two"}]
-
-
-async def test_thirty_waits_for_one_run_cost_as_much_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(1)
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        tasks = waiting(*["r-0"] * 30, interval=0.3)
-        await until(lambda: len(server.requests) >= 3)
-        moments = [request.at for request in server.requests]
-        service.end()
-        assert outcomes(await asyncio.gather(*tasks)) == {"completed"}
-    assert moments[2] - moments[0] > 0.5

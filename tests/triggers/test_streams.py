@@ -15,6 +15,7 @@ import pytest
 from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.hooks.connections import connection_json, open_sockets
@@ -107,6 +108,7 @@ REPLAY = (event("RUN_STARTED"), event("STATE_SNAPSHOT", "running"), event("STATE
 async def test_a_broken_stream_is_opened_again_and_its_replay_ends_no_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(streams, "_FIRST_PAUSE", 0.1)
     service = Service(LOST, events(*REPLAY, cut=True), lasting(*REPLAY))
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
@@ -141,7 +143,7 @@ async def test_a_stream_that_keeps_ending_is_opened_less_and_less_often(monkeypa
     service = Service(*[events(*REPLAY) for _ in range(100)])
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
-        await event_of(streaming("r-1", wait_for=["completed"], end_time=time.time() + 4))
+        await event_of(streaming("r-1", wait_for=["completed"], end_time=time.time() + 2.5))
         opened = server.seen("GET", "/v1/runs/r-1/stream")
     assert 2 <= len(opened) <= 3
     assert opened[1].at - opened[0].at >= 0.9

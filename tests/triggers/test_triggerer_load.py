@@ -12,12 +12,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from airflow_provider_agentruns.emulator.scripts import Case, ScriptBody, Work
-from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.triggers.agent_run import SHORTEST_POLL_INTERVAL, AgentRunTrigger
+from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.hooks.connections import connection_json, open_sockets
 from tests.support.scripted_server import Reply, ScriptedServer, answer, sent
-from tests.triggers.waiting import BUSINESS, ENV, event_of, until
+from tests.triggers.waiting import ENV, event_of, until
 
 pytestmark = pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
 
@@ -45,39 +43,13 @@ async def ticker() -> AsyncIterator[Lateness]:
     task.cancel()
 
 
-@pytest.fixture
-def waiting_run(agent_runs_emulator: Emulator) -> str:
-    """Return the ID of a run with an interrupt that nobody answers."""
-    return agent_runs_emulator.service.create_run("needs_approval", business_id=BUSINESS).id
-
-
-def endless_wait(run_id: str) -> AgentRunTrigger:
-    """Return a trigger whose status never comes."""
-    return AgentRunTrigger(run_id, wait_for=["completed"], poll_interval=0.1)
-
-
-async def test_a_wait_that_is_cancelled_leaves_nothing_behind(agent_runs_emulator: Emulator, waiting_run: str) -> None:
-    before = asyncio.all_tasks()
-    waiting = asyncio.create_task(event_of(endless_wait(waiting_run)))
-    await until(lambda: agent_runs_emulator.count("GET", ".*") >= 2)
-    assert open_sockets(agent_runs_emulator.port) > 0
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert open_sockets(agent_runs_emulator.port) == 0
-    assert asyncio.all_tasks() == before
-    # The run goes on: a triggerer that restarts cancels its waits, too.
-    assert {request.method for request in agent_runs_emulator.requests} == {"GET"}
-    gc.collect()
-
-
 async def test_a_wait_that_is_cancelled_during_a_request_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = asyncio.all_tasks()
     with ScriptedServer([answer({"status": "running"}, delay=30)]) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
-        waiting = asyncio.create_task(event_of(endless_wait("r-1")))
+        waiting = asyncio.create_task(event_of(AgentRunTrigger("r-1")))
         await until(lambda: bool(server.requests))
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -87,28 +59,11 @@ async def test_a_wait_that_is_cancelled_during_a_request_leaves_nothing_behind(
     gc.collect()
 
 
-async def test_the_poll_interval_has_a_lower_bound(agent_runs_emulator: Emulator, waiting_run: str) -> None:
-    trigger = AgentRunTrigger(waiting_run, wait_for=["completed"], poll_interval=0, end_time=time.time() + 0.65)
-    assert trigger.poll_interval == SHORTEST_POLL_INTERVAL == 0.1
-    await event_of(trigger)
-    assert 2 <= len(agent_runs_emulator.requests) <= 8
-
-
-def busy(case: Case) -> ScriptBody:
-    """Work for a second."""
-    yield Work(1, "work", "Works")
-    return [{"title": "Done", "type": "report"}]
-
-
-@pytest.mark.agent_runs(speed=1, agents={"busy": busy})
-async def test_many_waits_do_not_block_the_loop(agent_runs_emulator: Emulator) -> None:
-    create = agent_runs_emulator.service.create_run
-    ids = [create("busy", business_id=BUSINESS).id for _ in range(50)]
-    async with ticker() as lateness:
-        events = await asyncio.gather(*(event_of(AgentRunTrigger(run_id, poll_interval=0.2)) for run_id in ids))
-    assert [event["status"] for event in events] == ["completed"] * 50
-    assert lateness.worst < 1.0
-    assert open_sockets(agent_runs_emulator.port) == 0
+async def test_the_poll_interval_has_a_lower_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(lambda request: answer({"id": "r-1", "status": "running"})) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        await event_of(AgentRunTrigger("r-1", poll_interval=0, end_time=time.time() + 0.65))
+        assert 2 <= len(server.requests) <= 8
 
 
 def run_with_output(output: str) -> Reply:

@@ -97,11 +97,8 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         **kwargs: Any,
     ) -> None:
         check_run_id(run_id)
-        if given := kwargs.keys() & {"subject", "body"}:
-            raise AgentRunsValueError(
-                f"Remove {' and '.join(sorted(given))}: a review makes subject and body from what the agent asks"
-            )
-        super().__init__(subject="A question of an agent run", options=list(options), **kwargs)
+        # A review makes subject and body from what the agent asks. Python rejects others.
+        super().__init__(subject="A question of an agent run", body=None, options=list(options), **kwargs)
         self.run_id = run_id
         self.interrupt = interrupt
         self.build_input = build_input
@@ -135,10 +132,10 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def form_read(self, context: Context, event: dict[str, Any]) -> Any:
         """Continue with the answer that a person gave while no worker was running, or ask."""
-        # An answer that arrives at this moment resumes the task as well, with Airflow's own event.
-        answered = event.get("answered", "chosen_options" in event)
-        # Without a state store, only the answer itself shows to which question it belongs.
-        if answered and (state_store(context) is not None or QUESTION_FIELD in (event.get("params_input") or {})):
+        # An answer comes in the trigger's event, or in that of Airflow if it arrives at this moment. Without a state
+        # store, only the answer itself shows to which question it belongs.
+        is_clear = state_store(context) is not None or QUESTION_FIELD in (event.get("params_input") or {})
+        if "chosen_options" in event and is_clear:
             return self.execute_complete(context, event)
         with self.error_boundary():
             state = self._stored(context)

@@ -21,9 +21,7 @@ class FormAnswerTrigger(BaseTrigger):
 
     A retry of a review uses it before it creates the form again, which would delete an existing answer.
 
-    The event is ``{"answered": False, "form"}``, in which ``form`` says whether a form exists, or
-    ``{"answered": True}`` with ``chosen_options``, ``params_input``, ``responded_at``, ``responded_by_user``, and
-    ``timedout`` as in the event with which Airflow resumes a task.
+    The event is that with which Airflow resumes a task after an answer, or ``{"form"}``, whether a form exists.
 
     :param ti_id: The ID of the task instance.
     """
@@ -41,11 +39,10 @@ class FormAnswerTrigger(BaseTrigger):
         # Airflow fails a task that resumes before the scheduler has processed the end of the worker that deferred it.
         await asyncio.sleep(_PAUSE)
         form = await read_form(UUID(self.ti_id))
-        event: dict[str, Any] = {"answered": False, "form": form is not None}
+        event: dict[str, Any] = {"form": form is not None}
         if form is not None and form.response_received and form.chosen_options:
             user = form.responded_by_user
             event = {
-                "answered": True,
                 "chosen_options": list(form.chosen_options),
                 "params_input": form.params_input or {},
                 "responded_at": form.responded_at.isoformat() if form.responded_at else "",

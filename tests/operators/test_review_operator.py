@@ -234,7 +234,7 @@ def test_a_retry_uses_an_answer_that_a_worker_died_with(
     assert supervisor.form is not None
     constants = {name: field["value"] for name, field in (supervisor.form.params or {}).items()}
     assert set(constants) == ({"interrupt_id"} if has_store else {"interrupt_id", "_question"})
-    result = retry(ti, task, {"answered": True, **event("Reject", **constants)})
+    result = retry(ti, task, event("Reject", **constants))
     assert result["chosen_options"] == ["Reject"]
     assert result["params_input"] == {"interrupt_id": "int-1"}
     assert [sent["decision"] for _, sent in service.answers] == ["reject"]
@@ -245,11 +245,11 @@ def test_a_retry_without_an_answer_keeps_the_form(service: Service, supervisor: 
     task = ask(ti)
     form, supervisor.form = supervisor.form, None
     with pytest.raises(TaskAwaitingInput):
-        retry(ti, task, {"answered": False, "form": True})
+        retry(ti, task, {"form": True})
     assert supervisor.form is None
     # If the worker died before the form existed, it is created.
     with pytest.raises(TaskAwaitingInput):
-        retry(ti, task, {"answered": False, "form": False})
+        retry(ti, task, {"form": False})
     assert supervisor.form == form
 
 
@@ -294,7 +294,8 @@ def test_what_has_no_id_is_rejected(service: Service, ti: TaskInstance, interrup
     ("wrong", "error", "message"),
     [
         ({"run_id": "  "}, AgentRunsValueError, "run_id"),
-        ({"body": None, "subject": ""}, AgentRunsValueError, "Remove body and subject: "),
+        ({"subject": "Right?"}, TypeError, "multiple values for keyword argument 'subject'"),
+        ({"body": "Right?"}, TypeError, "multiple values for keyword argument 'body'"),
         ({"defaults": "Later"}, ValueError, "should be a subset of options"),
     ],
 )

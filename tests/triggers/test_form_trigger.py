@@ -23,7 +23,7 @@ ANSWER = {
     "responded_at": datetime(2026, 1, 31, 12, tzinfo=UTC),
     "responded_by_user": {"id": "ann", "name": "Ann"},
 }
-EVENT = {"answered": True, "timedout": False, **ANSWER, "responded_at": "2026-01-31T12:00:00+00:00"}
+EVENT = {"timedout": False, **ANSWER, "responded_at": "2026-01-31T12:00:00+00:00"}
 
 
 class Supervisor:
@@ -56,8 +56,8 @@ TIMEOUT = {**ANSWER, "response_received": True, "responded_by_user": None}
     [
         ({**ANSWER, "response_received": True}, EVENT),
         (TIMEOUT, {**EVENT, "responded_by_user": None, "timedout": True}),
-        (NOTHING, {"answered": False, "form": True}),
-        (404, {"answered": False, "form": False}),
+        (NOTHING, {"form": True}),
+        (404, {"form": False}),
     ],
 )
 async def test_it_fires_once_with_what_airflow_holds(monkeypatch: pytest.MonkeyPatch, form: Any, event: Any) -> None:

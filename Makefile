@@ -1,4 +1,4 @@
-# Each target sets up what it needs in .venv. Required: make, and Python 3.11, 3.12, or 3.13.
+# Each target installs what it needs into .venv. Requires make, and Python 3.11, 3.12, or 3.13.
 
 AIRFLOW_VERSION ?= 3.3.2
 OLDER_AIRFLOWS := 3.1 3.2
@@ -20,7 +20,7 @@ PARALLEL := --numprocesses $(WORKERS) --dist loadgroup
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: $(READY)  ## Run example DAGs in a real Airflow, offline, and show what happens (KEEP=1 leaves it open)
+demo: $(READY)  ## Run example DAGs in Airflow against the offline service (KEEP=1 keeps Airflow running)
 	@$(BIN)/python -m tests.demo $(if $(KEEP),--keep)
 
 test: $(READY)  ## Run the linters and the fast tests (under 4 minutes on 2 cores)
@@ -32,18 +32,18 @@ test-all: test  ## Run all tests except browser, scale, and matrix (under 15 min
 fast-tests: $(READY)
 	$(PYTEST) $(PARALLEL) $(TESTS)
 
-slow-tests: $(READY)  ## Run what `make test-all` runs after `make test`
+slow-tests: $(READY)  ## Run only the tests that `make test-all` adds to `make test`
 	$(INSTALL) --group all-tests
 	$(PYTEST) $(PARALLEL) -m "(full or standalone) and not browser and not scale" $(TESTS)
 
-test-matrix: $(READY)  ## Run the tests on several Airflows and Pythons (MATRIX="3.1:3.11 3.3:3.13", MATRIX=all, TESTS=...)
+test-matrix: $(READY)  ## Run the tests on several versions of Airflow and Python (MATRIX="3.1:3.11 3.3:3.13", MATRIX=all, TESTS=...)
 	@$(BIN)/python -m tests.matrix $(MATRIX) -- $(PARALLEL) -m "not browser and not scale" $(TESTS)
 
-test-contract: $(READY)  ## Check the offline service against the contract with schemathesis
+test-contract: $(READY)  ## Test the offline service against the OpenAPI contract with schemathesis
 	$(INSTALL) --group conformance
 	$(PYTEST) -m "" tests/conformance/test_contract.py
 
-test-lineage: $(READY)  ## Check what reaches Airflow's OpenLineage provider
+test-lineage: $(READY)  ## Test the lineage that Airflow's OpenLineage provider receives
 	$(INSTALL) --group lineage
 	$(PYTEST) -m "" tests/observability/test_lineage.py
 
@@ -60,14 +60,14 @@ test-scale: $(READY)  ## Wait for many runs in a complete Airflow on PostgreSQL 
 		"server is required: apt-get update && apt-get install postgresql" >&2; exit 1; }
 	$(if $(SCALE),SCALE="$(SCALE)") $(PYTEST) --capture no -m scale
 
-bench: $(READY)  ## Measure the cost of waiting next to other providers (about 10 minutes; BENCH=full for all rows)
+bench: $(READY)  ## Compare the cost of waiting with other providers (about 10 minutes; BENCH=full for all rows)
 	$(INSTALL) --group bench
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 fault-table: $(READY)  ## Regenerate the table of faults and components (tests/faults/results/table.md)
 	$(BIN)/python -m tests.faults
 
-docs: $(READY)  ## Build the documentation into docs/_build/html; a warning is an error
+docs: $(READY)  ## Build the documentation into docs/_build/html; warnings are errors
 	$(INSTALL) --group docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
@@ -79,7 +79,7 @@ lint: $(READY)  ## Check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: $(READY)  ## Fix style
+format: $(READY)  ## Fix style and format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

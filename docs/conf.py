@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How Sphinx builds the documentation; see README.md beside it."""
+"""Configuration of Sphinx. See README.md in this folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 
-# Airflow makes files in its home when it is imported, and may read the database that a user's configuration names.
+# Importing Airflow creates files in its home and can read the configured database. Use a temporary home instead.
 _home = tempfile.mkdtemp(prefix="agentruns-docs-")
 atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ.update(
@@ -35,7 +35,7 @@ source_suffix = {".md": "markdown"}
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-# In an option that is shown, quotes are to stay what they are.
+# Keep straight quotes in command-line options.
 smartquotes = False
 
 autodoc_member_order = "bysource"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The directive ``drawing``: puts an SVG file into the page itself, where it has the colours of the text around it."""
+"""The directive ``drawing`` includes an SVG file inline, so that the drawing has the color of the surrounding text."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sphinx.util.docutils import SphinxDirective
 
 class Drawing(SphinxDirective):
     """
-    A drawing of ``images/``. Its argument is the file's name, its content the caption.
+    A drawing from ``images/``. The argument is the file's name, and the content is the caption.
 
-    :raises docutils.parsers.rst.DirectiveError: If the file says nothing to who cannot see it.
+    :raises docutils.parsers.rst.DirectiveError: If the file has no ``<title>``, which screen readers need.
     """
 
     required_arguments = 1
@@ -36,6 +36,6 @@ class Drawing(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Make the directive known to Sphinx."""
+    """Register the directive."""
     app.add_directive("drawing", Drawing)
     return {"parallel_read_safe": True}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Directives that make the reference out of the code: the connection's fields, the command line, the faults."""
+"""Directives that generate parts of the reference from code: connection fields, command line, and faults."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sphinx.util.docutils import SphinxDirective
 from tables import inline, table
 
 _MEANINGS = {
-    "host": "Where the service is; a bare host means https.",
+    "host": "The URL of the service. A host without a scheme uses https.",
     "password": "A token of the same environment as the base URL.",
 }
 
 
 class ConnectionFields(SphinxDirective):
-    """The fields of the connection form, as Airflow gets them."""
+    """The fields of the connection form, from the provider's metadata."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
@@ -94,7 +94,7 @@ def _item(code: str, meaning: str) -> nodes.list_item:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Make the directives known to Sphinx."""
+    """Register the directives."""
     app.add_directive("connection-fields", ConnectionFields)
     app.add_directive("emulator-command-line", CommandLine)
     app.add_directive("emulator-faults", FaultList)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The directive ``model-fields``: a table of a pydantic model's fields, with types as people write them."""
+"""The directive ``model-fields`` generates a table of a pydantic model's fields, with readable types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tables import table
 
 
 class ModelFields(SphinxDirective):
-    """The fields of the model of :mod:`airflow_provider_agentruns.models` that the argument names."""
+    """The fields of a model. The argument is the name of a class in :mod:`airflow_provider_agentruns.models`."""
 
     required_arguments = 1
 
@@ -27,11 +27,11 @@ class ModelFields(SphinxDirective):
             (name, type_name(field.annotation), "always" if field.is_required() else "")
             for name, field in model.model_fields.items()
         ]
-        return [table(["field", "type", "there"], rows, code_columns=(0, 1))]
+        return [table(["field", "type", "present"], rows, code_columns=(0, 1))]
 
 
 def type_name(annotation: Any) -> str:
-    """Return how a type would be written without what pydantic needs to know of it."""
+    """Return a type as text, without the metadata for pydantic."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return type_name(get_args(annotation)[0])
@@ -45,12 +45,12 @@ def type_name(annotation: Any) -> str:
 
 
 def without_signature(app: Sphinx, what: str, name: str, it: Any, *_: Any) -> tuple[str, str] | None:
-    """Leave out what a model or an enumeration is made with: pages show its fields, and nobody makes one by hand."""
+    """Omit the constructor's signature of models and enumerations, because users do not create them."""
     return ("", "") if isinstance(it, type) and issubclass(it, BaseModel | Enum) else None
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Make the directive known to Sphinx, and models short."""
+    """Register the directive and the handler for signatures."""
     app.add_directive("model-fields", ModelFields)
     app.connect("autodoc-process-signature", without_signature)
     return {"parallel_read_safe": True}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables as docutils has them, made of rows of text."""
+"""Creates docutils tables from rows of text."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, code_columns: S
     """
     Return a table.
 
-    :param head: The columns' titles.
-    :param rows: The cells, in which ````x```` and ``'x'`` are set as code.
-    :param code_columns: The columns that are code as a whole.
+    :param head: The titles of the columns.
+    :param rows: The cells. Text in double backticks or single quotes is formatted as code.
+    :param code_columns: The indexes of columns that are formatted as code.
     """
     group = nodes.tgroup("", cols=len(head))
     group += [nodes.colspec("", colwidth=1) for _ in head]
@@ -40,7 +40,7 @@ def _cell(text: str, is_code: bool) -> nodes.entry:
 
 
 def inline(text: str) -> list[nodes.Node]:
-    """Return a text with what is quoted in it set as code."""
+    """Return a text in which text in double backticks or single quotes is formatted as code."""
     parts: list[nodes.Node] = []
     end = 0
     for found in _CODE.finditer(text):

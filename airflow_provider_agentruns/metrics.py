@@ -62,7 +62,7 @@ def waiting(conn_id: str, waits: int) -> None:
 
     :param waits: The current number.
     """
-    _send("gauge", "waits", waits, tags={"conn_id": conn_id, "hostname": _hostname()})
+    _send("gauge", "waits", waits, tags={"conn_id": conn_id, "hostname": socket.gethostname()})
 
 
 def wait_ended(conn_id: str, verdict: Mapping[str, Any], seconds: float) -> None:
@@ -141,8 +141,3 @@ def _stats() -> Any:
     from airflow.providers.common.compat.sdk import Stats
 
     return Stats
-
-
-@cache
-def _hostname() -> str:
-    return socket.gethostname()

@@ -15,12 +15,11 @@ import jsonschema
 import pytest
 from airflow.providers.common.compat.sdk import redact
 from airflow.providers_manager import ProvidersManager
-from airflow.sdk import Asset, BaseHook, BaseOperatorLink
+from airflow.sdk import BaseHook, BaseOperatorLink
 from airflow.sdk.module_loading import import_string
 
 from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client.settings import Settings
-from airflow_provider_agentruns.events.asset_uris import SCHEME
 from airflow_provider_agentruns.get_provider_info import get_provider_info
 from tests.support import connection_fields
 from tests.support.airflow_versions import needs_declared_form
@@ -61,12 +60,6 @@ def test_the_entry_point() -> None:
 
 def test_airflows_schema() -> None:
     jsonschema.validate(info(), schema("provider_info.schema.json"))
-
-
-def test_airflows_schema_of_connection_forms() -> None:
-    of_all = schema("provider.yaml.schema.json")
-    of_forms = {"definitions": of_all.get("definitions", {}), **of_all["properties"]["connection-types"]}
-    jsonschema.validate(info()["connection-types"], of_forms)
 
 
 @pytest.mark.parametrize("concept", CONCEPTS)
@@ -115,12 +108,6 @@ def test_the_form_hides_the_webhook_secret() -> None:
     assert connection_type()["conn-fields"]["webhook_secret"]["schema"]["format"] == "password"
     # Airflow masks a field of this name in logs and in its API.
     assert redact({"webhook_secret": ["the-secret"]}) == {"webhook_secret": ["***"]}
-
-
-def test_airflow_accepts_the_scheme_of_assets() -> None:
-    assert info()["asset-uris"] == [{"schemes": [SCHEME], "handler": None}]
-    uri = f"{SCHEME}://a%2Fb/completed/c%3Fd"
-    assert Asset(uri).uri == uri
 
 
 @needs_declared_form

@@ -18,12 +18,11 @@ import logging
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -45,8 +44,6 @@ DEFAULT_BASE_URL = "https://api.middesk.com"
 
 #: The shortest webhook secret, in characters. A shorter one could be guessed.
 _SHORTEST_SECRET = 8
-
-_FlagOrPath = Annotated[bool | str, BeforeValidator(lambda value: _flag(value))]
 
 
 class Settings(BaseModel):
@@ -80,8 +77,12 @@ class Settings(BaseModel):
         title="Open streams",
         description='How many runs one triggerer follows by streams of events, for tasks with watch="stream".',
     )
-    verify: _FlagOrPath = Field(
-        default=True, title="TLS verification", description="true, false, or the path of a CA bundle."
+    verify: bool | str = Field(
+        default=True,
+        # In a URI, true and false are text.
+        union_mode="left_to_right",
+        title="TLS verification",
+        description="true, false, or the path of a CA bundle.",
     )
     proxy: str | None = Field(
         default=None,
@@ -314,8 +315,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.rstrip(".").lower() == "localhost"
-
-
-def _flag(value: Any) -> Any:
-    """Read ``"true"`` and ``"false"`` as in a URI. Any other text is a path."""
-    return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value

@@ -191,8 +191,9 @@ class AsyncTransport(_Transport):
 
     def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] | None = None) -> None:
         super().__init__(settings, observe)
-        self._http = httpx.AsyncClient(**self._client_arguments())
-        self._streams: httpx.AsyncClient | None = None
+        # Each open stream occupies a connection.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+        self._http = httpx.AsyncClient(**self._client_arguments(), limits=limits)
 
     async def send(self, request: Request[T], *, priority: Priority | None = None, max_wait: float | None = None) -> T:
         """Async twin of :meth:`Transport.send`."""
@@ -203,7 +204,7 @@ class AsyncTransport(_Transport):
         """Async twin of :meth:`Transport.stream`."""
         delay = await self._limiter.wait_async(request.priority)
         with self._recorded(request, delay) as record:
-            async with self._for_streams.stream(request.method, request.path, **STREAM_ARGUMENTS) as response:
+            async with self._http.stream(request.method, request.path, **STREAM_ARGUMENTS) as response:
                 record.finish(response.status_code)
                 if response.status_code != 200:
                     content = await self._read(request, response)
@@ -215,15 +216,6 @@ class AsyncTransport(_Transport):
     async def aclose(self) -> None:
         """Close all connections."""
         await self._http.aclose()
-        if self._streams:
-            await self._streams.aclose()
-
-    @property
-    def _for_streams(self) -> httpx.AsyncClient:
-        """A separate client, because each open stream occupies a connection."""
-        if self._streams is None:
-            self._streams = httpx.AsyncClient(**self._client_arguments(), limits=httpx.Limits(max_connections=None))
-        return self._streams
 
     async def send_once(
         self, request: Request[T], *, priority: Priority | None = None, max_wait: float | None = None

@@ -210,7 +210,6 @@ class AgentRunHook(BaseHook):
                     connection = self.get_connection(self.agentruns_conn_id)
                 except AirflowNotFoundException:
                     raise self._missing() from None
-                self._check_type(connection)
                 settings = self._read(connection, connection.extra_dejson)
                 for secret in settings.secrets:
                     airflow_log.mask_secret(secret)
@@ -226,7 +225,6 @@ class AgentRunHook(BaseHook):
                     connection = await self.aget_connection(self.agentruns_conn_id)
                 except AirflowNotFoundException:
                     raise self._missing() from None
-                self._check_type(connection)
                 # Airflow 3.3 has async versions of both, because masking sends a message to the supervisor.
                 extra = getattr(connection, "aextra_dejson", None)
                 settings = self._read(connection, await extra() if extra else connection.extra_dejson)
@@ -268,6 +266,12 @@ class AgentRunHook(BaseHook):
             return await (await self.aget_conn()).send(request)
 
     def _read(self, connection: Connection, extra: dict[str, Any]) -> Settings:
+        if connection.conn_type and connection.conn_type != self.conn_type:
+            # Its password belongs to another service.
+            raise AgentRunsConfigError(
+                f"Airflow connection {self.agentruns_conn_id!r} is of type {connection.conn_type!r}; it should be of "
+                f"type {self.conn_type!r}. Nothing was sent"
+            )
         return Settings.from_parts(
             host=connection.host,
             port=connection.port,
@@ -276,14 +280,6 @@ class AgentRunHook(BaseHook):
             extra=extra,
             name=f"Airflow connection {self.agentruns_conn_id!r}",
         )
-
-    def _check_type(self, connection: Connection) -> None:
-        """Reject a connection of another type: its password belongs to another service."""
-        if connection.conn_type and connection.conn_type != self.conn_type:
-            raise AgentRunsConfigError(
-                f"Airflow connection {self.agentruns_conn_id!r} is of type {connection.conn_type!r}; it should be of "
-                f"type {self.conn_type!r}. Nothing was sent"
-            )
 
     def _missing(self) -> AgentRunsConfigError:
         error = AgentRunsConfigError(

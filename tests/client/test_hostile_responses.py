@@ -113,14 +113,6 @@ def test_a_compressed_stream_of_events_is_rejected(caller: Caller, encoding: str
     assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
-def test_a_stream_that_says_identity_is_read(caller: Caller) -> None:
-    events: list[Any] = []
-    reply = sent(b'data: {"type": "RUN_STARTED"}\n\n', "text/event-stream", Content_Encoding="identity")
-    with ScriptedServer([reply]) as server:
-        caller.stream(settings(server.url), requests.stream_run("r-1"), events)
-    assert [event.type for event in events] == ["RUN_STARTED"]
-
-
 @pytest.mark.parametrize(
     "request_",
     [

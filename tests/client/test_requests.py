@@ -137,12 +137,9 @@ class TestIds:
             ("0b4c4a6e-7f0e-4a4e-9d57-0f5f2a1c2b3d", "0b4c4a6e-7f0e-4a4e-9d57-0f5f2a1c2b3d"),
             ("../agents", "..%2Fagents"),
             ("a?include=steps", "a%3Finclude%3Dsteps"),
-            ("a#b", "a%23b"),
             ("a%2Fb", "a%252Fb"),
-            ("%2e%2e", "%252e%252e"),
             ("a b+c", "a%20b%2Bc"),
             ("lauf-äß-運行", "lauf-%C3%A4%C3%9F-%E9%81%8B%E8%A1%8C"),
-            ("...", "..."),
         ],
     )
     def test_an_id_is_one_segment_of_the_path(self, caller: Caller, run_id: str, segment: str) -> None:
@@ -165,13 +162,6 @@ class TestIds:
             for build in WITH_CONTEXT:
                 with pytest.raises(AgentRunsValueError, match=r"^(business_id|context_type|context_id|thread_id) "):
                     build(value)
-
-    def test_the_message_names_the_likely_cause_and_is_short(self) -> None:
-        with pytest.raises(AgentRunsValueError, match="XCom, check that the task ran"):
-            requests.get_run("None")
-        with pytest.raises(AgentRunsValueError, match="not rendered") as caught:
-            requests.get_run("{{ " + "x" * 10_000)
-        assert len(str(caught.value)) < 400
 
 
 class Circle(list[Any]):
@@ -202,12 +192,10 @@ class TestResumeBody:
         [
             ({"id": "{interrupt_id}", "value": "{input}"}, {"a": 1}, {"id": "i-1", "value": {"a": 1}}),
             ({"r": [{"id": "{interrupt_id}"}, ["{input}", 7, None]]}, [1], {"r": [{"id": "i-1"}, [[1], 7, None]]}),
-            ({"{interrupt_id}": "{input}"}, {"a": 1}, {"i-1": {"a": 1}}),
             ({"x-{interrupt_id}": {"{input}": True}}, "yes", {"x-i-1": {"yes": True}}),
             ({"{interrupt_id}": {"{input}": True}}, {"a": 1}, {"i-1": {'{"a": 1}': True}}),
             ({"text": "{interrupt_id}: {input}, {input}"}, "yes", {"text": "i-1: yes, yes"}),
             ({"text": "{interrupt_id}={input}"}, {"ä": None}, {"text": 'i-1={"ä": null}'}),
-            ({"text": "{interrupt_id}={input}"}, True, {"text": "i-1=true"}),
             ({"a": "{interrupt_id}", "b": "{input}", "c": "{other} {}"}, 1, {"a": "i-1", "b": 1, "c": "{other} {}"}),
         ],
     )

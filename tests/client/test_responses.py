@@ -219,11 +219,6 @@ class TestHeaders:
     def test_retry_after(self, value: str, seconds: float | None) -> None:
         assert Response(429, {"retry-after": value}, b"").retry_after == seconds
 
-    def test_retry_after_as_a_time(self) -> None:
-        assert Response(429, {}, b"").retry_after is None
-        in_an_hour = pendulum.now("UTC").add(hours=1).format("ddd, DD MMM YYYY HH:mm:ss [GMT]")
-        assert Response(429, {"retry-after": in_an_hour}, b"").retry_after == pytest.approx(3600, abs=5)
-
 
 @pytest.mark.parametrize(
     ("as_sent", "as_read"),

@@ -47,19 +47,6 @@ def test_a_connection_works_in_each_form(
 
 
 @pytest.mark.parametrize(
-    ("uri", "base_url"),
-    [
-        (f"agentruns://:{TOKEN}@", "https://api.middesk.com"),
-        (f"agentruns://:{TOKEN}@api-sandbox.middesk.com", "https://api-sandbox.middesk.com"),
-    ],
-)
-def test_short_uris(user: HookUser, monkeypatch: pytest.MonkeyPatch, uri: str, base_url: str) -> None:
-    monkeypatch.setenv(ENV, uri)
-    settings = user.transport().settings
-    assert (settings.base_url, settings.token.get_secret_value()) == (base_url, TOKEN)
-
-
-@pytest.mark.parametrize(
     ("connection", "message"),
     [
         (

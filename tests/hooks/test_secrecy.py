@@ -111,15 +111,6 @@ def test_insecure_settings_are_warned_about_once_per_connection(
     assert len([text for text in warnings if "'agentruns_default' sends the token in clear text" in text]) == 1
 
 
-def test_secure_settings_are_not_warned_about(
-    user: HookUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    settings_module._warn_once.cache_clear()
-    monkeypatch.setenv(ENV, connection_json("https://api.middesk.com", allow_http=True, verify=True))
-    user.transport()
-    assert not [record for record in caplog.records if record.name.startswith("airflow_provider_agentruns")]
-
-
 def test_an_error_of_the_service_stays_on_one_line(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
     agents = [{"id": "a", "type": "evil\n\x1b[31m" + "x" * 50_000}]
     with ScriptedServer([answer({"data": agents})]) as server:

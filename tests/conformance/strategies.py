@@ -163,13 +163,6 @@ def places_in(part: Any) -> Iterator[tuple[Any, Any]]:
         yield from places_in(part[key])
 
 
-@st.composite
-def as_sent(draw: st.DrawFn, document: Any) -> bytes:
-    """Draw one of the ways in which a JSON value may be written down."""
-    text = json.dumps(document, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 1])))
-    return text.encode(draw(st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16"])))
-
-
 def instant(text: str) -> datetime:
     """Read an instant by the standard library alone, to compare with what the package reads."""
     moment = datetime.fromisoformat(text)

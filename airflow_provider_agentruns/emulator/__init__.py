@@ -9,7 +9,7 @@ client, so that neither hides the other's mistakes.
 - ``scripts``: the commands of an agent's script; ``agents``: the built-in agents
 - ``script_runner``: runs a script; ``runs``: what it produces; ``service``: all state, without HTTP
 - ``app``, ``errors``: HTTP; ``webhooks``: events to a receiver; ``faults``: what goes wrong with requests
-- ``recording``, ``web_server``, ``server``: a web server in a thread of its own
+- ``web_server``, ``server``: a web server in a thread of its own, which records requests
 
 Importing this package imports none of these modules.
 """

@@ -122,56 +122,37 @@ def two_rounds(case: Case) -> ScriptBody:
     return [_decision("Owners", first), _decision("Risk", second)]
 
 
-_REGISTRY = {"url": "https://registry.example.com/filings/20417", "source_name": "State registry"}
-
-
 def cip_orchestrator(case: Case) -> ScriptBody:
     """Identifies a business with the help of other agents, and asks once about all their proposals."""
     name = f"{case.rng.choice(('Cedar', 'Harbor', 'Summit', 'Juniper'))} {case.rng.choice(('Foods', 'Tooling'))} LLC"
     state = case.rng.choice(("Delaware", "Oregon", "Texas"))
     owner, stake = case.rng.choice(("Dana Whitfield", "Luis Ortega", "Mei Tanaka")), case.rng.randint(26, 90)
-    website = {"url": f"https://{name.lower().replace(' ', '-')}.example.com", "source_name": "The website"}
-    registration = {
-        **_finding("Registration", "registration_review", "high", f"{name} is registered in {state} and active."),
-        "sources": [_REGISTRY],
-        "filing": {"state": state, "status": "active", "file_number": "20417"},
-    }
-    owners = {
-        **_finding("Owners", "ownership_review", "medium", f"{owner} owns {stake} percent."),
-        "sources": [_REGISTRY],
-        "owners": [{"name": owner, "percent": stake, "verified": None}],
-    }
-    site = {
-        **_finding("Website", "website_review", "low", "The website names the business and its owner."),
-        "sources": [website],
-        "pages_read": 7,
-    }
     yield Work(0.3, "plan", "Selects the agents")
-    proposals = []
-    for agent, label, finding in (
-        ("registry_agent", "Checks the registration", registration),
-        ("ownership_agent", "Finds the owners", owners),
-        ("web_agent", "Reads the website", site),
+    findings, proposals = [], []
+    for subject, step, title, summary, details in (
+        ("registry", "Checks the registration", "Registration", f"{name} is registered in {state}.", {"state": state}),
+        (
+            "ownership",
+            "Finds the owners",
+            "Owners",
+            f"{owner} owns {stake} percent.",
+            {"until": None},
+        ),
+        ("web", "Reads the website", "Website", "The website names the business and its owner.", {"pages_read": 7}),
     ):
-        yield Delegate(_read_sources(), agent.removesuffix("_agent"), label, agent=agent)
-        finding["agent"] = agent
-        question = f"Accept the findings about {finding['title'].lower()}?"
-        proposals.append({"type": "proposal", "agent": agent, "label": question, "artifacts": [finding]})
+        agent = f"{subject}_agent"
+        yield Delegate(_read_sources(), subject, step, agent=agent)
+        finding = _finding(title, f"{subject}_review", summary) | {"agent": agent, "details": details}
+        findings.append(finding)
+        label = f"Accept the findings about {title.lower()}?"
+        proposals.append({"type": "proposal", "agent": agent, "label": label, "artifacts": [finding]})
     yield Work(0.4, "combine", "Combines the proposals")
     label = f"Should these changes to {name} be made?"
-    [answer] = yield Ask(
-        [{"type": "combined_proposal", "agent": case.agent, "label": label, "proposals": proposals}],
-    )
+    [answer] = yield Ask([{"type": "combined_proposal", "agent": case.agent, "label": label, "proposals": proposals}])
     yield Work(0.4, "summarize", "Writes the summary")
-    decision = decision_in(answer)
-    summary = {
-        **_finding("Identification", "cip_summary", "high", f"{name}, owned by {owner}. A person decided: {decision}."),
-        "sources": [_REGISTRY, website],
-        "decision": decision,
-        "answer": answer,
-        "checks": {"registration": "passed", "web_presence": "review"},
-    }
-    return [summary, registration, owners, site]
+    decided = decision_in(answer)
+    result = _finding(f"Identification of {name}", "cip_summary", f"{owner} owns it. A person decided: {decided}.")
+    return [{**result, "decision": decided, "answer": answer, "checks": {"registration": "passed"}}, *findings]
 
 
 def _read_sources() -> ScriptBody:
@@ -180,8 +161,14 @@ def _read_sources() -> ScriptBody:
     return None
 
 
-def _finding(title: str, kind: str, confidence: str, summary: str) -> Json:
-    return {"title": title, "type": kind, "confidence": confidence, "summary": summary}
+def _finding(title: str, kind: str, summary: str) -> Json:
+    source = {
+        "url": "https://registry.example.com/filings/20417",
+        "source_name": "State registry",
+        "source_tier": "primary",
+        "source_type": "government",
+    }
+    return {"title": title, "type": kind, "confidence": "medium", "summary": summary, "sources": [source]}
 
 
 def fails(case: Case) -> ScriptBody:

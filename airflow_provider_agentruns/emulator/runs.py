@@ -90,8 +90,7 @@ class Run:
     @property
     def interrupts(self) -> list[Json]:
         """The questions that are not answered yet, as the service shows them."""
-        interrupts: list[Json] = self.as_json()["interrupts"]
-        return interrupts
+        return list(self.as_json()["interrupts"])
 
     @property
     def output(self) -> Json | None:
@@ -102,10 +101,9 @@ class Run:
     def known_artifacts(self) -> set[str]:
         """The IDs of the artifacts that the run returned, or proposed in a question, in lower case."""
         values = [question.value for question in self.questions]
-        proposals = [proposal for value in values for proposal in value.get("proposals") or ()]
-        parts = [part for part in (*values, *proposals, {"artifacts": self.artifacts}) if isinstance(part, dict)]
-        found = [artifact for part in parts for artifact in part.get("artifacts") or ()]
-        return {str(artifact["id"]).lower() for artifact in found if isinstance(artifact, dict) and "id" in artifact}
+        proposals = [proposal for value in values for proposal in value.get("proposals", ())]
+        parts = [*values, *proposals, {"artifacts": self.artifacts}]
+        return {str(artifact.get("id")).lower() for part in parts for artifact in part.get("artifacts", ())}
 
     def touch(self, moment: datetime) -> datetime:
         """Update ``updated_at``, and return it. No two changes of a run have the same time."""

@@ -15,10 +15,9 @@ from starlette.middleware import Middleware
 from airflow_provider_agentruns.emulator.agents import BUILTIN
 from airflow_provider_agentruns.emulator.app import create_app
 from airflow_provider_agentruns.emulator.faults import FaultMiddleware, Faults
-from airflow_provider_agentruns.emulator.recording import RecordedRequest, Recorder
 from airflow_provider_agentruns.emulator.scripts import Script
 from airflow_provider_agentruns.emulator.service import Service
-from airflow_provider_agentruns.emulator.web_server import WebServer
+from airflow_provider_agentruns.emulator.web_server import RecordedRequest, Recorder, WebServer
 
 #: The token in the connection if any token is valid. It protects nothing.
 ANY_TOKEN = "mk_test_offline"  # noqa: S105

@@ -201,18 +201,11 @@ class Service:
             self.ratings.append(recorded)
             return recorded
 
-    def create_thread(
-        self,
-        agent: str,
-        *,
-        business_id: str | None = None,
-        context_type: str | None = None,
-        context_id: str | None = None,
-    ) -> Thread:
-        """Open a thread."""
+    def create_thread(self, agent: str, **context: str) -> Thread:
+        """Open a thread. Takes the same context as ``create_run``, or none."""
         with self.lock:
             self._script(agent)
-            return self._open_thread(agent, _context(business_id, context_type, context_id) or Context())
+            return self._open_thread(agent, _context(**context) or Context())
 
     def get_thread(self, thread_id: str) -> Thread:
         """Return a thread as it is now."""
@@ -239,7 +232,9 @@ class Service:
         return run
 
 
-def _context(business_id: str | None, context_type: str | None, context_id: str | None) -> Context | None:
+def _context(
+    business_id: str | None = None, context_type: str | None = None, context_id: str | None = None
+) -> Context | None:
     """Return the context that the fields of a request name, or None."""
     if (context_type is None) != (context_id is None):
         missing = "context_id" if context_id is None else "context_type"

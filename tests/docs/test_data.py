@@ -11,7 +11,7 @@ import yaml
 from airflow.configuration import conf
 
 from airflow_provider_agentruns.client.settings import Settings
-from airflow_provider_agentruns.emulator.faults.plan import rules_of
+from airflow_provider_agentruns.emulator.faults.plan import rule_of
 from airflow_provider_agentruns.plugins.agent_runs import PREFIX
 from tests.docs.blocks import Block, blocks
 
@@ -20,7 +20,7 @@ from tests.docs.blocks import Block, blocks
 def test_json(block: Block) -> None:
     value = json.loads(block.text)
     if isinstance(value, list):
-        assert rules_of(value)
+        assert [rule_of(entry) for entry in value]
     elif value.keys() <= Settings.model_fields.keys():
         Settings.from_parts(password="mk_test_offline", extra=value)
     else:

@@ -13,10 +13,10 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_agentruns.emulator.faults.exchange import Exchange
-from airflow_provider_agentruns.emulator.faults.plan import Rule, rule_of, rules_of
+from airflow_provider_agentruns.emulator.faults.plan import Rule, rule_of
 from airflow_provider_agentruns.emulator.ids import Ids
-from airflow_provider_agentruns.emulator.recording import RECORD
 from airflow_provider_agentruns.emulator.service import Service
+from airflow_provider_agentruns.emulator.web_server import RECORD
 
 
 class Faults:
@@ -48,8 +48,8 @@ class Faults:
         :param fields: ``after``, ``times``, ``share``, and the parameters of the fault.
         :raises FaultError: If a field is wrong.
         """
-        selection = {name: value for name, value in (("method", method), ("path", path)) if value is not None}
-        return self._add([rule_of({"fault": fault, **selection, **fields})])[0]
+        given = {"method": method, "path": path}
+        return self.add_plan([{"fault": fault, **{it: given[it] for it in given if given[it]}, **fields}])[0]
 
     def add_plan(self, plan: Iterable[Any]) -> list[Rule]:
         """
@@ -59,7 +59,11 @@ class Faults:
             ``{"fault": "503", "method": "GET", "path": "/v1/runs/.*", "times": 2}``.
         :raises FaultError: If a field is wrong.
         """
-        return self._add(rules_of(plan))
+        rules = [rule_of(entry) for entry in plan]
+        with self._lock:
+            self.active = (*self.active, *rules)
+        self._on_change()
+        return rules
 
     @contextmanager
     def of(self, fault: str, method: str | None = None, path: str | None = None, **fields: Any) -> Iterator[Rule]:
@@ -95,12 +99,6 @@ class Faults:
         """Count a new connection, and return whether to close it."""
         rules = [rule for rule in self.active if rule.fault.applies_to == "connection"]
         return self._first_due(rules, "", "") is not None
-
-    def _add(self, rules: list[Rule]) -> list[Rule]:
-        with self._lock:
-            self.active = (*self.active, *rules)
-        self._on_change()
-        return rules
 
     def _first_due(self, rules: list[Rule], method: str, path: str) -> Rule | None:
         with self._lock:

@@ -7,15 +7,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Scope, Send
 
-from airflow_provider_agentruns.emulator.recording import BODY, replay
 from airflow_provider_agentruns.emulator.service import Service
-from airflow_provider_agentruns.emulator.web_server import reset, transport_of
+from airflow_provider_agentruns.emulator.web_server import BODY, replay, reset, transport_of
 
 _EVENT_END = b"\n\n"
 
@@ -40,11 +40,9 @@ class ServiceResponse:
     async def pieces(self) -> AsyncIterator[bytes]:
         """Yield the body in pieces. Each event of a stream is one piece."""
         while (message := await self.messages.get()) is not None:
-            if body := message.get("body", b""):
-                for event in body.split(_EVENT_END)[:-1] if self.is_stream else ():
-                    yield event + _EVENT_END
-                if not self.is_stream:
-                    yield body
+            body = message.get("body", b"")
+            for piece in [event + _EVENT_END for event in body.split(_EVENT_END)[:-1]] if self.is_stream else [body]:
+                yield piece
 
     async def body(self) -> bytes:
         """Return the whole body. Of a stream, return the first event."""
@@ -78,10 +76,8 @@ class Exchange:
                 messages.put_nowait(None)
 
         running = asyncio.create_task(run())
-        start = await messages.get()
+        start = await messages.get() or {}
         try:
-            if start is None:
-                raise RuntimeError("the service gave no response")
             yield ServiceResponse(start["status"], MutableHeaders(raw=list(start["headers"])), messages)
         finally:
             running.cancel()
@@ -98,11 +94,8 @@ class Exchange:
         if isinstance(body, bytes) and whole:
             headers["content-length"] = str(len(body))
         await self._send({"type": "http.response.start", "status": status, "headers": headers.raw})
-        if isinstance(body, bytes):
-            await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        else:
-            async for piece in body:
-                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        async for piece in _single(body) if isinstance(body, bytes) else body:
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         if whole:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -125,6 +118,9 @@ class Exchange:
         await _silence()
 
 
-async def _silence() -> Message:
+async def _single(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _silence() -> Any:
     await asyncio.Event().wait()
-    raise AssertionError("unreachable")

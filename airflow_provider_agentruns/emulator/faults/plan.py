@@ -2,11 +2,7 @@
 """
 Reads plans: lists of rules. A rule is a JSON object or a line of text::
 
-    [
-        {"fault": "503", "method": "GET", "path": "/v1/runs/.*", "times": 2, "retry_after": 1},
-        {"fault": "answer lost", "method": "POST", "path": "/v1/runs", "after": 1, "share": 0.5},
-        "slow answer GET /v1/runs/.* seconds=3"
-    ]
+    [{"fault": "503", "method": "GET", "path": "/v1/runs/.*", "times": 2}, "slow answer GET /v1/runs/.* seconds=3"]
 
 ``fault`` is the name of a fault. ``method``, ``path``, ``after``, ``times``, and ``share`` select the requests. All
 other fields are parameters of the fault. In a line of text, the method and the path need no name, and a value that
@@ -18,7 +14,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -81,27 +78,19 @@ class Rule:
         )
 
 
-def rules_of(plan: Iterable[Any]) -> list[Rule]:
-    """
-    Read the rules of a plan.
-
-    :raises FaultError: If a rule is wrong. The message names the rule and the field.
-    """
-    rules = []
-    for entry in plan:
-        try:
-            rules.append(rule_of(entry))
-        except FaultError as error:
-            raise FaultError(f"rule {entry!r:.200}: {error}") from None
-    return rules
-
-
 def rule_of(entry: Any) -> Rule:
     """
     Read one rule.
 
-    :raises FaultError: If the rule is wrong. The message names the field.
+    :raises FaultError: If the rule is wrong. The message names the rule and the field.
     """
+    try:
+        return _rule_of(entry)
+    except FaultError as error:
+        raise FaultError(f"rule {entry!r:.200}: {error}") from None
+
+
+def _rule_of(entry: Any) -> Rule:
     given = _fields_of(entry) if isinstance(entry, str) else entry
     if not isinstance(given, Mapping):
         raise FaultError(f"a rule is an object or a text, not {entry!r}")
@@ -137,7 +126,7 @@ def _fields_of(line: str) -> dict[str, Any]:
         words = list(lexer)
     except ValueError as error:
         raise FaultError(f"cannot be read: {error}") from None
-    name: list[str] = []
+    words_of_name: list[str] = []
     fields: dict[str, str] = {}
     for word in words:
         field_name, equals, value = word.partition("=")
@@ -150,14 +139,11 @@ def _fields_of(line: str) -> dict[str, Any]:
         elif fields:
             raise FaultError(f"{word!r} is not a field: fields are written name=value")
         else:
-            name.append(word)
-    fault = _fault(" ".join(name))
+            words_of_name.append(word)
+    fault = _fault(" ".join(words_of_name))
     texts = {"method", "path", *(name for name, schema in fault.parameters.items() if schema["type"] == "string")}
-    return {"fault": fault.name} | {it: value if it in texts else _value(value) for it, value in fields.items()}
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    values: dict[str, Any] = dict(fields)
+    for name in fields.keys() - texts:
+        with suppress(ValueError):
+            values[name] = json.loads(fields[name])
+    return {"fault": fault.name, **values}

@@ -73,22 +73,17 @@ def _text(default: str, description: str) -> Schema:
 
 
 _TAKEN = {"taken": {"type": "boolean", "default": False, "description": "Whether the request is carried out"}}
-_RETRY_AFTER: dict[str, Schema] = {
-    "retry_after": {
-        "type": ["number", "string", "null"],
-        "default": None,
-        "pattern": r"^[ -~]*\Z",
-        "description": "Retry-After header: seconds or any text; null omits the header",
-    },
-    "retry_after_date": {
-        "type": ["number", "null"],
-        "default": None,
-        "minimum": -_TEN_YEARS,
-        "maximum": _TEN_YEARS,
-        "description": "Retry-After header: an HTTP date this many seconds from now",
-    },
-}
-_RETRY_AFTER_1 = _RETRY_AFTER | {"retry_after": _RETRY_AFTER["retry_after"] | {"default": 1}}
+
+
+def _retry_after(default: int | None) -> dict[str, Schema]:
+    seconds = {"type": ["number", "string", "null"], "default": default, "pattern": r"^[ -~]*\Z"}
+    date = {"type": ["number", "null"], "default": None, "minimum": -_TEN_YEARS, "maximum": _TEN_YEARS}
+    return {
+        "retry_after": seconds | {"description": "Retry-After header: seconds or any text; null omits the header"},
+        "retry_after_date": date | {"description": "Retry-After header: an HTTP date this many seconds from now"},
+    }
+
+
 _STATUS = {"minimum": 200, "maximum": 599, "not": {"enum": [204, 304]}}
 
 
@@ -119,10 +114,10 @@ _TABLE = (
           condition=_is_new_run),
     _status(409, "The run is not interrupted, or that interrupt is not pending"),
     _status(422, "The request cannot be processed"),
-    _status(429, "Too many requests", _RETRY_AFTER_1),
+    _status(429, "Too many requests", _retry_after(1)),
     _status(500, "Internal error", _TAKEN),
     _status(502, "Bad gateway", _TAKEN),
-    _status(503, "The service is unavailable", _RETRY_AFTER | _TAKEN),
+    _status(503, "The service is unavailable", _retry_after(None) | _TAKEN),
     _status(504, "Gateway timeout", _TAKEN),
     Fault("truncated JSON", "Bodies", "Sends the first half of the body as if it were whole.",
           effects.damaged_body(lambda body: body[: len(body) // 2]), True),

@@ -3,31 +3,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from airflow_provider_agentruns.exceptions import AgentRunsError
-from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from tests.faults.outcomes import LASTING, Outcome
 from tests.faults.placement import GROUPS, timeout_for
 from tests.faults.stand import BUSINESS, Placement, Stand
+from tests.hooks.conftest import HookUser
 
-_SYNC: dict[str, Callable[[AgentRunHook, str], Any]] = {
-    "get": lambda hook, run_id: hook.get_run(run_id),
-    LASTING: lambda hook, run_id: hook.get_run(run_id),
-    "start": lambda hook, run_id: hook.create_run("instant", business_id=BUSINESS),
-    "list": lambda hook, run_id: next(hook.list_runs(), None),
-    "stream": lambda hook, run_id: list(hook.stream_run(run_id)),
-}
-
-_ASYNC: dict[str, Callable[[AgentRunHook, str], Awaitable[Any]]] = {
-    "get": lambda hook, run_id: hook.aget_run(run_id),
-    LASTING: lambda hook, run_id: hook.aget_run(run_id),
-    "start": lambda hook, run_id: hook.acreate_run("instant", business_id=BUSINESS),
-    "list": lambda hook, run_id: anext(hook.alist_runs(), None),
-    "stream": lambda hook, run_id: _all_events(hook, run_id),
+_CALLS: dict[str, Callable[[HookUser, str], Any]] = {
+    "get": lambda user, run_id: user.call("get_run", run_id),
+    LASTING: lambda user, run_id: user.call("get_run", run_id),
+    "start": lambda user, run_id: user.call("create_run", "instant", business_id=BUSINESS),
+    "list": lambda user, run_id: next(user.iterate("list_runs"), None),
+    "stream": lambda user, run_id: list(user.iterate("stream_run", run_id)),
 }
 
 
@@ -62,16 +53,16 @@ def call_hook(
             placed = replace(placement, fields={k: v for k, v in placement.fields.items() if k != "times"})
         if call == "start" and placement.method:
             placed = replace(placement, method="POST", path="/v1/runs")
-        hook = AgentRunHook(stand.conn_id)
+        user = HookUser("sync" if sync else "async", stand.conn_id)
         error = None
         with stand.suffering(placed) as seen:
             try:
-                _SYNC[call](hook, run.id) if sync else asyncio.run(_await(call, hook, run.id))
+                _CALLS[call](user, run.id)
             except AgentRunsError as e:
                 error = e
             finally:
-                hook.close()
-        out += [hook, hook.settings, error]
+                user.end()
+        out += [user.hook, user.hook.settings, error]
         outcomes.append(
             Outcome(
                 call=call,
@@ -83,15 +74,3 @@ def call_hook(
             )
         )
     return outcomes, out
-
-
-async def _await(call: str, hook: AgentRunHook, run_id: str) -> None:
-    try:
-        await _ASYNC[call](hook, run_id)
-    finally:
-        await hook.aclose()
-
-
-async def _all_events(hook: AgentRunHook, run_id: str) -> None:
-    async for _ in hook.astream_run(run_id):
-        pass

@@ -35,28 +35,19 @@ def leaks(token: str, out: Iterable[tuple[str, bytes]]) -> list[str]:
     return [where for where, content in out if any(form in content for form in forms)]
 
 
-def of_exception(error: BaseException, where: str = "exception") -> Iterator[tuple[str, bytes]]:
-    """Yield everything that an exception and its causes show."""
-    pending, seen = [error], set()
+def of_all(things: Iterable[object]) -> Iterator[tuple[str, bytes]]:
+    """Yield everything that exceptions, with their causes, and other objects show."""
+    pending, seen = list(things), set()
     while pending:
         it = pending.pop()
-        if id(it) in seen:
-            continue
-        seen.add(id(it))
-        pending += [other for other in (it.__cause__, it.__context__) if other is not None]
-        formatted = "".join(traceback.TracebackException.from_exception(it, capture_locals=False).format())
-        for what in (str(it), repr(it), repr(it.args), repr(vars(it)), repr(getattr(it, "__notes__", "")), formatted):
-            yield f"{where}: {type(it).__name__}", what.encode(errors="surrogatepass")
-
-
-def of_all(things: Iterable[object]) -> Iterator[tuple[str, bytes]]:
-    """Yield everything that exceptions and other objects show."""
-    for thing in things:
-        if isinstance(thing, BaseException):
-            yield from of_exception(thing)
-        else:
-            for text in (str(thing), repr(thing)):
-                yield type(thing).__name__, text.encode(errors="surrogatepass")
+        texts = [str(it), repr(it)]
+        if isinstance(it, BaseException) and id(it) not in seen:
+            seen.add(id(it))
+            pending += [other for other in (it.__cause__, it.__context__) if other is not None]
+            formatted = "".join(traceback.TracebackException.from_exception(it).format())
+            texts += [repr(it.args), repr(vars(it)), repr(getattr(it, "__notes__", "")), formatted]
+        for text in texts:
+            yield type(it).__name__, text.encode(errors="surrogatepass")
 
 
 def of_files(folder: Path) -> Iterator[tuple[str, bytes]]:

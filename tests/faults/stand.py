@@ -46,36 +46,26 @@ def curious(case: Case) -> ScriptBody:
     return [_REPORT]
 
 
-def _null_objects(value: Any) -> Any:
-    """Replace the objects in an object with null."""
-    return {name: None if isinstance(it, dict) else it for name, it in value.items()}
+def _each_object(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Change each object in a JSON value, the inner ones first."""
+    if isinstance(value, dict):
+        return change({name: _each_object(it, change) for name, it in value.items()})
+    return [_each_object(it, change) for it in value] if isinstance(value, list) else value
 
 
-def _duplicate_interrupts(value: Any) -> Any:
-    """Repeat each interrupt."""
-    if isinstance(value, list):
-        return [_duplicate_interrupts(it) for it in value]
-    if not isinstance(value, dict):
-        return value
-    changed = {name: _duplicate_interrupts(it) for name, it in value.items()}
-    return changed | {"interrupts": changed["interrupts"] * 2} if "interrupts" in changed else changed
+def _duplicate_interrupts(it: dict[str, Any]) -> dict[str, Any]:
+    return it | {"interrupts": it["interrupts"] * 2} if "interrupts" in it else it
 
 
-def _half_surrogates(value: Any) -> Any:
-    """End titles, summaries, and labels with half a surrogate pair."""
-    if isinstance(value, list):
-        return [_half_surrogates(it) for it in value]
-    if not isinstance(value, dict):
-        return value
-    texts = ("title", "summary", "label")
-    return {name: f"{it}\ud83d" if name in texts else _half_surrogates(it) for name, it in value.items()}
+def _half_surrogates(it: dict[str, Any]) -> dict[str, Any]:
+    return it | {name: f"{it[name]}\ud83d" for name in ("title", "summary", "label") if name in it}
 
 
 #: Faults that only these tests need: what they do with the JSON of a response.
 EXTRA: dict[str, Callable[[Any], Any]] = {
-    "null objects": _null_objects,
-    "duplicate interrupts": _duplicate_interrupts,
-    "half surrogates": _half_surrogates,
+    "null objects": lambda value: {name: None if isinstance(it, dict) else it for name, it in value.items()},
+    "duplicate interrupts": lambda value: _each_object(value, _duplicate_interrupts),
+    "half surrogates": lambda value: _each_object(value, _half_surrogates),
 }
 
 

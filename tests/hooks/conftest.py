@@ -20,9 +20,9 @@ class HookUser:
     :param kind: ``sync`` or ``async``.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, conn_id: str = "agentruns_default") -> None:
         self.kind = kind
-        self.hook = AgentRunHook()
+        self.hook = AgentRunHook(conn_id)
         self._runner = asyncio.Runner()
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:

@@ -234,3 +234,20 @@ async def test_a_bug_in_the_poller_ends_its_waits(monkeypatch: pytest.MonkeyPatc
     assert {result["error"] for result in results} == {"ZeroDivisionError"}
     message = "The poller for agent runs of connection 'agentruns_default' failed"
     assert poller_log.messages == [("nobody", message)]
+
+
+async def test_messages_about_an_unsafe_run_id_are_printable_and_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A run ID can come from XCom, so it can hold anything.
+    unsafe = "r-9\n\x1b[31mAll is well"
+    service, waits = Service(5), LoggingWaits()
+    service.listing = lambda _: errors(503, "down")
+    with ScriptedServer(service) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url))
+        tasks = waits.begin(*service.ids, unsafe)
+        await until(lambda: len(waits.messages) >= 6)
+        service.end()
+        results = await asyncio.gather(*tasks)
+    assert results[-1]["error"] == "AgentRunsValueError"
+    texts = [*(text for _, text in waits.messages), *(result.get("message", "") for result in results)]
+    assert any("All is well" in text for text in texts)
+    assert all(text.isprintable() for text in texts)

@@ -54,6 +54,9 @@ def test_overview_with_more_tasks_than_it_shows(
         instances.task(f"long_{number}", ago=100 - number)
     shown = reader.get("/agent-runs/api/waiting").raise_for_status().json()
     assert ([row["dag_id"] for row in shown["rows"]], shown["total"]) == (["long_0", "long_1"], 3)
+    narrowed = reader.get("/agent-runs/api/waiting", params={"dag_id": "long_2"}).json()
+    assert ([row["dag_id"] for row in narrowed["rows"]], narrowed["total"]) == (["long_2"], 1)
+    assert narrowed["dag_ids"] == shown["dag_ids"] == ["long_0", "long_1", "long_2"]
 
 
 def test_task_with_questions_and_answers(

@@ -81,20 +81,16 @@ def test_all_viewers_of_a_run_share_one_request(
     assert bounded.count("GET", "/v1/runs/.*") == 1
 
 
-def test_a_working_run_is_read_again_soon(reader: httpx.Client, path_of: PathOf, bounded: Emulator) -> None:
-    place = path_of(bounded.service.create_run("needs_approval", business_id=BUSINESS).id)
-    for number in (1, 2):
-        reader.get(place)
-        assert bounded.count("GET", "/v1/runs/.*") == number
-        time.sleep(client_pool.FRESH_FOR + 0.1)
-
-
-def test_a_run_that_has_ended_is_not_read_again_soon(reader: httpx.Client, path_of: PathOf, bounded: Emulator) -> None:
-    run = bounded.service.create_run("instant", business_id=BUSINESS)
-    for _ in range(2):
-        assert reader.get(path_of(run.id)).json()["run"]["finished"]
-        time.sleep(client_pool.FRESH_FOR + 0.1)
-    assert bounded.count("GET", "/v1/runs/.*") == 1
+@pytest.mark.parametrize(("agent", "requests"), [("needs_approval", 1), ("instant", 0)])
+def test_a_run_is_read_again_soon_unless_it_has_ended(
+    reader: httpx.Client, path_of: PathOf, bounded: Emulator, agent: str, requests: int
+) -> None:
+    place = path_of(bounded.service.create_run(agent, business_id=BUSINESS).id)
+    eventually(reader, place, lambda shown: shown["run"]["finished"] is (agent == "instant"))
+    before = bounded.count("GET", "/v1/runs/.*")
+    time.sleep(client_pool.FRESH_FOR + 0.1)
+    reader.get(place)
+    assert bounded.count("GET", "/v1/runs/.*") - before == requests
 
 
 def test_pages_use_only_their_share_of_the_rate_limit(reader: httpx.Client, path_of: PathOf, bounded: Emulator) -> None:

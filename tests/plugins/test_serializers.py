@@ -30,9 +30,7 @@ def shown_artifact(**fields: Any) -> dict[str, Any]:
     "url",
     [
         "javascript:alert(1)",
-        "JaVaScRiPt:alert(1)",
-        " javascript:alert(1)",
-        "java\nscript:alert(1)",
+        " JaVa\nScRiPt:alert(1)",
         "data:text/html,<script>alert(1)</script>",
         "vbscript:msgbox(1)",
         "file:///etc/passwd",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +13,8 @@ import pytest
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.plugins import status_cache
-from airflow_provider_agentruns.plugins.routes import waiting
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import CONNECTION, Instances
-from tests.support.scripted_server import ScriptedServer, answer
 
 RENDERED = {"agentruns_conn_id": CONNECTION}
 
@@ -115,34 +112,3 @@ def test_an_unreachable_service_does_not_affect_another(
     assert "mk_test_secret" not in str(shown)
     statuses = {row["dag_id"]: (row["status"], row["agent"]) for row in shown["rows"]}
     assert statuses == {"cut_off": (None, "slow"), "seen": ("completed", "instant")}
-
-
-@pytest.mark.parametrize("created_at", ["soon", "2026-01-31T12:00:00", None])
-def test_an_unexpected_creation_time_does_no_harm(
-    reader: httpx.Client, instances: Instances, monkeypatch: pytest.MonkeyPatch, created_at: str | None
-) -> None:
-    conn_id = f"strange_{created_at and len(created_at)}"
-    run = {"id": "r-1", "status": "running", "created_at": created_at}
-    with ScriptedServer(lambda _: answer(run)) as service:
-        value = {"conn_type": "agentruns", "host": service.url, "password": "mk_test_1"}
-        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
-        rendered = {"agentruns_conn_id": conn_id, "agent": "x"}
-        instances.task("strange", operator="AgentRunOperator", rendered=rendered, xcoms={"run_id": "r-1"})
-        end = time.monotonic() + 15
-        while not service.seen("GET") and time.monotonic() < end:
-            listed(reader)
-        assert listed(reader)["rows"][0]["dag_id"] == "strange"
-
-
-def test_a_long_list_shows_its_length_and_can_be_filtered(
-    reader: httpx.Client, instances: Instances, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "MAX_TASKS", 2)
-    for number in range(3):
-        instances.task(f"long_{number}", ago=100 - number)
-    shown = listed(reader)
-    assert [row["dag_id"] for row in shown["rows"]] == ["long_0", "long_1"]
-    assert (shown["total"], shown["dag_ids"]) == (3, ["long_0", "long_1", "long_2"])
-    narrowed = listed(reader, dag_id="long_2")
-    assert ([row["dag_id"] for row in narrowed["rows"]], narrowed["total"]) == (["long_2"], 1)
-    assert narrowed["dag_ids"] == shown["dag_ids"]

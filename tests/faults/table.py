@@ -19,9 +19,9 @@ _HEAD = """\
 `python -m airflow_provider_agentruns.emulator --list-faults`. The tests add the faults `null objects`,
 `duplicate interrupts`, and `half surrogates`.
 
-Most faults apply to one request: the POST of a start or an answer, or one read of a wait. Faults that change the content
-of responses, and unknown runs, apply to all requests. `refused` applies to all requests, except for the triggers. The
-client repeats each request at most once (`max_retries=1`), and each task has `retries=2`.
+Most faults apply to one request: the POST of a start or an answer, or one read of a wait. Faults that change the
+content of responses, and unknown runs, apply to all requests. So does `refused`, except for the triggers.
+The client repeats each request at most once (`max_retries=1`), and each task has `retries=2`.
 
 | in a cell | meaning |
 |---|---|

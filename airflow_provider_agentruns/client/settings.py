@@ -157,7 +157,7 @@ class Settings(BaseModel):
         if value:
             # Whatever the ID, the URL must lead to one host. Browsers treat a backslash as a slash.
             urls = [_url(value.replace("{run_id}", run_id), "http", "https") for run_id in ("1", "2")]
-            hosts = {url and url.host for url in urls}
+            hosts = {url and (url.userinfo, url.netloc) for url in urls}
             if "{run_id}" not in value or "\\" in value or None in hosts or len(hosts) > 1:
                 raise ValueError("should be an http or https URL that contains {run_id} after the host")
         return value

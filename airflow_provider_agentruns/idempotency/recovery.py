@@ -233,6 +233,7 @@ class _Subjects:
     def _threads(self, max_pages: int, **filters: Any) -> tuple[set[str], bool]:
         walk = ListingWalk(as_listed=True, max_pages=max_pages)
         threads: set[str] = set()
+        has_more = False
         while walk.page is not None:
             try:
                 page: ThreadPage = self._send(
@@ -244,5 +245,7 @@ class _Subjects:
                 self._log.warning("Cannot list threads to find out the subjects of runs: %s", e)
                 return threads, False
             threads.update(thread.id for thread in page.data)
+            has_more = page.has_more and bool(page.data)
             walk.advance(page)
-        return threads, not walk.truncated
+        # A service that returns one page again and again has not shown all threads.
+        return threads, not (walk.truncated or has_more)

@@ -5,22 +5,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 import os
 import random
 import signal
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from airflow_provider_agentruns.client import limiter, retries
-from airflow_provider_agentruns.client.limiter import FileStore, Limiter, Priority, RateState, limiter_for
+from airflow_provider_agentruns.client.limiter import FileStore, Limiter, Priority, RateState
 from airflow_provider_agentruns.exceptions import AgentRunsRateLimitError, AgentRunsThrottledError
 from tests.client.calling import GET, RUN, Caller, settings
 from tests.support.scripted_server import ScriptedServer, answer, errors
@@ -47,9 +46,9 @@ def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in itertools.pairwise(sorted(times))]
 
 
-def lock_files(folder: Path) -> list[Path]:
-    """Return the files that are locked."""
-    return list(folder.glob("*.lock"))
+def reserve_once(account: str = "account") -> float:
+    """Reserve a slot and return its time. A forked process calls it."""
+    return delay(FileStore(account)) + time.monotonic()
 
 
 class Queue:
@@ -66,7 +65,7 @@ class Queue:
 
 
 class TestSlots:
-    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize("seed", range(2))
     @pytest.mark.parametrize("rate", [0.5, 3, 20, 300])
     def test_no_window_holds_more_than_the_rate(self, rate: float, seed: int) -> None:
         chance, queue, now, times = random.Random(seed), Queue(rate), 1000.0, list[float]()  # noqa: S311
@@ -89,35 +88,25 @@ class TestSlots:
         assert max(queue.assign(3600.0, Priority.START) for _ in range(11)) >= 3601.0, "a rest allows no burst"
 
     @pytest.mark.parametrize(
+        ("queued", "priority", "longest"),
+        [
+            ([Priority.WAIT, Priority.PAGE], Priority.START, 0.5),
+            ([Priority.START], Priority.WAIT, 1.0),
+        ],
+    )
+    def test_no_queue_delays_another_priority(self, queued: list[Priority], priority: Priority, longest: float) -> None:
+        queue = Queue(20)
+        for other in queued * 1000:
+            queue.assign(0.0, other)
+        assert [queue.assign(0.0, priority) < longest * n for n in range(1, 20)] == [True] * 19
+
+    @pytest.mark.parametrize(
         ("priority", "share"), [(Priority.START, 15 / 16), (Priority.WAIT, 14 / 16), (Priority.PAGE, 3 / 16)]
     )
     def test_each_priority_gets_its_share_of_the_rate(self, priority: Priority, share: float) -> None:
         queue = Queue(20)
         took = max(queue.assign(0.0, priority) for _ in range(1000))
         assert took == pytest.approx(1000 / 20 / share, rel=0.08)
-
-    def test_a_start_overtakes_queued_waits_and_pages(self) -> None:
-        queue = Queue(20)
-        for _ in range(1000):
-            queue.assign(0.0, Priority.WAIT)
-            queue.assign(0.0, Priority.PAGE)
-        assert [queue.assign(0.0, Priority.START) < 0.5 * n for n in range(1, 20)] == [True] * 19
-
-    def test_waits_are_served_while_a_thousand_starts_are_queued(self) -> None:
-        queue = Queue(20)
-        for _ in range(1000):
-            queue.assign(0.0, Priority.START)
-        assert [queue.assign(0.0, Priority.WAIT) < 1.0 * n for n in range(1, 20)] == [True] * 19
-
-    def test_an_edited_rate_counts_from_then_on(self) -> None:
-        queue = Queue(1)
-        slow = [queue.assign(0.0, Priority.START) for _ in range(10)]
-        queue.rate = 10
-        fast = [queue.assign(0.0, Priority.START) for _ in range(300)]
-        assert min(gaps(slow)) >= 1.0
-        assert max(fast) < 45
-        for begin in range(45):
-            assert sum(begin <= at < begin + 1 for at in slow + fast) <= 12
 
 
 class TestSharedFile:
@@ -146,28 +135,9 @@ class TestSharedFile:
             assert len(file.stem) == 64
             assert b"example" not in file.read_bytes()
 
-    def test_threads_never_get_the_same_slot(self) -> None:
-        shared, times = FileStore("account"), []
-
-        def reserve() -> None:
-            times.extend([delay(shared) for _ in range(50)])
-
-        threads = [threading.Thread(target=reserve) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(times) == 300
-        assert min(gaps(times)) > 90
-
     def test_forked_processes_keep_to_the_rate_together(self) -> None:
-        shared = FileStore("account")
-
-        def reserve() -> float:
-            return delay(shared) + time.monotonic()
-
-        times = [reserve(), *forked(6, lambda: [reserve() for _ in range(20)])]
-        assert len(times) == 121
+        with get_context("fork").Pool(6) as pool:
+            times = [reserve_once(), *pool.map(reserve_once, ["account"] * 120, chunksize=20)]
         assert min(gaps(times)) > 90
 
     @pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
@@ -192,12 +162,7 @@ class TestSharedFile:
 
     @pytest.mark.parametrize(
         "spoil",
-        [
-            lambda _: b"",
-            lambda _: bytes(512),
-            lambda good: good[:80],
-            lambda good: good.replace(b"free", b"full"),
-        ],
+        [lambda _: b"", lambda good: good.replace(b"free", b"full")],
     )
     def test_a_corrupt_file_is_replaced(self, folder: Path, spoil: Callable[[bytes], bytes]) -> None:
         shared = FileStore("account")
@@ -214,7 +179,7 @@ class TestSharedFile:
         monkeypatch.setattr(limiter, "_clock_id", lambda: "another boot")
         assert delay(FileStore("account")) == 0.0
 
-    @pytest.mark.parametrize("obstacle", ["symlink", "file", "others may write", "another owner", "read-only"])
+    @pytest.mark.parametrize("obstacle", ["symlink", "others may write", "another owner", "read-only"])
     def test_a_folder_that_is_not_safe_is_not_used(
         self,
         folder: Path,
@@ -226,8 +191,6 @@ class TestSharedFile:
         if obstacle == "symlink":
             (tmp_path / "elsewhere").mkdir(mode=0o700)
             folder.symlink_to(tmp_path / "elsewhere")
-        elif obstacle == "file":
-            folder.touch()
         elif obstacle == "read-only":
             monkeypatch.setattr(tempfile, "tempdir", "/proc")
         else:
@@ -250,7 +213,7 @@ class TestSharedFile:
 
     async def test_the_event_loop_runs_while_another_process_holds_the_lock(self, folder: Path) -> None:
         delay(FileStore("account"))
-        [file] = lock_files(folder)
+        [file] = folder.glob("*.lock")  # noqa: ASYNC240
         ticks = 0
         with FileLock(file).acquire():
             waiting = asyncio.create_task(Limiter(10_000, FileStore("account")).wait_async())
@@ -263,12 +226,6 @@ class TestSharedFile:
 
 
 class TestTransports:
-    def test_the_limiter_of_an_account_is_shared_and_takes_the_last_rate(self) -> None:
-        one = limiter_for("one", 10)
-        assert limiter_for("one", 20) is one
-        assert one.rate == 20
-        assert limiter_for("two", 10) is not one
-
     def test_requests_keep_to_the_rate(self, caller: Caller) -> None:
         with ScriptedServer(lambda _: answer(RUN)) as server:
             caller.send(settings(server.url, rate_limit=20), *[GET] * 8)
@@ -293,28 +250,3 @@ class TestTransports:
         await asyncio.sleep(0)
         one.block_for(0.4)
         assert await second >= 0.4
-
-
-def forked(count: int, work: Callable[[], list[float]]) -> list[float]:
-    """Run the same in several forked processes at the same time, and return all results."""
-    pipes: list[tuple[int, int, int]] = []
-    for _ in range(count):
-        receiver, sender = os.pipe()
-        child = os.fork()
-        if not child:
-            try:
-                signal.alarm(60)
-                os.write(sender, json.dumps(work()).encode())
-            finally:
-                os._exit(0)
-        os.close(sender)
-        pipes.append((child, receiver, sender))
-    return list(itertools.chain.from_iterable(_results(pipes)))
-
-
-def _results(pipes: list[tuple[int, int, int]]) -> Iterator[list[float]]:
-    for child, receiver, _ in pipes:
-        with os.fdopen(receiver) as result:
-            content = result.read()
-        assert os.waitpid(child, 0)[1] == 0
-        yield json.loads(content)

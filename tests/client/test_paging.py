@@ -74,9 +74,10 @@ def in_order(count: int, order: Order, rng: Random | None = None) -> list[Listed
 
 @pytest.mark.parametrize("counts", [True, False], ids=["counted", "not counted"])
 @pytest.mark.parametrize("order", Order)
-@pytest.mark.parametrize("count", [0, 1, 2, 99, 100, 101, 250, 1000, 1234])
-def test_a_walk_without_a_stop_reads_everything(count: int, order: Order, counts: bool) -> None:
-    listing = Listing(in_order(count, order), counts)
+@pytest.mark.parametrize("count", [0, 1, 100, 101, 1234])
+@pytest.mark.parametrize("largest", [100, 20])
+def test_a_walk_without_a_stop_reads_everything(count: int, order: Order, counts: bool, largest: int) -> None:
+    listing = Listing(in_order(count, order), counts, largest)
     assert set(listing.walk(ListingWalk())) == set(range(count))
     assert len(listing.read) <= len(set(listing.read)) + 1
 
@@ -110,42 +111,23 @@ def test_a_later_walk_starts_at_the_newest_end(counts: bool) -> None:
         assert len(listing.read) <= 9
 
 
-def test_a_later_walk_finds_the_end_of_a_listing_that_has_become_shorter() -> None:
-    listing, first = Listing(in_order(5000, Order.OLDEST_FIRST), counts=True), ListingWalk()
-    listing.walk(first)
-    del listing.runs[2345:]
-    assert set(listing.walk(ListingWalk(previous=first))) == set(range(2345))
-
-
-def test_smaller_pages_than_requested_are_read_to_the_end() -> None:
-    for order in Order:
-        listing = Listing(in_order(333, order), counts=True, largest=20)
-        assert set(listing.walk(ListingWalk())) == set(range(333))
-
-
 def test_a_page_size_that_is_rejected_is_halved() -> None:
     walk = ListingWalk(page_size=100)
-    sizes = []
-    while True:
-        sizes.append(walk.page_size)
-        if not walk.shrink():
-            break
-    assert sizes == [100, 50, 25, 12, 10]
+    sizes = [walk.page_size for _ in iter(walk.shrink, False)]
+    assert sizes == [50, 25, 12, 10]
     assert set(Listing(in_order(45, Order.OLDEST_FIRST)).walk(walk)) == set(range(45))
 
 
 @pytest.mark.parametrize("order", Order)
 def test_has_more_that_is_wrong_neither_loses_runs_nor_goes_on_for_ever(order: Order) -> None:
-    def always(number: int, page: ListedPage) -> ListedPage:
-        page.has_more = True
-        return page
+    for more in (True, False):
 
-    def never(number: int, page: ListedPage) -> ListedPage:
-        page.has_more = False
-        return page
+        def change(number: int, page: ListedPage, more: bool = more) -> ListedPage:
+            page.has_more = more
+            return page
 
-    assert set(Listing(in_order(1234, order), change=always).walk(ListingWalk())) == set(range(1234))
-    assert set(Listing(in_order(1234, order), counts=True, change=never).walk(ListingWalk())) == set(range(1234))
+        listing = Listing(in_order(1234, order), counts=not more, change=change)
+        assert set(listing.walk(ListingWalk())) == set(range(1234))
 
 
 @pytest.mark.parametrize("order", Order)
@@ -209,18 +191,12 @@ def test_all_pages_as_listed() -> None:
 @pytest.mark.parametrize(
     ("seconds", "order"),
     [
-        ([], None),
         ([5], None),
-        ([5, 5, 5], None),
-        ([5, 6, 6, 8], Order.OLDEST_FIRST),
-        ([8, 6, 6, 5], Order.NEWEST_FIRST),
+        ([5, 6, 8], Order.OLDEST_FIRST),
         ([500, 490, 495, 100], Order.NEWEST_FIRST),
-        ([5, 8, 6], None),
         ([100, 900, 100], Order.UNORDERED),
     ],
 )
-def test_order_of_a_page(seconds: list[int], order: Order | None) -> None:
-    moments = [BEGIN + timedelta(seconds=number) for number in seconds]
-    assert order_of(moments) is order
-    strings: list[Any] = [moment.isoformat() for moment in moments]
-    assert order_of([None, "yesterday", *strings, 7]) is order
+def test_the_order_of_a_page_with_invalid_times(seconds: list[int], order: Order | None) -> None:
+    times: list[Any] = [(BEGIN + timedelta(seconds=number)).isoformat() for number in seconds]
+    assert order_of([None, "yesterday", *times, 7]) is order

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pendulum
 import pytest
 
 from airflow_provider_agentruns.client import requests
@@ -20,11 +19,8 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsRateLimitError,
     AgentRunsServerError,
 )
-from airflow_provider_agentruns.models import RunStatus
 from tests.client.calling import GET, POST, RUN, Caller, settings
 from tests.support.scripted_server import Reply, ScriptedServer, answer, errors, html, redirect, sent
-
-DATE = "Sat, 01 Aug 2026 12:00:00 GMT"
 
 ASKING = {
     "id": "r-1",
@@ -60,7 +56,6 @@ def error_of(caller: Caller, reply: Reply, request: Request[Any] = GET) -> Agent
     [
         (400, AgentRunInvalidRequestError, False, ""),
         (401, AgentRunsAuthError, False, "mk_test tokens to the sandbox"),
-        (403, AgentRunsAuthError, False, "Check the API token"),
         (404, AgentRunNotFoundError, False, "Check the ID"),
         (409, AgentRunConflictError, False, ""),
         (422, AgentRunInvalidRequestError, False, ""),
@@ -81,19 +76,11 @@ def test_each_status_has_its_error(
     assert not error.in_doubt
 
 
-def test_the_wrong_parameter_is_named(caller: Caller) -> None:
-    entries = [{"message": "is invalid", "parameter": "business_id"}, {"message": "so be it", "parameter": None}]
-    assert error_of(caller, answer({"errors": entries}, 422)).messages == ("is invalid (business_id)", "so be it")
-
-
 @pytest.mark.parametrize(
     "reply",
     [
         html(404),
-        sent(b"", "application/json", 404),
         answer({"errors": None}, 404),
-        answer({"errors": [{"detail": "no message"}]}, 404),
-        answer(["list"], 404),
         Reply(status=404, headers={"Content-Length": "0"}),
     ],
     ids=lambda reply: repr(next(iter(reply.pieces), b"")[:40]),
@@ -120,15 +107,10 @@ def test_a_redirect_is_named_and_not_followed(caller: Caller, status: int, reque
     ("reply", "request_", "problem"),
     [
         (html(), GET, "is not JSON (text/html). Check that the connection's base URL is the service's"),
-        (sent(b"", "application/json"), GET, "is not JSON"),
         (sent(b"[" * 100_000, "application/json"), GET, "is not JSON"),
-        (html(), requests.get_run_state("r-1"), "is not JSON"),
-        (answer([]), GET, "cannot be read"),
         (answer({"id": "r-1"}), GET, "cannot be read: status: Field required"),
-        (answer({"id": "r-1", "status": None}), GET, "cannot be read: status"),
         (answer({"id": "r-1", "status": 5}), requests.get_run_state("r-1"), "cannot be read: status"),
         (answer({"data": [{"id": "r-1"}]}), requests.list_runs(), "cannot be read: data.0.status"),
-        (answer({"data": 5}), requests.list_agents(), "cannot be read"),
         (answer({"data": {"id": "r-1"}}), requests.list_run_states(), "cannot be read"),
     ],
 )
@@ -149,29 +131,12 @@ def test_a_post_with_an_unreadable_response_is_in_doubt(caller: Caller) -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("field", ["thread_id", "created_at", "output", "requester", "interrupts"])
+@pytest.mark.parametrize("field", ["thread_id", "created_at", "interrupts"])
 def test_an_error_quotes_no_values(caller: Caller, field: str) -> None:
     person: Any = ["Jane Doe"] if field == "thread_id" else "Jane Doe, born 1980"
     error = error_of(caller, answer({"id": "r-1", "status": "completed", field: person}))
     assert f"cannot be read: {field}: " in str(error)
     assert "Jane" not in str(error)
-
-
-def test_each_kind_of_response(caller: Caller) -> None:
-    agent = {"object": "agent", "id": "a-1", "type": "instant"}
-    replies = [
-        answer({"object": "list", "has_more": True, "data": [RUN]}, Date=DATE),
-        answer({"data": [agent]}),
-        answer({"data": None}),
-        answer({"has_more": False, "data": [{"id": "t-1", "metadata": {"business_id": "b-1"}}]}),
-    ]
-    sent_requests = [requests.list_runs(), *[requests.list_agents()] * 2, requests.list_threads()]
-    with ScriptedServer(replies) as server:
-        page, agents, none, threads = caller.send(settings(server.url), *sent_requests)
-    assert (page.has_more, page.data[0].id, page.data[0].status) == (True, "r-1", RunStatus.RUNNING)
-    assert page.served_at == pendulum.datetime(2026, 8, 1, 12)
-    assert (agents[0].type, none) == ("instant", [])
-    assert threads.data[0].metadata == {"business_id": "b-1"}
 
 
 class TestPartialModels:
@@ -181,11 +146,6 @@ class TestPartialModels:
         request = requests.get_run_state("r-1")
         assert result_of(caller, answer(ASKING), request) == PARTIAL
 
-    def test_half_a_surrogate_pair_in_a_skipped_part(self, caller: Caller) -> None:
-        body = rb'{"id": "r-1", "status": "completed", "output": {"artifacts": [{"title": "\ud83d"}]}}'
-        found = result_of(caller, sent(body, "application/json"), requests.get_run_state("r-1"))
-        assert found == {"id": "r-1", "status": "completed"}
-
     def test_a_page(self, caller: Caller) -> None:
         entries = [
             RUN,
@@ -194,30 +154,19 @@ class TestPartialModels:
             {**RUN, "id": "r-2", "status": None},
             {**RUN, "id": "r-3"},
         ]
-        reply = answer({"has_more": True, "total_count": 12, "data": entries}, Date=DATE)
+        reply = answer({"has_more": True, "total_count": 12, "data": entries})
         page = result_of(caller, reply, requests.list_run_states(page=2, page_size=7))
         assert [listed["id"] for listed in page.data] == ["r-1", "r-3"]
         assert (page.left_out, page.has_more, page.total_count) == (3, True, 12)
         assert result_of(caller, answer({"data": None}), requests.list_run_states()).data == []
 
 
-class TestHeaders:
-    @pytest.mark.parametrize(
-        ("value", "seconds"),
-        [
-            ("0", 0.0),
-            (" 7 ", 7.0),
-            ("9" * 400, 999_999_999.0),
-            ("", None),
-            ("-5", None),
-            ("1.5", None),
-            ("soon", None),
-            ("Wed, 99 Foo 2026 99:99:99 GMT", None),
-            ("Sat, 01 Aug 2020 12:00:00 GMT", 0.0),
-        ],
-    )
-    def test_retry_after(self, value: str, seconds: float | None) -> None:
-        assert Response(429, {"retry-after": value}, b"").retry_after == seconds
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [(" 7 ", 7.0), ("9" * 400, 999_999_999.0), ("-5", None), ("soon", None), ("Sat, 01 Aug 2020 12:00:00 GMT", 0.0)],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    assert Response(429, {"retry-after": value}, b"").retry_after == seconds
 
 
 @pytest.mark.parametrize(
@@ -225,9 +174,7 @@ class TestHeaders:
     [
         (rb'"a \ud83d\ude00 b"', "a \U0001f600 b"),
         (rb'"a \ud83d b"', "a \ufffd b"),
-        (rb'"\uDE00\ud83d"', "\ufffd\ufffd"),
         (rb'"\\ud83d"', "\\ud83d"),
-        (rb'"a\u0000b"', "a\0b"),
     ],
 )
 def test_half_a_surrogate_pair_becomes_a_replacement_character(as_sent: bytes, as_read: str) -> None:

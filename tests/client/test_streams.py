@@ -12,7 +12,7 @@ from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsAPIError, AgentRunsConnectionError
 from airflow_provider_agentruns.models import RunEvent
 from tests.client.calling import TOKEN, Caller, settings
-from tests.support.scripted_server import LOST, Reply, ScriptedServer, errors, events, html, redirect, unused_port
+from tests.support.scripted_server import LOST, Reply, ScriptedServer, errors, events, html, redirect
 
 STREAM = requests.stream_run("r/1")
 
@@ -49,10 +49,8 @@ def test_events_in_their_order(caller: Caller) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "snapshot"),
     [
-        ('data: {"type": "STATE_SNAPSHOT", "snapshot": 1}', "STATE_SNAPSHOT", 1),
         ('event: STATE_SNAPSHOT\ndata: {"snapshot": 1}', "STATE_SNAPSHOT", 1),
         ('event: STATE_SNAPSHOT\ndata: {"snapshot":\ndata: [1]}', "STATE_SNAPSHOT", [1]),
-        ("event: RUN_FINISHED\ndata:", "RUN_FINISHED", None),
         ('event: NEW_KIND\ndata: {"snapshot": null}', "NEW_KIND", None),
     ],
 )
@@ -72,7 +70,7 @@ def test_a_broken_connection_is_an_error_and_not_an_end(caller: Caller) -> None:
     assert not caught.value.in_doubt
 
 
-@pytest.mark.parametrize("malformed", ["data: {", 'data: ["list"]', "data: 5", 'data: {"type": 5}', "data: \ufffd"])
+@pytest.mark.parametrize("malformed", ["data: {", "data: 5", 'data: {"type": 5}'])
 def test_an_invalid_event_is_an_error_after_valid_ones(caller: Caller, malformed: str) -> None:
     seen: list[RunEvent] = []
     script = [events(STARTED, malformed, FINISHED)]
@@ -85,7 +83,6 @@ def test_an_invalid_event_is_an_error_after_valid_ones(caller: Caller, malformed
     ("reply", "kind", "said"),
     [
         (html(), AgentRunsAPIError, "text/html instead of a stream of events"),
-        (Reply(headers={"Content-Length": "0"}), AgentRunsAPIError, "no content type instead of a stream"),
         (errors(404, "no such run"), AgentRunNotFoundError, "404: no such run. Check the ID"),
         (redirect("http://127.0.0.1:1/"), AgentRunsAPIError, "a redirect to http://127.0.0.1:1/, not followed"),
         (LOST, AgentRunsConnectionError, "gave no usable response"),
@@ -97,8 +94,3 @@ def test_a_response_that_is_not_a_stream(caller: Caller, reply: Reply, kind: typ
     assert type(caught.value) is kind
     assert said in str(caught.value)
     assert len(server.requests) == 1
-
-
-def test_a_service_that_cannot_be_reached(caller: Caller) -> None:
-    with pytest.raises(AgentRunsConnectionError, match="could not be reached"):
-        caller.stream(settings(f"http://127.0.0.1:{unused_port()}"), STREAM, [])

@@ -12,7 +12,6 @@ import pytest
 
 from airflow_provider_agentruns.emulator.faults import FAULTS, FaultError, Rule
 from airflow_provider_agentruns.emulator.faults.plan import rule_of
-from airflow_provider_agentruns.emulator.faults.table import describe
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.emulator.contract import Client
 
@@ -82,11 +81,8 @@ SAME = rule_of({"fault": "503", "method": "GET", "path": "/v1/runs/.*", "times":
     [
         ({"fault": 503, "method": "GET", "path": "/v1/runs/.*", "times": 2, "retry_after": 2, "after": 0}, SAME),
         ("503 GET /v1/runs/.* times=2 retry_after=2", SAME),
-        ("503 times=2 path=/v1/runs/.* method=GET retry_after=2", SAME),
         (r"answer lost /v1/runs/\d+=\S*", Rule(fault=FAULTS["answer lost"], path=r"/v1/runs/\d+=\S*")),
-        ("answer lost .*/resume share=0.5", Rule(fault=FAULTS["answer lost"], path=".*/resume", share=0.5)),
         ("429 retry_after='Wed, 21 Oct'", rule_of({"fault": "429", "retry_after": "Wed, 21 Oct"})),
-        ("429 retry_after=null times=null", rule_of({"fault": "429", "retry_after": None})),
         ("unknown status status=7", rule_of({"fault": "unknown status", "status": "7"})),
         ("503 taken=true", rule_of({"fault": "503", "taken": True})),
     ],
@@ -95,28 +91,16 @@ def test_the_same_rule_in_many_forms(entry: Any, rule: Rule) -> None:
     assert rule_of(entry) == rule
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_has_defaults_and_a_description(name: str) -> None:
-    assert rule_of(name) == rule_of({"fault": name, **rule_of(name).parameters})
-    assert f"{name}: {FAULTS[name].does}" in describe()
-
-
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
         ({"fault": "anser lost"}, "fault: no fault has the name 'anser lost'; did you mean 'answer lost'?"),
         ({"method": "get"}, "method: 'get' is not one of ['GET', "),
         ({"path": "("}, "path: '(' is not a 'regex'"),
-        ({"after": -1}, "after: -1 is less than the minimum of 0"),
-        ({"times": True}, "times: True is not of type 'integer', 'null'"),
-        ({"share": 0}, "share: 0 is less than or equal to the minimum of 0"),
         ({"tmies": 1}, "tmies: is not a field of '503': its fields are method, path, after, times, share, "),
         ({"retry_after": "a\nb"}, "retry_after: 'a\\nb' does not match"),
-        ({"fault": "answer lost", "taken": False}, "taken: is not a field of 'answer lost'"),
         ({"fault": "body cut off", "part": 1}, "part: 1 is greater than or equal to the maximum of 1"),
-        ({"fault": "proxy page", "status": 304}, "status: 304 should not be valid under"),
         ({"fault": "refused", "method": "GET"}, "method: is not a field of 'refused': its fields are none"),
-        ({"fault": "connection closed", "path": ".*"}, "its fields are after, times, share"),
     ],
 )
 def test_a_wrong_rule(emulator: Emulator, fields: dict[str, Any], says: str) -> None:
@@ -130,8 +114,6 @@ def test_a_wrong_rule(emulator: Emulator, fields: dict[str, Any], says: str) -> 
         (["503", 7], "rule 7: a rule is an object or a text, not 7"),
         ([{"method": "GET"}], "rule {'method': 'GET'}: fault: no fault has the name 'None'"),
         (["503 GET twice"], "rule '503 GET twice': 'twice' is not a field: fields are written name=value"),
-        (['503 path="/'], "cannot be read: No closing quotation"),
-        (["GET /v1/runs"], "fault: no fault has the name ''"),
     ],
 )
 def test_a_wrong_plan_adds_no_rule(emulator: Emulator, plan: list[Any], says: str) -> None:

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -23,7 +21,6 @@ from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, Client, error_of
 from tests.emulator.wire import RUN, connect, eventually, read, talk
 
-STATUSES = [name for name in FAULTS if name.isdigit()]
 ON_REQUESTS = [name for name, fault in FAULTS.items() if fault.applies_to == "request"]
 #: They apply to certain GET requests only.
 READS = ("404 at first", "listing lags", "stream cut", "stream silent")
@@ -78,27 +75,15 @@ def test_faults_of_reads_leave_other_requests_alone(emulator: Emulator, client: 
 
 
 def test_refused_closes_the_port_while_it_is_active(emulator: Emulator, plain: httpx.Client) -> None:
-    for _ in range(2):
-        assert plain.get("/v1/agents").status_code == 200
-        with emulator.faults.of("refused"), emulator.faults.of("refused"):
-            with pytest.raises(httpx.TransportError):  # The open connection is reset.
-                plain.get("/v1/agents")
-            with pytest.raises(httpx.ConnectError):
-                plain.get("/v1/agents")
-            with socket.socket() as other, pytest.raises(OSError, match="in use"):
-                other.bind(("127.0.0.1", emulator.port))
-        assert plain.get("/v1/agents").status_code == 200
-
-
-def test_refused_from_the_start_and_until_the_end() -> None:
-    with Emulator(faults=["refused"]) as emulator:
-        with pytest.raises(ConnectionRefusedError):
-            connect(emulator, "GET", "/v1/agents")
-        emulator.faults.clear()
-        assert talk(emulator, "GET", "/v1/agents")[0].startswith(b"HTTP/1.1 200")
-        emulator.faults.add("refused")
-    with pytest.raises(ConnectionRefusedError):
-        connect(emulator, "GET", "/v1/agents")
+    assert plain.get("/v1/agents").status_code == 200
+    with emulator.faults.of("refused"), emulator.faults.of("refused"):
+        with pytest.raises(httpx.TransportError):  # The open connection is reset.
+            plain.get("/v1/agents")
+        with pytest.raises(httpx.ConnectError):
+            plain.get("/v1/agents")
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", emulator.port))
+    assert plain.get("/v1/agents").status_code == 200
 
 
 def test_a_new_connection_is_closed(emulator: Emulator) -> None:
@@ -125,13 +110,6 @@ def test_a_connection_breaks(emulator: Emulator, plain: httpx.Client, fault: str
     assert emulator.requests[-1].status is None
 
 
-def test_a_slow_body(emulator: Emulator, plain: httpx.Client) -> None:
-    with emulator.faults.of("slow body", size=100, pause=0.01), plain.stream("GET", "/v1/agents") as answer:
-        pieces = list(answer.iter_raw())
-    assert json.loads(b"".join(pieces))["object"] == "list"
-    assert all(len(piece) % 100 == 0 for piece in pieces[:-1])
-
-
 def test_a_body_is_cut_off(emulator: Emulator, plain: httpx.Client) -> None:
     whole = plain.get("/v1/agents").content
     with emulator.faults.of("body cut off", part=0.25):
@@ -156,16 +134,13 @@ def test_a_fault_ends_with_the_server(fault: str, caplog: pytest.LogCaptureFixtu
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
-@pytest.mark.parametrize("status", STATUSES)
-def test_a_status(emulator: Emulator, client: Client, status: str) -> None:
-    with emulator.faults.of(status):
-        assert error_of(client.post("/v1/runs", json=RUN), int(status))["message"]
-
-
-@pytest.mark.parametrize(("given", "sent"), [(2, "2"), ("soon", "soon"), (None, None)])
-def test_retry_after(emulator: Emulator, plain: httpx.Client, given: Any, sent: str | None) -> None:
-    with emulator.faults.of("429", retry_after=given):
-        assert plain.get("/v1/agents").headers.get("retry-after") == sent
+def test_a_status_and_retry_after(emulator: Emulator, client: Client, plain: httpx.Client) -> None:
+    for status in (name for name in FAULTS if name.isdigit()):
+        with emulator.faults.of(status):
+            assert error_of(client.post("/v1/runs", json=RUN), int(status))["message"]
+    for given, sent in ((2, "2"), ("soon", "soon"), (None, None)):
+        with emulator.faults.of("429", retry_after=given):
+            assert plain.get("/v1/agents").headers.get("retry-after") == sent
     with emulator.faults.of("429", retry_after_date=-60.0):
         date = parsedate_to_datetime(plain.get("/v1/agents").headers["retry-after"])
     assert abs(date.timestamp() - time.time() + 60) < 20
@@ -214,8 +189,8 @@ def test_unknown_status_and_fields(emulator: Emulator, plain: httpx.Client) -> N
     assert shown["output"]["artifacts"][0]["x_unknown"]
 
 
-@pytest.mark.parametrize("seconds", [7200.0, -86400.0])
-def test_clock_skew(emulator: Emulator, plain: httpx.Client, seconds: float) -> None:
+def test_clock_skew(emulator: Emulator, plain: httpx.Client) -> None:
+    seconds = 7200.0
     run = plain.post("/v1/runs", json=RUN).json()
     with emulator.faults.of("clock skew", seconds=seconds):
         answer = plain.get(f"/v1/runs/{run['id']}")
@@ -243,12 +218,8 @@ def test_a_listing_lags(clock: Clock) -> None:
         client.start("asks", business_id=BUSINESS_ID)
         pages = [client.get("/v1/runs", params={"page": page, "per_page": 3}).json() for page in (1, 2, 3, 4)]
         assert [run["id"] for page in pages for run in page["data"]] == old[::-1]
-        assert [(page["has_more"], page["total_count"]) for page in pages] == [
-            (True, 7),
-            (True, 7),
-            (False, 7),
-            (False, 7),
-        ]
+        assert [page["has_more"] for page in pages] == [True, True, False, False]
+        assert {page["total_count"] for page in pages} == {7}
         assert {(run["status"], len(run["interrupts"])) for page in pages for run in page["data"]} == {("running", 0)}
         assert client.run(old[0])["status"] == "interrupted"
         clock.forward(5.1)
@@ -266,24 +237,3 @@ def test_streams_are_cut_or_fall_silent(emulator: Emulator, events: int) -> None
     with emulator.faults.of("stream silent", events=events):
         answer, ending = talk(emulator, "GET", f"/v1/runs/{run.id}/stream", seconds=0.5)
     assert (ending, answer[:12], answer.count(b"event: ")) == ("silent", b"HTTP/1.1 200", events)
-
-
-def test_the_service_records_what_it_carried_out(emulator: Emulator) -> None:
-    run = emulator.service.create_run("needs_approval", business_id=BUSINESS_ID)
-    eventually(lambda: emulator.service.runs[run.id].status == "interrupted")
-    answer = {"interrupt_id": run.interrupts[0]["id"], "input": "approve"}
-    emulator.faults.add("request reset", "POST", "/v1/runs/[^/]+/resume", times=1)
-    emulator.faults.add("answer lost", "POST", "/v1/runs/[^/]+/resume", times=1)
-    for count in (0, 1):
-        talk(emulator, "POST", f"/v1/runs/{run.id}/resume", answer)
-        assert len(emulator.service.answers) == count
-    assert talk(emulator, "POST", f"/v1/runs/{run.id}/resume", answer)[0].startswith(b"HTTP/1.1 409")
-
-
-def test_a_fault_continues_although_the_client_left(emulator: Emulator) -> None:
-    before = len(emulator.service.runs)
-    with emulator.faults.of("slow answer"):
-        connect(emulator, "POST", "/v1/runs", RUN).close()
-        eventually(lambda: len(emulator.service.runs) == before + 1)
-    with suppress(ConnectionError):
-        talk(emulator, "GET", "/v1/agents")

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.emulator.service import AUDITED_BUSINESS_ID
 from tests.emulator.conftest import Clock
@@ -25,14 +23,11 @@ BUSINESS = {"business_id": BUSINESS_ID}
     [
         ({"type": "instant"}, 400, None),
         ({"type": "instant", "context_type": "business"}, 400, "context_id"),
-        ({"type": "instant", "context_id": BUSINESS_ID}, 400, "context_type"),
         ({"type": "instant", **BUSINESS, "context_type": "person", "context_id": UNKNOWN}, 400, "context_id"),
         ({"type": "nobody", "business_id": BUSINESS_ID}, 404, "type"),
         ({"type": "instant", "thread_id": UNKNOWN}, 404, "thread_id"),
         ({"business_id": BUSINESS_ID}, 422, "type"),
-        ({"type": 1, "business_id": BUSINESS_ID}, 422, "type"),
         ({"type": "instant", "business_id": " "}, 422, "business_id"),
-        ({"type": "instant", "thread_id": None}, 422, "thread_id"),
         ({"type": "instant", "context_type": "business", "context_id": AUDITED_BUSINESS_ID}, 422, "business_id"),
         ([], 422, None),
     ],
@@ -46,11 +41,6 @@ def test_a_run_is_refused(client: Client, body: Any, status: int, parameter: str
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"type": NaN}', b'{"type": "\\ud800"}', b"[" * 100_000])
 def test_a_body_that_is_not_json_is_refused(client: Client, body: bytes) -> None:
     error_of(client.post("/v1/runs", content=body), 400)
-
-
-def test_a_context_can_be_given_twice(client: Client) -> None:
-    client.start("instant", business_id=BUSINESS_ID, context_type="business", context_id=BUSINESS_ID)
-    client.start("instant", context_type="person", context_id=UNKNOWN)
 
 
 def test_runs_in_a_thread(client: Client, clock: Clock) -> None:
@@ -67,14 +57,6 @@ def test_runs_in_a_thread(client: Client, clock: Clock) -> None:
     client.start("fails", thread_id=thread["id"])
     clock.forward(6)
     assert client.get(f"/v1/threads/{thread['id']}").json()["status"] == "error"
-
-
-def test_threads_are_refused(client: Client) -> None:
-    assert error_of(client.post("/v1/threads", json={"type": "nobody"}), 404)["parameter"] == "type"
-    assert error_of(client.post("/v1/threads", json={}), 422)["parameter"] == "type"
-    error_of(client.post("/v1/threads", json={"type": "instant", "context_type": "business"}), 400)
-    audited = client.post("/v1/threads", json={"type": "instant", "business_id": AUDITED_BUSINESS_ID}).json()
-    error_of(client.post("/v1/runs", json={"type": "instant", "thread_id": audited["id"]}), 422)
 
 
 def test_threads_of_one_business(client: Client) -> None:
@@ -99,7 +81,7 @@ def test_each_run_is_on_one_page_newest_first() -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/runs", "/v1/threads"])
-@pytest.mark.parametrize("value", ["0", "-1", "x", "", "1.5", "1_0", "9" * 5000])
+@pytest.mark.parametrize("value", ["0", "x", "", "9" * 5000])
 def test_a_wrong_page(client: Client, path: str, value: str) -> None:
     for name in ("page", "per_page"):
         assert error_of(client.get(path, params={name: value}), 422)["parameter"] == name
@@ -111,20 +93,13 @@ def test_an_unknown_id(client: Client, path: str, unknown: str) -> None:
     error_of(client.get(path.format(unknown)), 404)
 
 
-def test_a_post_to_an_unknown_run(client: Client) -> None:
-    error_of(client.resume(UNKNOWN, "int_1", "approve"), 404)
-    error_of(client.post(f"/v1/runs/{UNKNOWN}/feedback", json={}), 404)
-
-
 def test_an_answer_is_refused(client: Client, clock: Clock) -> None:
     run_id = client.start("needs_approval")["id"]
     clock.forward(1)
     [interrupt] = client.run(run_id)["interrupts"]
     for body, parameter in (
         ({"input": "approve"}, "interrupt_id"),
-        ({"interrupt_id": 1, "input": "approve"}, "interrupt_id"),
         ({"interrupt_id": interrupt["id"]}, "input"),
-        ({"interrupt_id": interrupt["id"], "input": None}, "input"),
         ("approve", None),
     ):
         assert error_of(client.post(f"/v1/runs/{run_id}/resume", json=body), 422).get("parameter") == parameter
@@ -167,27 +142,12 @@ def test_an_artifact_is_rated(client: Client) -> None:
     assert again.json()["id"] != first.json()["id"]
 
 
-def test_a_proposed_artifact_can_be_rated_after_the_answer() -> None:
-    proposed = "7d0c1c1e-6a55-4f0e-9d6b-0d4b8f6c2a11"
-
-    def proposes(case: Case) -> ScriptBody:
-        yield Ask([{"proposals": [{"artifacts": [{"id": proposed}]}]}])
-        return []
-
-    with Emulator(agents={"proposes": proposes}) as emulator:
-        run = emulator.service.create_run("proposes", business_id=BUSINESS_ID)
-        emulator.service.answer(run.id, run.interrupts[0]["id"], "yes")
-        assert emulator.service.rate(run.id, proposed.upper(), "POSITIVE")["artifact_id"] == proposed
-
-
 @pytest.mark.parametrize(
     ("change", "parameter"),
     [
         ({"rating": "GOOD"}, "rating"),
-        ({"artifact_id": "int_1"}, "artifact_id"),
         ({"artifact_id": UNKNOWN}, "artifact_id"),
         ({"comment": "x" * 5001}, "comment"),
-        ({"comment": 1}, "comment"),
     ],
 )
 def test_a_rating_is_refused(client: Client, change: dict[str, Any], parameter: str) -> None:
@@ -207,14 +167,6 @@ def test_every_operation_is_there(client: Client, method: str, path: str) -> Non
     )
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "/", 404), ("GET", "/v2/runs", 404), ("GET", "/v1/runs/", 404), ("DELETE", "/v1/runs", 405)],
-)
-def test_unknown_paths_and_methods(client: Client, method: str, path: str, status: int) -> None:
-    assert path in error_of(client.request(method, path), status)["message"]
-
-
 def test_a_token_is_needed(emulator: Emulator) -> None:
     for header in ({}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}):
         with Client(emulator, headers=header) as stranger:
@@ -231,9 +183,3 @@ def test_a_bug_is_reported_and_logged(
     error_of(client.get("/v1/agents"), 500)
     # The web server logs it after the response.
     eventually(lambda: [it.exc_info[0] for it in caplog.records if it.exc_info] == [ZeroDivisionError])
-
-
-def test_an_id_that_is_not_a_uuid_causes_a_warning(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        client.start("instant", business_id="biz_1")
-    assert "The ID 'biz_1' of a business is not a UUID: the real service rejects it" in caplog.messages

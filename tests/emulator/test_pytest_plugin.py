@@ -43,7 +43,3 @@ def test_the_marker_changes_it(agent_runs_emulator: Emulator) -> None:
 
 def test_the_connection_is_removed_afterwards() -> None:
     assert "AIRFLOW_CONN_AGENTRUNS_DEFAULT" not in os.environ
-
-
-def test_the_marker_is_registered(pytestconfig: pytest.Config) -> None:
-    assert any(line.startswith("agent_runs(") for line in pytestconfig.getini("markers"))

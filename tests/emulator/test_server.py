@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +13,6 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.emulator.__main__ import main
@@ -92,19 +88,6 @@ def test_the_connection_leads_to_this_server() -> None:
         assert (settings.rate_limit, settings.verify) == (7, False)
 
 
-def test_middleware_sees_each_request_first() -> None:
-    class Refuses:
-        def __init__(self, app: ASGIApp) -> None:
-            self.app = app
-
-        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            await PlainTextResponse("no", 503)(scope, receive, send)
-
-    with Emulator(middleware=[Middleware(Refuses)]) as emulator:
-        assert httpx.get(emulator.url).status_code == 503
-        assert emulator.requests[0].status == 503
-
-
 def test_a_wrong_plan_leaves_the_port_free() -> None:
     with Emulator() as emulator:
         port = emulator.port
@@ -114,8 +97,7 @@ def test_a_wrong_plan_leaves_the_port_free() -> None:
         assert httpx.get(emulator.url).status_code == 503
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_line_serves_until_a_signal(number: signal.Signals, tmp_path: Path) -> None:
+def test_the_command_line_serves_until_a_signal(tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps([{"fault": "503", "times": 1, "retry_after": "soon"}, "502 POST times=1"]))
     arguments = ["--port", "0", "--token", "mk_test_secret", "--rate-limit", "0", "--faults", str(plan)]
@@ -131,7 +113,7 @@ def test_the_command_line_serves_until_a_signal(number: signal.Signals, tmp_path
             body = {"type": "instant", "business_id": BUSINESS_ID}
             answers = [httpx.post(f"{found[1]}/v1/runs", json=body, headers=headers) for _ in range(4)]
             assert [answer.status_code for answer in answers] == [503, 502, 500, 201]
-            process.send_signal(number)
+            process.send_signal(signal.SIGTERM)
             output, errors = process.communicate(timeout=20)
             assert (process.returncode, output, errors) == (0, "", "")
         finally:
@@ -142,9 +124,7 @@ def test_the_command_line_serves_until_a_signal(number: signal.Signals, tmp_path
     ("arguments", "status", "says"),
     [
         (["--speed", "0"], 2, "speed must be above 0"),
-        (["--port", "99999"], 1, "Cannot serve on port 99999"),
         (["--fault", "503 times=no"], 2, "rule '503 times=no': times: 'no' is not of type 'integer', 'null'"),
-        (["--faults", "/nowhere/plan.json"], 2, "/nowhere/plan.json"),
         (["--faults", __file__], 2, f"--faults {__file__}: Expecting value"),
     ],
 )
@@ -157,18 +137,6 @@ def test_the_command_line_names_the_mistake(
         returned = int(str(end.code))
     assert returned == status
     assert says in capsys.readouterr().err
-
-
-def test_the_command_line_reports_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert main(["--port", str(port)]) == 1
-    assert capsys.readouterr().err.startswith(f"Cannot serve on port {port}: ")
-
-
-def test_the_command_line_lists_the_faults(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--list-faults"]) == 0
-    assert "slow answer: Carries out the request, waits, and responds." in capsys.readouterr().out
 
 
 def test_the_command_line_without_its_libraries() -> None:

@@ -65,16 +65,14 @@ def bounded(*spigots: Spigot) -> Iterator[None]:
 
 class EndlessListing:
     """
-    A service whose listings of runs and threads always have another page. Its runs never end.
+    A service whose listing of runs always has another page. Its runs never end.
 
     :param size: The number of runs on a page.
-    :param total: The value of ``total_count``.
     """
 
-    def __init__(self, size: int = 100, total: int | None = None) -> None:
+    def __init__(self, size: int = 100) -> None:
         self.pages = 0
         self._size = size
-        self._total = total
         self._numbers = itertools.count()
 
     def __call__(self, request: Received) -> Reply:
@@ -83,10 +81,7 @@ class EndlessListing:
         if request.path == "/v1/runs":
             self.pages += 1
             runs = [self._run(next(self._numbers)) for _ in range(self._size)]
-            more = {} if self._total is None else {"total_count": self._total}
-            return answer({"object": "list", "has_more": True, "data": runs, **more})
-        if request.path == "/v1/threads":
-            return answer({"object": "list", "has_more": True, "data": [{"id": f"t-{next(self._numbers)}"}]})
+            return answer({"object": "list", "has_more": True, "data": runs})
         return answer({"object": "run", "id": request.path.rpartition("/")[2], "status": "running"})
 
     def _run(self, number: int) -> dict[str, Any]:

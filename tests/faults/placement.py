@@ -12,10 +12,10 @@ from typing import Any
 
 from airflow_provider_agentruns.emulator.faults import FAULTS
 from tests.faults.components import COMPONENTS, RUN
-from tests.faults.stand import EXTRA, Placement
+from tests.faults.stand import Placement
 
 #: All rows of the table, and their groups.
-GROUPS = {name: fault.group for name, fault in FAULTS.items()} | dict.fromkeys(EXTRA, "Content")
+GROUPS = {name: fault.group for name, fault in FAULTS.items()}
 
 #: Longer than any test.
 _HOUR = 3600.0
@@ -36,7 +36,7 @@ def place(fault: str, name: str) -> Placement | str:
     """Return the rule by which a fault applies to a component, or why it cannot apply."""
     component = COMPONENTS[name]
     hook = name.startswith("hook")
-    applies_to = FAULTS[fault].applies_to if fault in FAULTS else "request"
+    applies_to = FAULTS[fault].applies_to
     once = {"times": 1, "after": component.after}
     if applies_to == "service":
         return Placement(fault)
@@ -54,6 +54,6 @@ def place(fault: str, name: str) -> Placement | str:
     if fault == "404 at first":
         becomes_visible = component.does == "start" or name == "events"
         return Placement(fault, "GET", RUN, {"seconds": _HOUR, **({"times": 2} if becomes_visible else {})})
-    if fault in EXTRA or fault in ("unknown fields", "clock skew"):
+    if fault in ("unknown fields", "clock skew"):
         return Placement(fault)
     return Placement(fault, component.method, component.path, {**_TIMING.get(fault, {}), **once})

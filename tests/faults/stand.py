@@ -8,13 +8,13 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_agentruns.emulator.faults import Rule
 from airflow_provider_agentruns.emulator.runs import Run
@@ -46,29 +46,6 @@ def curious(case: Case) -> ScriptBody:
     return [_REPORT]
 
 
-def _each_object(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """Change each object in a JSON value, the inner ones first."""
-    if isinstance(value, dict):
-        return change({name: _each_object(it, change) for name, it in value.items()})
-    return [_each_object(it, change) for it in value] if isinstance(value, list) else value
-
-
-def _duplicate_interrupts(it: dict[str, Any]) -> dict[str, Any]:
-    return it | {"interrupts": it["interrupts"] * 2} if "interrupts" in it else it
-
-
-def _half_surrogates(it: dict[str, Any]) -> dict[str, Any]:
-    return it | {name: f"{it[name]}\ud83d" for name in ("title", "summary", "label") if name in it}
-
-
-#: Faults that only these tests need: what they do with the JSON of a response.
-EXTRA: dict[str, Callable[[Any], Any]] = {
-    "null objects": lambda value: {name: None if isinstance(it, dict) else it for name, it in value.items()},
-    "duplicate interrupts": lambda value: _each_object(value, _duplicate_interrupts),
-    "half surrogates": lambda value: _each_object(value, _half_surrogates),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Placement:
     """
@@ -88,7 +65,7 @@ class Placement:
 class Seen:
     """What a service has seen while a fault was active."""
 
-    rule: Rule | None
+    rule: Rule
     requests: list[RecordedRequest] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     answers: int = 0
@@ -96,7 +73,7 @@ class Seen:
     @property
     def met(self) -> bool:
         """Whether the fault applied to a request. A service that refuses connections counts none."""
-        return self.rule is None or self.rule.fault.applies_to == "service" or self.rule.met > 0
+        return self.rule.fault.applies_to == "service" or self.rule.met > 0
 
 
 class Stand:
@@ -110,12 +87,11 @@ class Stand:
         self.name = name
         self.conn_id = f"faults_{name}"
         self._tokens = 0
-        self._changed: Callable[[Any], Any] | None = None
         self._reads: Counter[str] = Counter()
         self.emulator = Emulator(
             token=self._next_token(),
             agents={"patient": patient, "curious": curious},
-            middleware=[Middleware(_Around, self)],
+            middleware=[Middleware(_AnswersPatientRuns, self)],
         )
         self.service = self.emulator.service
 
@@ -148,13 +124,12 @@ class Stand:
         :param returns: Whether a service that refuses connections accepts them again after a while.
         """
         requests, runs, answers = len(self.emulator.requests), len(self.service.runs), len(self.service.answers)
-        self._changed = EXTRA.get(placement.fault)
-        placements = [it for it in (placement, placement.also) if it and it.fault not in EXTRA]
+        placements = [it for it in (placement, placement.also) if it]
         rules = [self.emulator.faults.add(it.fault, it.method, it.path, **it.fields) for it in placements]
         timer = threading.Timer(_REFUSED_FOR, self.emulator.faults.clear)
         if returns and placement.fault == "refused":
             timer.start()
-        seen = Seen(rules[0] if rules else None)
+        seen = Seen(rules[0])
         try:
             yield seen
         finally:
@@ -162,7 +137,6 @@ class Stand:
             if timer.ident:
                 timer.join()
             self.emulator.faults.clear()
-            self._changed = None
             seen.requests = list(self.emulator.requests[requests:])
             seen.runs = list(self.service.runs.values())[runs:]
             seen.answers = len(self.service.answers) - answers
@@ -177,17 +151,13 @@ class Stand:
                 if self._reads[run_id] == 2:
                     self.service.answer(run_id, run.interrupts[0]["id"], "continue")
 
-    def change(self, body: bytes) -> bytes:
-        """Apply the active extra fault to the body of a response."""
-        return json.dumps(self._changed(json.loads(body))).encode() if self._changed else body
-
     def _next_token(self) -> str:
         self._tokens += 1
         return f"{TOKEN_PREFIX}/{self.name}/{self._tokens}"
 
 
-class _Around:
-    """Middleware for what a stand adds to the service. It sees only requests that faults let pass."""
+class _AnswersPatientRuns:
+    """Middleware that answers questions when a run is read. It sees only requests that faults let pass."""
 
     def __init__(self, app: ASGIApp, stand: Stand) -> None:
         self._app = app
@@ -196,21 +166,7 @@ class _Around:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "GET":
             self._stand.answer_patient_runs(scope["path"])
-        if scope["path"].endswith("/stream"):
-            return await self._app(scope, receive, send)
-        start: Message = {}
-
-        async def changed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                start.update(message)
-                return
-            body = self._stand.change(message["body"])
-            length = (b"content-length", str(len(body)).encode())
-            await send(start | {"headers": [*(it for it in start["headers"] if it[0] != length[0]), length]})
-            await send(message | {"body": body})
-
-        await self._app(scope, receive, changed)
-        return None
+        await self._app(scope, receive, send)
 
 
 @contextmanager

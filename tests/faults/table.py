@@ -16,8 +16,7 @@ _HEAD = """\
 
 `make fault-table` writes this table. It runs each component over HTTP against the offline service, and tasks with
 `dag.test()`. `make test-all` checks that the table is correct. For a description of each fault, run
-`python -m airflow_provider_agentruns.emulator --list-faults`. The tests add the faults `null objects`,
-`duplicate interrupts`, and `half surrogates`.
+`python -m airflow_provider_agentruns.emulator --list-faults`.
 
 Most faults apply to one request: the POST of a start or an answer, or one read of a wait. Faults that change the
 content of responses, and unknown runs, apply to all requests. So does `refused`, except for the triggers.

@@ -13,10 +13,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.client import transport
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError
 from airflow_provider_agentruns.idempotency import recovery
-from airflow_provider_agentruns.triggers import agent_run
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.events.watchers import FakeStore, Watcher, running
 from tests.faults.hostile import EndlessListing, bounded
@@ -35,11 +33,8 @@ def bodies() -> dict[str, bytes]:
     run = b'{"object": "run", "id": "r-1", "status": "completed", '
     return {
         "deep lists": run + b'"output": ' + b"[" * 5_000_000,
-        "deep objects": run + b'"output": ' + b'{"a":' * 2_000_000,
-        "deep and whole": run + b'"output": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
         "a number of a million digits": run + b'"x": ' + b"9" * 1_000_000 + b"}",
         "a million interrupts that are none": run + b'"interrupts": [' + b"0," * 1_000_000 + b"0]}",
-        "a long text that is no UTF-8": b'"' + b"\xff" * 5_000_000 + b'"',
     }
 
 
@@ -55,26 +50,15 @@ def test_an_expensive_body_is_an_error_soon(user: HookUser, monkeypatch: pytest.
         assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("entry", [b"0", b"{}"], ids=["numbers", "objects"])
-def test_a_page_of_a_million_invalid_entries_is_an_error_soon(
-    user: HookUser, monkeypatch: pytest.MonkeyPatch, entry: bytes
-) -> None:
-    body = b'{"object": "list", "has_more": true, "data": [' + (entry + b",") * 1_000_000 + entry + b"]}"
-    with ScriptedServer([sent(body, "application/json")]) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        with bounded(), pytest.raises(AgentRunsAPIError, match=r"data\.0"):
-            list(user.iterate("list_runs"))
-
-
+@pytest.mark.usefixtures("short_pauses")
 def test_triggers_follow_no_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
     with ScriptedServer() as elsewhere, ScriptedServer(lambda _: redirect(f"{elsewhere.url}/v1/runs/r-1")) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
 
         async def wait() -> Any:
             async with running(Watcher(FakeStore())):
                 return await event_of(
-                    AgentRunTrigger("r-1", poll_interval=0.1, end_time=time.time() + 1, watch="stream")
+                    AgentRunTrigger("r-1", poll_interval=0.1, end_time=time.time() + 0.5, watch="stream")
                 )
 
         assert asyncio.run(wait())["error"] in ("AgentRunTimeoutError", "AgentRunsAPIError")
@@ -82,6 +66,7 @@ def test_triggers_follow_no_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
         assert elsewhere.connections == 0
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_tasks_follow_no_redirect(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer() as elsewhere, ScriptedServer(lambda _: redirect(f"{elsewhere.url}/v1/runs/r-1")) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
@@ -96,12 +81,10 @@ def test_tasks_follow_no_redirect(run_dag: DagRunner, monkeypatch: pytest.Monkey
         assert elsewhere.connections == 0
 
 
-@pytest.mark.parametrize("total", [None, 10**9], ids=["no total", "total"])
-def test_the_recovery_of_a_start_ends(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch, total: int | None) -> None:
+@pytest.mark.usefixtures("short_pauses")
+def test_the_recovery_of_a_start_ends(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "_MAX_PAGES", 100)
-    monkeypatch.setattr(recovery, "_LISTING_LAG", 0.0)
-    monkeypatch.setattr(recovery, "READ_INTERVAL", 0.0)
-    listing = EndlessListing(total=total)
+    listing = EndlessListing()
     with ScriptedServer(listing) as server:
         monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
         with bounded():
@@ -117,7 +100,7 @@ def test_waits_read_a_bounded_number_of_pages(monkeypatch: pytest.MonkeyPatch) -
 
     async def wait() -> list[Any]:
         ids = [f"lost-{number}" for number in range(30)]
-        end = time.time() + 3
+        end = time.time() + 2
         return await asyncio.gather(*(event_of(AgentRunTrigger(it, poll_interval=0.5, end_time=end)) for it in ids))
 
     with ScriptedServer(listing) as server:
@@ -127,17 +110,4 @@ def test_waits_read_a_bounded_number_of_pages(monkeypatch: pytest.MonkeyPatch) -
         requests = len(server.requests)
     assert {event["error"] for event in events} == {"AgentRunTimeoutError"}
     # At most the rate limit during the wait.
-    assert requests <= 500 * 4
-
-
-def test_an_output_that_is_too_large_fails_the_task(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 4 * 1024 * 1024)
-    body = (
-        b'{"object": "run", "id": "r-1", "status": "completed", "output": {"artifacts": [{"title": "' + b"x" * 5_000_000
-    )
-    with ScriptedServer(lambda _: sent(body + b'"}]}}', "application/json")) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        with bounded():
-            result = run_dag('AgentRunOutputOperator(task_id="output", run_id="r-1", timeout=1, poll_interval=0.1)')
-    assert result.states == {"output": "failed"}
-    assert "larger than 4194304 bytes" in result.log
+    assert requests <= 500 * 3

@@ -25,7 +25,6 @@ ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
     [
         pytest.param(b"x" * 65_536, 200, id="line"),
         pytest.param(b"data: " + b"x" * 1_000 + b"\n", 200, id="event"),
-        pytest.param(b": " + b"x" * 65_536, 200, id="comment"),
         pytest.param(b" " * 65_536, 500, id="error"),
     ],
 )

@@ -28,15 +28,10 @@ _TARGET = re.compile(r"/v1/runs(/[^/?#\s]{1,2400}(/resume)?)?(\?(page|per_page|i
 
 HOSTILE = [
     "r-1\r\nX-Evil: 1",
-    "r-1 HTTP/1.1\r\nHost: evil\r\n\r\nGET /v1/agents",
     "../agents",
     "..%2Fagents",
     "r-1?include=steps",
-    "r-1#x",
     "@evil.example.com/",
-    "//evil.example.com/r-1",
-    "..\\agents",
-    "．．／agents",  # noqa: RUF001
     "r-1\u202e1-r",
     "r-1\x00",
     "r" * 100_000,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,17 +21,7 @@ ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 FORMS: dict[str, Callable[[Emulator], str]] = {
     "uri": lambda emulator: f"agentruns://:{TOKEN}@127.0.0.1:{emulator.port}/http?timeout=3",
     "uri of the emulator": lambda emulator: emulator.connection_uri,
-    "json": lambda emulator: connection_json(emulator.url),
     "json with the version in the url": lambda emulator: connection_json(f"{emulator.url}/v1/"),
-    "host and port": lambda emulator: json.dumps(
-        {
-            "conn_type": "agentruns",
-            "host": "127.0.0.1",
-            "port": emulator.port,
-            "schema": "http",
-            "password": TOKEN,
-        }
-    ),
 }
 
 
@@ -53,22 +42,9 @@ def test_a_connection_works_in_each_form(
             "agentruns://@api.middesk.com",
             r"API token \(password\) is missing. Put the API token into the connection's password field",
         ),
-        (
-            f"agentruns://:{TOKEN}@api.middesk.com/http",
-            r"Base URL \(host\) is plain http to api.middesk.com: the token would travel in clear text. Use https, "
-            "or set allow_http to true",
-        ),
-        (
-            connection_json("ftp://api.middesk.com"),
-            r"Base URL \(host\) should be a URL such as https://api.middesk.com",
-        ),
         (connection_json("https://api.middesk.com", timeout="soon"), r"timeout \(extra\) .*valid number"),
-        (
-            connection_json("https://api.middesk.com", resume_body={"answer": "{input}"}),
-            r"resume_body \(extra\) should be a JSON object that contains",
-        ),
     ],
-    ids=["no token", "plain http", "no http", "timeout", "resume_body"],
+    ids=["no token", "timeout"],
 )
 def test_a_connection_that_cannot_work(
     user: HookUser, monkeypatch: pytest.MonkeyPatch, connection: str, message: str
@@ -109,13 +85,6 @@ def test_a_changed_connection_is_read_after_closing(
 
 class TestTestButton:
     """Airflow's Test button."""
-
-    def test_good(self, agent_runs_emulator: Emulator) -> None:
-        hook = AgentRunHook()
-        good, message = hook.test_connection()
-        hook.close()
-        assert good
-        assert message.startswith(f"{agent_runs_emulator.url} accepts the token. Agents of the account: instant, slow")
 
     @pytest.mark.agent_runs(token="mk_test_right")
     def test_wrong_token(self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,15 +98,6 @@ def test_resume_run_with_the_body_of_the_connection(agent_runs_emulator: Emulato
     ]
 
 
-def test_stream_run(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    run_id = agent_runs_emulator.service.create_run("slow", business_id=BUSINESS).id
-    events = list(user.iterate("stream_run", run_id))
-    assert [events[0].type, events[1].type, events[-1].type] == ["RUN_STARTED", "STATE_SNAPSHOT", "RUN_FINISHED"]
-    assert {event.run_id for event in events} == {run_id}
-    assert [events[0].snapshot["status"], events[-1].snapshot["status"]] == ["running", "completed"]
-    assert agent_runs_emulator.count("GET", f"/v1/runs/{run_id}/stream") == 1
-
-
 def test_rate_artifact(agent_runs_emulator: Emulator, user: HookUser) -> None:
     run = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS)
     artifact_id = run.artifacts[0]["id"]

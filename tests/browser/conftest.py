@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from starlette.middleware import Middleware
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.browser.hostile import HalfPairs, half_a_pair, hostile, long_address
+from tests.browser.hostile import hostile, long_address
 from tests.support.standalone import Standalone
 
 if TYPE_CHECKING:
@@ -35,9 +34,8 @@ def emulator() -> Iterator[Emulator]:
     """Return the service, with hostile agents."""
     with Emulator(
         speed=5,
-        agents={"hostile": hostile, "half_a_pair": half_a_pair, "long_address": long_address},
+        agents={"hostile": hostile, "long_address": long_address},
         extra={"rate_limit": 1000, "run_url": "https://runs.example.com/{run_id}"},
-        middleware=[Middleware(HalfPairs)],
     ) as emulator:
         yield emulator
 

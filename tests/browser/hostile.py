@@ -5,12 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
-
-#: A placeholder for half a surrogate pair, which the service may send and the emulator cannot write.
-HALF_PAIR = "!D800!"
 
 #: Lines that a page must show unchanged.
 MARKUP = (
@@ -88,35 +83,9 @@ def hostile(case: Case) -> ScriptBody:
     return [{"title": "What a person said", "type": "report", "answer": answer}]
 
 
-def half_a_pair(case: Case) -> ScriptBody:
-    """Ask a question that is valid JSON, but cannot be encoded in UTF-8."""
-    yield Work(0.1, "read_page", "Reads the business's page")
-    page = {"title": f"Page {HALF_PAIR} one", "type": "page", "summary": f"Says {HALF_PAIR} so"}
-    yield Ask([{"agent": case.agent, "label": f"Is {HALF_PAIR} right?", "artifacts": [page]}])
-    return [{**page, "type": "report"}]
-
-
 def long_address(case: Case) -> ScriptBody:
     """Ask a question with an unnamed source whose URL is wider than a phone."""
     yield Work(0.1, "read_page", "Reads the business's page")
     page = {"title": "Page", "type": "page", "sources": [f"https://registry.example.com/filings/{UNBROKEN}"]}
     yield Ask([{"agent": case.agent, "label": "Is this the page?", "artifacts": [page]}])
     return []
-
-
-class HalfPairs:
-    """Middleware that writes half a surrogate pair into each response, escaped as in JSON."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-
-        async def with_half_pairs(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                # The length stays the same, as the Content-Length header requires.
-                message = {**message, "body": message.get("body", b"").replace(HALF_PAIR.encode(), rb"\ud800")}
-            await send(message)
-
-        await self._app(scope, receive, with_half_pairs)

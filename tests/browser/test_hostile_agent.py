@@ -66,24 +66,6 @@ def test_a_hostile_agents_text_is_inert_on_the_page(airflow: Standalone, emulato
     assert browser.script("return typeof window.hacked") == "undefined"
 
 
-def test_half_a_surrogate_pair_is_shown_as_a_replacement_character(
-    airflow: Standalone, emulator: Emulator, browser: Browser
-) -> None:
-    run_id, _ = interrupted(airflow, emulator, "half_a_pair")
-    dag_run = airflow.start_dag("browsed", {"run_id": run_id})
-    waits = Review(airflow, "browsed", dag_run, "reviewed.wait_1")
-    assert waits.wait_for("success", "failed")["state"] == "success"
-    asked = Review(airflow, "browsed", dag_run, "reviewed.review_1", 0)
-    asked.wait_for("awaiting_input")
-    form = browser.open_review(asked)
-    assert form.subject == "Is \ufffd right?"
-    assert form.texts("h3") == ["Page \ufffd one"]
-    assert "Says \ufffd so" in form.text
-    form.submit("Approve")
-    airflow.wait_for_dag("browsed", dag_run)
-    assert [sent["decision"] for _, sent in answers(emulator, run_id)] == ["approve"]
-
-
 def test_a_long_address_fits_on_a_phone(airflow: Standalone, emulator: Emulator, browser: Browser) -> None:
     run_id, [question] = interrupted(airflow, emulator, "long_address")
     dag_run = airflow.start_dag("browsed", {"run_id": run_id})

@@ -191,8 +191,6 @@ async def test_too_many_changes_at_once_and_a_failing_database_are_errors(
     ("arguments", "uri"),
     [
         ({}, "agentruns://agentruns_default/any"),
-        ({"status": "completed"}, "agentruns://agentruns_default/completed"),
-        ({"agent": "cip_orchestrator"}, "agentruns://agentruns_default/any/cip_orchestrator"),
         ({"status": "error", "agent": "a b/c?d#e"}, "agentruns://agentruns_default/error/a%20b%2Fc%3Fd%23e"),
         ({"agentruns_conn_id": "user:word@host/x", "status": "error"}, "agentruns://user%3Aword%40host%2Fx/error"),
     ],
@@ -217,7 +215,6 @@ def test_the_uris_of_a_change_are_those_of_the_assets_in_dag_files() -> None:
         ({"status": "running"}, "status must be completed, interrupted, error, or None for all of them, not 'running'"),
         ({"agent": " "}, "agent should be an agent type"),
         ({"agentruns_conn_id": ""}, "agentruns_conn_id must be"),
-        ({"agentruns_conn_id": None}, "agentruns_conn_id must be"),
     ],
 )
 def test_an_invalid_argument_of_an_asset_is_an_error(arguments: dict[str, Any], message: str) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -17,11 +16,10 @@ from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.events.run_event_poller import RunEventPoller
 from airflow_provider_agentruns.events.run_tracker import RunTracker
-from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError
 from tests.events.listing import Listing
 from tests.events.watchers import ENV
-from tests.hooks.connections import connection_json, open_sockets
-from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, html
+from tests.hooks.connections import connection_json
+from tests.support.scripted_server import LOST, Reply, ScriptedServer, answer, errors, html
 from tests.triggers.waiting import until
 
 Served = tuple[Listing, ScriptedServer]
@@ -30,13 +28,10 @@ read_interval = RunEventPoller._read_interval
 
 KINDS: dict[str, dict[str, Any]] = {
     "newest first": {},
-    "newest first, no count, no date": {"counts": False, "dates": False},
     "oldest first": {"order": "oldest first"},
     "oldest first, no count, no date": {"order": "oldest first", "counts": False, "dates": False},
-    "unordered": {"order": "by id"},
     "unordered, no count, no date": {"order": "by id", "counts": False, "dates": False},
     "pages of three": {"largest": 3},
-    "one page": {"largest": 500},
 }
 
 
@@ -161,50 +156,6 @@ async def test_after_a_restart_it_reads_back_to_its_cursor(listing: Served) -> N
         assert len(server.requests) - before < 6 + 48 // min(runs.largest, 46) + 14 * (not runs.counts)
 
 
-@every_kind
-async def test_a_run_that_is_listed_late_is_found_by_a_deep_poll(
-    listing: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs, _ = listing
-    runs.add_old(50)
-    async with polls() as watcher:
-        await watcher.once()
-        for number in range(70):
-            runs.add(f"{number:02}-new", "completed", age=100)
-        assert len(await watcher.once()) == 70
-        monkeypatch.setattr(run_event_poller, "_DEEP_INTERVAL", 0.0)
-        assert await watcher.once() == {}
-        runs.add("late", "error", age=500)
-        runs.add("too late", "error", age=2000)
-        assert await watcher.once() == {"late": "error"}
-
-
-async def test_pages_that_move_while_they_are_read_hide_nothing(listing: Served) -> None:
-    runs, server = listing
-    runs.add_old(200)
-    for number in range(30):
-        runs.add(f"open-{number}", "interrupted", "i-1", age=3000 + 100 * number)
-
-    def more(request: object) -> None:
-        # Three runs are created and complete whenever a page is read.
-        for number in range(3):
-            runs.add(f"new-{len(server.requests):03}-{number}", "completed")
-
-    runs.fault = more
-    found: dict[str, str] = {}
-    async with polls() as watcher:
-        for _ in range(4):
-            found |= await watcher.once()
-        runs.fault = lambda request: None
-        for number in range(30):
-            runs.add(f"open-{number}", "completed")
-        for _ in range(10):
-            found |= await watcher.once()
-    # The runs on the very first page existed at the start.
-    expected = {run_id for run_id in runs.runs if run_id.startswith(("new", "open"))}
-    assert expected - found.keys() <= {f"new-001-{number}" for number in range(3)}
-
-
 async def test_entries_that_cannot_be_read_hide_no_others(
     listing: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -218,25 +169,19 @@ async def test_entries_that_cannot_be_read_hide_no_others(
         runs.add("4\n", "completed")
         runs.add("5" * 300, "completed")
         runs.add("6", "completed")
-        assert await watcher.once() == {"6": "completed"}
+        changes = [await watcher.once() for _ in range(3)]
+    # Any of the polls may find it, and only one.
+    assert [found for found in changes if found] == [{"6": "completed"}]
     assert "5 agent runs without a creation time or a usable ID get no events" in caplog.text
 
 
-async def test_a_service_without_runs(listing: Served) -> None:
-    runs, _ = listing
-    async with polls() as watcher:
-        assert await watcher.once() == {}
-        # By a clock that is an hour behind.
-        runs.add("first", "completed", age=3600)
-        assert await watcher.once() == {"first": "completed"}
-        assert await watcher.once() == {}
-
-
-async def test_a_creation_time_in_the_future_hides_no_runs(listing: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_creation_times_by_wrong_clocks_hide_no_runs(listing: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_event_poller, "_DEEP_INTERVAL", 0.0)
     runs, _ = listing
     async with polls() as watcher:
         await watcher.once()
+        runs.add("past", "completed", age=3600)
+        assert await watcher.once() == {"past": "completed"}
         runs.add("future", "completed", age=-90_000)
         assert await watcher.once() == {"future": "completed"}
         runs.add("now", "completed")
@@ -339,53 +284,32 @@ async def test_a_run_that_cannot_be_read_does_not_stop_the_others(
         assert await watcher.once() == {"r-1": "completed"}
 
 
-FAULTS = {
-    "403": errors(403, "You may not list runs"),
-    "404": errors(404, "No such thing"),
-    "429": errors(429, "Too many", Retry_After="0"),
-    "500": errors(500, "Down"),
-    "html": html(),
-    "no list": answer([]),
-    "odd data": answer({"data": 5}),
-    "lost": LOST,
-    "rejected": errors(422, "Something"),
-}
+FAULTS = [
+    errors(403, "You may not list runs"),
+    errors(422, "Something"),
+    errors(429, "Too many", Retry_After="0"),
+    errors(500, "Down"),
+    html(),
+    answer({"data": 5}),
+    LOST,
+]
 
 
-def fails(reply: Reply, *, times: int = 2, page: str = "1") -> Callable[[Received], Reply | None]:
-    """Return a fault that ends after some requests for a page."""
-    left = [reply] * times
-    return lambda request: left.pop() if left and request.query.get("page") == page else None
-
-
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-@pytest.mark.parametrize("page", ["1", "11"])
-async def test_a_failing_service_is_waited_for(
-    listing: Served, fault: Reply, page: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("fault", FAULTS, ids=range(len(FAULTS)))
+async def test_a_failing_service_is_waited_for(listing: Served, fault: Reply) -> None:
     runs, _ = listing
     runs.add_old(400)
     runs.add("open", age=90_000)
-    missing_page = page == "11" and fault.status in (404, 422)
-    runs.fault = fails(fault, page=page, times=0 if missing_page else 1)
+    left = [fault]
+    # The first poll fails amid the listing, unless the status says that there are no more pages.
+    page = "1" if fault.status == 422 else "11"
+    runs.fault = lambda request: left.pop() if left and request.query.get("page") == page else None
     async with polls() as watcher:
         assert await watcher.once() == {}
         runs.add("open", "error")
         runs.add("new", "completed")
-        runs.fault = fails(fault, page=page)
+        left, page = [fault] * 2, "1"
         assert await watcher.once() == {"open": "error", "new": "completed"}
-
-
-async def test_the_pauses_after_failures_grow(listing: Served) -> None:
-    runs, server = listing
-    runs.fault = fails(errors(500, "Down"), times=5)
-    poller = RunEventPoller("agentruns_default", 0.05, None)
-    await poller.poll()
-    await poller.close()
-    moments = [request.at for request in server.requests]
-    pauses = [later - earlier for earlier, later in pairwise(moments)]
-    assert len(pauses) == 5
-    assert pauses[-1] > 0.7
 
 
 async def test_a_listing_that_rejects_deep_pages_is_read_until_there(listing: Served) -> None:
@@ -395,8 +319,6 @@ async def test_a_listing_that_rejects_deep_pages_is_read_until_there(listing: Se
     async with polls() as watcher:
         await watcher.once()
         assert len(server.requests) == 11
-        runs.add("new", "completed")
-        assert await watcher.once() == {"new": "completed"}
 
 
 async def test_pages_that_are_too_large_are_requested_smaller(listing: Served) -> None:
@@ -405,12 +327,9 @@ async def test_pages_that_are_too_large_are_requested_smaller(listing: Served) -
     runs.fault = lambda request: errors(400, "Too large") if int(request.query.get("per_page", 1)) > 30 else None
     async with polls() as watcher:
         await watcher.once()
-        rejected = len([request for request in server.requests if int(request.query["per_page"]) > 30])
-        assert rejected <= 2
         runs.add("new", "completed")
         assert await watcher.once() == {"new": "completed"}
-    # What was learned is kept.
-    assert len([request for request in server.requests if int(request.query["per_page"]) > 30]) == rejected
+    assert sum(int(request.query["per_page"]) > 30 for request in server.requests) <= 2
 
 
 async def test_responses_that_are_too_large_are_requested_smaller(
@@ -426,16 +345,6 @@ async def test_responses_that_are_too_large_are_requested_smaller(
         assert int(server.requests[-1].query["per_page"]) <= 25
         runs.add("new", "completed")
         assert await watcher.once() == {"new": "completed"}
-
-
-async def test_a_wrong_token_is_an_error_after_some_attempts(listing: Served) -> None:
-    runs, server = listing
-    runs.fault = lambda request: errors(401, "A valid token is needed")
-    async with polls() as watcher:
-        with pytest.raises(AgentRunsAuthError, match="A valid token is needed"):
-            await watcher.once()
-    assert len(server.requests) == 4
-    assert open_sockets(server.port) == 0
 
 
 @pytest.mark.parametrize("where", ["/v1/runs", "/v1/runs/open"])
@@ -466,13 +375,6 @@ async def test_an_edited_connection_is_picked_up(listing: Served, monkeypatch: p
             monkeypatch.setenv(ENV, connection_json(server.url))
             other.add("new", "completed")
             assert await watcher.once() == {"new": "completed"}
-
-
-async def test_a_connection_that_cannot_work_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ENV, "agentruns://@api.middesk.com")
-    async with polls() as watcher:
-        with pytest.raises(AgentRunsConfigError, match=r"API token \(password\) is missing"):
-            await watcher.once()
 
 
 async def test_a_missing_connection_is_waited_for(

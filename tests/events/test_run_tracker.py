@@ -67,16 +67,6 @@ def test_an_interrupted_run_is_new_again_with_other_interrupts(tracker: RunTrack
     assert not tracker.has_changed(run("r-2", "interrupted", "i-1"))
 
 
-def test_an_unfinished_run_is_followed_however_old_it_is(tracker: RunTracker) -> None:
-    tracker.record(run("r-1", "interrupted", "i-1", age=1e6))
-    tracker.advance(NOW + 1e6)
-    tracker = again(tracker)
-    assert tracker.has_changed(run("r-1", "completed", age=1e6))
-    tracker.record(run("r-1", "completed", age=1e6))
-    assert tracker.unfinished == {}
-    assert not tracker.has_changed(run("r-1", "completed", age=1e6))
-
-
 def test_the_cursor_is_bounded(tracker: RunTracker, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1000):
         tracker.record(run(f"r-{number}", "completed"))
@@ -102,9 +92,7 @@ def listed(**fields: Any) -> RunSnapshot | None:
         ("id", "x" * 256),
         ("id", "two\nlines"),
         ("id", "\x1b[31m"),
-        ("agent", "x" * 256),
         ("agent", "nul\x00"),
-        ("created_at", None),
         ("created_at", "odd"),
     ],
 )

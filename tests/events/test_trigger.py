@@ -48,8 +48,7 @@ def server(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedS
 async def test_each_run_makes_one_event_per_status(runs: Listing) -> None:
     runs.add("old", "completed")
     runs.add("open", "interrupted", "i-1")
-    watcher = Watcher(store := FakeStore())
-    async with running(watcher):
+    async with running(watcher := Watcher(store := FakeStore())):
         await settled(watcher, store)
         runs.add("open", "running")
         runs.add("fails", "error")
@@ -62,45 +61,20 @@ async def test_each_run_makes_one_event_per_status(runs: Listing) -> None:
         runs.add("works", "completed")
         await watcher.came(5)
         await asyncio.sleep(0.2)
-    assert sorted(watcher.seen) == sorted(
-        [
-            ("fails", "error"),
-            ("asks", "interrupted"),
-            ("asks", "interrupted"),
-            ("open", "completed"),
-            ("works", "completed"),
-        ]
-    )
+    asked = [("asks", "interrupted")] * 2
+    assert sorted(watcher.seen) == [*asked, ("fails", "error"), ("open", "completed"), ("works", "completed")]
     # Nothing else: outputs and questions may hold personal data.
     assert watcher.events[0].keys() == {"run_id", "status", "agent"}
 
 
-async def test_only_some_statuses_and_one_agent(runs: Listing) -> None:
-    failures, of_one = Watcher(statuses=["error"], store=FakeStore()), Watcher(agent="b", store=FakeStore())
-    async with running(failures, of_one):
-        await settled(failures, failures.trigger.asset_state_store)
-        await settled(of_one, of_one.trigger.asset_state_store)
-        runs.add("1", "completed", agent="a")
-        runs.add("2", "error", agent="a")
-        runs.add("3", "completed", agent="b")
-        await failures.came(1)
-        await of_one.came(1)
-        await asyncio.sleep(0.2)
-    assert failures.seen == [("2", "error")]
-    assert of_one.seen == [("3", "completed")]
-
-
-async def test_many_runs_at_once_are_reported_in_batches(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_event_poller, "BATCH_SIZE", 10)
-    watcher = Watcher(store := FakeStore())
-    async with running(watcher):
+async def test_only_some_statuses_of_one_agent(runs: Listing) -> None:
+    async with running(watcher := Watcher(store := FakeStore(), statuses=["error"], agent="b")):
         await settled(watcher, store)
-        writes = store.writes
-        for number in range(45):
-            runs.add(f"r-{number}", "completed")
-        await watcher.came(45)
-        await until(lambda: store.writes >= writes + 5)
-    assert sorted(watcher.seen) == sorted((f"r-{number}", "completed") for number in range(45))
+        runs.add("1", "error", agent="a")
+        runs.add("2", "completed", agent="b")
+        runs.add("3", "error", agent="b")
+        await watcher.came(1)
+    assert watcher.seen == [("3", "error")]
 
 
 # Restarts
@@ -147,29 +121,6 @@ async def test_an_event_that_was_not_stored_is_reported_again(runs: Listing) -> 
         await second.came(3)
         await asyncio.sleep(0.2)
     assert sorted(second.seen) == [("1", "completed"), ("2", "error"), ("3", "completed")]
-
-
-@needs_asset_state_store
-async def test_a_trigger_that_is_stopped_amid_a_batch_loses_nothing(runs: Listing) -> None:
-    async with running(first := Watcher(store := FakeStore())):
-        await settled(first, store)
-    for number in range(5):
-        runs.add(f"r-{number}", "completed")
-    from airflow.triggers.shared_stream import SharedStreamManager
-
-    trigger = Watcher(store).trigger
-    manager, key = SharedStreamManager(), trigger.shared_stream_key()
-    assert key is not None
-    events = trigger.filter_shared_stream(manager.subscribe(trigger_id=1, trigger=trigger, key=key))
-    async with asyncio.timeout(20):
-        reported = (await anext(events)).payload["run_id"]
-        seq = manager.bind_pending_event(trigger_id=1, key=key)
-        assert seq is not None
-        manager.confirm_persisted([seq])
-        await manager.unsubscribe(1, key)
-    async with running(second := Watcher(store)):
-        await second.came(5)
-    assert {run_id for run_id, _ in second.seen} == {f"r-{number}" for number in range(5)} >= {reported}
 
 
 @needs_asset_state_store
@@ -234,17 +185,11 @@ async def test_a_failing_store_is_waited_for(runs: Listing, monkeypatch: pytest.
     # Without a first cursor, a restart would take the next run as already reported.
     store.write_errors = [OSError("no database")] * 3
     async with running(first := Watcher(store)):
-        runs.add("old", "completed")
         await settled(first, store)
+        store.write_errors = [OSError("no database")] * 2
         runs.add("open", "interrupted", "i-1")
         await first.came(1)
         await until(lambda: "open" in store.cursor["unfinished"])
-        store.write_errors = [OSError("no database")] * 2
-        runs.add("1", "completed")
-        await first.came(2)
-        runs.add("2", "completed")
-        await first.came(3)
-        await until(lambda: len(store.cursor["finished"]) == 3)
     store.read_errors = [OSError("no database")] * 3
     runs.add("open", "completed")
     async with running(second := Watcher(store)):
@@ -253,8 +198,8 @@ async def test_a_failing_store_is_waited_for(runs: Listing, monkeypatch: pytest.
 
 
 @needs_asset_state_store
-@pytest.mark.parametrize("garbage", [{"version": 99}, [], "text", 5])
-async def test_an_unreadable_cursor_counts_as_none(runs: Listing, garbage: Any, capfd: Any) -> None:
+@pytest.mark.parametrize("garbage", [{"version": 99}, "text"])
+async def test_an_unreadable_cursor_counts_as_none(runs: Listing, garbage: Any) -> None:
     async with running(first := Watcher(store := FakeStore())):
         await settled(first, store)
     for key in store.values:
@@ -267,10 +212,12 @@ async def test_an_unreadable_cursor_counts_as_none(runs: Listing, garbage: Any, 
     assert second.seen == [("new", "completed")]
 
 
-async def test_without_a_store_each_start_is_the_first(runs: Listing) -> None:
+async def test_without_a_store_each_start_is_the_first(runs: Listing, server: ScriptedServer) -> None:
     for number in range(2):
+        before = len(server.requests)
         async with running(watcher := Watcher()):
-            await asyncio.sleep(0.3)
+            # The second request shows that the first poll is over.
+            await until(lambda before=before: len(server.requests) > before + 1)  # type: ignore[misc]
             runs.add(f"new-{number}", "completed")
             await watcher.came(1)
         assert watcher.seen == [(f"new-{number}", "completed")]
@@ -293,6 +240,8 @@ async def test_a_connection_that_cannot_work_fails_the_trigger_after_a_pause(
         assert watcher.task is not None
         with pytest.raises(AgentRunsAuthError, match="A valid token is needed"):
             await asyncio.wait_for(watcher.task, 20)
+    # The token might have been about to be rotated.
+    assert len(server.requests) == 4
     assert asyncio.all_tasks() == before
     assert open_sockets(server.port) == 0
     monkeypatch.setenv(ENV, "agentruns://@api.middesk.com")
@@ -351,10 +300,8 @@ async def test_a_trigger_that_is_cancelled_while_airflow_takes_an_event_leaves_n
     [
         ({}, {}),
         ({"statuses": "error"}, {"statuses": ["error"]}),
-        ({"statuses": {"interrupted", "completed"}}, {"statuses": ["completed", "interrupted"]}),
-        ({"statuses": [RunStatus.ERROR, RunStatus.ERROR]}, {"statuses": ["error"]}),
-        ({"agent": "slow", "poll_interval": 7}, {"agent": "slow", "poll_interval": 7.0}),
-        ({"agentruns_conn_id": "mine", "poll_interval": 0}, {"agentruns_conn_id": "mine", "poll_interval": 0.02}),
+        ({"statuses": {RunStatus.INTERRUPTED, "completed"}}, {"statuses": ["completed", "interrupted"]}),
+        ({"agent": "slow", "poll_interval": 0}, {"agent": "slow", "poll_interval": 0.02}),
     ],
 )
 def test_the_trigger_survives_serialization(arguments: dict[str, Any], kwargs: dict[str, Any]) -> None:
@@ -395,10 +342,8 @@ def test_equal_arguments_make_one_trigger() -> None:
     ("arguments", "message"),
     [
         ({"statuses": ()}, "wait_for is empty"),
-        ({"statuses": ["running"]}, "not 'running'"),
-        ({"statuses": ["completed", "done"]}, "not 'done'"),
+        ({"statuses": ["completed", "running"]}, "not 'running'"),
         ({"agent": " "}, "agent should be"),
-        ({"agent": 5}, "agent should be"),
     ],
 )
 def test_an_invalid_argument_is_an_error_when_the_dag_is_parsed(arguments: dict[str, Any], message: str) -> None:

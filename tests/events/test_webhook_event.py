@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,19 +47,15 @@ def test_other_headers_are_no_signature(header: str | None) -> None:
     ("sent", "status"),
     [
         (event("completed"), "completed"),
-        (event("error"), "error"),
-        (event("interrupted", asked={"i": 1}), "interrupted"),
+        (event("interrupted", asked={"i": [{"deep": [None, 1.5]}]}, output="odd", steps=5), "interrupted"),
         # The run has changed since the event.
         (event("completed", type_="run.interrupted"), "completed"),
         (event("error", type_="run.created"), "error"),
-        (event("running", type_="run.interrupted"), "interrupted"),
         (event("paused", type_="run.interrupted"), "interrupted"),
         # Nothing to report.
         (event("running"), None),
-        (event("paused", type_="run.created"), None),
         (event("interrupted", type_="run.created"), None),
         (event("completed", type_="business.updated"), None),
-        ({"type": ""}, None),
         ({"type": "x" * 10_000}, None),
     ],
 )
@@ -96,7 +91,6 @@ def test_the_key_tells_the_states_of_a_run_apart() -> None:
         (-timedelta(minutes=6), "is from the future"),
         ("0001-01-01T00:00:00+23:59", "is older than 4 days"),
         ("9999-12-31T23:59:59-23:59", "is from the future"),
-        ("2026-01-01T00:00:00", "created_at"),
         (1e300, "created_at"),
         ("x" * 100_000, "created_at"),
     ],
@@ -126,14 +120,12 @@ def replaced(path: str, *value: Any) -> bytes:
 ASKED = body_of(event("interrupted", asked={"i": 0}))
 
 MALFORMED = [
-    (b"", "malformed"),
     (b"{", "malformed"),
     (b'{"type": "run.completed"}', "created_at"),
     (replaced("type", 5), "type"),
     (replaced("id", "x" * 1_000_000), "id"),
     (replaced("created_at"), "created_at"),
     (replaced("data.object", "r-1"), "data.object.id"),
-    (replaced("data.object.id"), "data.object.id"),
     (replaced("data.object.id", ""), "data.object.id"),
     (replaced("data.object.id", "nul\x00byte"), "data.object.id"),
     (replaced("data.object.id", "\x1b[31mred"), "data.object.id"),
@@ -155,8 +147,3 @@ def test_a_malformed_event_is_an_error_with_a_short_message(body: bytes, message
         parse_webhook_event(body)
     assert len(str(caught.value)) < 1000
     assert str(caught.value).isprintable()
-
-
-def test_values_and_outputs_of_any_shape_are_ignored() -> None:
-    sent = event("interrupted", asked={"i": [{"deep": [None, 1.5, "x" * 10_000]}]}, output="odd", steps=5)
-    assert parse_webhook_event(json.dumps({**sent, "more": [1]}).encode()) is not None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -78,8 +79,6 @@ def test_all_files_of_the_pages_are_served(reader: httpx.Client, served: ServedA
 
 @pytest.mark.parametrize("name", ["page.js", "page.css"])
 def test_built_files_are_small_and_refer_to_no_other_host(name: str) -> None:
-    import gzip
-
     built = (PLUGINS / "static" / name).read_bytes()
     assert len(gzip.compress(built)) < 60_000
     for address in (b"//cdn", b"@import", b"eval(", b"new Function", b"dangerouslySetInnerHTML="):
@@ -87,9 +86,7 @@ def test_built_files_are_small_and_refer_to_no_other_host(name: str) -> None:
 
 
 def test_the_source_never_inserts_html() -> None:
-    sources = list((PLUGINS / "ui" / "src").rglob("*.ts*"))
-    assert len(sources) > 10
-    for source in sources:
-        text = source.read_text()
-        for way in ("dangerouslySetInnerHTML", "innerHTML", "outerHTML", "document.write", "insertAdjacentHTML"):
-            assert way not in text, source
+    text = "".join(source.read_text() for source in (PLUGINS / "ui" / "src").rglob("*.ts*"))
+    assert "preact" in text
+    for way in ("dangerouslySetInnerHTML", "innerHTML", "outerHTML", "document.write", "insertAdjacentHTML"):
+        assert way not in text

@@ -32,15 +32,10 @@ def shown_artifact(**fields: Any) -> dict[str, Any]:
         "javascript:alert(1)",
         " JaVa\nScRiPt:alert(1)",
         "data:text/html,<script>alert(1)</script>",
-        "vbscript:msgbox(1)",
-        "file:///etc/passwd",
         "//evil.example/x",
-        "/relative",
         "https://user:password@evil.example/",
         "https://",
-        "",
         7,
-        None,
     ],
 )
 def test_only_the_url_of_a_web_page_becomes_a_link(url: Any) -> None:
@@ -49,8 +44,10 @@ def test_only_the_url_of_a_web_page_becomes_a_link(url: Any) -> None:
 
 
 def test_a_link_shows_its_host_whatever_its_name() -> None:
-    [source] = shown_artifact(sources=[{"url": "HTTPS://Evil.example/a b", "source_name": "registry.gov"}])["sources"]
-    assert (source["url"], source["host"]) == ("https://evil.example/a%20b", "evil.example")
+    named = {"url": "HTTPS://Evil.example/a b", "source_name": "registry.gov"}
+    sources = shown_artifact(sources=[named, "https://a.example/x", 7])["sources"]
+    assert [source["host"] for source in sources] == ["evil.example", "a.example"]
+    assert sources[0]["url"] == "https://evil.example/a%20b"
 
 
 def test_invisible_characters_and_those_that_reorder_text_are_removed_everywhere() -> None:
@@ -84,19 +81,15 @@ def test_a_field_with_an_unexpected_type_counts_as_missing(wrong: Any) -> None:
     assert parse_run(json.dumps({"id": wrong, "status": wrong}).encode())["finished"] is False
 
 
-def test_sources_that_are_urls_are_shown() -> None:
-    sources = shown_artifact(sources=["https://a.example/x", {"url": "https://b.example"}, 7])["sources"]
-    assert [source["host"] for source in sources] == ["a.example", "b.example"]
-
-
 @pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b"[" * 100_000, b'{"a":' * 100_000])
 def test_a_response_that_is_no_run_is_an_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_run(body)
 
 
-def test_an_artifacts_other_fields_are_readable_and_bounded() -> None:
-    artifact = shown_artifact(title="t", filing={"state": "Delaware", "number": 20417}, big=list(range(10_000)))
+def test_the_fields_of_an_artifact_are_readable_and_bounded() -> None:
+    artifact = shown_artifact(title="x" * 1_000, summary="y" * 9_000, filing={"state": "Delaware"}, big=[7] * 10_000)
+    assert (len(artifact["title"]), artifact["title"][-1], artifact["summary"][-1]) == (300, "…", "…")
     assert '\n    "state": "Delaware"' in artifact["details"]
     assert len(artifact["details"]) < 5_000
     assert shown_artifact(title="t")["details"] is None
@@ -118,8 +111,7 @@ def test_a_response_with_too_many_values_is_not_parsed(steps: str) -> None:
     [
         {"steps": [{"steps": [{}]} for _ in range(70_000)]},
         {"output": {"artifacts": [{"title": "t", "more": [[[""] * 100] * 100] * 25}]}},
-        {"output": {"artifacts": [{"summary": "x\n" * 2_000_000}]}},
-        {"output": {"artifacts": [{"more": "x" * 4_000_000}] * 1}},
+        {"output": {"artifacts": [{"summary": "x\n" * 2_000_000, "more": "x" * 4_000_000}]}},
         {"interrupts": [{"id": "i", "value": {"proposals": [{"label": "x" * 10}] * 100_000}}]},
     ],
 )
@@ -155,21 +147,6 @@ def test_steps_that_are_nested_too_deeply_are_counted() -> None:
     assert (at["label"], at["steps"], run["more_steps"]) == ("8", [], 4)
 
 
-def test_long_text_is_cut_and_ends_with_an_ellipsis() -> None:
-    artifact = shown_artifact(title="x" * 1_000, summary="y" * 100_000)
-    assert (artifact["title"][-1], artifact["summary"][-1]) == ("…", "…")
-    assert len(artifact["title"]) <= 300
-    assert len(artifact["summary"]) <= 4_001
-
-
-@pytest.mark.parametrize(
-    ("time_", "shown_time"),
-    [
-        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00+00:00"),
-        ("2026-01-31T12:00:00", "2026-01-31T12:00:00+00:00"),
-        ("soon", None),
-        (1769860800, None),
-    ],
-)
-def test_times_are_iso_8601_with_a_time_zone(time_: Any, shown_time: str | None) -> None:
-    assert shown(created_at=time_)["created_at"] == shown_time
+def test_times_are_iso_8601_with_a_time_zone() -> None:
+    assert shown(created_at="2026-01-31T12:00:00")["created_at"] == "2026-01-31T12:00:00+00:00"
+    assert shown(created_at="soon")["created_at"] is None

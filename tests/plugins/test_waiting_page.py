@@ -13,6 +13,7 @@ import pytest
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.plugins import status_cache
+from airflow_provider_agentruns.plugins.routes import waiting
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import CONNECTION, Instances
 
@@ -27,10 +28,7 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def listed(reader: httpx.Client, **query: str) -> dict[str, Any]:
     """Return the data of the page."""
-    answer = reader.get("/agent-runs/api/waiting", params=query)
-    assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
+    return dict(reader.get("/agent-runs/api/waiting", params=query).raise_for_status().json())
 
 
 def listed_once_known(reader: httpx.Client, *dag_ids: str) -> dict[str, Any]:
@@ -44,6 +42,7 @@ def listed_once_known(reader: httpx.Client, *dag_ids: str) -> dict[str, Any]:
         time.sleep(0.2)
 
 
+@pytest.mark.usefixtures("database")
 def test_tasks_that_need_a_person_come_first_oldest_first(reader: httpx.Client, instances: Instances) -> None:
     instances.task("works", ago=9000, rendered={**RENDERED, "run_id": "r-1"})
     for dag_id, ago in (("asks_lately", 30), ("asks_long", 500)):
@@ -58,9 +57,24 @@ def test_tasks_that_need_a_person_come_first_oldest_first(reader: httpx.Client, 
     assert (shown["total"], shown["dag_ids"]) == (3, ["asks_lately", "asks_long", "works"])
 
 
+@pytest.mark.usefixtures("database")
+def test_the_oldest_tasks_are_shown_if_there_are_too_many(
+    reader: httpx.Client, instances: Instances, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MAX_TASKS", 2)
+    for number in range(3):
+        instances.task(f"long_{number}", ago=100 - number)
+    shown = listed(reader)
+    assert ([row["dag_id"] for row in shown["rows"]], shown["total"]) == (["long_0", "long_1"], 3)
+    narrowed = listed(reader, dag_id="long_2")
+    assert ([row["dag_id"] for row in narrowed["rows"]], narrowed["total"]) == (["long_2"], 1)
+    assert narrowed["dag_ids"] == shown["dag_ids"] == ["long_0", "long_1", "long_2"]
+
+
+@pytest.mark.usefixtures("database")
 def test_only_active_tasks_of_this_package_are_listed(reader: httpx.Client, instances: Instances) -> None:
     instances.task("done", state="success")
-    instances.task("other", operator="BashOperator", rendered={"bash_command": "sleep 1"})
+    instances.task("other", operator="BashOperator", rendered={"bash_command": "100% sleep_1"})
     instances.task("subclass", operator="MyOwnOperator", rendered={**RENDERED, "run_id": "r-1"})
     instances.task("wrapped", operator="Wrapper", state="deferred", trigger={"run_id": "r", **RENDERED})
     assert {row["dag_id"] for row in listed(reader)["rows"]} == {"subclass", "wrapped"}

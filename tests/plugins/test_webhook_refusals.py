@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
@@ -36,10 +35,7 @@ def nothing_changes(assets: Assets, airflow_home: object) -> Iterator[None]:
     [
         {},
         {HEADER: ""},
-        {HEADER: "sha256="},
         {HEADER: "sha256=" + "z" * 64},
-        {HEADER: "ab" * 31},
-        {HEADER: "ab" * 64},
         {"X-Middesk-Signature": sign(b"{}", SECRET)},
         {"Authorization": f"Bearer {SECRET}"},
     ],
@@ -81,10 +77,9 @@ def test_malformed_or_too_old(sender: Sender, body: bytes, named: str, caplog: p
     assert any("connection 'hooked'" in message and named in message for message in caplog.messages)
 
 
-@pytest.mark.parametrize("type_", ["business.updated", "run.deleted", ""])
-def test_an_event_of_another_type_is_accepted_and_ignored(sender: Sender, type_: str) -> None:
-    assert sender.send(event("completed", type_=type_)).status_code == 204
-    assert sender.send(json.dumps({"type": type_}).encode()).status_code == 204
+def test_an_event_of_another_type_is_accepted_and_ignored(sender: Sender) -> None:
+    assert sender.send(event("completed", type_="business.updated")).status_code == 204
+    assert sender.send(b'{"type": ""}').status_code == 204
 
 
 def test_a_body_whose_declared_size_is_too_large_is_not_read(served: ServedAirflow) -> None:
@@ -113,13 +108,6 @@ def test_all_bodies_together_take_a_limited_amount_of_memory(sender: Sender, mon
     for _ in range(2):
         assert sender.send(body + b" " * 10_000).status_code == 503
         assert sender.send(body).status_code == 204
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_other_methods_do_nothing(sender: Sender, method: str) -> None:
-    body = body_of(event("completed"))
-    response = sender.http.request(method, sender.path, content=body, headers={HEADER: sign(body, SECRET)})
-    assert response.status_code in (404, 405)
 
 
 def test_a_login_and_a_signature_do_not_replace_each_other(served: ServedAirflow, sender: Sender) -> None:

@@ -64,23 +64,16 @@ def test_both_secrets_are_valid_during_a_rotation(sender: Sender, assets: Assets
     assert len(assets.payloads(asset)) == 2
 
 
-async def test_a_connection_is_read_again_after_some_seconds(
-    known: WebhookSecrets, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_secret(monkeypatch, "the-old-secret")
-    assert await known.get("changing") == ("the-old-secret",)
-    set_secret(monkeypatch, "the-old-secret the-new-secret")
-    assert await known.get("changing") == ("the-old-secret",)
-    clock.now += secrets.FRESH_FOR
-    assert await known.get("changing") == ("the-old-secret", "the-new-secret")
-
-
-async def test_the_secret_of_a_missing_connection_stays_valid_for_a_moment_only(
+async def test_an_edited_secret_is_used_soon_and_that_of_a_missing_connection_stays_valid_for_a_moment_only(
     known: WebhookSecrets, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow also reports a missing connection if its database is down for a moment."""
+    set_secret(monkeypatch, "the-older-secret")
+    assert await known.get("changing") == ("the-older-secret",)
     set_secret(monkeypatch, "the-old-secret")
-    await known.get("changing")
+    assert await known.get("changing") == ("the-older-secret",)
+    clock.now += secrets.FRESH_FOR
+    assert await known.get("changing") == ("the-old-secret",)
     monkeypatch.delenv("AIRFLOW_CONN_CHANGING")
     clock.now += secrets.MAX_AGE - 1
     assert await known.get("changing") == ("the-old-secret",)
@@ -125,7 +118,7 @@ async def test_unknown_connections_are_read_within_limits_and_displace_no_others
     assert known._cache.peek("changing")
 
 
-@pytest.mark.parametrize("conn_id", ["", "a/b", "a b", "line\nbreak", "\x1b[31mred", "x" * 251, "naïve"])
+@pytest.mark.parametrize("conn_id", ["", "a/b", "line\nbreak", "\x1b[31mred", "x" * 251])
 async def test_an_id_that_no_connection_has_is_not_read(
     known: WebhookSecrets, monkeypatch: pytest.MonkeyPatch, conn_id: str
 ) -> None:

@@ -160,12 +160,6 @@ def test_unknown_extra_fields_are_warned_about(caplog: pytest.LogCaptureFixture)
     assert caplog.messages == [r"c has unknown extra fields: __extra__, base_url, evil\n\x1b[31m, timeuot"]
 
 
-def test_the_url_of_a_run_page() -> None:
-    settings = from_extra(run_url="https://runs.example.com/{run_id}?again={run_id}")
-    assert settings.run_page("a/b c") == "https://runs.example.com/a%2Fb%20c?again=a%2Fb%20c"
-    assert from_extra().run_page("r") == ""
-
-
 @pytest.mark.parametrize(
     ("parts", "url"),
     [

@@ -8,17 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from airflow_provider_agentruns.emulator.agents import BUILTIN
 from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, Client, error_of, labels
-
-
-def test_all_agents_are_listed(client: Client) -> None:
-    agents = client.get("/v1/agents").json()["data"]
-    assert [agent["type"] for agent in agents] == list(BUILTIN)
-    assert all(agent["description"].endswith(".") for agent in agents)
-    for agent in agents:
-        assert client.get(f"/v1/agents/{agent['id']}").json() == agent
 
 
 def test_instant_completes_at_once(client: Client) -> None:
@@ -37,7 +28,6 @@ def test_slow_takes_five_seconds_in_nested_steps(client: Client, clock: Clock) -
         clock.forward(0.5)
         seen.append(client.run(run_id))
     assert [run["status"] for run in seen] == ["running"] * 10 + ["completed"]
-    assert len({run["updated_at"] for run in seen}) > 5
     assert all(run["output"] is None for run in seen[:-1])
     assert labels(seen[-1]["steps"]) == [
         "Plans the research",
@@ -50,11 +40,6 @@ def test_slow_takes_five_seconds_in_nested_steps(client: Client, clock: Clock) -
         "Writes the report",
         "Returns the output",
     ]
-    [_, research] = seen[4]["steps"]
-    [registry, web] = research["steps"]
-    assert [step["status"] for step in (research, registry, web)] == ["running", "completed", "running"]
-    assert [step["parent_step_id"] for step in (research, web)] == [None, research["id"]]
-    assert [step["agent"] for step in (research, web, web["steps"][0])] == ["researcher", "web_reader", "web_reader"]
 
 
 @pytest.mark.parametrize(("answer", "decision"), [("approve", "approve"), ({"decision": "reject"}, "reject")])
@@ -65,20 +50,15 @@ def test_needs_approval_reports_the_decision(client: Client, clock: Clock, answe
     waiting = client.run(run["id"])
     assert (waiting["status"], waiting["output"], waiting["ended_at"]) == ("interrupted", None, None)
     [interrupt] = waiting["interrupts"]
-    assert interrupt["id"].startswith("int_")
     assert interrupt["agent"] == interrupt["value"]["agent"] == "needs_approval"
-    assert interrupt["value"]["label"].endswith("?")
     assert interrupt["value"]["artifacts"]
-    assert (waiting["steps"][-1]["type"], waiting["steps"][-1]["status"]) == ("interrupt", "running")
 
     resumed = client.resume(run["id"], interrupt["id"], answer).json()
     assert (resumed["status"], resumed["interrupts"]) == ("running", [])
-    assert "steps" not in resumed
     clock.forward(0.5)
     ended = client.run(run["id"])
     [artifact] = ended["output"]["artifacts"]
     assert (artifact["decision"], artifact["answer"]) == (decision, answer)
-    assert decision in artifact["summary"]
     assert [step["type"] for step in ended["steps"]] == ["activity", "interrupt", "activity", "output"]
 
 

@@ -66,14 +66,6 @@ def test_a_request_is_carried_out_or_not(emulator: Emulator, client: Client, nam
     assert client.get("/v1/agents").status_code == 200
 
 
-@pytest.mark.parametrize("name", READS)
-def test_faults_of_reads_leave_other_requests_alone(emulator: Emulator, client: Client, name: str) -> None:
-    with emulator.faults.of(name) as rule:
-        client.start("instant")
-        client.get("/v1/agents")
-    assert rule.seen == 0
-
-
 def test_refused_closes_the_port_while_it_is_active(emulator: Emulator, plain: httpx.Client) -> None:
     assert plain.get("/v1/agents").status_code == 200
     with emulator.faults.of("refused"), emulator.faults.of("refused"):
@@ -219,12 +211,10 @@ def test_a_listing_lags(clock: Clock) -> None:
         pages = [client.get("/v1/runs", params={"page": page, "per_page": 3}).json() for page in (1, 2, 3, 4)]
         assert [run["id"] for page in pages for run in page["data"]] == old[::-1]
         assert [page["has_more"] for page in pages] == [True, True, False, False]
-        assert {page["total_count"] for page in pages} == {7}
-        assert {(run["status"], len(run["interrupts"])) for page in pages for run in page["data"]} == {("running", 0)}
+        assert {run["status"] for page in pages for run in page["data"]} == {"running"}
         assert client.run(old[0])["status"] == "interrupted"
         clock.forward(5.1)
-        shown = client.get("/v1/runs").json()["data"][-1]
-        assert (shown["status"], len(shown["interrupts"])) == ("interrupted", 1)
+        assert client.get("/v1/runs").json()["data"][-1]["status"] == "interrupted"
 
 
 @pytest.mark.parametrize("events", [0, 2])

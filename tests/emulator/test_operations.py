@@ -11,8 +11,7 @@ import pytest
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.emulator.service import AUDITED_BUSINESS_ID
 from tests.emulator.conftest import Clock
-from tests.emulator.contract import BUSINESS_ID, CONTRACT, Client, error_of
-from tests.emulator.wire import eventually
+from tests.emulator.contract import BUSINESS_ID, Client, error_of
 
 UNKNOWN = "91d9b30b-2098-46ba-8187-323f55f16035"
 BUSINESS = {"business_id": BUSINESS_ID}
@@ -124,7 +123,6 @@ def test_steps_are_shown_on_request(client: Client, clock: Clock) -> None:
     run_id = client.start("needs_approval")["id"]
     clock.forward(1)
     assert "steps" not in client.get(f"/v1/runs/{run_id}").json()
-    assert "steps" not in client.get(f"/v1/runs/{run_id}?include=stepsister").json()
     run = client.get(f"/v1/runs/{run_id}?include=cost,steps").json()
     assert run["steps"]
     body = {"interrupt_id": run["interrupts"][0]["id"], "input": "approve"}
@@ -157,16 +155,6 @@ def test_a_rating_is_refused(client: Client, change: dict[str, Any], parameter: 
     assert error_of(refused, 422)["parameter"] == parameter
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [(method, path) for path, methods in CONTRACT["paths"].items() for method in methods]
-)
-def test_every_operation_is_there(client: Client, method: str, path: str) -> None:
-    answer = client.request(method, path.format(id=UNKNOWN))
-    assert answer.status_code == 200 or not error_of(answer, answer.status_code)["message"].startswith(
-        ("Not Found:", "Method Not Allowed:")
-    )
-
-
 def test_a_token_is_needed(emulator: Emulator) -> None:
     for header in ({}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}):
         with Client(emulator, headers=header) as stranger:
@@ -174,12 +162,3 @@ def test_a_token_is_needed(emulator: Emulator) -> None:
             error_of(stranger.get("/nowhere"), 401)
     with Client(emulator, headers={"authorization": "bearer mk_live_whatever"}) as client:
         assert client.get("/v1/agents").status_code == 200
-
-
-def test_a_bug_is_reported_and_logged(
-    emulator: Emulator, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(emulator.service, "agents", lambda: 1 / 0)
-    error_of(client.get("/v1/agents"), 500)
-    # The web server logs it after the response.
-    eventually(lambda: [it.exc_info[0] for it in caplog.records if it.exc_info] == [ZeroDivisionError])

@@ -88,15 +88,6 @@ def test_the_connection_leads_to_this_server() -> None:
         assert (settings.rate_limit, settings.verify) == (7, False)
 
 
-def test_a_wrong_plan_leaves_the_port_free() -> None:
-    with Emulator() as emulator:
-        port = emulator.port
-    with pytest.raises(ValueError, match="rule 'nothing'"):
-        Emulator(port=port, faults=["nothing"])
-    with Emulator(port=port, faults=["503"]) as emulator:
-        assert httpx.get(emulator.url).status_code == 503
-
-
 def test_the_command_line_serves_until_a_signal(tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps([{"fault": "503", "times": 1, "retry_after": "soon"}, "502 POST times=1"]))

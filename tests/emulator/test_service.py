@@ -6,8 +6,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-
 from airflow_provider_agentruns.emulator.agents import BUILTIN
 from airflow_provider_agentruns.emulator.service import Service
 from tests.emulator.conftest import Clock
@@ -33,12 +31,6 @@ def test_the_same_seed_gives_the_same_runs_however_often_they_are_read() -> None
     often = _finished(7, read_often=True)
     assert often == _finished(7, read_often=False)
     assert not {run["id"] for run in often} & {run["id"] for run in _finished(8, read_often=False)}
-
-
-@pytest.mark.parametrize("speed", [0, -1, float("nan")])
-def test_the_speed_must_be_positive(speed: float) -> None:
-    with pytest.raises(ValueError, match="speed"):
-        Service(speed=speed)
 
 
 def test_it_is_thread_safe() -> None:

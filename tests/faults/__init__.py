@@ -7,5 +7,5 @@ Each fault of the offline service against each component of the package, and a s
 - ``stand``: one offline service per component; ``calls``, ``tasks``, ``waits``: run the components
 - ``outcomes``: what the table shows, and what must be true of each cell; ``table``: the file
 - ``secrets``: searches all output for tokens
-- ``hostile``, ``test_hostile_*``, ``test_injection``: hostile services and hostile input
+- ``hostile``, ``test_hostile_service``, ``test_injection``: hostile services and hostile input
 """

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
+
+import pytest
 
 
 def forms_of(token: str) -> set[bytes]:
@@ -57,31 +58,7 @@ def of_files(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield str(path.relative_to(folder)), path.read_bytes()
 
 
-class Records(logging.Handler):
-    """Records all log messages with their arguments and tracebacks."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
-        self.texts: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Record a message."""
-        self.texts.append(f"{self.format(record)} {record.args!r}")
-
-    def out(self) -> Iterator[tuple[str, bytes]]:
-        """Yield all messages."""
-        for text in self.texts:
-            yield "log", text.encode(errors="surrogatepass")
-
-    def __enter__(self) -> Records:
-        root = logging.getLogger()
-        self._level = root.level
-        root.setLevel(logging.DEBUG)
-        root.addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        root = logging.getLogger()
-        root.removeHandler(self)
-        root.setLevel(self._level)
+def of_log(log: pytest.LogCaptureFixture) -> Iterator[tuple[str, bytes]]:
+    """Yield all log messages with their tracebacks and arguments."""
+    yield "log", log.text.encode(errors="surrogatepass")
+    yield "log", repr([record.args for record in log.records]).encode()

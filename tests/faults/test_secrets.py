@@ -23,12 +23,11 @@ def test_each_encoding_is_found(hidden: str) -> None:
     assert secrets.leaks(NEEDLE, [("there", f"x{hidden}y".encode()), ("not there", b"mk_test_offline")]) == ["there"]
 
 
-def test_a_token_in_an_exception_or_a_log_record_is_found() -> None:
+def test_a_token_in_an_exception_or_a_log_record_is_found(caplog: pytest.LogCaptureFixture) -> None:
     error = RuntimeError("on top")
     error.__context__ = ValueError("plain")
     assert not secrets.leaks(NEEDLE, secrets.of_all([error]))
     error.__context__.__cause__ = KeyError(TOKEN)
     assert secrets.leaks(NEEDLE, secrets.of_all([error]))
-    with secrets.Records() as records:
-        logging.getLogger("somebody.elses").error("failed", exc_info=error)
-    assert secrets.leaks(NEEDLE, records.out())
+    logging.getLogger("somebody.elses").error("failed", exc_info=error)
+    assert secrets.leaks(NEEDLE, secrets.of_log(caplog))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,21 +41,29 @@ def rows() -> Iterator[dict[str, dict[str, str]]]:
 @pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("fault", _ROWS)
 def test_each_component(
-    fault: str, stands: dict[str, Stand], run_dag: DagRunner, airflow_home: Path, rows: dict[str, dict[str, str]]
+    fault: str,
+    stands: dict[str, Stand],
+    run_dag: DagRunner,
+    airflow_home: Path,
+    rows: dict[str, dict[str, str]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     placements = {name: place(fault, name) for name in COMPONENTS}
     placed = {name: it for name, it in placements.items() if isinstance(it, Placement)}
     outcomes: dict[str, list[Outcome]] = {}
-    with secrets.Records() as records:
-        tasks, out = run_tasks(fault, {name: placed[name] for name in placed if name in TASKS}, stands, run_dag)
-        for name in placed.keys() - tasks.keys():
-            outcomes[name], more = run_component(fault, name, placed[name], stands[name])
-            out += more
+    caplog.set_level(logging.DEBUG)
+    tasks, out = run_tasks(fault, {name: placed[name] for name in placed if name in TASKS}, stands, run_dag)
+    for name in placed.keys() - tasks.keys():
+        outcomes[name], more = run_component(fault, name, placed[name], stands[name])
+        out += more
     outcomes |= {name: [outcome] for name, outcome in tasks.items()}
     for name, found in outcomes.items():
         for outcome in found:
             check(fault, name, outcome)
-    assert secrets.leaks(TOKEN_PREFIX, [*secrets.of_all(out), *secrets.of_files(airflow_home), *records.out()]) == []
+    assert (
+        secrets.leaks(TOKEN_PREFIX, [*secrets.of_all(out), *secrets.of_files(airflow_home), *secrets.of_log(caplog)])
+        == []
+    )
     rows[fault] = {
         name: "; ".join(map(str, outcomes[name])) if name in outcomes else str(placements[name]) for name in COMPONENTS
     }
@@ -77,14 +86,14 @@ def run_component(fault: str, name: str, placement: Placement, stand: Stand) -> 
 @pytest.mark.parametrize(
     "fault", [fault for fault, group in GROUPS.items() if fault not in SHORT and group != "Timing"]
 )
-def test_the_hook(fault: str, stands: dict[str, Stand]) -> None:
+def test_the_hook(fault: str, stands: dict[str, Stand], caplog: pytest.LogCaptureFixture) -> None:
     placement = place(fault, "hook")
     assert isinstance(placement, Placement)
-    with secrets.Records() as records:
-        outcomes, out = call_hook(fault, placement, stands["hook"], sync=True, lasting=False)
+    caplog.set_level(logging.DEBUG)
+    outcomes, out = call_hook(fault, placement, stands["hook"], sync=True, lasting=False)
     for outcome in outcomes:
         check(fault, "hook", outcome)
-    assert secrets.leaks(TOKEN_PREFIX, [*secrets.of_all(out), *records.out()]) == []
+    assert secrets.leaks(TOKEN_PREFIX, [*secrets.of_all(out), *secrets.of_log(caplog)]) == []
     assert "; ".join(map(str, outcomes)) == table.read()[fault]["hook"].partition("; lasting")[0]
 
 

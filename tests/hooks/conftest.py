@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -72,20 +72,8 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def new_user(kind: str) -> Iterator[Callable[[], HookUser]]:
-    """Return a function that creates a user with a new hook."""
-    users: list[HookUser] = []
-
-    def make() -> HookUser:
-        users.append(HookUser(kind))
-        return users[-1]
-
-    yield make
-    for user in users:
-        user.end()
-
-
-@pytest.fixture
-def user(new_user: Callable[[], HookUser]) -> HookUser:
+def user(kind: str) -> Iterator[HookUser]:
     """Return a user of the hook over the connection ``agentruns_default``."""
-    return new_user()
+    user = HookUser(kind)
+    yield user
+    user.end()

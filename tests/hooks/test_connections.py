@@ -35,23 +35,10 @@ def test_a_connection_works_in_each_form(
     assert user.transport().settings.base_url == agent_runs_emulator.url
 
 
-@pytest.mark.parametrize(
-    ("connection", "message"),
-    [
-        (
-            "agentruns://@api.middesk.com",
-            r"API token \(password\) is missing. Put the API token into the connection's password field",
-        ),
-        (connection_json("https://api.middesk.com", timeout="soon"), r"timeout \(extra\) .*valid number"),
-    ],
-    ids=["no token", "timeout"],
-)
-def test_a_connection_that_cannot_work(
-    user: HookUser, monkeypatch: pytest.MonkeyPatch, connection: str, message: str
-) -> None:
-    monkeypatch.setenv(ENV, connection)
+def test_a_connection_that_cannot_work(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENV, connection_json("https://api.middesk.com", timeout="soon"))
     with pytest.raises(
-        AgentRunsConfigError, match=f"Airflow connection 'agentruns_default' cannot be used: {message}"
+        AgentRunsConfigError, match=r"'agentruns_default' cannot be used: timeout \(extra\) .*valid number"
     ) as caught:
         user.call("list_agents")
     assert isinstance(caught.value, AirflowFailException)

@@ -89,7 +89,7 @@ class ListingWalk:
         self.order: Order | None = previous.order if previous and not as_listed else None
         #: The last page, if the listing is oldest first and the page is known.
         self.last_page: int | None = previous.last_page if previous else None
-        #: Whether the walk ended because of ``max_pages``.
+        #: Whether pages may be missing: the walk ended at ``max_pages``, or because a page was repeated.
         self.truncated = False
         self._as_listed = as_listed
         self._max_pages = max_pages
@@ -141,7 +141,9 @@ class ListingWalk:
         entries = len(page.data) + getattr(page, "left_out", 0)
         ids = (entries, _field(page.data[0], "id"), _field(page.data[-1], "id")) if page.data else None
         if ids is not None and ids == self._previous_ids:
-            # The service ignores the page number, or repeats its last page without end.
+            # The service ignores the page number, or repeats its last page without end. Or as many new runs as a page
+            # holds have moved the same runs to the next page.
+            self.truncated = self.truncated or page.has_more
             return _Read()
         self._previous_ids = ids
         if not self._as_listed and self.order is not Order.UNORDERED:

@@ -194,7 +194,10 @@ class RunEventPoller:
                     found.setdefault(run.run_id, run)
             walk.advance(page, stop=stop)
         if walk.truncated:
-            log.warning("The listing has more than %d pages. Events for runs on later pages may be missing", MAX_PAGES)
+            log.warning(
+                "The listing repeats a page or has more than %d pages. Events for runs on other pages may be missing",
+                MAX_PAGES,
+            )
         if deep and unusable:
             log.warning("%d agent runs without a creation time or a usable ID get no events", unusable)
         self._walk = walk

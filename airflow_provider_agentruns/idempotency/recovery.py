@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -89,13 +88,19 @@ def find_started(
 
 def _find(start: Start, window: _Window, is_last: bool, send: Send, log: Log) -> AgentRun | None:
     subjects = _Subjects(start, send, log)
-    unknown = [run for run in _created_in(window, send) if run.agent in (None, start.agent)]
+    created, is_complete = _created_in(window, send)
+    unknown = [run for run in created if run.agent in (None, start.agent)]
     for compare in (subjects.compare, subjects.compare_thread):
         compared = [(run, compare(run)) for run in unknown]
         if same := [run for run, is_same in compared if is_same]:
             # If the same subject was requested repeatedly, the run right after this request.
             return min(same, key=lambda run: window.distance(run.created_at))
         unknown = [run for run, is_same in compared if is_same is None]
+    if is_last and not is_complete:
+        raise AgentRunStartInDoubtError(
+            f"A run of {single_line(start.agent)} may have been started. The service's listing of runs repeats a page "
+            f"or has more than {_MAX_PAGES} pages, so the run may be on a page that was not read. Nothing was started"
+        )
     if not is_last or not unknown:
         return None
     # For a business, the service usually shows the subject, so that a single run will be the one. For another subject
@@ -148,10 +153,10 @@ class _Window:
         return seconds < -_CLOCK_MARGIN.total_seconds(), abs(seconds)
 
 
-def _created_in(window: _Window, send: Send) -> Iterator[AgentRun]:
-    """Yield the runs created in the window, each once."""
+def _created_in(window: _Window, send: Send) -> tuple[list[AgentRun], bool]:
+    """Return the runs created in the window, each once, and whether no page is missing."""
     walk = ListingWalk(max_pages=_MAX_PAGES)
-    seen: set[str] = set()
+    created: dict[str, AgentRun] = {}
     in_order = True
     while walk.page is not None:
         try:
@@ -164,18 +169,14 @@ def _created_in(window: _Window, send: Send) -> Iterator[AgentRun]:
         if page and walk.page == 1:
             window.set_clock(page.served_at)
         for run in page.data if page else ():
-            if run.id not in seen and window.contains(run.created_at):
-                seen.add(run.id)
-                yield run
+            if window.contains(run.created_at):
+                created.setdefault(run.id, run)
         if page:
             # A listing by last change can show creation times in the opposite order. It is read completely.
             orders = {order_of(run.created_at for run in page.data), order_of(run.updated_at for run in page.data)}
             in_order = in_order and not orders >= {Order.NEWEST_FIRST, Order.OLDEST_FIRST}
         walk.advance(page, stop=page is not None and in_order and window.begins_after(page))
-    if walk.truncated:
-        raise AgentRunStartInDoubtError(
-            f"The service's listing of runs has no end: the run may be on a page after the first {_MAX_PAGES}"
-        )
+    return [*created.values()], not walk.truncated
 
 
 class _Subjects:
@@ -233,7 +234,6 @@ class _Subjects:
     def _threads(self, max_pages: int, **filters: Any) -> tuple[set[str], bool]:
         walk = ListingWalk(as_listed=True, max_pages=max_pages)
         threads: set[str] = set()
-        has_more = False
         while walk.page is not None:
             try:
                 page: ThreadPage = self._send(
@@ -245,7 +245,5 @@ class _Subjects:
                 self._log.warning("Cannot list threads to find out the subjects of runs: %s", e)
                 return threads, False
             threads.update(thread.id for thread in page.data)
-            has_more = page.has_more and bool(page.data)
             walk.advance(page)
-        # A service that returns one page again and again has not shown all threads.
-        return threads, not (walk.truncated or has_more)
+        return threads, not walk.truncated

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from airflow_provider_agentruns.exceptions import AgentRunStartInDoubtError
 from tests.idempotency.service import Clock, Order, Service
 from tests.idempotency.task import Killed, Task
 
@@ -84,3 +85,20 @@ def test_a_run_that_moves_to_the_next_page_counts_once(
     service.add_run("slow", business_id="b-2")
     assert task.start().run_id == own
     assert "It is the only run of instant" in caplog.text
+
+
+def test_a_page_that_new_runs_repeat_does_not_hide_the_run(task: Task, service: Service, clock: Clock) -> None:
+    # As many runs start after each page as a page holds, so that the same runs are on the next page.
+    def start_another() -> None:
+        clock.sleep(0.1)
+        service.add_run("slow", business_id="b-2")
+
+    service.page_size = 1
+    own = lose_own_run(task, service)
+    start_another()
+    service.meanwhile = start_another
+    with pytest.raises(AgentRunStartInDoubtError, match="repeats a page"):
+        task.start()
+    service.meanwhile = lambda: None
+    assert task.start().run_id == own
+    assert len(service.posts) == 1

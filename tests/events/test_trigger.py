@@ -82,23 +82,21 @@ async def test_only_some_statuses_of_one_agent(runs: Listing) -> None:
 
 @needs_asset_state_store
 async def test_what_happens_while_no_trigger_runs_is_reported_later(runs: Listing) -> None:
-    first = Watcher(store := FakeStore())
-    async with running(first):
+    async with running(first := Watcher(store := FakeStore())):
         await settled(first, store)
         runs.add("reported", "completed")
         runs.add("answered", "interrupted", "i-1")
         runs.add("open", "interrupted", "i-1")
         await first.came(3)
         await until(lambda: {"answered", "open"} <= store.cursor["unfinished"].keys())
-    runs.add("answered", "completed")
-    for number in range(50):
-        runs.add(f"new-{number}", "error")
-    second = Watcher(store)
-    async with running(second):
-        await second.came(51)
+    # More than one batch.
+    expected = [("answered", "completed"), *((f"new-{number:03}", "error") for number in range(120))]
+    for run_id, status in expected:
+        runs.add(run_id, status)
+    async with running(second := Watcher(store)):
+        await second.came(121)
         await asyncio.sleep(0.2)
-    expected = [("answered", "completed"), *((f"new-{number}", "error") for number in range(50))]
-    assert sorted(second.seen) == sorted(expected)
+    assert sorted(second.seen) == expected
 
 
 @needs_asset_state_store

@@ -13,7 +13,6 @@ from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger
 from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.triggers.waiting import until
 
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 
 

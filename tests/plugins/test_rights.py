@@ -48,13 +48,8 @@ def test_without_access_to_the_dag_there_is_neither_page_nor_data(
         assert page.status_code == 403
         assert "You do not have access to this page" in page.text
         assert allowed.get(TASK_PAGE).status_code == 200
-
-
-def test_another_dag_in_the_query_grants_no_access(served: ServedAirflow, instances: Instances) -> None:
-    place = instances.task("sales_review", rendered={"agentruns_conn_id": CONNECTION, "run_id": "r-1"})
-    with served.log_in("reads_legal") as other:
-        path = task_path(*place).copy_add_param("dag_id", "legal_review")
-        assert other.get(path).status_code == 403
+        # Another DAG in the query grants no access.
+        assert other.get(task_path(*place).copy_add_param("dag_id", "legal_review")).status_code == 403
         # "~" means all DAGs in Airflow's own API.
         assert other.get(task_path("~", *place[1:])).status_code == 404
 
@@ -73,9 +68,6 @@ def test_the_overview_holds_only_dags_that_the_user_may_read(served: ServedAirfl
         shown = sales.get("/agent-runs/api/waiting").json()
         assert {row["dag_id"] for row in shown["rows"]} == {"sales_review"}
         assert shown["dag_ids"] == ["sales_review"]
-        assert sales.get("/agent-runs/api/waiting", params={"dag_id": "sales_review"}).json() | {"now": 0} == shown | {
-            "now": 0
-        }
         assert sales.get("/agent-runs/api/waiting", params={"dag_id": "legal_review"}).status_code == 403
         assert other.get("/agent-runs/api/waiting").json()["rows"] == []
 

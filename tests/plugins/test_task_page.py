@@ -194,13 +194,15 @@ def test_an_unreachable_service_leaves_what_airflow_knows(
     assert shown["refresh_after"] > 0
 
 
-def test_an_error_says_whether_it_may_pass(reader: httpx.Client, instances: Instances) -> None:
-    for conn_id, message in {CONNECTION: "404", "nowhere_to_be_found": "nowhere_to_be_found"}.items():
-        place = instances.task("ended", state="failed", rendered={"agentruns_conn_id": conn_id, "run_id": "run-1"})
-        shown = reader.get(task_path(*place)).json()
-        assert message in shown["error"]["message"]
-        # A connection that is missing may be added.
-        assert shown["error"]["may_pass"] is (shown["refresh_after"] is not None) is (conn_id != CONNECTION)
+# A connection that is missing may be added.
+@pytest.mark.parametrize(("conn_id", "message", "may_pass"), [(CONNECTION, "404", False), ("nowhere", "nowhere", True)])
+def test_an_error_says_whether_it_may_pass(
+    reader: httpx.Client, instances: Instances, conn_id: str, message: str, may_pass: bool
+) -> None:
+    place = instances.task("ended", state="failed", rendered={"agentruns_conn_id": conn_id, "run_id": "run-1"})
+    shown = reader.get(task_path(*place)).json()
+    assert message in shown["error"]["message"]
+    assert shown["error"]["may_pass"] is (shown["refresh_after"] is not None) is may_pass
 
 
 @pytest.mark.parametrize(

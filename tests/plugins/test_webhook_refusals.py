@@ -118,17 +118,12 @@ def test_a_login_and_a_signature_do_not_replace_each_other(served: ServedAirflow
         assert sender.http.request("GET", path, content=body, headers={HEADER: sign(body, SECRET)}).status_code == 401
 
 
-def test_signed_with_another_secret(sender: Sender) -> None:
-    for secret in ("another secret", SECRET[:-1], f"{SECRET} ", SECRET.upper()):
-        response = sender.send(event("completed"), secret=secret)
-        assert response.status_code == 401
-        assert SECRET not in response.text
-
-
-def test_a_body_that_was_changed(sender: Sender) -> None:
+def test_another_secret_and_a_body_that_was_changed(sender: Sender) -> None:
     body = body_of(event("completed"))
-    for changed in (b" " + body[1:], body + b" ", body.replace(b'"completed"', b'"error"'), b""):
-        response = sender.post(changed, {HEADER: sign(body, SECRET)})
+    responses = [sender.send(body, secret=secret) for secret in ("another secret", SECRET[:-1], f"{SECRET} ")]
+    changed = (b" " + body[1:], body + b" ", body.replace(b'"completed"', b'"error"'), b"")
+    responses += [sender.post(other, {HEADER: sign(body, SECRET)}) for other in changed]
+    for response in responses:
         assert (response.status_code, response.json()) == (401, {"detail": "The signature does not match the body"})
 
 

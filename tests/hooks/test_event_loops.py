@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import warnings
 
 import pytest
 
@@ -14,13 +13,6 @@ from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from tests.hooks.connections import open_sockets
 
 pytestmark = pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True)
-def no_garbage_of_other_tests() -> None:
-    """Collect what earlier tests left open, which would fail these tests."""
-    with warnings.catch_warnings(action="ignore"):
-        gc.collect()
 
 
 def test_two_loops_do_not_share_a_client(agent_runs_emulator: Emulator) -> None:

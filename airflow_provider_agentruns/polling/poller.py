@@ -87,7 +87,7 @@ class RunPoller:
     def remove(self, run: TrackedRun, waiter: Waiter) -> None:
         """Remove a wait."""
         self._scheduler.remove(run, waiter)
-        if waiter.stream and not run.waiters:
+        if not run.waiters:
             self._streams.leave(run)
 
     @property

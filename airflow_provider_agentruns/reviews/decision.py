@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
@@ -71,7 +72,8 @@ def decide_by_policy(
     """
     if (result := policy(interrupt)) is None:
         return None
-    named = policy if hasattr(policy, "__qualname__") else type(policy)
+    function: Any = policy.func if isinstance(policy, partial) else policy
+    named = function if hasattr(function, "__qualname__") else type(function)
     name = f"{named.__module__}.{named.__qualname__}"
     try:
         # As it is stored and sent: a tuple becomes a list, and a member of an enumeration its value.

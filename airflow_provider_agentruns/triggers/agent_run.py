@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_agentruns.airflow_adapter.asset_state import asset_state_stores
 from airflow_provider_agentruns.arguments import AWAITABLE, check_agent, check_wait_for, check_watch
+from airflow_provider_agentruns.triggers.unknown_arguments import log_unknown
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import SharedStreamProducer
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.events.cursor_store import CursorStore
     from airflow_provider_agentruns.events.run_tracker import RunSnapshot
     from airflow_provider_agentruns.events.stored_event_stream import Batch
-
-log = logging.getLogger(__name__)
 
 #: The shortest time between two reads of a run, in seconds.
 SHORTEST_POLL_INTERVAL = 0.1
@@ -70,7 +68,7 @@ class AgentRunTrigger(BaseTrigger):
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        _log_unknown(unknown)
+        log_unknown(unknown)
         self.run_id = run_id
         self.agentruns_conn_id = agentruns_conn_id
         self.wait_for = [str(status) for status in wait_for]
@@ -136,7 +134,7 @@ class AgentRunEventTrigger(BaseEventTrigger):
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        _log_unknown(unknown)
+        log_unknown(unknown)
         check_agent(agent)
         checked = check_wait_for(statuses)
         self.agentruns_conn_id = agentruns_conn_id
@@ -206,9 +204,3 @@ class AgentRunEventTrigger(BaseEventTrigger):
 
         stores = asset_state_stores(getattr(self, "asset_state_store", None))
         return CursorStore(stores, self.agentruns_conn_id, self.statuses, self.agent)
-
-
-def _log_unknown(arguments: dict[str, Any]) -> None:
-    # Another version of this package may have stored the trigger.
-    if arguments:
-        log.warning("Ignoring unknown arguments of a trigger: %s", sorted(arguments))

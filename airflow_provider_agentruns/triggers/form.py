@@ -11,6 +11,7 @@ from uuid import UUID
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_agentruns.airflow_adapter.required_action import read_form
+from airflow_provider_agentruns.triggers.unknown_arguments import log_unknown
 
 _PAUSE = 5.0
 
@@ -26,8 +27,9 @@ class FormAnswerTrigger(BaseTrigger):
     :param ti_id: The ID of the task instance.
     """
 
-    def __init__(self, ti_id: str) -> None:
+    def __init__(self, ti_id: str, **unknown: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        log_unknown(unknown)
         self.ti_id = ti_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError, AgentRunsValueError
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger, AgentRunTrigger
+from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
 from tests.events.listing import Listing
 from tests.events.watchers import ENV, FakeStore, Watcher, running, settled
 from tests.hooks.connections import connection_json, open_sockets
@@ -322,9 +323,13 @@ def test_the_trigger_survives_serialization(arguments: dict[str, Any], kwargs: d
 
 
 def test_unknown_arguments_are_accepted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    triggers = AgentRunEventTrigger(agent="slow", newer=1), AgentRunTrigger("r-1", newer=2)
+    triggers = (
+        AgentRunEventTrigger(agent="slow", newer=1),
+        AgentRunTrigger("r-1", newer=2),
+        FormAnswerTrigger("00000000-0000-0000-0000-000000000001", newer=3),
+    )
     assert all("newer" not in trigger.serialize()[1] for trigger in triggers)
-    assert caplog.text.count("Ignoring unknown arguments of a trigger: ['newer']") == 2
+    assert caplog.text.count("Ignoring unknown arguments of a trigger: ['newer']") == 3
 
 
 def test_equal_arguments_make_one_trigger() -> None:

@@ -7,6 +7,7 @@ import json
 import math
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -89,6 +90,17 @@ def decided(result: Any) -> tuple[Decision, list[Any] | None]:
     found = decide_by_policy(lambda interrupt: result, asks({"label": "Right?"}), OPTIONS, AT)
     assert found is not None
     return found
+
+
+def always(option: str, interrupt: Interrupt) -> str:
+    """Return the option."""
+    return option
+
+
+def test_the_trail_names_the_function_of_a_partial_policy() -> None:
+    found = decide_by_policy(partial(always, "Approve"), asks({"label": "Right?"}), OPTIONS, AT)
+    assert found is not None
+    assert found[0].responded_by == {"id": "policy", "name": f"{__name__}.always"}
 
 
 def test_a_policy_gets_the_interrupt_and_can_leave_it_to_a_person() -> None:

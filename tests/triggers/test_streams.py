@@ -69,6 +69,23 @@ async def test_max_streams_is_respected(agent_runs_emulator: Emulator) -> None:
     assert agent_runs_emulator.count("GET", ".*/stream") <= 5
 
 
+@pytest.mark.agent_runs(speed=0.01, extra={"rate_limit": 1000, "max_streams": 1})
+async def test_a_stream_is_closed_with_the_last_wait_for_its_run(agent_runs_emulator: Emulator) -> None:
+    first, second = (agent_runs_emulator.service.create_run("slow", business_id=BUSINESS).id for _ in range(2))
+    followed = asyncio.create_task(event_of(streaming(first)))
+    await until(lambda: agent_runs_emulator.count("GET", ".*/stream") == 1)
+    polled = asyncio.create_task(event_of(AgentRunTrigger(first, poll_interval=RARELY)))
+    other = asyncio.create_task(event_of(streaming(second)))
+    await asyncio.sleep(0.1)
+    for wait in (followed, polled):
+        wait.cancel()
+        await asyncio.gather(wait, return_exceptions=True)
+    # The only stream is free for the other run.
+    await until(lambda: agent_runs_emulator.count("GET", f"/v1/runs/{second}/stream") == 1)
+    other.cancel()
+    await asyncio.gather(other, return_exceptions=True)
+
+
 class Service:
     """A service with one run, whose status and streams a test controls."""
 

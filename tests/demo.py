@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,6 +141,8 @@ def main() -> int:
             say("demo", f"Airflow is ready at {airflow.url}, the service at {emulator.url}. Both are on loopback only.")
             good = show(airflow, emulator)
             if keep:
+                # SIGTERM stops it, too. A shell starts background jobs with SIGINT ignored.
+                signal.signal(signal.SIGTERM, signal.default_int_handler)
                 console.print(f"\nAirflow stays open at {airflow.url} until Ctrl-C.", style="bold")
                 try:
                     while True:

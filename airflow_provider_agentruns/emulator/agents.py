@@ -91,7 +91,12 @@ def two_questions(case: Case) -> ScriptBody:
     """Asks two questions at once, and completes when both are answered."""
     yield Work(0.2, "compare_names", "Compares the names on file")
     name = {"title": "New name", "type": "name_change", "confidence": "high", "summary": case.rng.choice(_COMPANIES)}
-    officer = {"title": "New officer", "type": "officer_change", "summary": "R. Alvarez, treasurer"}
+    officer = {
+        "title": "New officer",
+        "type": "officer_change",
+        "confidence": "medium",
+        "summary": "R. Alvarez, treasurer",
+    }
     questions = ((name, "Should the company's name be changed?"), (officer, "Should the officer be added?"))
     answers = yield Ask([_question(case, label, proposal) for proposal, label in questions])
     yield Work(0.2, "apply_decisions", "Applies the decisions")

@@ -9,7 +9,6 @@ see the fixture ``airflow``.
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -51,6 +50,6 @@ def test_the_demo_listens_on_loopback_only(tmp_path: Path) -> None:
             assert {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", text)} <= {port for _, port in addresses}
             assert all(ip_address(ip).is_loopback for ip, _ in addresses), addresses
         finally:
-            demo.send_signal(signal.SIGINT)
-            code = demo.wait(90)
+            demo.terminate()
+            code = demo.wait(240)
     assert code == 0, text

@@ -40,6 +40,8 @@ def watched(case: Case) -> ScriptBody:
     return []
 
 
+# Before xdist's own hook, which reads the marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of this folder, keep them in one process, and run them first, because they take longest."""
     here = Path(__file__).parent

@@ -117,7 +117,7 @@ class _Creation:
             self.store.set(_KEY, {**fixed, **state})
 
     def find_earlier(self, since: pendulum.DateTime, latest: pendulum.DateTime) -> Started | None:
-        """Return the run that an earlier try started, if there is one; ``latest`` is when the last one began."""
+        """Return the run that an earlier try started, or None; ``latest`` is when the last earlier try began."""
         self.log.info("An earlier try may have started a run of %s; searching", single_line(self.wanted.agent))
         if run := self._find(since, latest, _CLOCK_DIFFERENCE):
             return self._use(run, "was started by an earlier try of this task")

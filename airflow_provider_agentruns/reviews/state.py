@@ -36,8 +36,8 @@ class ReviewState:
     :param max_tries: Airflow's ``max_tries``, which changes when a person clears the task.
     :param question: The digest of what is asked.
     :param shown: What the form showed, or None if nobody was asked.
-    :param decision: The :class:`~airflow_provider_agentruns.reviews.decision.Decision` as JSON, once there is one.
-    :param sent: The answer in a list, once there is one.
+    :param decision: The :class:`~airflow_provider_agentruns.reviews.decision.Decision` as JSON; None before a decision.
+    :param sent: The answer in a list; None before it is known.
     """
 
     run_id: str
@@ -121,7 +121,7 @@ class ReviewState:
         :param status: The status of the run after the answer.
         :param delivery: ``confirmed`` if the service confirmed the answer, or ``presumed`` if the question was gone
             after the answer was sent.
-        :param rating: The rating of an artifact, if there is one.
+        :param rating: The rating of an artifact, or None.
         """
         return {
             "run_id": self.run_id,

@@ -4,7 +4,10 @@ Starts a run once, although workers die, responses are lost, and the service has
 
 Before the POST, the task stores its intent, and after it, the run's ID. A later try that finds the ID uses that run. A
 later try that finds only the intent cannot know whether a run was started, and searches the newest runs before it
-starts another one.
+starts another one (``find_earlier_run``).
+
+``start_once`` also decides about a task that a person cleared: it uses the old run while that is active, and starts a
+new one after it has ended.
 """
 
 from __future__ import annotations
@@ -18,11 +21,11 @@ import pendulum
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError
-from airflow_provider_agentruns.idempotency import recovery
+from airflow_provider_agentruns.idempotency import find_earlier_run
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.idempotency.recovery import Start
+    from airflow_provider_agentruns.idempotency.find_earlier_run import Start
     from airflow_provider_agentruns.idempotency.state import Attempt, Log, Send, Sleep, StateStore
     from airflow_provider_agentruns.models import AgentRun
 
@@ -145,7 +148,7 @@ class _Creation:
                 self.save()
                 raise
             self.log.warning("It is unknown whether a run was started (%s); searching", e)
-            self.sleep(recovery.READ_INTERVAL)
+            self.sleep(find_earlier_run.READ_INTERVAL)
             if found := self._find(since, since, pendulum.duration()):
                 return self._use(found, "was started although the response was lost")
             self.log.info("No run of %s has appeared; sending the request again", single_line(self.wanted.agent))
@@ -155,7 +158,7 @@ class _Creation:
 
     def _find(self, since: pendulum.DateTime, latest: pendulum.DateTime, margin: pendulum.Duration) -> AgentRun | None:
         until = latest + _LONGEST_DELAY
-        return recovery.find_started(
+        return find_earlier_run.find_started(
             self.wanted, since=since, until=until, margin=margin, send=self.send, log=self.log, sleep=self.sleep
         )
 

@@ -19,7 +19,7 @@ import pendulum
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
-from airflow_provider_agentruns.idempotency.probe import (
+from airflow_provider_agentruns.idempotency.interrupt_state import (
     InterruptState,
     hides_questions,
     interrupt_state,

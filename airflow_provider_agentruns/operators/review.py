@@ -319,18 +319,23 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             again for some seconds, because a response can be outdated.
         :raises AgentRunInterruptGoneError: If it is not pending.
         """
-        from airflow_provider_agentruns.idempotency import probe
+        from airflow_provider_agentruns.idempotency.interrupt_state import (
+            hides_questions,
+            interrupt_state,
+            no_question,
+            read_until,
+        )
 
         run_id, interrupt_id = str(self.run_id), self._interrupt_id
-        run = probe.read_until(
+        run = read_until(
             lambda: cast("AgentRun", self.read_run(run_id)),
-            lambda run: probe.interrupt_state(run, interrupt_id, expected) != "unclear",
+            lambda run: interrupt_state(run, interrupt_id, expected) != "unclear",
             time.sleep,
         )
         if interrupt := run.pending(interrupt_id):
             return interrupt
-        if probe.hides_questions(run):
-            raise probe.no_question(run_id, interrupt_id)
+        if hides_questions(run):
+            raise no_question(run_id, interrupt_id)
         raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "another client may have answered it")
 
     def _begin(self, context: Context, interrupt: Interrupt) -> ReviewState:

@@ -19,7 +19,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsValueError,
     AgentRunTimeoutError,
 )
-from airflow_provider_agentruns.idempotency import probe, recovery
+from airflow_provider_agentruns.idempotency import find_earlier_run, interrupt_state
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
 from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
@@ -129,7 +129,7 @@ class TestStart:
     def test_after_a_lost_response_the_run_is_found(
         self, agent_runs_emulator: Emulator, wire: Wire, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(recovery, "READ_INTERVAL", 0.05)
+        monkeypatch.setattr(find_earlier_run, "READ_INTERVAL", 0.05)
         wire.once("POST", "/v1/runs", "lose the answer")
         task = start("instant", deferrable=True)
         assert (task.state, task.try_number) == ("success", 1)
@@ -207,7 +207,7 @@ class TestResume:
     def test_after_a_fault_the_agent_gets_the_answer_once(
         self, agent_runs_emulator: Emulator, wire: Wire, monkeypatch: pytest.MonkeyPatch, lost: Any, sent: int
     ) -> None:
-        monkeypatch.setattr(probe, "_PAUSES", (0.02, 0.05, 0.1))
+        monkeypatch.setattr(interrupt_state, "_PAUSES", (0.02, 0.05, 0.1))
         wire.once("POST", ".*/resume", lost)
         assert resume(*asked(agent_runs_emulator)).state == "success"
         assert wire.count("POST", ".*/resume") == sent
@@ -232,7 +232,7 @@ def test_both_operators_in_a_dag_run(
     result = run_dag.run_file(f"""
 from datetime import datetime, timedelta
 from airflow.sdk import DAG, task
-from airflow_provider_agentruns.idempotency import probe, recovery
+from airflow_provider_agentruns.idempotency import find_earlier_run, interrupt_state
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
 
 defaults = {{"agentruns_conn_id": "other", "poll_interval": 0.1, "retries": 2, "retry_delay": timedelta(0)}}

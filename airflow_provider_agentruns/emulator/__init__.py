@@ -6,7 +6,7 @@ The offline service: the whole HTTP contract of agent runs on loopback, with scr
 ``pytest_plugin`` as the fixture ``agent_runs_emulator``. It is written from the contract and shares no code with the
 client, so that neither hides the other's mistakes.
 
-- ``scripts``: the commands of an agent's script; ``agents``: the built-in agents
+- ``agent_scripts``: the built-in agents; ``script_steps``: the steps that a script consists of
 - ``script_runner``: runs a script; ``runs``: what it produces; ``service``: all state, without HTTP
 - ``app``, ``errors``: HTTP; ``webhooks``: events to a receiver; ``faults``: what goes wrong with requests
 - ``web_server``, ``server``: a web server in a thread of its own, which records requests

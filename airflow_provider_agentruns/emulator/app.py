@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_agentruns.emulator.errors import RequestError, error_response, on_error
-from airflow_provider_agentruns.emulator.scripts import Json
+from airflow_provider_agentruns.emulator.script_steps import Json
 from airflow_provider_agentruns.emulator.service import Service
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Any, Literal
 
 from airflow_provider_agentruns.emulator.ids import timestamp
-from airflow_provider_agentruns.emulator.scripts import Context, Json
+from airflow_provider_agentruns.emulator.script_steps import Context, Json
 
 Status = Literal["running", "completed", "error", "interrupted"]
 

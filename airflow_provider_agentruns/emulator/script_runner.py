@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow_provider_agentruns.emulator.ids import Ids, timestamp
 from airflow_provider_agentruns.emulator.runs import Question, Run, State, Status
-from airflow_provider_agentruns.emulator.scripts import Ask, Delegate, Fails, Json, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Ask, Delegate, Fails, Json, ScriptBody, Work
 
 log = logging.getLogger(__name__)
 

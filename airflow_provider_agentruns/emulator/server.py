@@ -12,10 +12,10 @@ from urllib.parse import quote, urlencode
 
 from starlette.middleware import Middleware
 
-from airflow_provider_agentruns.emulator.agents import BUILTIN
+from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
 from airflow_provider_agentruns.emulator.app import create_app
 from airflow_provider_agentruns.emulator.faults import FaultMiddleware, Faults
-from airflow_provider_agentruns.emulator.scripts import Script
+from airflow_provider_agentruns.emulator.script_steps import Script
 from airflow_provider_agentruns.emulator.service import Service
 from airflow_provider_agentruns.emulator.web_server import RecordedRequest, Recorder, WebServer
 

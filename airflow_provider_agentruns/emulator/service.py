@@ -18,12 +18,12 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
 
-from airflow_provider_agentruns.emulator.agents import BUILTIN
+from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
 from airflow_provider_agentruns.emulator.errors import RequestError
 from airflow_provider_agentruns.emulator.ids import Ids, timestamp
 from airflow_provider_agentruns.emulator.runs import Run, State, Thread
 from airflow_provider_agentruns.emulator.script_runner import ScriptRunner
-from airflow_provider_agentruns.emulator.scripts import Case, Context, Json, Script
+from airflow_provider_agentruns.emulator.script_steps import Case, Context, Json, Script
 
 log = logging.getLogger(__name__)
 

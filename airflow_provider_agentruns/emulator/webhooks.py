@@ -18,7 +18,7 @@ import httpx
 
 from airflow_provider_agentruns.emulator.ids import timestamp
 from airflow_provider_agentruns.emulator.runs import Run
-from airflow_provider_agentruns.emulator.scripts import Json
+from airflow_provider_agentruns.emulator.script_steps import Json
 from airflow_provider_agentruns.emulator.service import Service
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody, Work
 
 #: Lines that a page must show unchanged.
 MARKUP = (

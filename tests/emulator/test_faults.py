@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from airflow_provider_agentruns.emulator.faults import FAULTS
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, Client, error_of

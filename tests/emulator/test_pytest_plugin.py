@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from airflow_provider_agentruns.emulator.scripts import Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.emulator.contract import Client, error_of
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from airflow_provider_agentruns.emulator.agents import BUILTIN
+from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
 from airflow_provider_agentruns.emulator.service import Service
 from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID

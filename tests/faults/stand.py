@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_agentruns.emulator.faults import Rule
 from airflow_provider_agentruns.emulator.runs import Run
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.emulator.web_server import RecordedRequest
 

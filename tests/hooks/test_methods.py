@@ -9,8 +9,8 @@ import itertools
 import pendulum
 import pytest
 
-from airflow_provider_agentruns.emulator.agents import BUILTIN
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody
+from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.models import Agent, AgentRun, Rating, RunStatus, Thread

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.emulator.scripts import Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.lineage import _MAX_SOURCES, _sources, _types
 from airflow_provider_agentruns.models import Artifact

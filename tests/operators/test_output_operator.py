@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_agentruns.emulator.scripts import Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import (
     AgentRunSerializationError,

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterable
 
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, Script, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, Script, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 
 _BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"

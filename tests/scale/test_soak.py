@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.middleware import Middleware
 
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.scale.airflow import SCALE, airflow_at_scale
 from tests.scale.client_killer import ClientKiller

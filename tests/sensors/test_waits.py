@@ -15,7 +15,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
 from airflow_provider_agentruns.emulator.runs import Run
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import (
     AgentRunFailedError,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, Fails, ScriptBody
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, Fails, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.events.sender import SECRET
 from tests.support.postgres import Postgres

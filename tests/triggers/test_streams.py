@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.polling import streams

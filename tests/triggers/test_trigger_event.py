@@ -15,7 +15,7 @@ import pytest
 from airflow.sdk.module_loading import import_string
 
 from airflow_provider_agentruns import run_status
-from airflow_provider_agentruns.emulator.scripts import Ask, Case, Fails, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, Fails, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger

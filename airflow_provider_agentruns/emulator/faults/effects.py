@@ -21,7 +21,7 @@ from airflow_provider_agentruns.emulator.errors import error_response
 from airflow_provider_agentruns.emulator.faults.exchange import Exchange, ServiceResponse
 from airflow_provider_agentruns.emulator.ids import timestamp
 from airflow_provider_agentruns.emulator.runs import Run
-from airflow_provider_agentruns.emulator.scripts import Json
+from airflow_provider_agentruns.emulator.script_steps import Json
 
 Effect = Callable[..., Coroutine[Any, Any, None]]
 

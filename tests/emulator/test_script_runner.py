@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.emulator.runs import Run
-from airflow_provider_agentruns.emulator.scripts import (
+from airflow_provider_agentruns.emulator.script_steps import (
     Ask,
     Case,
     Delegate,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The commands that the script of an agent consists of.
+The steps that the script of an agent consists of.
 
 A script is a generator function that takes a :class:`Case`::
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The built-in agents. Not here: the commands of a script (``scripts``), and what runs it.
+The built-in agents: when each one works, asks a question, and ends. Custom agents are scripts of the same kind.
 
 ``GET /v1/agents`` shows the first line of a script's docstring as the agent's description.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from airflow_provider_agentruns.emulator.scripts import (
+from airflow_provider_agentruns.emulator.script_steps import (
     Ask,
     Case,
     Delegate,

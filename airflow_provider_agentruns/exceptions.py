@@ -89,13 +89,11 @@ class AgentRunsConnectionError(AgentRunsError):
 
     :param message: A description of the problem.
     :param in_doubt: Whether the service may have carried out the request.
-    :param resend: Whether sending the same request again is harmless.
     """
 
-    def __init__(self, message: str, *, in_doubt: bool = False, resend: bool = False) -> None:
+    def __init__(self, message: str, *, in_doubt: bool = False) -> None:
         super().__init__(message)
         self.in_doubt = in_doubt
-        self.resend = resend
 
 
 class AgentRunsResponseTooLargeError(AgentRunsConnectionError):
@@ -125,7 +123,6 @@ class AgentRunsAPIError(AgentRunsError):
     :param path: The path of the request, without host and query.
     :param retry_after: Seconds that the service asked to wait; None if it did not.
     :param in_doubt: Whether the service may have carried out the request.
-    :param resend: Whether sending the same request again is harmless.
     """
 
     #: Advice for the user, appended to the message.
@@ -140,7 +137,6 @@ class AgentRunsAPIError(AgentRunsError):
         *,
         retry_after: float | None = None,
         in_doubt: bool = False,
-        resend: bool = False,
     ) -> None:
         self.status_code = status_code
         self.messages = tuple(single_line(message, _MESSAGE_LENGTH) for message in messages[:_MESSAGES_SHOWN])
@@ -148,7 +144,6 @@ class AgentRunsAPIError(AgentRunsError):
         self.path = path
         self.retry_after = retry_after
         self.in_doubt = in_doubt
-        self.resend = resend
         said = "; ".join(self.messages) or "no message"
         super().__init__(f"{method} {path} returned {status_code}: {said}{self.hint}")
 

@@ -21,9 +21,8 @@ _MODULES = {
 }
 
 
-#: Generated from ``client.settings.Settings``, because Airflow reads this module often and pydantic models are slow to
-#: import.
-_CONNECTION_FIELDS = Path(__file__).with_name("connection_fields.json")
+#: Generated from the fields of ``Settings``. Airflow reads this module often, and pydantic is slow to import.
+_CONNECTION_FIELDS = Path(__file__).with_name("generated_connection_fields.json")
 
 
 def get_provider_info() -> dict[str, Any]:

@@ -19,7 +19,7 @@ from airflow.sdk import BaseHook, BaseOperatorLink
 from airflow.sdk.module_loading import import_string
 
 from airflow_provider_agentruns import __version__
-from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.get_provider_info import get_provider_info
 from tests.support import connection_fields
 from tests.support.airflow_versions import needs_declared_form

@@ -2,8 +2,8 @@
 """
 Turns failed responses and broken connections into the package's errors. Without I/O.
 
-Each error carries ``resend``, which says whether sending the same request again is harmless, and ``in_doubt``, which
-says whether the service may have carried the request out although no usable response arrived.
+Each error carries ``in_doubt``: whether the service may have carried out a request that must not be repeated, although
+no usable response arrived.
 """
 
 from __future__ import annotations
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
-
-#: Statuses after which the same request may succeed a moment later.
-_TRANSIENT = frozenset({429, 502, 503, 504})
 
 
 def read(request: Request[T], response: Response, redact: Callable[[str], str]) -> T:
@@ -59,19 +56,13 @@ def read(request: Request[T], response: Response, redact: Callable[[str], str]) 
         request.method,
         request.path,
         in_doubt=not request.repeatable,
-        resend=request.repeatable,
     )
 
 
 def connection_error(
     request: Request[Any], error: httpx.HTTPError, base_url: str, redact: Callable[[str], str]
 ) -> AgentRunsConnectionError:
-    """
-    Return the error for a request without a response.
-
-    If no connection was established, the request was not sent, and sending it again is harmless. Otherwise only a
-    repeatable request may be sent again, and any other request is in doubt.
-    """
+    """Return the error for a request without a usable response. Without a connection, nothing was sent."""
     import httpx
 
     from airflow_provider_agentruns.client.body import BodyTooLargeError
@@ -83,7 +74,6 @@ def connection_error(
         f"{request.method} {request.path}: {base_url} "
         f"{'could not be reached' if unsent else 'gave no usable response'} ({type(error).__name__}: {details})",
         in_doubt=not unsent and not request.repeatable,
-        resend=unsent or request.repeatable,
     )
 
 
@@ -105,7 +95,6 @@ def _api_error(request: Request[Any], response: Response, redact: Callable[[str]
         retry_after=response.retry_after,
         # A 429 had no effect. After a gateway error, the effect is unknown.
         in_doubt=status >= 500 and not request.repeatable,
-        resend=status in _TRANSIENT and (request.repeatable or status == 429),
     )
 
 

@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 #: The longest pause before a repetition, in seconds, whatever the service asks for.
 LONGEST_PAUSE = 60.0
 
+#: Statuses after which the same request may succeed a moment later.
+_TRANSIENT = frozenset({429, 502, 503, 504})
+
 _backoff = wait_random_exponential(multiplier=0.5, max=30)
 
 
@@ -22,13 +25,12 @@ def policy(max_retries: int) -> dict[str, Any]:
     """
     Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying``.
 
-    A request is repeated if its error has ``resend`` set. The pause grows exponentially with jitter, and is at least as
-    long as the service asks for.
+    The pause grows exponentially with jitter, and is at least as long as the service asks for.
 
     :param max_retries: The largest number of repetitions.
     """
     return {
-        "retry": retry_if_exception(_may_resend),
+        "retry": retry_if_exception(is_transient),
         "stop": stop_after_attempt(max_retries + 1),
         "wait": _pause,
         "before_sleep": _log,
@@ -36,8 +38,16 @@ def policy(max_retries: int) -> dict[str, Any]:
     }
 
 
-def _may_resend(error: BaseException) -> bool:
-    return isinstance(error, AgentRunsAPIError | AgentRunsConnectionError) and error.resend
+def is_transient(error: BaseException) -> bool:
+    """
+    Return whether a request that ended with this error may be sent again.
+
+    It may if another attempt can succeed: the connection broke, the status is transient, or a 2xx response was
+    unreadable. A request in doubt is never sent again, because the service may have carried it out.
+    """
+    if isinstance(error, AgentRunsAPIError):
+        return not error.in_doubt and (error.status_code in _TRANSIENT or error.status_code < 300)
+    return isinstance(error, AgentRunsConnectionError) and not error.in_doubt
 
 
 def _pause(state: RetryCallState) -> float:

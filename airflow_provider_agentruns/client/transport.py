@@ -24,12 +24,12 @@ from tenacity import AsyncRetrying, Retrying
 from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client import retries
 from airflow_provider_agentruns.client.body import BodyReader
+from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.errors import connection_error, read
 from airflow_provider_agentruns.client.event_stream import STREAM_ARGUMENTS, EventStream
 from airflow_provider_agentruns.client.limiter import Priority, limiter_for
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import Response
-from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsRateLimitError
 
 T = TypeVar("T")

@@ -14,8 +14,8 @@ from airflow.sdk import log as airflow_log
 
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.paging import ListingWalk
-from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.client.transport import AsyncTransport, Transport
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsError
 from airflow_provider_agentruns.hooks.task_errors import task_errors

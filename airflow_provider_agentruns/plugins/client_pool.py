@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsAuthError, AgentRunsResponseTooLargeError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.plugins.serializers import TooManyValuesError, parse_run

@@ -8,9 +8,9 @@ import logging
 import time
 from typing import TypeVar
 
+from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 

@@ -8,8 +8,8 @@ from contextlib import aclosing, closing
 from typing import Any, TypeVar
 
 from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.client.transport import AsyncTransport, Transport
 from airflow_provider_agentruns.models import RunEvent
 

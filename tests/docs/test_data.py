@@ -10,7 +10,7 @@ import pytest
 import yaml
 from airflow.configuration import conf
 
-from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.emulator.faults.plan import rule_of
 from airflow_provider_agentruns.plugins.agent_runs import PREFIX
 from tests.docs.blocks import Block, blocks

@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.emulator.__main__ import main
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.emulator.contract import BUSINESS_ID, Client, error_of

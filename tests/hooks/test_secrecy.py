@@ -9,7 +9,7 @@ import traceback
 import pytest
 from airflow.sdk.log import redact
 
-from airflow_provider_agentruns.client import settings as settings_module
+from airflow_provider_agentruns.client import connection_settings
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsError
 from tests.hooks.conftest import HookUser
@@ -99,7 +99,7 @@ def test_a_connection_of_another_type_is_rejected(
 def test_insecure_settings_are_warned_about_once_per_connection(
     user: HookUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings_module._warn_once.cache_clear()
+    connection_settings._warn_once.cache_clear()
     monkeypatch.setenv(ENV, connection_json("http://runs.internal.example", allow_http=True, verify=False))
     for _ in range(3):
         user.transport()

@@ -10,7 +10,7 @@ import pendulum
 import pytest
 
 from airflow_provider_agentruns.client import retries
-from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.transport import Transport
 from tests.idempotency.service import Clock, Service
 from tests.idempotency.task import Task

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import airflow_provider_agentruns
-from airflow_provider_agentruns.client.settings import Settings
+from airflow_provider_agentruns.client.connection_settings import Settings
 
-FILE = Path(airflow_provider_agentruns.__path__[0]) / "connection_fields.json"
+FILE = Path(airflow_provider_agentruns.__path__[0]) / "generated_connection_fields.json"
 
 _BOUNDS = ("exclusiveMinimum", "minimum")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
-from airflow_provider_agentruns.client.settings import Settings
 from airflow_provider_agentruns.client.transport import Transport
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from tests.client.calling import TOKEN

@@ -5,7 +5,7 @@ The settings of a client: the content of an Airflow connection, checked. Indepen
 Values may come from the connection form, from JSON, or from a URI, in which all values are text.
 
 The fields of :class:`Settings` are the only place that describes the connection's extra. After a change, run
-``python -m tests.support.connection_fields``, which writes ``connection_fields.json`` for the form and the
+``python -m tests.support.connection_fields``, which writes ``generated_connection_fields.json`` for the form and the
 documentation.
 """
 

@@ -4,6 +4,10 @@ All code that uses Airflow outside its public API. Imports nothing of this packa
 
 Tested with Airflow 3.1.8, 3.2.2, and 3.3.2. What each module uses, and why:
 
+``agent_tasks``
+    The tables of task instances, DAG runs, triggers, rendered fields, XComs, forms, and serialized DAGs. A plugin
+    runs in the API server, and no public API joins a task instance to its trigger and its form.
+
 ``asset_events``
     The asset manager and the tables of assets, asset events, and asset state (Airflow 3.3+). The API server has no
     public way to write the asset events of a webhook exactly once.
@@ -15,10 +19,6 @@ Tested with Airflow 3.1.8, 3.2.2, and 3.3.2. What each module uses, and why:
 ``required_action``
     The supervisor's messages ``CreateHITLDetailPayload`` and ``GetHITLDetailResponse``. ``HITLOperator`` does not
     return the form that Airflow holds, which can be an older one, and no public function reads the answer to a form.
-
-``task_instances``
-    The tables of task instances, DAG runs, triggers, rendered fields, XComs, forms, and serialized DAGs. A plugin
-    runs in the API server, and no public API joins a task instance to its trigger and its form.
 
 ``xcom_arguments``
     The mapped operator's ``expand_input`` and ``partial_kwargs``. Airflow renders values that ``expand_kwargs`` gets

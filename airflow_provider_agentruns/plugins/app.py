@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_agentruns.plugins.client_pool import ClientPool
-from airflow_provider_agentruns.plugins.routes import pages, task, waiting
+from airflow_provider_agentruns.plugins.routes import overview, pages, task
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def get_app() -> FastAPI:
     app = FastAPI(title="Agent runs", openapi_url=None, lifespan=lifespan)
     app.state.clients = ClientPool()
     app.middleware("http")(_add_headers)
-    for router in (pages.router, task.router, waiting.router):
+    for router in (pages.router, task.router, overview.router):
         app.include_router(router)
     if importlib.util.find_spec("airflow.models.asset_state_store"):
         from airflow_provider_agentruns.plugins.webhooks import endpoint

@@ -10,8 +10,8 @@ from typing import Annotated, Any, NamedTuple
 from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Depends, HTTPException
 
-from airflow_provider_agentruns.airflow_adapter import task_instances
-from airflow_provider_agentruns.airflow_adapter.task_instances import AgentTask
+from airflow_provider_agentruns.airflow_adapter import agent_tasks
+from airflow_provider_agentruns.airflow_adapter.agent_tasks import AgentTask
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsThrottledError
 from airflow_provider_agentruns.plugins.access import READS_TASKS, Clients
 from airflow_provider_agentruns.plugins.serializers import as_line, as_text, serialize_trail
@@ -47,14 +47,14 @@ class _AirflowData(NamedTuple):
 def _read(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index: str = "-1") -> _AirflowData:
     # If a task is not mapped, Airflow leaves the placeholder {MAP_INDEX} in the URL.
     index = int(map_index) if map_index.isdecimal() and len(map_index) <= _MAX_INDEX_DIGITS else -1
-    task = task_instances.find(session, dag_id, run_id, task_id, index)
+    task = agent_tasks.find(session, dag_id, run_id, task_id, index)
     if task is None:
         raise HTTPException(404, "Task instance not found")
     if not task.run_id:
         return _AirflowData(task, [], [])
-    values = task_instances.xcom_values(session, dag_id, run_id, TRAIL, _MAX_TRAILS)
+    values = agent_tasks.xcom_values(session, dag_id, run_id, TRAIL, _MAX_TRAILS)
     trail = [answer for value in values if (answer := serialize_trail(*value, task.run_id))]
-    return _AirflowData(task, task_instances.open_forms(session, dag_id, run_id), trail)
+    return _AirflowData(task, agent_tasks.open_forms(session, dag_id, run_id), trail)
 
 
 # The DAG is in the path so that Airflow's access check and the database query use the same one.

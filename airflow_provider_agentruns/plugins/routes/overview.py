@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Depends
 
-from airflow_provider_agentruns.airflow_adapter import task_instances
-from airflow_provider_agentruns.airflow_adapter.task_instances import AgentTask
+from airflow_provider_agentruns.airflow_adapter import agent_tasks
+from airflow_provider_agentruns.airflow_adapter.agent_tasks import AgentTask
 from airflow_provider_agentruns.plugins.access import READS_TASKS, Clients, ReadableDags
 from airflow_provider_agentruns.plugins.routes.task import serialize_error, serialize_task
 from airflow_provider_agentruns.plugins.serializers import as_line
@@ -34,7 +34,7 @@ _AirflowData = tuple[list[AgentTask], int, list[str]]
 # Not async: FastAPI calls it in a thread, where it may wait for the database.
 def _read(session: SessionDep, dag_ids: ReadableDags, dag_id: str | None = None) -> _AirflowData:
     selected = {dag_id} & dag_ids if dag_id else dag_ids
-    return *task_instances.active(session, selected, MAX_TASKS), task_instances.dags_with_active(session, dag_ids)
+    return *agent_tasks.active(session, selected, MAX_TASKS), agent_tasks.dags_with_active(session, dag_ids)
 
 
 @router.get("/api/waiting", dependencies=READS_TASKS)

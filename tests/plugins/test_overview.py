@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.plugins import status_cache
-from airflow_provider_agentruns.plugins.routes import waiting
+from airflow_provider_agentruns.plugins.routes import overview
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import CONNECTION, Instances
 
@@ -61,7 +61,7 @@ def test_tasks_that_need_a_person_come_first_oldest_first(reader: httpx.Client, 
 def test_the_oldest_tasks_are_shown_if_there_are_too_many(
     reader: httpx.Client, instances: Instances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "MAX_TASKS", 2)
+    monkeypatch.setattr(overview, "MAX_TASKS", 2)
     for number in range(3):
         instances.task(f"long_{number}", ago=100 - number)
     shown = listed(reader)

@@ -25,10 +25,11 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsValueError,
 )
 from airflow_provider_agentruns.operators.review_form import form_params, validation_errors
+from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD, RATING, RATING_COMMENT, rated_artifact
+from airflow_provider_agentruns.reviews.audit_trail import RESULT, TRAIL, audit_trail, for_log
 from airflow_provider_agentruns.reviews.body import body, subject
 from airflow_provider_agentruns.reviews.decision import Decision, answer_material, decide_by_policy, default_answer
-from airflow_provider_agentruns.reviews.form import QUESTION_FIELD, RATING, RATING_COMMENT, rated_artifact
-from airflow_provider_agentruns.reviews.state import RESULT, START_NEW_RUN, TRAIL, ReviewState, for_log
+from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState
 from airflow_provider_agentruns.reviews.text import interrupt_name
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
 
     def execute(self, context: Context) -> Any:
         """Decide by policy, or show the form and wait. A retry first uses an answer that exists."""
-        from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
+        from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
 
         with self.error_boundary():
             state, attempt = self._stored(context), current_attempt(context)
@@ -253,7 +254,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
             raise AgentRunInvalidRequestError(e.status_code, [hidden], e.method, e.path) from None
         metrics.review_decided(self.agentruns_conn_id, decision.by, review.seconds_to_decide(decision))
         delivery = "confirmed" if answered.confirmed else "presumed"
-        trail = review.trail(decision, str(answered.run.status), delivery, self._rate(review, decision))
+        trail = audit_trail(review, decision, str(answered.run.status), delivery, self._rate(review, decision))
         context["ti"].xcom_push(key=TRAIL, value=trail)
         self.log.info("Agent run interrupt reviewed", **for_log(trail))
         return {key: trail[key] for key in RESULT}

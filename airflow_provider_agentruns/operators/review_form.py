@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from airflow_provider_agentruns.reviews import form
+from airflow_provider_agentruns.reviews import answer_schema
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def form_params(
     :param rated: The artifact that the person can rate, if any.
     :param question: The digest of the question, which the answer has to repeat, or None to omit that field.
     """
-    described = form.form_fields(form.answer_schema(interrupt), options)
+    described = answer_schema.form_fields(answer_schema.answer_schema(interrupt), options)
     fields = {name: Param(**arguments) for name, arguments in described.items()}
     fields |= {name: given.get_param(name) for name in given}
     if rated:
         given_title = rated.get("title")
         title = plain(given_title, _TEXT_LENGTH) if isinstance(given_title, str) else "the proposal"
-        fields[form.RATING] = Param(
+        fields[answer_schema.RATING] = Param(
             None,
             f"How good is {title}? The rating is not part of the answer.",
             type=["string", "null"],
@@ -49,13 +49,13 @@ def form_params(
             values_display={"POSITIVE": "Good", "NEGATIVE": "Bad", "null": "No rating"},
             title="Rating",
         )
-        fields[form.RATING_COMMENT] = Param(
+        fields[answer_schema.RATING_COMMENT] = Param(
             None, type=["string", "null"], maxLength=5000, format="multiline", title="Reason for the rating"
         )
     # Last, so that nothing replaces them: they show whether an answer belongs to this form.
     for name, value, title in (
-        (form.ID_FIELD, interrupt.id, "Question ID"),
-        (form.QUESTION_FIELD, question, "Digest of the question"),
+        (answer_schema.ID_FIELD, interrupt.id, "Question ID"),
+        (answer_schema.QUESTION_FIELD, question, "Digest of the question"),
     ):
         if value:
             description = "Identifies the question that this form answers. Do not change it."

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from airflow_provider_agentruns.reviews.form import SCHEMA, answer_schema
+from airflow_provider_agentruns.reviews.answer_schema import SCHEMA, answer_schema
 from airflow_provider_agentruns.reviews.text import (
     CUT,
     escape_markdown,

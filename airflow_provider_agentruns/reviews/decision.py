@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.reviews.form import OWN_FIELDS, answer_by_schema, answer_schema, option_values
+from airflow_provider_agentruns.reviews.answer_schema import OWN_FIELDS, answer_by_schema, answer_schema, option_values
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt

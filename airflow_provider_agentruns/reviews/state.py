@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a review, which the operator stores for later tries of its task, and the audit trail."""
+"""The state of a review, which the operator stores for later tries of its task."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
-from airflow_provider_agentruns.reviews.form import ID_FIELD, QUESTION_FIELD
+from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD, QUESTION_FIELD
 from airflow_provider_agentruns.reviews.text import interrupt_name, plain
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
     from airflow_provider_agentruns.reviews.decision import Decision
-
-#: The XCom key of the trail.
-TRAIL = "trail"
-
-#: The keys of the trail that are in a review's XCom value.
-RESULT = ("run_id", "interrupt_id", "chosen_options", "params_input", "responded_by", "responded_at", "status")
 
 _LABEL_LENGTH = 300
 
@@ -111,50 +105,9 @@ class ReviewState:
                 "now. Nothing was sent"
             )
 
-    def trail(
-        self, decision: Decision, status: str, delivery: str, rating: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """
-        Return everything that an auditor asks for.
-
-        :param decision: The decision.
-        :param status: The status of the run after the answer.
-        :param delivery: ``confirmed`` if the service confirmed the answer, or ``presumed`` if the question was gone
-            after the answer was sent.
-        :param rating: The rating of an artifact, or None.
-        """
-        return {
-            "run_id": self.run_id,
-            "interrupt_id": self.interrupt_id,
-            "chosen_options": decision.chosen_options,
-            "params_input": decision.params_input,
-            "responded_by": decision.responded_by,
-            "responded_at": decision.responded_at,
-            "status": status,
-            "agent": self.agent,
-            "label": self.label,
-            "question": self.question,
-            "by": decision.by,
-            "shown": self.shown,
-            "sent": self.sent[0] if self.sent else None,
-            "delivery": delivery,
-            "rating": rating,
-        }
-
     def seconds_to_decide(self, decision: Decision) -> float | None:
         """Return the seconds between form and decision, or None if there was no form."""
         since, until = (self.shown or {}).get("at"), decision.responded_at
         if not since or not until:
             return None
         return max(0.0, (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds())
-
-
-def for_log(trail: dict[str, Any]) -> dict[str, Any]:
-    """Return a trail for a log, with digests instead of what can be personal data."""
-    omitted = ("params_input", "agent", "label", "rating")
-    return {
-        **{key: value for key, value in trail.items() if key not in omitted},
-        "responded_by": (trail["responded_by"] or {}).get("id"),
-        "shown": trail["shown"] and digest(trail["shown"]),
-        "sent": digest(trail["sent"]),
-    }

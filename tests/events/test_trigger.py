@@ -19,7 +19,7 @@ from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError, AgentRunsValueError
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger, AgentRunTrigger
-from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
+from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
 from tests.events.listing import Listing
 from tests.events.watchers import ENV, FakeStore, Watcher, running, settled
 from tests.hooks.connections import connection_json, open_sockets

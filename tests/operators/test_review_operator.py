@@ -20,7 +20,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsValueError,
 )
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
-from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
+from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
 from tests.operators.reviewing import ANN, QUESTION, Service, Supervisor, TaskInstance, event, review
 from tests.support.airflow_versions import HAS_STATE_STORE, needs_state_store
 from tests.support.scripted_server import ScriptedServer, errors

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 
 from airflow_provider_agentruns.models import Interrupt
-from airflow_provider_agentruns.reviews.form import answer_schema, form_fields
+from airflow_provider_agentruns.reviews.answer_schema import answer_schema, form_fields
 
 OPTIONS = ["Approve", "Reject"]
 

@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import Interrupt
+from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT
 from airflow_provider_agentruns.reviews.decision import (
     POLICY_ID,
     Decision,
@@ -21,7 +22,6 @@ from airflow_provider_agentruns.reviews.decision import (
     decide_by_policy,
     default_answer,
 )
-from airflow_provider_agentruns.reviews.form import ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT
 from tests.reviews.forms import OPTIONS, asks
 
 AT = "2026-01-31T12:00:00+00:00"

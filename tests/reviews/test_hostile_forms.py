@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.reviews.form import (
+from airflow_provider_agentruns.reviews.answer_schema import (
     DEFAULT_LENGTH,
     DESCRIPTION_LENGTH,
     MAX_CHOICES,

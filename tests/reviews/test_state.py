@@ -12,9 +12,10 @@ import pytest
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.models import Interrupt
+from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD, QUESTION_FIELD
+from airflow_provider_agentruns.reviews.audit_trail import audit_trail, for_log
 from airflow_provider_agentruns.reviews.decision import Decision
-from airflow_provider_agentruns.reviews.form import ID_FIELD, QUESTION_FIELD
-from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState, for_log
+from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState
 from tests.reviews.forms import asks
 
 AT = "2026-01-31T12:00:00+00:00"
@@ -90,7 +91,7 @@ def test_labels_are_short_and_can_be_stored() -> None:
 @pytest.mark.parametrize("answer", [SENT, None, False, []])
 def test_the_trail_has_everything_and_the_log_has_digests_instead_of_personal_data(answer: Any) -> None:
     rating = {"artifact_id": "a-1", "rating": "POSITIVE", "comment": SECRET}
-    trail = review(shown=SHOWN, sent=[answer]).trail(BY_ANN, "running", "presumed", rating)
+    trail = audit_trail(review(shown=SHOWN, sent=[answer]), BY_ANN, "running", "presumed", rating)
     both = {
         "run_id": "r-1",
         "interrupt_id": "int-1",
@@ -117,7 +118,7 @@ def test_the_trail_has_everything_and_the_log_has_digests_instead_of_personal_da
 
 
 def test_the_trail_says_if_nobody_answered_and_nothing_was_shown() -> None:
-    trail = review(sent=[SENT]).trail(Decision("timeout", ["Reject"], AT), "running", "confirmed")
+    trail = audit_trail(review(sent=[SENT]), Decision("timeout", ["Reject"], AT), "running", "confirmed")
     for found in (trail, for_log(trail)):
         assert [found[key] for key in ("by", "responded_by", "shown")] == ["timeout", None, None]
 

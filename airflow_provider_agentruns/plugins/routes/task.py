@@ -16,8 +16,8 @@ from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsThrot
 from airflow_provider_agentruns.plugins.access import READS_TASKS, Clients
 from airflow_provider_agentruns.plugins.serializers import as_line, as_text, serialize_trail
 from airflow_provider_agentruns.plugins.single_flight_cache import CachedValue
-from airflow_provider_agentruns.reviews.form import ID_FIELD
-from airflow_provider_agentruns.reviews.state import TRAIL
+from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD
+from airflow_provider_agentruns.reviews.audit_trail import TRAIL
 
 #: Seconds until a page requests data again: while something may change, and if only the run could not be read.
 REFRESH_AFTER, REFRESH_AFTER_ERROR = 3.0, 15.0

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from airflow_provider_agentruns.triggers.form import FormAnswerTrigger
+from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
 
 TI_ID = str(uuid4())
 ANSWER = {
@@ -42,7 +42,7 @@ class Supervisor:
 
 async def fired(monkeypatch: pytest.MonkeyPatch, form: Any) -> list[Any]:
     """Return the events of the trigger when Airflow holds this form."""
-    monkeypatch.setattr("airflow_provider_agentruns.triggers.form._PAUSE", 0.0)
+    monkeypatch.setattr("airflow_provider_agentruns.triggers.form_answer._PAUSE", 0.0)
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(form), raising=False)
     return [event.payload async for event in FormAnswerTrigger(TI_ID).run()]
 
@@ -71,5 +71,5 @@ async def test_an_error_of_airflow_is_raised(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_airflow_stores_it() -> None:
     stored = Trigger.from_object(FormAnswerTrigger(TI_ID))
-    assert stored.classpath == "airflow_provider_agentruns.triggers.form.FormAnswerTrigger"
+    assert stored.classpath == "airflow_provider_agentruns.triggers.form_answer.FormAnswerTrigger"
     assert stored.kwargs == {"ti_id": TI_ID}

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
-from airflow_provider_agentruns.reviews.form import (
+from airflow_provider_agentruns.reviews.answer_schema import (
     ANSWER,
     answer_by_schema,
     answer_schema,

@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from airflow_provider_agentruns.reviews.schema import LIMITS, simplify
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
@@ -57,6 +56,17 @@ _TYPES = (*_KINDS.values(), "array", "object")
 _FORMATS = ("date", "date-time", "time", "duration", "multiline", "email", "uri", "uuid")
 
 
+# How many references and choices are followed for one property. A schema can refer to itself.
+_MAX_STEPS = 10
+
+# Keywords whose values are numbers.
+_LIMITS = (
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    *("minLength", "maxLength", "minItems", "maxItems"),
+)
+_KEYWORDS = ("type", "enum", "const", "title", "description", "default", "format", "items", *_LIMITS)
+
+
 def answer_schema(interrupt: Interrupt) -> dict[str, Any] | None:
     """Return the JSON schema that the interrupt's value carries for its answer, or None."""
     schema = interrupt.value.get(SCHEMA) if isinstance(interrupt.value, dict) else None
@@ -91,7 +101,7 @@ def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[s
     return {
         name: _field(
             name,
-            simplify(properties[name], schema),
+            _simplified(properties[name], schema),
             required=isinstance(required, list) and name in required,
             decides=name == DECISION,
         )
@@ -157,7 +167,7 @@ def _properties(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _decision(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the part of a schema that describes the decision."""
-    return simplify(_properties(schema).get(DECISION, {}) if _is_object(schema) else schema, schema)
+    return _simplified(_properties(schema).get(DECISION, {}) if _is_object(schema) else schema, schema)
 
 
 def _values(part: dict[str, Any]) -> dict[str, str]:
@@ -210,7 +220,7 @@ def _limits(part: dict[str, Any]) -> dict[str, Any]:
     """Return the limits that a schema sets for a value besides its type, if they are valid."""
     from jsonschema import Draft202012Validator
 
-    limits = {key: part[key] for key in LIMITS if isinstance(part.get(key), int | float)}
+    limits = {key: part[key] for key in _LIMITS if isinstance(part.get(key), int | float)}
     if part.get("format") in _FORMATS:
         limits["format"] = part["format"]
     is_schema = Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid
@@ -250,3 +260,45 @@ def _can_be_stored(value: Any, length: int) -> bool:
 
 def _plain(value: Any, limit: int) -> str:
     return plain(value, limit) if isinstance(value, str) else ""
+
+
+def _simplified(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return the known keywords of a property's schema, with references and its only real choice resolved.
+
+    What stands beside a reference wins over what the reference leads to, for example a title of the property's own.
+
+    :param part: The property's schema.
+    :param root: The complete schema, whose definitions the property can refer to.
+    """
+    found: dict[str, Any] = {}
+    nullable = False
+    for _ in range(_MAX_STEPS):
+        found = {keyword: part[keyword] for keyword in _KEYWORDS if keyword in part} | found
+        target = _target(part.get("$ref"), root)
+        for keyword in ("anyOf", "oneOf", "allOf"):
+            if target is None and isinstance(choices := part.get(keyword), list):
+                real = [choice for choice in choices if choice != {"type": "null"}]
+                target = real[0] if len(real) == 1 else None
+                nullable = nullable or (target is not None and len(choices) > 1)
+        if not isinstance(target, dict):
+            break
+        part = target
+    if "const" in found:
+        # Airflow's page hides a field with "const", and shows one with a single choice.
+        found["enum"] = [found.pop("const")]
+    kinds, choices = found.get("type"), found.get("enum")
+    if nullable and isinstance(kinds, str | list):
+        found["type"] = [*([kinds] if isinstance(kinds, str) else kinds), "null"]
+    elif nullable and isinstance(choices, list):
+        found["enum"] = [*choices, None]
+    return found
+
+
+def _target(reference: Any, root: dict[str, Any]) -> Any:
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return None
+    found: Any = root
+    for key in reference[2:].split("/"):
+        found = found.get(key.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
+    return found

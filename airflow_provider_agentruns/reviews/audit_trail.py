@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit trail of a review: what was asked, shown, decided, and sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_agentruns.digest import digest
+
+if TYPE_CHECKING:
+    from airflow_provider_agentruns.reviews.decision import Decision
+    from airflow_provider_agentruns.reviews.state import ReviewState
+
+#: The XCom key of the trail.
+TRAIL = "trail"
+
+#: The keys of the trail that are in a review's XCom value.
+RESULT = ("run_id", "interrupt_id", "chosen_options", "params_input", "responded_by", "responded_at", "status")
+
+
+def audit_trail(
+    state: ReviewState, decision: Decision, status: str, delivery: str, rating: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """
+    Return everything that an auditor asks for.
+
+    :param decision: The decision.
+    :param status: The status of the run after the answer.
+    :param delivery: ``confirmed`` if the service confirmed the answer, or ``presumed`` if the question was gone
+        after the answer was sent.
+    :param rating: The rating of an artifact, or None.
+    """
+    return {
+        "run_id": state.run_id,
+        "interrupt_id": state.interrupt_id,
+        "chosen_options": decision.chosen_options,
+        "params_input": decision.params_input,
+        "responded_by": decision.responded_by,
+        "responded_at": decision.responded_at,
+        "status": status,
+        "agent": state.agent,
+        "label": state.label,
+        "question": state.question,
+        "by": decision.by,
+        "shown": state.shown,
+        "sent": state.sent[0] if state.sent else None,
+        "delivery": delivery,
+        "rating": rating,
+    }
+
+
+def for_log(trail: dict[str, Any]) -> dict[str, Any]:
+    """Return a trail for a log, with digests instead of what can be personal data."""
+    omitted = ("params_input", "agent", "label", "rating")
+    return {
+        **{key: value for key, value in trail.items() if key not in omitted},
+        "responded_by": (trail["responded_by"] or {}).get("id"),
+        "shown": trail["shown"] and digest(trail["shown"]),
+        "sent": digest(trail["sent"]),
+    }

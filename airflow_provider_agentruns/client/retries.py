@@ -6,7 +6,14 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random_exponential,
+)
 
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError
 
@@ -48,6 +55,13 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, AgentRunsAPIError):
         return not error.in_doubt and (error.status_code in _TRANSIENT or error.status_code < 300)
     return isinstance(error, AgentRunsConnectionError) and not error.in_doubt
+
+
+def backoff(failures: int, first: float, longest: float) -> float:
+    """Return how many seconds to wait after failures in a row: ``first``, then twice as many each time."""
+    state = RetryCallState(Retrying(), None, (), {})
+    state.attempt_number = failures
+    return wait_exponential(multiplier=first, max=max(first, longest))(state)
 
 
 def _pause(state: RetryCallState) -> float:

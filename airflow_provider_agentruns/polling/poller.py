@@ -15,6 +15,7 @@ import structlog
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE
+from airflow_provider_agentruns.client.retries import backoff
 from airflow_provider_agentruns.exceptions import (
     AgentRunNotFoundError,
     AgentRunsAPIError,
@@ -23,11 +24,11 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.models import RunStatus
+from airflow_provider_agentruns.polling.listing_round import ListingRound
 from airflow_provider_agentruns.polling.reloading_client import ReloadingClient
-from airflow_provider_agentruns.polling.round import Round
 from airflow_provider_agentruns.polling.scheduler import PollScheduler, ReadPage, Step
 from airflow_provider_agentruns.polling.streams import Streams
-from airflow_provider_agentruns.polling.tracked_run import Log, TrackedRun, Waiter, WaitResult, backoff
+from airflow_provider_agentruns.polling.tracked_run import Log, TrackedRun, Waiter, WaitResult
 from airflow_provider_agentruns.run_outcome import log_status
 
 log = logging.getLogger(__name__)
@@ -263,7 +264,7 @@ class RunPoller:
                 waiter.log(logging.WARNING, _RETRYING, run.label, error)
         self._scheduler.run_failed(run, now, after=run.interval if missing else None)
 
-    def _token_may_be_old(self, read: TrackedRun | Round, requested_at: float) -> bool:
+    def _token_may_be_old(self, read: TrackedRun | ListingRound, requested_at: float) -> bool:
         """Return whether to read once more, with a reloaded connection, because the token may have been rotated."""
         current = requested_at > self._client.loaded_at
         if current and read.token_rejected:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 
-from airflow_provider_agentruns.polling.tracked_run import TrackedRun, backoff
+from airflow_provider_agentruns.client.retries import backoff
+from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
 #: The usual fraction of the rate limit, which leaves most of it to the workers, and the largest, if polls are late.
 _USUAL_SHARE = 0.45

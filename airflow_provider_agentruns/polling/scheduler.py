@@ -15,11 +15,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from airflow_provider_agentruns.client.partial_models import ListedPage
+from airflow_provider_agentruns.client.retries import backoff
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.polling.due_queue import DueQueue
+from airflow_provider_agentruns.polling.listing_round import ListingRound
 from airflow_provider_agentruns.polling.request_rate import RequestRate
-from airflow_provider_agentruns.polling.round import Round
-from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter, backoff
+from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter
 
 #: At most this many runs are read individually rather than from the listing.
 _FEW = 3
@@ -63,7 +64,7 @@ class ReadPage:
 
     number: int
     size: int
-    round: Round
+    round: ListingRound
 
 
 Step = ReadRun | ReadPage
@@ -77,8 +78,8 @@ class PollScheduler:
         self.runs: dict[str, TrackedRun] = {}
         self._queue = DueQueue()
         self._woken: deque[TrackedRun] = deque()
-        self._round: Round | None = None
-        self._last_round: Round | None = None
+        self._round: ListingRound | None = None
+        self._last_round: ListingRound | None = None
         self._page_failures = 0
         self._no_listing_until = now
         self._smaller_pages_until = math.inf
@@ -189,7 +190,7 @@ class PollScheduler:
         if now >= self._smaller_pages_until:
             # What made the pages too large may have passed.
             self._last_round, self._smaller_pages_until = None, math.inf
-        current = Round(now, first, self._last_round)
+        current = ListingRound(now, first, self._last_round)
         self._add_due(current, now)
         if len(current.wanted) <= _FEW:
             for run in current.wanted.values():
@@ -200,7 +201,7 @@ class PollScheduler:
         self._schedule_ends(current.wanted.values(), now)
         return True
 
-    def _add_due(self, current: Round, now: float) -> None:
+    def _add_due(self, current: ListingRound, now: float) -> None:
         """Let a round find the runs that are due soon, unless they are on pages that it has read."""
         for run in self._queue.pop_due(now + _EARLY * current.interval):
             if now >= run.single_until and (now == current.began_at or current.can_find(run)):
@@ -208,7 +209,7 @@ class PollScheduler:
             else:
                 self._queue.schedule(run, run.next_poll_at)
 
-    def _end_round(self, current: Round, now: float, *, unlisted: bool) -> None:
+    def _end_round(self, current: ListingRound, now: float, *, unlisted: bool) -> None:
         """End the round. Runs that it has not found are ``unlisted``, or wait for another round."""
         self._round = None
         for run in current.wanted.values():

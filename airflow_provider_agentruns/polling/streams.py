@@ -15,9 +15,10 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.retries import backoff
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsError
 from airflow_provider_agentruns.polling.reloading_client import ReloadingClient
-from airflow_provider_agentruns.polling.tracked_run import TrackedRun, backoff
+from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
 log = logging.getLogger(__name__)
 

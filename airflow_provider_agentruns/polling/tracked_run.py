@@ -19,11 +19,6 @@ WaitResult = dict[str, str]
 Log = Callable[..., Any]
 
 
-def backoff(failures: int, first: float, longest: float) -> float:
-    """Return how many seconds to wait after failures in a row: ``first``, then twice as many each time."""
-    return min(first * 2.0 ** min(failures - 1, 20), max(first, longest))
-
-
 @dataclass(eq=False, slots=True)
 class Waiter:
     """One wait for a run. Times are those of ``time.monotonic()``."""

@@ -19,10 +19,10 @@ _WASTED_ABOVE = 0.5
 _WASTED_BELOW = 0.1
 
 
-class Round:
+class ListingRound:
     """One reading of the listing. It starts with what the round before has learned."""
 
-    def __init__(self, now: float, first: TrackedRun, previous: Round | None) -> None:
+    def __init__(self, now: float, first: TrackedRun, previous: ListingRound | None) -> None:
         self.began_at = now
         self.due_at = first.next_poll_at
         self.interval = first.interval

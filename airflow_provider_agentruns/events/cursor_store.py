@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps a watcher's cursor in the asset state store, where a restarted or edited watcher finds it."""
+"""Saves a watcher's cursor in Airflow's asset state store, where a restarted or edited watcher finds it."""
 
 from __future__ import annotations
 

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, FailFast, Field, ValidationError
 
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 
 #: The service retries an event for about three days. Older events are rejected, so that none can be replayed after
@@ -27,19 +26,17 @@ _Name = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
 
-
-class _Type(_Body):
     type: str
 
 
-class _Interrupt(_Body):
+class _Interrupt(BaseModel):
     id: str
     value: Any = None
 
 
-class _Event(_Type):
+class _Event(_Body):
     id: _Name
     created_at: AwareDatetime
     run_id: _Name = Field(validation_alias=AliasPath("data", "object", "id"))
@@ -76,13 +73,11 @@ def parse_webhook_event(body: bytes) -> RunStatusChange | None:
     """
     Return the change that an event reports; None if it reports none.
 
-    The run's status counts more than the event's type, because a late event may show the run as it is by now.
-
     :param body: A body whose signature is valid.
     :raises AgentRunsValueError: If the event is malformed, too old, or from the future.
     """
     try:
-        if _Type.model_validate_json(body).type not in ("run.created", "run.completed", "run.interrupted"):
+        if _Body.model_validate_json(body).type not in ("run.created", "run.completed", "run.interrupted"):
             return None
         event = _Event.model_validate_json(body)
     except ValidationError as e:
@@ -93,33 +88,16 @@ def parse_webhook_event(body: bytes) -> RunStatusChange | None:
         raise AgentRunsValueError(f"The event of {event.created_at.isoformat()} is older than {MAX_AGE.days} days")
     if event.created_at > now + _MAX_CLOCK_SKEW:
         raise AgentRunsValueError(f"The event of {event.created_at.isoformat()} is from the future. Check the clocks")
-    status = _status(event)
-    if status is None:
-        return None
-    return RunStatusChange(event.id, event.run_id, status, event.agent, f"{event.run_id}:{_state(event, status)}")
-
-
-def _status(event: _Event) -> str | None:
+    # The run's status counts more than the event's type, because a late event may show the run as it is by now.
     if event.status in _ENDED:
-        return event.status
+        return RunStatusChange(event.id, event.run_id, event.status, event.agent, f"{event.run_id}:{event.status}")
     if event.type == "run.completed":
         raise AgentRunsValueError(
             f"data.object.status of a run.completed event must be {' or '.join(_ENDED)}, not {event.status!r}"
         )
     # A run.interrupted event reports an interruption even if the run has continued since.
-    interrupted = event.type == "run.interrupted" or (event.status == "interrupted" and event.interrupts)
-    return "interrupted" if interrupted else None
-
-
-def _state(event: _Event, status: str) -> str:
-    """Return what distinguishes this state of the run from its other states."""
-    if status in _ENDED:
-        return status
-    if not event.interrupts:
-        return f"{status}:{_digest(event.id)}"
-    interrupts = sorted(json.dumps([interrupt.id, interrupt.value], sort_keys=True) for interrupt in event.interrupts)
-    return f"{status}:{_digest(json.dumps(interrupts))}"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    if event.type == "run.interrupted" or (event.status == "interrupted" and event.interrupts):
+        interrupts = sorted(digest([interrupt.id, interrupt.value]) for interrupt in event.interrupts or ())
+        key = f"{event.run_id}:interrupted:{digest(interrupts or event.id)[:32]}"
+        return RunStatusChange(event.id, event.run_id, "interrupted", event.agent, key)
+    return None

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the changes that webhooks report to Airflow's database, as asset events."""
+"""Drops duplicate webhooks, and writes the changes that the others report as asset events."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
+from asyncio import QueueFull
 from datetime import timedelta
 
 import anyio.to_thread
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from airflow_provider_agentruns.airflow_adapter import asset_events
 from airflow_provider_agentruns.events.asset_uris import SCHEME, asset_uris
@@ -17,7 +18,7 @@ from airflow_provider_agentruns.events.webhook_event import MAX_AGE, RunStatusCh
 
 log = logging.getLogger(__name__)
 
-#: The largest number of changes that are written or wait for it. The service sends the others again.
+#: At most this many changes are written or wait. The service sends the others again.
 MAX_PENDING = 2000
 
 #: Old keys are deleted this often, in seconds, and after this time, which is longer than any event is accepted.
@@ -39,13 +40,13 @@ class WebhookWriter:
 
     async def write(self, conn_id: str, change: RunStatusChange) -> None:
         """
-        Return when the database holds the asset events of a change. A change that it holds already has no effect.
+        Return when the database holds the asset events of a change. A duplicate has no effect.
 
         :raises asyncio.QueueFull: If too many changes are pending.
         :raises sqlalchemy.exc.SQLAlchemyError: If the database fails.
         """
         if self._pending >= MAX_PENDING:
-            raise asyncio.QueueFull
+            raise QueueFull
         self._pending += 1
         try:
             await anyio.to_thread.run_sync(self._write, conn_id, change, limiter=self._limiter)
@@ -54,10 +55,22 @@ class WebhookWriter:
 
     def _write(self, conn_id: str, change: RunStatusChange) -> None:
         uris = asset_uris(conn_id, change.status, change.agent)
-        asset_events.create_asset_events(uris, _KEY_PREFIX + change.key, change.payload, change.event_id)
+
+        def write(session: Session) -> None:
+            # An asset that has the key already drops the change: it is a duplicate.
+            new = asset_events.add_key(session, uris, _KEY_PREFIX + change.key, change.event_id)
+            if new:
+                asset_events.create_events(session, new, change.payload)
+
+        asset_events.in_transaction(write)
         if time.monotonic() >= self._delete_at:
             self._delete_at = time.monotonic() + DELETE_INTERVAL
-            try:
-                asset_events.delete_keys(f"{SCHEME}://", _KEY_PREFIX, KEY_LIFETIME)
-            except SQLAlchemyError:
-                log.exception("Cannot delete the keys of old webhooks, and will try again")
+            self._delete_old_keys()
+
+    def _delete_old_keys(self) -> None:
+        try:
+            asset_events.in_transaction(
+                lambda session: asset_events.delete_keys(session, f"{SCHEME}://", _KEY_PREFIX, KEY_LIFETIME)
+            )
+        except SQLAlchemyError:
+            log.exception("Cannot delete the keys of old webhooks, and will try again")

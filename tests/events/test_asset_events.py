@@ -25,6 +25,7 @@ if not HAS_STATE_STORE:
     pytest.skip("Airflow before 3.3 has no asset state store", allow_module_level=True)
 
 from airflow.models.asset_state_store import AssetStateStoreModel
+from airflow.utils.retries import run_with_db_retries
 from airflow.utils.session import create_session
 from sqlalchemy import create_engine, update
 from sqlalchemy.exc import OperationalError
@@ -45,9 +46,17 @@ def change(run_id: str, status: str = "completed", agent: str = "slow") -> RunSt
 
 
 def create(run_id: str, *uris: str) -> int:
-    """Create the events of a completed run."""
-    uris = uris or (agent_run_asset("hooked").uri,)
-    return asset_events.create_asset_events(uris, f"webhook:{run_id}", {"run_id": run_id}, "e-1")
+    """Create the events of a completed run, and return their number."""
+    count = 0
+
+    def write(session: Session) -> None:
+        nonlocal count
+        new = asset_events.add_key(session, uris or (agent_run_asset("hooked").uri,), f"webhook:{run_id}", "e-1")
+        asset_events.create_events(session, new, {"run_id": run_id})
+        count = len(new)
+
+    asset_events.in_transaction(write)
+    return count
 
 
 # Events
@@ -127,7 +136,6 @@ def test_several_processes_create_one_event_on_postgresql(tmp_path: Path, monkey
 
         monkeypatch.setattr(asset_events, "create_session", session)
         write_at_once(Assets(session))
-        assert asset_events.delete_keys("agentruns://", "webhook:", timedelta()) == 48
         engine.dispose()
 
 
@@ -155,9 +163,10 @@ async def test_a_key_is_kept_as_long_as_its_event_may_arrive(assets: Assets, mon
 async def test_a_failed_deletion_of_old_keys_does_not_reject_a_change(
     assets: Assets, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*arguments: Any) -> int:
+    def fail(*arguments: Any) -> None:
         raise OperationalError("delete", {}, Exception("no"))
 
+    monkeypatch.setattr(asset_events, "run_with_db_retries", lambda: run_with_db_retries(1))
     monkeypatch.setattr(asset_events, "delete_keys", fail)
     monkeypatch.setattr(webhook_writer, "DELETE_INTERVAL", 0.0)
     await WebhookWriter().write("hooked", change("r-1"))
@@ -168,14 +177,15 @@ async def test_too_many_changes_at_once_and_a_failing_database_are_errors(
     assets: Assets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asset = assets.add(agent_run_asset("hooked"))
-    create_events = asset_events.create_asset_events
+    create_events = asset_events.create_events
 
-    def fail_for_one(uris: Any, key: str, *arguments: Any) -> int:
-        if key.startswith("webhook:r-1:"):
+    def fail_for_one(session: Session, uris: Any, payload: Any) -> None:
+        if payload["run_id"] == "r-1":
             raise OperationalError("insert", {}, Exception("no"))
-        return create_events(uris, key, *arguments)
+        create_events(session, uris, payload)
 
-    monkeypatch.setattr(asset_events, "create_asset_events", fail_for_one)
+    monkeypatch.setattr(asset_events, "run_with_db_retries", lambda: run_with_db_retries(1))
+    monkeypatch.setattr(asset_events, "create_events", fail_for_one)
     monkeypatch.setattr(webhook_writer, "MAX_PENDING", 3)
     writer = WebhookWriter()
     writes = [writer.write("hooked", change(f"r-{number}")) for number in range(4)]

@@ -17,10 +17,10 @@ from airflow_provider_agentruns.reviews.text import plain
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
 
-#: The field with the interrupt's ID. It shows whether an answer belongs to this form.
+#: The field with the interrupt's ID, which shows whether an answer belongs to this form.
 ID_FIELD = "interrupt_id"
 
-#: The field with the digest of the question, if the task has no state store: an agent can reuse an ID.
+#: The field with the digest of the question, because an agent can reuse an ID.
 QUESTION_FIELD = "_question"
 
 #: The property of an answer that holds the chosen option.
@@ -75,11 +75,9 @@ def answer_schema(interrupt: Interrupt) -> dict[str, Any] | None:
 
 def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
-    Return the fields of the form that a schema describes.
+    Return the arguments of Airflow's ``Param`` for each field of the form that a schema describes.
 
-    :param schema: The schema of the answer, if the agent sent one.
     :param options: What a person chooses from. A property ``decision`` that holds the same choice becomes no field.
-    :return: For each field's name, the arguments of Airflow's ``Param``.
     """
     if schema is None:
         return {}
@@ -110,12 +108,7 @@ def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[s
 
 
 def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> str | list[str]:
-    """
-    Return the chosen options in the agent's words: the values in its schema if they match, else in lower case.
-
-    :param schema: The schema of the answer, if the agent sent one.
-    :param chosen: The options as a person chose them, such as ``Approve``.
-    """
+    """Return the chosen options in the agent's words: the values in its schema if they match, else in lower case."""
     values = _values(_decision(schema or {}))
     words = [values.get(option.casefold(), option.lower()) for option in chosen]
     return words[0] if len(words) == 1 else words
@@ -125,11 +118,9 @@ def answer_by_schema(
     schema: dict[str, Any] | None, decision: str | list[str], fields: Mapping[str, Any], who: Mapping[str, Any]
 ) -> Any:
     """
-    Return an answer of the shape that a schema describes; without one, ``{"decision", "fields", **who}``.
+    Return an answer of the shape that a schema describes; without a schema, ``{"decision", "fields", **who}``.
 
-    :param schema: The schema of the answer, if the agent sent one.
     :param decision: The decision in the agent's words.
-    :param fields: What a person entered.
     :param who: Who answered and when. Omitted if the schema allows only the properties that it names.
     """
     if schema is None:
@@ -177,22 +168,14 @@ def _values(part: dict[str, Any]) -> dict[str, str]:
 
 
 def _covers(part: dict[str, Any], options: Sequence[str]) -> bool:
-    """
-    Return whether each option stands for a value that the agent accepts.
-
-    A single value needs no field, either: a person who rejects would have to enter the agent's "approved".
-    """
+    """Return whether each option stands for a value that the agent accepts."""
     values = _values(part)
+    # A field for a single value would force a person who rejects to enter the agent's "approved".
     return len(values) == 1 or (bool(values) and all(option.casefold() in values for option in options))
 
 
 def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) -> dict[str, Any]:
-    """
-    Return the arguments of ``Param`` for a property.
-
-    :param decides: Whether the field holds the decision. It then has no default, or the button "Reject" could send
-        an agent's "approved".
-    """
+    """Return the arguments of ``Param`` for a property."""
     from jsonschema import Draft202012Validator, FormatChecker
 
     field, kinds = _limits(part), _kinds(part) or ["string"]
@@ -211,6 +194,7 @@ def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) ->
         field["title"] = title
     if description := _plain(part.get("description"), DESCRIPTION_LENGTH):
         field["description"] = description
+    # With a default for the decision, the button "Reject" could send an agent's "approved".
     default = None if decides else part.get("default")
     fits = Draft202012Validator(field, format_checker=FormatChecker()).is_valid
     return {"default": default if _can_be_stored(default, DEFAULT_LENGTH) and fits(default) else None, **field}
@@ -266,10 +250,10 @@ def _simplified(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     """
     Return the known keywords of a property's schema, with references and its only real choice resolved.
 
-    What stands beside a reference wins over what the reference leads to, for example a title of the property's own.
+    Generators such as pydantic write references into the schema, and an optional value as a choice between a type and
+    null. References out of the schema are not followed. A property's own keywords win over those of a reference.
 
-    :param part: The property's schema.
-    :param root: The complete schema, whose definitions the property can refer to.
+    :param root: The complete schema.
     """
     found: dict[str, Any] = {}
     nullable = False

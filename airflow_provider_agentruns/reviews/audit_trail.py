@@ -22,13 +22,11 @@ def audit_trail(
     state: ReviewState, decision: Decision, status: str, delivery: str, rating: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """
-    Return everything that an auditor asks for.
+    Return what an auditor asks for.
 
-    :param decision: The decision.
     :param status: The status of the run after the answer.
     :param delivery: ``confirmed`` if the service confirmed the answer, or ``presumed`` if the question was gone
         after the answer was sent.
-    :param rating: The rating of an artifact, or None.
     """
     return {
         "run_id": state.run_id,

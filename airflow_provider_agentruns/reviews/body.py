@@ -2,9 +2,8 @@
 """
 Renders what an agent asks and proposes as Markdown, for Airflow's page of required actions.
 
-Airflow shows the subject as plain text above the body. In the body it leaves no space between paragraphs, so headings,
-quotations, and lists separate the parts. Rendering is lazy and stops at a maximum length: the work depends on what is
-shown, not on the size of the value.
+Airflow leaves no space between paragraphs, so headings, quotations, and lists separate the parts. Rendering is lazy, so
+the work depends on what is shown, not on the size of the value.
 """
 
 from __future__ import annotations
@@ -51,13 +50,7 @@ def subject(interrupt: Interrupt) -> str:
 
 
 def body(interrupt: Interrupt, *, run_id: str, run_page: str = "") -> str:
-    """
-    Return what the agent asks and proposes as Markdown. If a part is cut, the last line says so.
-
-    :param interrupt: What the agent asks.
-    :param run_id: The ID of the run.
-    :param run_page: The URL of the run's page, if known.
-    """
+    """Return what the agent asks and proposes as Markdown. If a part is cut, the last line says so."""
     run = f"run {link(run_id, run_page)}"
     note = f"\n\n---\n\n**Some parts are cut.** Find the complete question in {run}"
     room = BODY_LENGTH - len(note) - len(CUT)
@@ -81,18 +74,17 @@ def _question(interrupt: Interrupt, run: str) -> Iterator[str]:
     if not isinstance(value, dict):
         yield from _any(value)
         return
-    label = value.get("label")
-    # The subject is visible above the body. The label follows only if the subject does not show it exactly.
-    if _is_text(label) and plain(label, _TEXT_LENGTH) != subject(interrupt):
-        yield from (f"> {line}" for line in _lines(label))
-        yield ""
-    shown = {
-        "label": _is_text(label),
-        "agent": _is_text(agent) and value.get("agent") == agent,
-        # The schema of the answer becomes the form.
-        SCHEMA: answer_schema(interrupt) is not None,
-    }
-    yield from _content(value, {name for name, is_shown in shown.items() if is_shown}, depth=1)
+    # The schema of the answer becomes the form.
+    shown = {SCHEMA} if answer_schema(interrupt) else set()
+    if _is_text(agent) and value.get("agent") == agent:
+        shown.add("agent")
+    if _is_text(label := value.get("label")):
+        shown.add("label")
+        # Airflow shows the subject above the body.
+        if plain(label, _TEXT_LENGTH) != subject(interrupt):
+            yield from (f"> {line}" for line in _lines(label))
+            yield ""
+    yield from _content(value, shown, depth=1)
 
 
 def _section(value: Any, heading: str, depth: int) -> Iterator[str]:

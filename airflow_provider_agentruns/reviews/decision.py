@@ -23,10 +23,10 @@ POLICY_ID = "policy"
 @dataclass(frozen=True, slots=True)
 class Decision:
     """
-    The decision on an interrupt. Holds JSON values only.
+    The decision on an interrupt, as JSON values.
 
     :param by: Who decided: a person, the DAG author's policy, or nobody in time.
-    :param chosen_options: The options as on the form, such as ``["Approve"]``. Empty if a policy returned the answer.
+    :param chosen_options: The options as on the form. Empty if a policy returned the answer.
     :param responded_at: The time in ISO 8601.
     :param responded_by: ``{"id", "name"}``, or None if nobody answered in time.
     :param params_input: The form's fields, including the interrupt's ID.
@@ -40,7 +40,7 @@ class Decision:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Decision:
-        """Return the decision in the event with which Airflow resumes a task that waited for a person."""
+        """Return the decision in the event with which Airflow resumes a task."""
         by, at = event.get("responded_by_user"), event["responded_at"]
         return cls(
             by="timeout" if event.get("timedout") else "person",
@@ -60,14 +60,10 @@ def decide_by_policy(
     policy: Callable[[Interrupt], Any], interrupt: Interrupt, options: Sequence[str], at: str
 ) -> tuple[Decision, list[Any] | None] | None:
     """
-    Call a policy.
+    Call a policy, and return its decision and, in a list, the answer if the policy made it. None asks a person.
 
-    :param policy: Returns one of the options or a list of them, any other JSON value as the answer to send, or None
-        to ask a person.
-    :param interrupt: What the agent asks.
-    :param options: What a person can choose from.
+    :param policy: Returns one of the options or a list of them, any other JSON value as the answer, or None.
     :param at: The time in ISO 8601.
-    :return: None to ask a person. Otherwise the decision and, in a list, the answer if the policy returned it.
     :raises AgentRunsValueError: If the policy returned a value that is not JSON.
     """
     if (result := policy(interrupt)) is None:

@@ -3,8 +3,7 @@
 Turns an agent's text into harmless text, plain or Markdown.
 
 Airflow renders the body of a form as Markdown (CommonMark and GFM). The text reads as the agent wrote it, but makes no
-heading, link, or image, and hides nothing. Every function works in three steps: clean, cut, escape. No step undoes an
-earlier one.
+heading, link, or image, and hides nothing. Every function cleans, then cuts, then escapes.
 """
 
 from __future__ import annotations
@@ -63,18 +62,14 @@ def clean(text: str) -> str:
     """
     Return the text without characters that are invisible or change how other text is displayed.
 
-    Keeps lines, and folds runs of blanks and of blank lines. Lone surrogates become U+FFFD.
+    Folds runs of blanks and of blank lines. Lone surrogates become U+FFFD.
     """
     lines = (" ".join(line.split()) for line in _visible(_LINE_ENDS.sub("\n", text)).split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 
 def plain(text: str, limit: int) -> str:
-    """
-    Return the text as one line of plain text.
-
-    :param limit: The maximum length of the result, in characters. A text that is cut ends with an ellipsis.
-    """
+    """Return the text as one line of plain text with at most ``limit`` characters. A cut is marked by an ellipsis."""
     start = text[: 4 * limit]
     line = " ".join(clean(start).split())
     complete = len(line) <= limit and len(start) == len(text)
@@ -82,11 +77,7 @@ def plain(text: str, limit: int) -> str:
 
 
 def plain_for_messages(text: str, limit: int) -> str:
-    """
-    Return the text as one line that is also harmless in HTML and in Slack messages, where notifiers put it.
-
-    Similar characters replace markup, and addresses do not become links. The limit is that of :func:`plain`.
-    """
+    """Return the same, also harmless in HTML and in Slack messages, where notifiers put it."""
     line = _REFERENCE.sub(_WORD_JOINER, plain(text, limit).translate(_LOOKALIKES))
     return _ADDRESS.sub(_WORD_JOINER, line)
 
@@ -102,11 +93,7 @@ def escape_markdown(text: str, limit: int) -> str:
 
 
 def escape_markdown_lines(text: str, limit: int) -> list[str]:
-    """
-    Return the text, cut to a limit, as lines of Markdown that display the text and nothing else.
-
-    An empty line separates paragraphs.
-    """
+    """Return the same as lines. An empty line separates paragraphs."""
     lines = [_escape(line) for line in _cut(text, limit).split("\n")]
     # Two spaces keep a line break.
     return [f"{line}  " if line and after else line for line, after in zip(lines, [*lines[1:], ""], strict=True)]
@@ -114,9 +101,9 @@ def escape_markdown_lines(text: str, limit: int) -> list[str]:
 
 def link(label: str, url: str) -> str:
     """
-    Return a Markdown link, or label and address as escaped text if the address is not safe to follow.
+    Return a Markdown link, or label and address as text if the address is not safe to follow.
 
-    A label can lie, so the host follows the link. Without a label, the host is the text of the link.
+    A label can lie, so the host follows it. Without a label, the host is the text of the link.
     """
     address = safe_url(url)
     text = escape_markdown(label, LABEL_LENGTH)
@@ -135,8 +122,7 @@ def safe_url(url: str) -> str:
     """
     Return the address of a web page, percent-encoded and with an ASCII host, or an empty string.
 
-    Only http and https addresses with a host and without credentials are safe. The address is built from its parts, so
-    a browser goes to the host that is displayed.
+    The address is built from its parts, so a browser goes to the host that is displayed.
     """
     if len(url) > _MAX_URL:
         return ""

@@ -1,29 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The web application: authentication, and one handler for each operation of the contract."""
+"""The web application: one handler for each operation of the contract."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-import secrets
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_agentruns.emulator.errors import RequestError, error_response, on_error
+from airflow_provider_agentruns.emulator.errors import RequestError, on_error
 from airflow_provider_agentruns.emulator.script_steps import Json
 from airflow_provider_agentruns.emulator.service import Service
 
@@ -56,20 +51,8 @@ _RATING: Json = {
 }
 
 
-def create_app(
-    service: Service,
-    *,
-    valid_token: Callable[[], str | None],
-    rate_limit: int | None = None,
-    middleware: Sequence[Middleware] = (),
-) -> Starlette:
-    """
-    Return the web application of a service.
-
-    :param valid_token: Returns the valid token. None accepts any token.
-    :param rate_limit: Requests per second. None means no limit.
-    :param middleware: Outermost middleware.
-    """
+def create_app(service: Service, middleware: Sequence[Middleware]) -> Starlette:
+    """Return the web application of a service."""
     operations = _Operations(service)
     app = Starlette(
         routes=[
@@ -85,42 +68,12 @@ def create_app(
             Route("/v1/agents", operations.list_agents, methods=["GET"]),
             Route("/v1/agents/{id}", operations.get_agent, methods=["GET"]),
         ],
-        middleware=[*middleware, Middleware(_Auth, valid_token=valid_token, rate_limit=rate_limit)],
+        middleware=middleware,
         exception_handlers={HTTPException: on_error, Exception: on_error},
     )
     app.router.redirect_slashes = False
+    app.state.service = service
     return app
-
-
-class _Auth:
-    """Middleware that responds 401 to a wrong token, and 429 beyond the rate limit."""
-
-    def __init__(self, app: ASGIApp, *, valid_token: Callable[[], str | None], rate_limit: int | None) -> None:
-        self._app = app
-        self._valid_token = valid_token
-        self._rate_limit = rate_limit
-        #: When the last requests were accepted, at most as many as the rate limit.
-        self._accepted = deque[float](maxlen=rate_limit)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._refusal(scope) or self._app)(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> Response | None:
-        scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        valid = self._valid_token() or token.strip()
-        if (
-            scheme.lower() != "bearer"
-            or not valid
-            or not secrets.compare_digest(token.strip().encode(), valid.encode())
-        ):
-            return error_response(401, "A valid token is needed: Authorization: Bearer ...")
-        if self._rate_limit is not None:
-            now = time.monotonic()
-            if len(self._accepted) == self._rate_limit and now - self._accepted[0] < 1:
-                message = f"More than {self._rate_limit} requests within a second"
-                return error_response(429, message, headers={"Retry-After": "1"})
-            self._accepted.append(now)
-        return None
 
 
 class _Operations:

@@ -14,10 +14,11 @@ from starlette.middleware import Middleware
 
 from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
 from airflow_provider_agentruns.emulator.app import create_app
-from airflow_provider_agentruns.emulator.faults import FaultMiddleware, Faults
+from airflow_provider_agentruns.emulator.faults import Faults
+from airflow_provider_agentruns.emulator.middleware import AuthMiddleware, FaultMiddleware, RecordedRequest
 from airflow_provider_agentruns.emulator.script_steps import Script
 from airflow_provider_agentruns.emulator.service import Service
-from airflow_provider_agentruns.emulator.web_server import RecordedRequest, Recorder, WebServer
+from airflow_provider_agentruns.emulator.web_server import WebServer
 
 #: The token in the connection if any token is valid. It protects nothing.
 ANY_TOKEN = "mk_test_offline"  # noqa: S105
@@ -78,14 +79,14 @@ class Emulator:
         #: The active faults.
         self.faults = Faults(seed, self._open_or_close_port)
         self.faults.add_plan(faults)
-        app = create_app(
-            self.service,
-            valid_token=lambda: self._token,
-            rate_limit=rate_limit,
-            middleware=middleware,
-        )
-        self._recorder = Recorder(FaultMiddleware(app, self.faults, self.service))
-        self._server = WebServer(self._recorder, port, self.faults.closes_connection)
+        #: All requests so far, oldest first.
+        self.requests: list[RecordedRequest] = []
+        layers = [
+            Middleware(FaultMiddleware, self.faults, self.requests),
+            *middleware,
+            Middleware(AuthMiddleware, lambda: self._token, rate_limit),
+        ]
+        self._server = WebServer(create_app(self.service, layers), port, self.faults.closes_connection)
         self.port = self._server.port
 
     @property
@@ -108,11 +109,6 @@ class Emulator:
         query = urlencode({key: v if isinstance(v, str) else json.dumps(v) for key, v in self.extra.items()})
         uri = f"agentruns://:{quote(self.token, safe='')}@127.0.0.1:{self.port}/http"
         return f"{uri}?{query}" if query else uri
-
-    @property
-    def requests(self) -> Sequence[RecordedRequest]:
-        """All requests so far, oldest first."""
-        return self._recorder.requests
 
     def count(self, method: str, path_regex: str) -> int:
         """Return the number of requests with a method and with a path that matches as a whole."""

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-A uvicorn server in a thread of its own. It listens on loopback only, and can reset connections.
-
-The server records its requests for tests. A record contains no token and no other header.
-"""
+"""A uvicorn server in a thread of its own. It listens on loopback only, and can reset connections."""
 
 from __future__ import annotations
 
@@ -14,81 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from email.utils import formatdate
 from functools import partial
 from typing import Any, cast
 
 import uvicorn
-from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect, Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-#: Where a scope contains the record and the body of its request.
-RECORD = "agent_runs.record"
-BODY = "agent_runs.body"
-
 _TRANSPORT = "agent_runs.transport"
-_START_WITHIN = 10.0
 _END_WITHIN = 1.0
-
-
-@dataclass(slots=True)
-class RecordedRequest:
-    """
-    One request.
-
-    :param query: The part after the question mark, not decoded.
-    :param at: When the request arrived, by ``time.monotonic()``.
-    :param status: The status of the response. None until the response begins.
-    :param fault: The name of the fault that changed the request or its response, if any.
-    """
-
-    method: str
-    path: str
-    query: str
-    at: float
-    status: int | None = None
-    fault: str | None = None
-
-
-class Recorder:
-    """Outermost application: records each request before its response is sent, and passes it on with its whole body."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.requests: list[RecordedRequest] = []
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Record a request, and pass it on."""
-        record = RecordedRequest(scope["method"], scope["path"], scope["query_string"].decode(), time.monotonic())
-        self.requests.append(record)
-
-        async def recording(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                record.status = message["status"]
-                headers = MutableHeaders(raw=list(message["headers"]))
-                # The fault "clock skew" sets another date.
-                headers.setdefault("date", formatdate(usegmt=True))
-                message = {**message, "headers": headers.raw}
-            await send(message)
-
-        try:
-            body = await Request(scope, receive).body()
-        except ClientDisconnect:
-            return
-        await self._app({**scope, RECORD: record, BODY: body}, replay(body, receive), recording)
-
-
-def replay(body: bytes, receive: Receive) -> Receive:
-    """Return a ``receive`` that gives a body again, and then what another one gives."""
-    unread = [body]
-
-    async def receive_again() -> Message:
-        return {"type": "http.request", "body": unread.pop(), "more_body": False} if unread else await receive()
-
-    return receive_again
 
 
 class WebServer:
@@ -102,7 +32,7 @@ class WebServer:
 
     def __init__(self, app: ASGIApp, port: int, closes_connection: Callable[[], bool]) -> None:
         http = cast("type[asyncio.Protocol]", partial(_Protocol, closes_connection))
-        # The recorder sets the Date header, unless a fault does.
+        # The middleware sets the Date header.
         options: dict[str, Any] = {"log_config": None, "access_log": False, "date_header": False}
         self._config = uvicorn.Config(app, http=http, loop="asyncio", ws="none", lifespan="off", **options)
         self._socket = _bound_socket(port)
@@ -117,14 +47,16 @@ class WebServer:
                 target=self._server.run, args=[[self._socket]], name="agent-runs-emulator", daemon=True
             )
             self._thread.start()
-            if not self._server.up.wait(_START_WITHIN):
-                raise RuntimeError(f"The offline service did not start on port {self.port}")
+            while not self._server.started:
+                if not self._thread.is_alive():
+                    raise RuntimeError(f"The offline service did not start on port {self.port}")
+                time.sleep(0.005)
 
     def stop(self) -> None:
         """Reset all connections, and refuse new ones."""
         if self._server is not None:
             self._server.should_exit = True
-            self._thread.join(_START_WITHIN)
+            self._thread.join()
             self._server = None
             # A bound socket that does not listen reserves the port and refuses connections.
             self._socket = _bound_socket(self.port)
@@ -138,19 +70,11 @@ class WebServer:
 class _Server(uvicorn.Server):
     """A server that stops without waiting for open connections."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
-            reset(connection.transport)
+            reset_connection(connection.transport)
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=_END_WITHIN)
 
@@ -174,7 +98,7 @@ def transport_of(scope: Scope) -> asyncio.Transport:
     return cast("asyncio.Transport", scope["state"][_TRANSPORT])
 
 
-def reset(transport: asyncio.Transport) -> None:
+def reset_connection(transport: asyncio.Transport) -> None:
     """Reset a connection, and drop what has not been sent."""
     with suppress(OSError, AttributeError):  # The connection is closed already.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

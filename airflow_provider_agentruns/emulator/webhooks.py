@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
 import hmac
-import itertools
 import json
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import httpx
 
 from airflow_provider_agentruns.emulator.ids import timestamp
 from airflow_provider_agentruns.emulator.runs import Run
-from airflow_provider_agentruns.emulator.script_steps import Json
 from airflow_provider_agentruns.emulator.service import Service
 
 log = logging.getLogger(__name__)
@@ -34,6 +31,14 @@ _TIMEOUT = 10.0
 _STOP_WITHIN = 15.0
 
 _TYPES = {"completed": "run.completed", "error": "run.completed", "interrupted": "run.interrupted"}
+
+
+@dataclass(slots=True)
+class _Delivery:
+    run_id: str
+    body: bytes
+    tries: int = 0
+    due_at: float = 0.0
 
 
 class Webhooks:
@@ -53,9 +58,7 @@ class Webhooks:
         self._secret = secret.encode()
         #: The number of states of each run that events were made of.
         self._reported: dict[str, int] = {}
-        #: Deliveries: when to send, sequence number, number of the try, run ID, body.
-        self._queue: list[tuple[float, int, int, str, bytes]] = []
-        self._sequence = itertools.count()
+        self._deliveries: list[_Delivery] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="agent-runs-webhooks", daemon=True)
 
@@ -73,38 +76,40 @@ class Webhooks:
         with httpx.Client(timeout=_TIMEOUT, trust_env=False) as http:
             while not self._stopped.wait(_CHECK_EVERY):
                 for run in self._service.runs.values():
-                    for event in self._new_events(run):
-                        self._enqueue(0.0, 1, run.id, json.dumps(event).encode())
-                while self._queue and self._queue[0][0] <= time.monotonic() and not self._stopped.is_set():
-                    self._send(http, *heapq.heappop(self._queue)[2:])
+                    self._add_events(run)
+                for delivery in list(self._deliveries):
+                    if delivery.due_at <= time.monotonic() and not self._stopped.is_set():
+                        self._send(http, delivery)
 
-    def _new_events(self, run: Run) -> Iterator[Json]:
+    def _add_events(self, run: Run) -> None:
         states = list(run.states)
         for number in range(self._reported.get(run.id, 0), len(states)):
             state = states[number]
             kind = "run.created" if number == 0 else _TYPES.get(state.status)
             if kind and (number == 0 or state.status != states[number - 1].status):
-                yield {
+                event = {
                     "object": "event",
                     "id": str(uuid.uuid4()),
                     "type": kind,
                     "created_at": timestamp(state.since),
                     "data": {"object": run.as_json(state=state)},
                 }
+                self._deliveries.append(_Delivery(run.id, json.dumps(event).encode()))
         self._reported[run.id] = len(states)
 
-    def _enqueue(self, pause: float, number: int, run_id: str, body: bytes) -> None:
-        heapq.heappush(self._queue, (time.monotonic() + pause, next(self._sequence), number, run_id, body))
-
-    def _send(self, http: httpx.Client, number: int, run_id: str, body: bytes) -> None:
+    def _send(self, http: httpx.Client, delivery: _Delivery) -> None:
         headers = {
-            "X-Middesk-Signature-256": f"sha256={hmac.new(self._secret, body, hashlib.sha256).hexdigest()}",
-            "X-Correlation-Id": run_id,
+            "X-Middesk-Signature-256": f"sha256={hmac.new(self._secret, delivery.body, hashlib.sha256).hexdigest()}",
+            "X-Correlation-Id": delivery.run_id,
             "Content-Type": "application/json",
         }
+        delivery.tries += 1
+        delivery.due_at = time.monotonic() + _FIRST_PAUSE * 2 ** (delivery.tries - 1)
         try:
-            http.post(self._url, content=body, headers=headers).raise_for_status()
+            http.post(self._url, content=delivery.body, headers=headers).raise_for_status()
         except httpx.HTTPError as error:
-            log.warning("Try %s of %s to send a webhook of run %s failed: %r", number, _MAX_TRIES, run_id, error)
-            if number < _MAX_TRIES:
-                self._enqueue(_FIRST_PAUSE * 2 ** (number - 1), number + 1, run_id, body)
+            message = "Try %s of %s to send a webhook of run %s failed: %r"
+            log.warning(message, delivery.tries, _MAX_TRIES, delivery.run_id, error)
+            if delivery.tries < _MAX_TRIES:
+                return
+        self._deliveries.remove(delivery)

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from starlette.middleware import Middleware
 
 from airflow_provider_agentruns.emulator.app import create_app
+from airflow_provider_agentruns.emulator.middleware import AuthMiddleware
 from tests.conformance.amended import contract_of, seeded
 from tests.conformance.effort import tries
 from tests.emulator.contract import CONTRACT
@@ -31,7 +33,7 @@ def api() -> Any:
     """Return the contract of a service that holds something, with the service behind it."""
     service = seeded()
     api = schemathesis.openapi.from_dict(contract_of(service))
-    api.app = create_app(service, valid_token=lambda: TOKEN)
+    api.app = create_app(service, [Middleware(AuthMiddleware, lambda: TOKEN, None)])
 
     @api.hook
     def filter_query(context: Any, query: dict[str, Any] | None) -> bool:

@@ -17,10 +17,10 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_agentruns.emulator.faults import Rule
+from airflow_provider_agentruns.emulator.middleware import RecordedRequest
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.emulator.web_server import RecordedRequest
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 

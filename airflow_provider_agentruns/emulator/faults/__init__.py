@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Faults of the offline service: what goes wrong with requests and responses. The service itself knows nothing of them.
-
-``table`` lists all faults, ``effects`` is their code, ``plan`` reads rules, and ``active_faults`` selects the rule for
-a request and applies it.
+Faults of the offline service: ``table`` lists them, ``effects`` is their code, ``plan`` reads the rules that select
+requests, and ``active_faults`` contains the active rules. The middleware applies them.
 """
 
 from __future__ import annotations
 
-from airflow_provider_agentruns.emulator.faults.active_faults import FaultMiddleware, Faults
+from airflow_provider_agentruns.emulator.faults.active_faults import Faults
 from airflow_provider_agentruns.emulator.faults.plan import FaultError, Rule
 from airflow_provider_agentruns.emulator.faults.table import FAULTS
 
-__all__ = ["FAULTS", "FaultError", "FaultMiddleware", "Faults", "Rule"]
+__all__ = ["FAULTS", "FaultError", "Faults", "Rule"]

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The code of the faults: what each does with the service's response, or instead of it. See ``table``."""
+"""
+The code of the faults. See ``table``.
+
+Each effect takes a request, the service's response or None if the service did not carry out the request, and the
+parameters of the fault. It returns the response to send, or None if it broke the connection.
+"""
 
 from __future__ import annotations
 
@@ -7,114 +12,133 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote
 
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from airflow_provider_agentruns.emulator.app import page_of
 from airflow_provider_agentruns.emulator.errors import error_response
-from airflow_provider_agentruns.emulator.faults.exchange import Exchange, ServiceResponse
 from airflow_provider_agentruns.emulator.ids import timestamp
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.script_steps import Json
+from airflow_provider_agentruns.emulator.service import Service
+from airflow_provider_agentruns.emulator.web_server import reset_connection, transport_of
 
-Effect = Callable[..., Coroutine[Any, Any, None]]
+Effect = Callable[..., Awaitable[Response | None]]
 
 _PAGE = "<!DOCTYPE html><html><head><title>Gateway</title></head><body><h1>Please sign in</h1></body></html>"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
-async def delay(exchange: Exchange, response: ServiceResponse, *, seconds: float) -> None:
-    await asyncio.sleep(seconds)
-    await exchange.send(response.status, response.headers, response.pieces())
+async def hang(request: Request, _: Response | None = None, *, seconds: float | None = None) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
 
 
-async def slow_body(exchange: Exchange, response: ServiceResponse, *, size: int, pause: float) -> None:
+async def close(request: Request, _: Response | None = None) -> None:
+    transport_of(request.scope).close()
+    await hang(request)
+
+
+async def reset(request: Request, _: Response | None = None) -> None:
+    reset_connection(transport_of(request.scope))
+    await hang(request)
+
+
+async def delay(request: Request, response: Response, *, seconds: float) -> Response:
+    await hang(request, seconds=seconds)
+    return response
+
+
+async def slow_body(_: Request, response: StreamingResponse, *, size: int, pause: float) -> Response:
     async def slowed() -> AsyncIterator[bytes]:
-        async for piece in response.pieces():
+        async for piece in _pieces(response):
             for start in range(0, len(piece), size):
                 yield piece[start : start + size]
                 await asyncio.sleep(pause)
 
-    await exchange.send(response.status, response.headers, slowed())
+    return _with_body(response, slowed())
 
 
-async def cut_off(exchange: Exchange, response: ServiceResponse, *, part: float) -> None:
-    body = await response.body()
+async def cut_off(request: Request, response: StreamingResponse, *, part: float) -> Response:
+    body = await _body(response)
     response.headers["content-length"] = str(max(len(body), 1))
-    await exchange.send(response.status, response.headers, body[: int(len(body) * part)], whole=False)
-    await exchange.close()
 
-
-async def stream_cut(exchange: Exchange, response: ServiceResponse, *, events: int) -> None:
     async def cut() -> AsyncIterator[bytes]:
-        left = events
-        async for event in response.pieces():
-            if left == 0:
-                yield event[: len(event) // 2]
-                return
-            yield event
-            left -= 1
+        yield body[: int(len(body) * part)]
+        await close(request)
 
-    await exchange.send(response.status, response.headers, cut(), whole=False)
-    await exchange.close()
+    return _with_body(response, cut())
 
 
-async def stream_silent(exchange: Exchange, response: ServiceResponse, *, events: int) -> None:
-    async def first() -> AsyncIterator[bytes]:
-        pieces = response.pieces()
+async def stream_cut(request: Request, response: StreamingResponse, *, events: int) -> Response:
+    async def cut() -> AsyncIterator[bytes]:
+        pieces = _pieces(response)
         for _ in range(events):
             yield await anext(pieces, b"")
+        event = await anext(pieces, b"")
+        yield event[: len(event) // 2]
+        await close(request)
 
-    await exchange.send(response.status, response.headers, first(), whole=False)
-    await exchange.hang()
+    return _with_body(response, cut())
+
+
+async def stream_silent(request: Request, response: StreamingResponse, *, events: int) -> Response:
+    async def first() -> AsyncIterator[bytes]:
+        pieces = _pieces(response)
+        for _ in range(events):
+            yield await anext(pieces, b"")
+        await hang(request)
+
+    return _with_body(response, first())
 
 
 def status(code: int, message: str) -> Effect:
     """Return a fault that responds with an error of the contract."""
 
     async def respond(
-        exchange: Exchange,
-        _: ServiceResponse | None,
+        request: Request,
+        response: Response | None,
         *,
         retry_after: float | str | None = None,
         retry_after_date: float | None = None,
-        seconds: float = 0,  # for the condition of the fault
-    ) -> None:
+        **_: Any,
+    ) -> Response:
         if retry_after_date is not None:
             retry_after = formatdate(time.time() + retry_after_date, usegmt=True)
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-        await exchange.respond(error_response(code, message, headers=headers))
+        return error_response(code, message, headers=headers)
 
     return respond
 
 
-async def proxy_page(exchange: Exchange, _: ServiceResponse | None, *, status: int) -> None:
-    await exchange.respond(Response(_PAGE, status, media_type="text/html"))
+async def proxy_page(request: Request, _: Response | None, *, status: int) -> Response:
+    return Response(_PAGE, status, media_type="text/html")
 
 
-async def foreign_error(
-    exchange: Exchange, _: ServiceResponse | None, *, status: int, body: str, content_type: str
-) -> None:
-    await exchange.respond(Response(body, status, {"Content-Type": content_type}))
+async def foreign_error(request: Request, _: Response | None, *, status: int, body: str, content_type: str) -> Response:
+    return Response(body, status, {"Content-Type": content_type})
 
 
-async def redirect(exchange: Exchange, _: ServiceResponse | None, *, status: int) -> None:
-    scope = exchange.request.scope
-    to = f"http://127.0.0.2:{scope['server'][1]}{quote(scope['path'])}"
-    await exchange.respond(Response(status_code=status, headers={"Location": to}))
+async def redirect(request: Request, _: Response | None, *, status: int) -> Response:
+    scope = request.scope
+    location = f"http://127.0.0.2:{scope['server'][1]}{quote(scope['path'])}"
+    return Response(status_code=status, headers={"Location": location})
 
 
 def damaged_body(damage: Callable[[bytes], bytes]) -> Effect:
     """Return a fault that changes the bytes of the body."""
 
-    async def respond(exchange: Exchange, response: ServiceResponse) -> None:
-        await exchange.send(response.status, response.headers, damage(await response.body()))
+    async def respond(request: Request, response: StreamingResponse) -> Response:
+        return _with_body(response, damage(await _body(response)))
 
     return respond
 
@@ -122,7 +146,7 @@ def damaged_body(damage: Callable[[bytes], bytes]) -> Effect:
 def changed_json(change: Callable[..., Any]) -> Effect:
     """Return a fault that changes the values in the JSON of the body or of each event, inner values first."""
 
-    async def respond(exchange: Exchange, response: ServiceResponse, **fields: Any) -> None:
+    async def respond(request: Request, response: StreamingResponse, **fields: Any) -> Response:
         def changed(value: Any) -> Any:
             if isinstance(value, dict):
                 value = {name: changed(it) for name, it in value.items()}
@@ -134,12 +158,11 @@ def changed_json(change: Callable[..., Any]) -> Effect:
             return json.dumps(changed(json.loads(text))).encode()
 
         async def changed_events() -> AsyncIterator[bytes]:
-            async for event in response.pieces():
-                head, data = event.rstrip().split(b"data: ", 1)
+            async for event in _pieces(response):
+                head, data = event.split(b"data: ", 1)
                 yield head + b"data: " + changed_text(data) + b"\n\n"
 
-        body = changed_events() if response.is_stream else changed_text(await response.body())
-        await exchange.send(response.status, response.headers, body)
+        return _with_body(response, changed_events() if _is_stream(response) else changed_text(await _body(response)))
 
     return respond
 
@@ -153,7 +176,7 @@ def unknown_fields(value: Any) -> Any:
     return value | {"x_unknown": {"since": "tomorrow", "values": [1, None]}} if isinstance(value, dict) else value
 
 
-async def clock_skew(exchange: Exchange, response: ServiceResponse, *, seconds: float) -> None:
+async def clock_skew(request: Request, response: Response, *, seconds: float) -> Response | None:
     def shifted(value: Any) -> Any:
         if isinstance(value, str) and _TIME.fullmatch(value):
             with suppress(OverflowError):
@@ -161,17 +184,43 @@ async def clock_skew(exchange: Exchange, response: ServiceResponse, *, seconds: 
         return value
 
     response.headers["date"] = formatdate(time.time() + seconds, usegmt=True)
-    await changed_json(shifted)(exchange, response)
+    return await changed_json(shifted)(request, response)
 
 
-async def listing_lags(exchange: Exchange, response: ServiceResponse, *, seconds: float) -> None:
-    body = await response.body()
-    if response.status == 200:
-        at = exchange.service.clock() - timedelta(seconds=seconds)
+async def listing_lags(request: Request, response: Response, *, seconds: float) -> Response:
+    if response.status_code != 200:
+        return response
+    service: Service = request.app.state.service
+    at = service.clock() - timedelta(seconds=seconds)
 
-        def as_it_was(run: Run) -> Json:
-            return run.as_json(state=next(state for state in reversed(run.states) if state.since <= at))
+    def as_it_was(run: Run) -> Json:
+        return run.as_json(state=next(state for state in reversed(run.states) if state.since <= at))
 
-        runs = [run for run in exchange.service.runs.values() if run.created_at <= at]
-        body = json.dumps(page_of(exchange.request, runs, as_it_was)).encode()
-    await exchange.send(response.status, response.headers, body)
+    runs = [run for run in service.runs.values() if run.created_at <= at]
+    return _with_body(response, json.dumps(page_of(request, runs, as_it_was)).encode())
+
+
+def _with_body(response: Response, body: bytes | AsyncIterator[bytes]) -> Response:
+    """Return a response with another body. A client that disconnects ends an iterator."""
+    if not isinstance(body, bytes):
+        return StreamingResponse(body, response.status_code, response.headers)
+    changed = Response(body, response.status_code, response.headers)
+    changed.headers["content-length"] = str(len(body))
+    return changed
+
+
+async def _pieces(response: StreamingResponse) -> AsyncIterator[bytes]:
+    """Yield the body in pieces. Each event of a stream is one piece."""
+    async for piece in response.body_iterator:
+        yield bytes(piece)  # type: ignore[arg-type]
+
+
+async def _body(response: StreamingResponse) -> bytes:
+    """Return the whole body. Of a stream, return the first event."""
+    if _is_stream(response):
+        return await anext(_pieces(response))
+    return b"".join([piece async for piece in _pieces(response)])
+
+
+def _is_stream(response: Response) -> bool:
+    return response.headers.get("content-type", "").startswith("text/event-stream")

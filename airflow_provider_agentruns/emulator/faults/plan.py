@@ -22,8 +22,10 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
 
-from airflow_provider_agentruns.emulator.faults.exchange import Exchange
 from airflow_provider_agentruns.emulator.faults.table import FAULTS, Fault
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -68,14 +70,21 @@ class Rule:
     seen: int = 0
     met: int = 0
 
-    def matches(self, exchange: Exchange) -> bool:
+    def matches(self, request: Request) -> bool:
         """Return whether the rule selects a request."""
         return (
             self.fault.applies_to == "request"
-            and self.method in (None, exchange.request.method)
-            and (self.path is None or re.fullmatch(self.path, exchange.request.scope["path"]) is not None)
-            and self.fault.condition(exchange, self.parameters)
+            and self.method in (None, request.method)
+            and (self.path is None or re.fullmatch(self.path, request.scope["path"]) is not None)
+            and self.fault.condition(request, self.parameters)
         )
+
+    async def apply(self, request: Request, call_next: RequestResponseEndpoint) -> Response | None:
+        """Return the response with the fault, or None if the fault broke the connection."""
+        parameters = dict(self.parameters)
+        taken = parameters.pop("taken", self.fault.carried_out)
+        response = await call_next(request) if taken else None
+        return await self.fault.effect(request, response, **parameters)
 
 
 def rule_of(entry: Any) -> Rule:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+from starlette.requests import Request
+
 from airflow_provider_agentruns.emulator.faults import effects
-from airflow_provider_agentruns.emulator.faults.exchange import Exchange
+from airflow_provider_agentruns.emulator.service import Service
 
 #: A JSON schema with a default and a description.
 Schema = dict[str, Any]
@@ -24,21 +26,20 @@ class Fault:
     One fault.
 
     :param does: What the fault does, in a sentence.
-    :param run: The code. It takes an exchange, the service's response or None, and the parameters but ``taken``.
     :param carried_out: Whether the service carries out the request. The parameter ``taken`` overrides it.
     :param parameters: Names and JSON schemas.
     :param applies_to: ``request``; ``connection`` if the fault applies before a request is read; or ``service``.
-    :param condition: Returns whether the fault makes sense for a request. It takes the exchange and the parameters.
+    :param condition: Returns whether the fault makes sense for a request. It takes the request and the parameters.
     """
 
     name: str
     group: str
     does: str
-    run: effects.Effect | None = None
+    effect: effects.Effect = effects.hang
     carried_out: bool = False
     parameters: Mapping[str, Schema] = field(default_factory=dict)
     applies_to: Literal["request", "connection", "service"] = "request"
-    condition: Callable[[Exchange, Mapping[str, Any]], bool] = lambda exchange, parameters: True
+    condition: Callable[[Request, Mapping[str, Any]], bool] = lambda request, parameters: True
 
     @property
     def description(self) -> str:
@@ -47,17 +48,18 @@ class Fault:
         return f"{self.does} The request is {'' if self.carried_out else 'not '}carried out{by_default}."
 
 
-def _is_stream(exchange: Exchange, _: Mapping[str, Any]) -> bool:
-    return exchange.request.method == "GET" and exchange.request.url.path.endswith("/stream")
+def _is_stream(request: Request, _: Mapping[str, Any]) -> bool:
+    return request.method == "GET" and request.url.path.endswith("/stream")
 
 
-def _is_run_listing(exchange: Exchange, _: Mapping[str, Any]) -> bool:
-    return (exchange.request.method, exchange.request.url.path) == ("GET", "/v1/runs")
+def _is_run_listing(request: Request, _: Mapping[str, Any]) -> bool:
+    return (request.method, request.url.path) == ("GET", "/v1/runs")
 
 
-def _is_new_run(exchange: Exchange, parameters: Mapping[str, Any]) -> bool:
-    run = exchange.service.runs.get(exchange.request.url.path.removeprefix("/v1/runs/").partition("/")[0])
-    return run is not None and exchange.service.clock() - run.created_at < timedelta(seconds=parameters["seconds"])
+def _is_new_run(request: Request, parameters: Mapping[str, Any]) -> bool:
+    service: Service = request.app.state.service
+    run = service.runs.get(request.url.path.removeprefix("/v1/runs/").partition("/")[0])
+    return run is not None and service.clock() - run.created_at < timedelta(seconds=parameters["seconds"])
 
 
 def _number(default: float, description: str, **limits: float) -> Schema:
@@ -96,14 +98,14 @@ _TABLE = (
           "has no other fields.", applies_to="service"),
     Fault("connection closed", "Connections", "Closes a new connection before it reads a request. The rule counts "
           "connections and has no method or path.", applies_to="connection"),
-    Fault("request reset", "Connections", "Resets the connection after it has read the request.", Exchange.reset),
-    Fault("answer reset", "Connections", "Resets the connection instead of responding.", Exchange.reset, True),
-    Fault("answer lost", "Connections", "Closes the connection instead of responding.", Exchange.close, True),
+    Fault("request reset", "Connections", "Resets the connection after it has read the request.", effects.reset),
+    Fault("answer reset", "Connections", "Resets the connection instead of responding.", effects.reset, True),
+    Fault("answer lost", "Connections", "Closes the connection instead of responding.", effects.close, True),
     Fault("slow answer", "Timing", "Carries out the request, waits, and responds.", effects.delay, True,
           {"seconds": _number(5.0, "Delay")}),
     Fault("slow body", "Timing", "Sends the body in small pieces.", effects.slow_body, True,
           {"size": _integer(1, "Bytes in a piece", minimum=1), "pause": _number(0.05, "Seconds between two pieces")}),
-    Fault("hanging", "Timing", "Never responds, and keeps the connection open.", Exchange.hang, False, _TAKEN),
+    Fault("hanging", "Timing", "Never responds, and keeps the connection open.", effects.hang, False, _TAKEN),
     Fault("body cut off", "Timing", "Sends a part of the body and closes the connection.", effects.cut_off, True,
           {"part": _number(0.5, "Part of the body, from 0 to below 1", exclusiveMaximum=1)}),
     _status(401, "A valid token is needed: Authorization: Bearer ..."),

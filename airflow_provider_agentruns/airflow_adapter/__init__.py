@@ -20,6 +20,10 @@ Tested with Airflow 3.1.8, 3.2.2, and 3.3.2. What each module uses, and why:
     The supervisor's messages ``CreateHITLDetailPayload`` and ``GetHITLDetailResponse``. ``HITLOperator`` does not
     return the form that Airflow holds, which can be an older one, and no public function reads the answer to a form.
 
+``stored_xcom``
+    The XCom backend from ``airflow.sdk.execution_time.xcom``. The API server has no public function that reads a value
+    through it.
+
 ``xcom_arguments``
     The mapped operator's ``expand_input`` and ``partial_kwargs``. Airflow renders values that ``expand_kwargs`` gets
     from XCom as templates, and no public setting prevents that.

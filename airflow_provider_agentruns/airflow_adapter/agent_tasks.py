@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries for the pages: which agent run a task instance has, over which connection, and which forms are open."""
+"""Queries for the pages: the package's task instances, the agent run and connection of each, and open forms."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator
-from contextlib import suppress
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +19,8 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import Load, Session
 
+from airflow_provider_agentruns.airflow_adapter.stored_xcom import StoredXCom
+
 #: Operators that start their run, by the names that Airflow stores with a task instance.
 STARTING_OPERATORS = ("AgentRunOperator", "_AgentRunDecoratedOperator", "@task.agent_run")
 
@@ -32,14 +33,16 @@ OPERATORS = (
     "AgentRunSensor",
 )
 
-#: States of a task that is waiting or working.
-ACTIVE_STATES = ("running", "deferred", "awaiting_input", "up_for_reschedule")
-
+# Only in these states, an answer to the form of a task has an effect. Airflow lists and accepts others.
+_FORM_STATES = ("awaiting_input", "deferred")
 _FINAL_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
 _RUN_ID, _CONN_ID, _AGENT = "run_id", "agentruns_conn_id", "agent"
 _TRIGGERS = "airflow_provider_agentruns.triggers."
-_MAX_LENGTH = 250
+_MAX_NAME_LENGTH = 250
 _MAX_FORMS = 500
+
+# No path of an object storage, no template, and no masked value.
+_VALID_RUN_ID = re.compile(r"[\w.:~-]{1,200}")
 
 #: How far the clocks of the service and of Airflow may differ.
 _CLOCK_SKEW = timedelta(minutes=10)
@@ -47,15 +50,16 @@ _CLOCK_SKEW = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Form:
-    """
-    A form that waits for an answer.
-
-    :param params: Its fields with their values, as Airflow stores them.
-    """
+    """A form that waits for an answer."""
 
     subject: str
     params: dict[str, Any]
     shown_at: datetime
+
+    def value(self, name: str) -> Any:
+        """Return the value of a field before the answer, or None."""
+        field = self.params.get(name)
+        return field.get("value") if isinstance(field, dict) else field
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,11 @@ class AgentTask:
         """Whether the state changes only if someone clears the task."""
         return self.state in _FINAL_STATES
 
+    def same_run_as(self, other: AgentTask) -> bool:
+        """Return whether both tasks have the same run, as far as Airflow still stores it."""
+        pairs = (self.run_id, other.run_id), (self.conn_id, other.conn_id)
+        return all(None in pair or pair[0] == pair[1] for pair in pairs)
+
     def may_show(self, agent: str | None, created_at: str | None) -> bool:
         """
         Return whether a page may show the run: a run that only XCom names must be one that this task can have started.
@@ -107,26 +116,24 @@ class AgentTask:
 
 def find(session: Session, dag_id: str, dag_run_id: str, task_id: str, map_index: int) -> AgentTask | None:
     """Return one task instance, or None if it does not exist."""
-    key = (dag_id, dag_run_id, task_id, map_index)
-    columns = (TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.task_id, TaskInstance.map_index)
-    task = next(_tasks(session, *(column == value for column, value in zip(columns, key, strict=True))), None)
+    key = {"dag_id": dag_id, "run_id": dag_run_id, "task_id": task_id, "map_index": map_index}
+    found = _tasks(session, *(getattr(TaskInstance, name) == value for name, value in key.items()))
+    task = found[0] if found else None
     if task and task.run_id and not task.conn_id:
         return replace(task, conn_id=_connection_in_dag(session, dag_id, task_id))
     return task
 
 
-def active(session: Session, dag_ids: Collection[str], limit: int) -> tuple[list[AgentTask], int]:
-    """Return the package's active tasks of some DAGs, those that started first, and the number of all of them."""
-    where = _active_in(dag_ids)
-    tasks = list(_tasks(session, where, limit=limit))
-    if len(tasks) < limit:
-        return tasks, len(tasks)
-    return tasks, session.scalar(_joined(select(func.count(TaskInstance.id))).where(where)) or 0
+def in_states(session: Session, dag_ids: Collection[str], states: Collection[str], limit: int) -> list[AgentTask]:
+    """Return the package's tasks of some DAGs that are in some states, those that started first."""
+    return _tasks(session, _is_agent_task(dag_ids, states), limit=limit)
 
 
-def dags_with_active(session: Session, dag_ids: Collection[str]) -> list[str]:
-    """Return the IDs of the DAGs that have active tasks of this package, sorted."""
-    return sorted(session.scalars(_joined(select(TaskInstance.dag_id).distinct()).where(_active_in(dag_ids))))
+def count_by_dag(session: Session, dag_ids: Collection[str], states: Collection[str]) -> dict[str, int]:
+    """Return the number of these tasks in each DAG that has any."""
+    query = _joined(select(TaskInstance.dag_id, func.count()))
+    rows = session.execute(query.where(_is_agent_task(dag_ids, states)).group_by(TaskInstance.dag_id))
+    return {row[0]: row[1] for row in rows}
 
 
 def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask]:
@@ -134,22 +141,23 @@ def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask
     where = (
         TaskInstance.dag_id == dag_id,
         TaskInstance.run_id == dag_run_id,
-        TaskInstance.state.in_(ACTIVE_STATES),
+        TaskInstance.state.in_(_FORM_STATES),
         HITLDetail.created_at.is_not(None),
         HITLDetail.responded_at.is_(None),
     )
-    return [task for task in _tasks(session, *where, limit=_MAX_FORMS) if task.form]
+    return _tasks(session, *where, limit=_MAX_FORMS)
 
 
 def xcom_values(session: Session, dag_id: str, dag_run_id: str, key: str, limit: int) -> list[tuple[str, int, Any]]:
     """Return task ID, map index, and value of a DAG run's XComs with a key, oldest first."""
     query = (
-        select(XComModel.task_id, XComModel.map_index, XComModel.value)
+        select(XComModel.task_id, XComModel.map_index, XComModel.value, XComModel.timestamp)
         .where(XComModel.dag_id == dag_id, XComModel.run_id == dag_run_id, XComModel.key == key)
         .order_by(XComModel.timestamp)
         .limit(limit)
     )
-    return [(row.task_id, row.map_index, _xcom_value(row.value)) for row in session.execute(query)]
+    rows = session.execute(query)
+    return [(row.task_id, row.map_index, StoredXCom(row.value, row.timestamp).read()) for row in rows]
 
 
 def _connection_in_dag(session: Session, dag_id: str, task_id: str) -> str | None:
@@ -158,10 +166,10 @@ def _connection_in_dag(session: Session, dag_id: str, task_id: str) -> str | Non
     task = dag.task_dict.get(task_id) if dag else None
     # A mapped task has its constant arguments in partial_kwargs.
     arguments = getattr(task, "partial_kwargs", None) or {}
-    return _text(arguments.get(_CONN_ID) or getattr(task, _CONN_ID, None))
+    return _name(arguments.get(_CONN_ID) or getattr(task, _CONN_ID, None))
 
 
-def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> Iterator[AgentTask]:
+def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> list[AgentTask]:
     """Select only the columns that pages need: others can be large."""
     query = _joined(
         select(
@@ -176,6 +184,7 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> Ite
             Trigger,
             RenderedTaskInstanceFields.rendered_fields,
             XComModel.value.label("xcom"),
+            XComModel.timestamp.label("xcom_written_at"),
             HITLDetail.subject,
             HITLDetail.params,
             HITLDetail.created_at.label("shown_at"),
@@ -194,11 +203,11 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> Ite
         .order_by(TaskInstance.start_date, TaskInstance.id)
         .limit(limit)
     )
-    return map(_task, session.execute(query))
+    return [_task(row) for row in session.execute(query)]
 
 
 def _joined(query: Any) -> Any:
-    """Join the tables by which :func:`_active_in` recognizes a task."""
+    """Join the tables by which :func:`_is_agent_task` recognizes a task."""
     rendered = RenderedTaskInstanceFields
     return query.outerjoin(Trigger, TaskInstance.trigger_id == Trigger.id).outerjoin(rendered, _same_task(rendered))
 
@@ -208,15 +217,14 @@ def _same_task(table: Any) -> ColumnElement[bool]:
     return and_(*(getattr(table, name) == getattr(TaskInstance, name) for name in columns))
 
 
-def _active_in(dag_ids: Collection[str]) -> ColumnElement[bool]:
-    """Select the active tasks of this package."""
+def _is_agent_task(dag_ids: Collection[str], states: Collection[str]) -> ColumnElement[bool]:
     of_this_package = or_(
         TaskInstance.operator.in_(OPERATORS),
         Trigger.classpath.startswith(_TRIGGERS, autoescape=True),
         # A subclass has another name, but the same template fields.
         cast(RenderedTaskInstanceFields.rendered_fields, Text).contains(f'"{_CONN_ID}"', autoescape=True),
     )
-    return and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(ACTIVE_STATES), of_this_package)
+    return and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(states), of_this_package)
 
 
 def _task(row: Any) -> AgentTask:
@@ -224,13 +232,14 @@ def _task(row: Any) -> AgentTask:
     has_trigger = row.Trigger is not None and row.Trigger.classpath.startswith(_TRIGGERS)
     trigger: dict[str, Any] = row.Trigger.kwargs if has_trigger else {}
     form = None
-    if row.shown_at is not None and row.responded_at is None:
+    if row.shown_at is not None and row.responded_at is None and row.state in _FORM_STATES:
         form = Form(row.subject, row.params if isinstance(row.params, dict) else {}, row.shown_at)
-    known = _text(trigger.get(_RUN_ID)) or _text(rendered.get(_RUN_ID))
+    run_id = _run_id(trigger.get(_RUN_ID)) or _run_id(rendered.get(_RUN_ID))
     # XCom comes last, and only for a task that starts its run: no other place names that run while the task works, or
     # after Airflow has deleted the rendered fields.
-    starts_run = row.operator in STARTING_OPERATORS or _AGENT in rendered
-    from_xcom = _text(_xcom_value(row.xcom)) if starts_run and not known else None
+    from_xcom = not run_id and (row.operator in STARTING_OPERATORS or _AGENT in rendered)
+    if from_xcom:
+        run_id = _run_id(StoredXCom(row.xcom, row.xcom_written_at).read())
     return AgentTask(
         dag_id=row.dag_id,
         dag_run_id=row.dag_run_id,
@@ -238,30 +247,22 @@ def _task(row: Any) -> AgentTask:
         map_index=row.map_index,
         state=row.state,
         since=row.end_date or (form and form.shown_at) or (row.Trigger and row.Trigger.created_date) or row.start_date,
-        run_id=known or from_xcom,
-        from_xcom=from_xcom is not None,
-        conn_id=_text(trigger.get(_CONN_ID)) or _text(rendered.get(_CONN_ID)),
-        agent=_text(rendered.get(_AGENT)),
+        run_id=run_id,
+        from_xcom=from_xcom,
+        conn_id=_name(trigger.get(_CONN_ID)) or _name(rendered.get(_CONN_ID)),
+        agent=_name(rendered.get(_AGENT)),
         is_agent_task=has_trigger or row.operator in OPERATORS or _CONN_ID in rendered,
         dag_run_began=min(moment for moment in (row.run_after, row.queued_at, row.dag_run_start) if moment),
         form=form,
     )
 
 
-def _xcom_value(stored: Any) -> Any:
-    """
-    Return an XCom value without Airflow's decoder, which creates objects of the classes that a value names.
-
-    Tasks store JSON. ``XComModel.set`` stores text that holds JSON.
-    """
-    if isinstance(stored, str) and stored[:1] in ('"', "{"):
-        with suppress(ValueError):
-            return json.loads(stored)
-    return stored
+def _run_id(value: Any) -> str | None:
+    return value if isinstance(value, str) and _VALID_RUN_ID.fullmatch(value) else None
 
 
-def _text(value: Any) -> str | None:
-    """Return an ID or a name; None for an unrendered template, a masked value, and anything that no ID looks like."""
+def _name(value: Any) -> str | None:
+    """Return a name; None for an unrendered template, a masked value, and anything that no name looks like."""
     if not isinstance(value, str) or not value.strip() or "{{" in value or value == "***":
         return None
-    return value if len(value) <= _MAX_LENGTH and value.isprintable() else None
+    return value if len(value) <= _MAX_NAME_LENGTH and value.isprintable() else None

@@ -8,9 +8,7 @@ from typing import Annotated, Any
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
-from fastapi import Depends, Request
-
-from airflow_provider_agentruns.plugins.client_pool import ClientPool
+from fastapi import Depends
 
 #: Dependencies of a route that shows tasks: of the DAG in its path parameter ``dag_id``, or of all readable DAGs. A
 #: page shows what Airflow stores in task instances, XComs, and forms, so it requires access to all three.
@@ -24,13 +22,5 @@ def _readable_dags(user: GetUserDep) -> set[str]:
     return get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
 
 
-def _clients(request: Request) -> ClientPool:
-    clients: ClientPool = request.app.state.clients
-    return clients
-
-
 #: IDs of the DAGs that the user may read.
 ReadableDags = Annotated[set[str], Depends(_readable_dags)]
-
-#: The clients of all connections in this process.
-Clients = Annotated[ClientPool, Depends(_clients)]

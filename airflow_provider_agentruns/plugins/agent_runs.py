@@ -11,6 +11,9 @@ from airflow.providers.common.compat.sdk import AirflowPlugin
 PREFIX = "/agent-runs"
 
 
+_ICONS = {"icon": "agent-runs/static/icon.svg", "icon_dark_mode": "agent-runs/static/icon-dark.svg"}
+
+
 class _LazyApp:
     """Creates the web application on first access. Only the API server accesses it, and pays for its imports."""
 
@@ -35,8 +38,7 @@ class AgentRunsPlugin(AirflowPlugin):
             "href": "agent-runs/task?dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}",
             "destination": "task_instance",
             "url_route": "agent-run",
-            "icon": "agent-runs/static/icon.svg",
-            "icon_dark_mode": "agent-runs/static/icon-dark.svg",
+            **_ICONS,
         },
         {
             "name": "Agent runs",
@@ -44,7 +46,6 @@ class AgentRunsPlugin(AirflowPlugin):
             "destination": "nav",
             "category": "browse",
             "url_route": "agent-runs",
-            "icon": "agent-runs/static/icon.svg",
-            "icon_dark_mode": "agent-runs/static/icon-dark.svg",
+            **_ICONS,
         },
     ]

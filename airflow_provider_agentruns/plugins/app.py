@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
 
@@ -18,16 +17,12 @@ from airflow_provider_agentruns.plugins.routes import overview, pages, task
 
 log = logging.getLogger(__name__)
 
-_STATIC = Path(__file__).parent / "static"
-
-#: Only the package's own script, styles, images, and data, and only inside Airflow's own pages.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
-
+# Only the package's own script, styles, images, and data, and only inside Airflow's own pages.
 _HEADERS = {
-    "Content-Security-Policy": _POLICY,
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -37,13 +32,7 @@ _HEADERS = {
 @cache
 def get_app() -> FastAPI:
     """Return this process's application. Airflow asks more than once."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await app.state.clients.close()
-
-    app = FastAPI(title="Agent runs", openapi_url=None, lifespan=lifespan)
+    app = FastAPI(title="Agent runs", openapi_url=None)
     app.state.clients = ClientPool()
     app.middleware("http")(_add_headers)
     for router in (pages.router, task.router, overview.router):
@@ -55,7 +44,7 @@ def get_app() -> FastAPI:
         app.state.webhook_receiver = endpoint.Receiver()
     else:
         log.warning("Webhooks of agent runs require Airflow 3.3 or later; this Airflow rejects them")
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     return app
 
 

@@ -14,12 +14,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsAuthError, AgentRunsResponseTooLargeError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
-from airflow_provider_agentruns.plugins.serializers import TooManyValuesError, parse_run
+from airflow_provider_agentruns.plugins.serializers import parse_run
 from airflow_provider_agentruns.plugins.single_flight_cache import CachedValue, SingleFlightCache
 from airflow_provider_agentruns.plugins.status_cache import StatusCache
 
@@ -28,26 +27,14 @@ T = TypeVar("T")
 #: Seconds that a run stays fresh: while it works, and after it has ended or if it is too large to read often.
 FRESH_FOR, FRESH_FOR_LONG = 2.5, 60.0
 
-#: Seconds that a page waits for the rate limit.
-MAX_DELAY = 15.0
+#: Seconds that a page waits for the rate limit, and for the first response.
+MAX_DELAY, MAX_WAIT = 15.0, 25.0
 
 #: The largest response for a run, in bytes. Parsing it takes the API server a fraction of a second.
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 
 #: Seconds after which a client reads its Airflow connection again.
 _CONNECTION_MAX_AGE = 60.0
-
-# A person is waiting: a quick error is better than many retries.
-_TIMEOUT, _RETRIES = 10.0, 1
-
-
-class _PageHook(AgentRunHook):
-    """The hook, with a shorter timeout and fewer retries."""
-
-    def _read(self, *args: Any, **kwargs: Any) -> Settings:
-        settings = super()._read(*args, **kwargs)
-        limits = {"timeout": min(settings.timeout, _TIMEOUT), "max_retries": min(settings.max_retries, _RETRIES)}
-        return settings.model_copy(update=limits)
 
 
 class PageClient:
@@ -58,10 +45,10 @@ class PageClient:
     """
 
     def __init__(self, conn_id: str) -> None:
-        self._hook = _PageHook(conn_id)
+        self._hook = AgentRunHook(conn_id)
         self._opened_at = 0.0
         self._in_flight = 0
-        self._runs: SingleFlightCache[dict[str, Any]] = SingleFlightCache(_fresh_for, max_wait=MAX_DELAY + _TIMEOUT)
+        self._runs: SingleFlightCache[dict[str, Any]] = SingleFlightCache(_fresh_for, MAX_WAIT)
         #: The statuses of many runs.
         self.statuses = StatusCache(self.send)
 
@@ -71,7 +58,7 @@ class PageClient:
 
     async def send(self, request: Request[T]) -> T:
         """
-        Send a request.
+        Send a request once: a page is refreshed soon anyway.
 
         :raises AgentRunsThrottledError: If the rate limit would delay the request for more than :data:`MAX_DELAY`.
         :raises AgentRunsError: As :class:`AgentRunHook` does.
@@ -83,7 +70,7 @@ class PageClient:
         self._in_flight += 1
         try:
             transport = await self._hook.aget_conn()
-            return await transport.send(request, priority=Priority.PAGE, max_wait=MAX_DELAY)
+            return await transport.send_once(request, priority=Priority.PAGE, max_wait=MAX_DELAY)
         except AgentRunsAuthError:
             # The token may have been replaced in the connection.
             self._opened_at = 0.0
@@ -91,16 +78,10 @@ class PageClient:
         finally:
             self._in_flight -= 1
 
-    async def close(self) -> None:
-        """Cancel all requests and close all connections."""
-        await self.statuses.close()
-        await self._runs.close()
-        await self._hook.aclose()
-
     async def _load(self, run_id: str) -> dict[str, Any]:
         try:
             run = await self._read_run(run_id, include_steps=True)
-        except (TooManyValuesError, AgentRunsResponseTooLargeError):
+        except AgentRunsResponseTooLargeError:
             run = {**await self._read_run(run_id, include_steps=False), "steps_too_large": True}
         return {"run": run, "page": (await self._hook.aget_conn()).settings.run_page(run_id) or None}
 
@@ -121,12 +102,6 @@ class ClientPool(dict[str, PageClient]):
     def __missing__(self, conn_id: str) -> PageClient:
         self[conn_id] = PageClient(conn_id)
         return self[conn_id]
-
-    async def close(self) -> None:
-        """Close all clients."""
-        for client in self.values():
-            await client.close()
-        self.clear()
 
 
 def _fresh_for(shown: dict[str, Any]) -> float:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_provider_agentruns.exceptions import AgentRunsResponseTooLargeError
 from airflow_provider_agentruns.models import Interrupt, RunStatus
 from airflow_provider_agentruns.reviews.text import clean, plain, safe_url
 
@@ -29,45 +30,35 @@ MAX_VALUES = 300_000
 _MAX_LINE = 300
 _MAX_TEXT = 4_000
 _ARTIFACT_FIELDS = ("title", "type", "confidence", "summary", "sources", "agent", "id")
-_ENCODER = json.JSONEncoder(ensure_ascii=False, indent=2)
-
-
-class TooManyValuesError(Exception):
-    """A response holds more than a page can show, and would take long to parse."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False, indent=2, default=str)
 
 
 def parse_run(body: bytes) -> dict[str, Any]:
     """
-    Parse the response for a run, and return what a page shows of it.
+    Parse the response for a run with its steps, and return what a page shows of it.
 
-    :raises TooManyValuesError: If the response holds more than :data:`MAX_VALUES` values.
+    :raises AgentRunsResponseTooLargeError: If the response holds more than :data:`MAX_VALUES` values.
     :raises ValueError: If it is not a JSON object, or too deeply nested.
     """
     # Each value but the first of a list or object follows a comma. Those in texts count too, which does not matter.
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
-        raise TooManyValuesError
+        raise AgentRunsResponseTooLargeError("the run has too many values")
     try:
         run = json.loads(body)
     except RecursionError:
         raise ValueError("too deeply nested") from None
     if not isinstance(run, dict):
         raise ValueError("not a JSON object")
-    return serialize_run(run)
-
-
-def serialize_run(run: dict[str, Any]) -> dict[str, Any]:
-    """Return what a page shows of a run, given the service's JSON object with the steps."""
     steps, numbers = _dicts(run.get("steps")), iter(range(MAX_STEPS))
     status = as_line(run.get("status"))
     requester, output = _dict(run.get("requester")), _dict(run.get("output"))
     artifacts, interrupts = _dicts(output.get("artifacts")), _dicts(run.get("interrupts"))
     return {
-        "id": as_line(run.get("id")),
-        "agent": as_line(run.get("agent")),
+        **_lines(run, "id", "agent"),
+        **_times(run, "created_at", "started_at", "ended_at"),
         "status": status,
         "finished": status in (RunStatus.COMPLETED, RunStatus.ERROR),
         "requester": as_line(requester.get("name")) or as_line(requester.get("id")),
-        **{name: as_time(run.get(name)) for name in ("created_at", "started_at", "ended_at")},
         "steps": _steps(steps, numbers),
         "more_steps": _count(steps) - MAX_STEPS + len(list(numbers)),
         "steps_too_large": False,
@@ -89,7 +80,7 @@ def serialize_trail(task_id: str, map_index: int, trail: Any, run_id: str) -> di
         "who": as_line(person.get("name")) or as_line(person.get("id")),
         "at": as_line(trail.get("responded_at")),
         "chosen": [as_line(option) for option in chosen[:MAX_INTERRUPTS]] if isinstance(chosen, list) else [],
-        **{name: as_line(trail.get(name)) for name in ("interrupt_id", "label", "by", "delivery", "status")},
+        **_lines(trail, "interrupt_id", "label", "by", "delivery", "status"),
         "sent": as_json(trail.get("sent")),
     }
 
@@ -150,8 +141,8 @@ def _step(step: dict[str, Any]) -> dict[str, Any]:
     artifacts = step.get("artifacts")
     return {
         "label": as_line(step.get("label")) or as_line(step.get("name")) or "Unnamed step",
-        **{name: as_line(step.get(name)) for name in ("id", "name", "agent", "type", "status")},
-        **{name: as_time(step.get(name)) for name in ("started_at", "completed_at")},
+        **_lines(step, "id", "name", "agent", "type", "status"),
+        **_times(step, "started_at", "completed_at"),
         "resolution": as_line(_dict(step.get("result")).get("resolution")),
         "artifacts": len(artifacts) if isinstance(artifacts, list) else 0,
     }
@@ -166,7 +157,7 @@ def _artifact(artifact: dict[str, Any]) -> dict[str, Any]:
     other = {name: value for name, value in artifact.items() if name not in _ARTIFACT_FIELDS}
     return {
         "title": as_line(artifact.get("title")) or "Untitled",
-        **{name: as_line(artifact.get(name)) for name in ("type", "confidence", "agent")},
+        **_lines(artifact, "type", "confidence", "agent"),
         "summary": as_text(artifact.get("summary")),
         "sources": [_source(source) for source in sources[:MAX_SOURCES]],
         "more_sources": max(0, len(sources) - MAX_SOURCES),
@@ -191,6 +182,14 @@ def _interrupt(interrupt: dict[str, Any]) -> dict[str, Any]:
     interrupt_id, value = as_line(interrupt.get("id")) or "", interrupt.get("value")
     label = Interrupt(id=interrupt_id, value=value).label
     return {"id": interrupt_id, "agent": as_line(interrupt.get("agent")), "label": as_line(label)}
+
+
+def _lines(values: dict[str, Any], *names: str) -> dict[str, str | None]:
+    return {name: as_line(values.get(name)) for name in names}
+
+
+def _times(values: dict[str, Any], *names: str) -> dict[str, str | None]:
+    return {name: as_time(values.get(name)) for name in names}
 
 
 def _dict(value: Any) -> dict[str, Any]:

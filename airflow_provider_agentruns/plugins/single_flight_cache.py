@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -65,7 +64,8 @@ class SingleFlightCache(Generic[T]):
         max_loads: float = math.inf,
     ) -> None:
         self._fresh_for, self._max_wait, self._max_age, self._max_loads = fresh_for, max_wait, max_age, max_loads
-        self._entries: OrderedDict[str, CachedValue[T]] = OrderedDict()
+        # In the order of their last use.
+        self._entries: dict[str, CachedValue[T]] = {}
 
     async def get(self, key: str, load: Callable[[], Awaitable[T]]) -> CachedValue[T]:
         """
@@ -81,8 +81,8 @@ class SingleFlightCache(Generic[T]):
             if entry.value is None and loads >= self._max_loads:
                 raise TooManyLoadsError
             entry.task = asyncio.create_task(self._load(entry, load))
+        self._entries.pop(key, None)
         self._entries[key] = entry
-        self._entries.move_to_end(key)
         self._evict()
         if (task := entry.task) is not None:
             # A reader who is canceled does not cancel the load for the others.
@@ -96,14 +96,6 @@ class SingleFlightCache(Generic[T]):
         """Return the value of a key without loading it."""
         entry = self._entries.get(key)
         return entry.value if entry else None
-
-    async def close(self) -> None:
-        """Cancel all loads."""
-        tasks = [entry.task for entry in self._entries.values() if entry.task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._entries.clear()
 
     async def _load(self, entry: CachedValue[T], load: Callable[[], Awaitable[T]]) -> None:
         began = time.monotonic()

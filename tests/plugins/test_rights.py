@@ -63,7 +63,7 @@ def test_without_access_to_xcom_there_is_no_data(served: ServedAirflow, instance
 
 def test_the_overview_holds_only_dags_that_the_user_may_read(served: ServedAirflow, instances: Instances) -> None:
     for dag_id in ("sales_review", "legal_review"):
-        instances.task(dag_id, rendered={"agentruns_conn_id": CONNECTION, "run_id": f"run of {dag_id}"})
+        instances.task(dag_id, rendered={"agentruns_conn_id": CONNECTION, "run_id": f"run-of-{dag_id}"})
     with served.log_in("reads_sales") as sales, served.log_in("reads_everything_else") as other:
         shown = sales.get("/agent-runs/api/waiting").json()
         assert {row["dag_id"] for row in shown["rows"]} == {"sales_review"}

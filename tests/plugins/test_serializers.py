@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-import time
+from time import process_time
 from typing import Any
 
 import pytest
 
+from airflow_provider_agentruns.exceptions import AgentRunsResponseTooLargeError
 from airflow_provider_agentruns.plugins import serializers
-from airflow_provider_agentruns.plugins.serializers import TooManyValuesError, parse_run
+from airflow_provider_agentruns.plugins.serializers import parse_run
 
 RUN = {"id": "r-1", "status": "completed"}
 
@@ -100,10 +101,10 @@ def test_the_fields_of_an_artifact_are_readable_and_bounded() -> None:
 )
 def test_a_response_with_too_many_values_is_not_parsed(steps: str) -> None:
     body = f'{{"id":"r-1","status":"completed","steps":[{steps}{{}}]}}'.encode()
-    used = time.process_time()
-    with pytest.raises(TooManyValuesError):
+    used = process_time()
+    with pytest.raises(AgentRunsResponseTooLargeError):
         parse_run(body)
-    assert time.process_time() - used < 1
+    assert process_time() - used < 1
 
 
 @pytest.mark.parametrize(
@@ -117,9 +118,9 @@ def test_a_response_with_too_many_values_is_not_parsed(steps: str) -> None:
 )
 def test_a_large_run_takes_little_time_and_becomes_a_small_page(fields: dict[str, Any]) -> None:
     body = json.dumps({**RUN, **fields}, separators=(",", ":")).encode()
-    used = time.process_time()
+    used = process_time()
     page = json.dumps(parse_run(body))
-    assert time.process_time() - used < 3
+    assert process_time() - used < 3
     assert len(page) < 300_000
 
 
@@ -147,6 +148,6 @@ def test_steps_that_are_nested_too_deeply_are_counted() -> None:
     assert (at["label"], at["steps"], run["more_steps"]) == ("8", [], 4)
 
 
-def test_times_are_iso_8601_with_a_time_zone() -> None:
-    assert shown(created_at="2026-01-31T12:00:00")["created_at"] == "2026-01-31T12:00:00+00:00"
-    assert shown(created_at="soon")["created_at"] is None
+@pytest.mark.parametrize(("time", "shown_time"), [("2026-01-31T12:00:00", "2026-01-31T12:00:00+00:00"), ("soon", None)])
+def test_times_are_iso_8601_with_a_time_zone(time: str, shown_time: str | None) -> None:
+    assert shown(created_at=time)["created_at"] == shown_time

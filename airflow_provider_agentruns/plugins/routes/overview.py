@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All runs that tasks are waiting for, as JSON for the overview page."""
+"""All runs that tasks are waiting for, as JSON for the overview page (Browse, Agent runs)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from airflow.api_fastapi.common.db.common import SessionDep
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from airflow_provider_agentruns.airflow_adapter import agent_tasks
 from airflow_provider_agentruns.airflow_adapter.agent_tasks import AgentTask
-from airflow_provider_agentruns.plugins.access import READS_TASKS, Clients, ReadableDags
+from airflow_provider_agentruns.client.partial_models import ListedRun
+from airflow_provider_agentruns.models import RunStatus
+from airflow_provider_agentruns.plugins.access import READS_TASKS, ReadableDags
 from airflow_provider_agentruns.plugins.routes.task import serialize_error, serialize_task
-from airflow_provider_agentruns.plugins.serializers import as_line
-from airflow_provider_agentruns.plugins.status_cache import RunSnapshot
+from airflow_provider_agentruns.plugins.serializers import as_line, as_time
 
-#: The number of tasks that the page shows.
+#: States of the tasks that the page lists: they wait for a run, or work on it.
+LISTED_STATES = ("running", "deferred", "awaiting_input", "up_for_reschedule", "up_for_retry")
+
+#: The number of tasks that the page lists.
 MAX_TASKS = 500
 
 #: Seconds until the page requests data again.
@@ -27,20 +31,23 @@ REFRESH_AFTER = 5.0
 router = APIRouter()
 
 
-# Tasks, the number of all of them, and the DAGs that have such tasks.
-_AirflowData = tuple[list[AgentTask], int, list[str]]
+# Tasks, and the number of them in each DAG that has any.
+_AirflowData = tuple[list[AgentTask], dict[str, int]]
 
 
 # Not async: FastAPI calls it in a thread, where it may wait for the database.
 def _read(session: SessionDep, dag_ids: ReadableDags, dag_id: str | None = None) -> _AirflowData:
-    selected = {dag_id} & dag_ids if dag_id else dag_ids
-    return *agent_tasks.active(session, selected, MAX_TASKS), agent_tasks.dags_with_active(session, dag_ids)
+    counts = agent_tasks.count_by_dag(session, dag_ids, LISTED_STATES)
+    selected = counts.keys() & {dag_id} if dag_id else counts.keys()
+    return agent_tasks.in_states(session, selected, LISTED_STATES, MAX_TASKS), counts
 
 
 @router.get("/api/waiting", dependencies=READS_TASKS)
-async def waiting(data: Annotated[_AirflowData, Depends(_read)], clients: Clients) -> dict[str, Any]:
-    """Return the active tasks: first those that need a person, and within both groups the oldest first."""
-    tasks, total, active_dag_ids = data
+async def overview(
+    data: Annotated[_AirflowData, Depends(_read)], request: Request, dag_id: str | None = None
+) -> dict[str, Any]:
+    """Return the tasks: first those that need a person, and within both groups the oldest first."""
+    (tasks, counts), clients = data, request.app.state.clients
     wanted: dict[str, set[str]] = defaultdict(set)
     for task in tasks:
         if task.conn_id and task.run_id:
@@ -52,21 +59,22 @@ async def waiting(data: Annotated[_AirflowData, Depends(_read)], clients: Client
     return {
         "now": datetime.now(UTC).isoformat(),
         "rows": rows,
-        "total": total,
-        "dag_ids": active_dag_ids,
+        "total": counts.get(dag_id, 0) if dag_id else sum(counts.values()),
+        "dag_ids": sorted(counts),
         "errors": [serialize_error(error) for _, error in reads if error],
         "refresh_after": REFRESH_AFTER,
     }
 
 
-def _row(task: AgentTask, run: RunSnapshot | None) -> dict[str, Any]:
-    if run and not task.may_show(run.agent, run.created_at):
-        run = None
+def _row(task: AgentTask, run: ListedRun | None) -> dict[str, Any]:
+    agent, status = (run.get("agent"), run["status"]) if run else (None, None)
+    if run and not task.may_show(agent, as_time(run.get("created_at"))):
+        agent = status = None
     return {
         **serialize_task(task),
-        "agent": as_line(run and run.agent) or task.agent,
-        "status": as_line(run and (run.status or "not found")),
+        "agent": as_line(agent) or task.agent,
+        "status": as_line(status),
         "question": as_line(task.form and task.form.subject),
         "has_form": task.form is not None,
-        "needs_person": task.form is not None or (run is not None and run.status == "interrupted"),
+        "needs_person": task.form is not None or status == RunStatus.INTERRUPTED,
     }

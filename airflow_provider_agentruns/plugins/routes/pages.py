@@ -24,12 +24,11 @@ _PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <link rel="stylesheet" href="static/page.css?{version}">
-{script}
+<script type="module" src="static/page.js?{version}"></script>
 </head>
 <body><main id="page" data-page="{page}">{content}</main></body>
 </html>
 """
-_SCRIPT = f'<script type="module" src="static/page.js?{__version__}"></script>'
 
 
 class _PageRoute(APIRoute):
@@ -43,12 +42,12 @@ class _PageRoute(APIRoute):
                 return await handle(request)
             except HTTPException as e:
                 if e.status_code == 401:
-                    query = f"?{request.url.query}" if request.url.query else ""
-                    back = urlencode({"next": f"{request.url.path}{query}"})
+                    back = urlencode({"next": str(request.url.replace(scheme="", netloc=""))})
                     # Like Airflow's /api/v2/auth/login, which on Airflow 3.1 drops everything after an ampersand.
                     return RedirectResponse(f"{get_auth_manager().get_url_login()}?{back}", 302)
                 message = "You do not have access to this page" if e.status_code == 403 else str(e.detail)
-                return _page("error", message, f'<p class="refused">{html.escape(message)}.</p>', e.status_code)
+                message = html.escape(message)
+                return _page("error", message, f'<p class="refused">{message}.</p>', e.status_code)
 
         return handle_errors
 
@@ -57,9 +56,9 @@ router = APIRouter(route_class=_PageRoute)
 
 
 @router.get("/", dependencies=READS_TASKS)
-def waiting_page() -> Response:
+def overview_page() -> Response:
     """Return the page of all runs that tasks are waiting for."""
-    return _page("waiting", "Agent runs")
+    return _page("overview", "Agent runs")
 
 
 @router.get("/task", dependencies=READS_TASKS)
@@ -69,6 +68,4 @@ def task_page(dag_id: str) -> Response:
 
 
 def _page(page: str, title: str, content: str = "", status: int = 200) -> HTMLResponse:
-    script = "" if content else _SCRIPT
-    text = _PAGE.format(page=page, title=html.escape(title), content=content, version=__version__, script=script)
-    return HTMLResponse(text, status)
+    return HTMLResponse(_PAGE.format(page=page, title=title, content=content, version=__version__), status)

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 
 from airflow.api_fastapi.common.db.common import SessionDep
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends, HTTPException, Request
 
 from airflow_provider_agentruns.airflow_adapter import agent_tasks
 from airflow_provider_agentruns.airflow_adapter.agent_tasks import AgentTask
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsThrottledError
-from airflow_provider_agentruns.plugins.access import READS_TASKS, Clients
+from airflow_provider_agentruns.plugins.access import READS_TASKS
 from airflow_provider_agentruns.plugins.serializers import as_line, as_text, serialize_trail
 from airflow_provider_agentruns.plugins.single_flight_cache import CachedValue
 from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD
@@ -54,21 +54,24 @@ def _read(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index
         return _AirflowData(task, [], [])
     values = agent_tasks.xcom_values(session, dag_id, run_id, TRAIL, _MAX_TRAILS)
     trail = [answer for value in values if (answer := serialize_trail(*value, task.run_id))]
-    return _AirflowData(task, agent_tasks.open_forms(session, dag_id, run_id), trail)
+    forms = agent_tasks.open_forms(session, dag_id, run_id)
+    return _AirflowData(task, [form for form in forms if form.same_run_as(task)], trail)
 
 
 # The DAG is in the path so that Airflow's access check and the database query use the same one.
 @router.get("/api/dags/{dag_id}/task", dependencies=READS_TASKS)
-async def task_instance(data: Annotated[_AirflowData, Depends(_read)], clients: Clients) -> dict[str, Any]:
+async def task_instance(data: Annotated[_AirflowData, Depends(_read)], request: Request) -> dict[str, Any]:
     """Return a task instance, its run with the steps, where its questions can be answered, and earlier answers."""
     task = data.task
     read = CachedValue[dict[str, Any]]()
     error = None
     if task.run_id and task.conn_id:
-        read = await clients[task.conn_id].run(task.run_id)
+        read = await request.app.state.clients[task.conn_id].run(task.run_id)
         error = serialize_error(read.error) if read.error else None
         if read.value and not task.may_show(read.value["run"]["agent"], read.value["run"]["created_at"]):
             read, error = CachedValue(), {"message": _OTHER_RUN, "may_pass": False}
+        elif not read.value and not error:
+            error = {"message": "The service has not responded yet", "may_pass": True}
     elif task.run_id:
         error = {"message": _NO_CONNECTION, "may_pass": False}
     run = read.value["run"] if read.value else None
@@ -111,28 +114,20 @@ def _refresh_after(task: AgentTask, run: dict[str, Any] | None, error: dict[str,
 
 def _questions(run: dict[str, Any] | None, forms: list[AgentTask]) -> list[dict[str, Any]]:
     """Return the run's questions with their forms. If the run cannot be read, return those that the forms show."""
-    places: dict[str, dict[str, Any]] = {}
-    shown: list[dict[str, Any]] = []
+    shown = {}
     for task in forms:
-        if task.form is None or not (interrupt_id := _interrupt_id(task.form.params)):
-            continue
-        places[interrupt_id] = {**_task_key(task), "shown_at": task.form.shown_at.isoformat()}
-        label = as_line(task.form.subject)
-        shown.append({"id": interrupt_id, "agent": None, "label": label, "form": places[interrupt_id]})
+        if task.form and (interrupt_id := as_line(task.form.value(ID_FIELD))):
+            place = {**_task_key(task), "shown_at": task.form.shown_at.isoformat()}
+            shown[interrupt_id] = {
+                "id": interrupt_id,
+                "agent": None,
+                "label": as_line(task.form.subject),
+                "form": place,
+            }
     if run is None:
-        return shown
-    return [{**interrupt, "form": places.get(interrupt["id"])} for interrupt in run["interrupts"]]
-
-
-def _interrupt_id(params: dict[str, Any]) -> str | None:
-    field = params.get(ID_FIELD)
-    return as_line(field.get("value") if isinstance(field, dict) else field)
+        return list(shown.values())
+    return [{**question, "form": shown.get(question["id"], {}).get("form")} for question in run["interrupts"]]
 
 
 def _task_key(task: AgentTask) -> dict[str, Any]:
-    return {
-        "dag_id": task.dag_id,
-        "dag_run_id": task.dag_run_id,
-        "task_id": task.task_id,
-        "map_index": task.map_index,
-    }
+    return {name: getattr(task, name) for name in ("dag_id", "dag_run_id", "task_id", "map_index")}

@@ -3,16 +3,15 @@
 
 import { render } from "preact";
 
+import { OverviewPage } from "./overview/OverviewPage";
 import "./style/base.css";
 import "./style/parts.css";
 import "./style/task.css";
-import "./style/waiting.css";
+import "./style/overview.css";
 import { TaskPage } from "./task/TaskPage";
 import { followTheme } from "./theme";
-import { WaitingPage } from "./waiting/WaitingPage";
 
 followTheme();
 const page = document.getElementById("page");
-if (page) {
-  render(page.dataset.page === "task" ? <TaskPage /> : <WaitingPage />, page);
-}
+if (page?.dataset.page === "task") render(<TaskPage />, page);
+if (page?.dataset.page === "overview") render(<OverviewPage />, page);

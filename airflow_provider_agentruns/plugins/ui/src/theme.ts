@@ -4,7 +4,6 @@
 // CSS variables, and Airflow's names for the same colors. base.css has the defaults.
 const COLORS: Record<string, string> = {
   "--bg": "bg",
-  "--bg-subtle": "bg-subtle",
   "--bg-muted": "bg-muted",
   "--fg": "fg",
   "--fg-muted": "fg-muted",

@@ -11,7 +11,7 @@ import type { Waiting } from "../types";
 import { Filters, matches, NO_FILTER, type Selection } from "./Filters";
 import { Rows } from "./Rows";
 
-export function WaitingPage() {
+export function OverviewPage() {
   const [selection, setSelection] = useState<Selection>(NO_FILTER);
   const { data, at, failure, retry } = useLive<Waiting>(
     `api/waiting${selection.dag ? `?dag_id=${encodeURIComponent(selection.dag)}` : ""}`,

@@ -200,9 +200,17 @@ class AsyncTransport(_Transport):
         result: T = await AsyncRetrying(**self._policy)(self.send_once, request, priority=priority, max_wait=max_wait)
         return result
 
-    async def stream(self, request: Request[T]) -> AsyncGenerator[T, None]:
-        """Async twin of :meth:`Transport.stream`."""
+    async def stream(
+        self, request: Request[T], *, on_send: Callable[[], None] | None = None
+    ) -> AsyncGenerator[T, None]:
+        """
+        Async twin of :meth:`Transport.stream`.
+
+        :param on_send: Is called when the rate limit allows the request.
+        """
         delay = await self._limiter.wait_async(request.priority)
+        if on_send:
+            on_send()
         with self._recorded(request, delay) as record:
             async with self._http.stream(request.method, request.path, **STREAM_ARGUMENTS) as response:
                 record.finish(response.status_code)

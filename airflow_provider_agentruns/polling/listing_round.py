@@ -7,53 +7,60 @@ import math
 
 from airflow_provider_agentruns.client.paging import ListingWalk, Order
 from airflow_provider_agentruns.client.partial_models import ListedPage
+from airflow_provider_agentruns.client.requests import Request, list_run_states
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
-#: A page is worth its request if it shows this many of the runs that the round wants.
+#: A page is worth its request if it shows this many of the wanted runs.
 _WORTH_A_PAGE = 2
 
-#: A round ends after this many pages in a row that are not worth it, or after a fraction of the number of runs that it
-#: still wants: a larger one as far down as the earlier round found runs.
+#: A round ends after this many pages in a row that are not worth it, or after a fraction of the number of wanted runs:
+#: the larger one as far down as the previous round found runs.
 _WASTED_PAGES = 3
 _WASTED_ABOVE = 0.5
 _WASTED_BELOW = 0.1
 
 
 class ListingRound:
-    """One reading of the listing. It starts with what the round before has learned."""
+    """One reading of the listing. It starts with what the previous round has learned."""
 
     def __init__(self, now: float, first: TrackedRun, previous: ListingRound | None) -> None:
         self.began_at = now
-        self.due_at = first.next_poll_at
+        #: When its first run was due, and that run's interval.
+        self.next_poll_at = first.next_poll_at
         self.interval = first.interval
         #: The runs to find, by ID.
         self.wanted: dict[str, TrackedRun] = {}
-        #: New runs that became due after it began. They may be on pages that it has read already.
+        #: Runs that became due after it began, and may be on pages that it has read already.
         self.late: list[TrackedRun] = []
         self.walk: ListingWalk = ListingWalk(previous=previous.walk if previous else None)
-        #: When the page in progress was requested; None if there is none.
-        self.requested_at: float | None = None
-        #: Whether the service has rejected the token for a page.
-        self.token_rejected = False
-        #: The last page that was worth it, in the order of reading.
-        self.worthwhile = 0
-        self._worthwhile_before = previous.worthwhile if previous else 0
+        #: When the page in progress was requested; infinite if there is none.
+        self.requested_at = math.inf
+        # The last page that was worth it, in the order of reading: in this round and in the previous one.
+        self._worthwhile = 0
+        self._worthwhile_before = previous._worthwhile if previous else 0
         self._pages = 0
         self._wasted = 0
 
+    def request(self) -> Request[ListedPage]:
+        """Return the request for the next page."""
+        if self.walk.page is None:
+            raise RuntimeError("the round is over")
+        return list_run_states(page=self.walk.page, page_size=self.walk.page_size)
+
     def can_find(self, run: TrackedRun) -> bool:
-        """Return whether a run is on a later page: an earlier round has shown it, and this one has not yet."""
+        """Return whether a run is on a page still to come: earlier rounds have shown it, and this one has not."""
         return -math.inf < run.last_request_at < self.began_at
 
     def page_read(self, page: ListedPage | None) -> None:
         """Take in a page; None if the service says that there is no such page."""
         shown = page.data if page else ()
         found = sum(self.wanted.pop(listed["id"], None) is not None for listed in shown)
+        self.requested_at = math.inf
         self.walk.advance(page)
         self._pages += 1
         looking_for_last_page = self.walk.order is Order.OLDEST_FIRST and self.walk.last_page is None
         if found >= _WORTH_A_PAGE:
-            self.worthwhile, self._wasted = self._pages, 0
+            self._worthwhile, self._wasted = self._pages, 0
         elif page is not None and not looking_for_last_page:
             self._wasted += 1
 
@@ -61,6 +68,5 @@ class ListingRound:
     def over(self) -> bool:
         """Whether no further page is worth its request."""
         fraction = _WASTED_ABOVE if self._pages <= self._worthwhile_before else _WASTED_BELOW
-        return (
-            not self.wanted or self.walk.page is None or self._wasted >= max(_WASTED_PAGES, fraction * len(self.wanted))
-        )
+        most_wasted = max(_WASTED_PAGES, fraction * len(self.wanted))
+        return not self.wanted or self.walk.page is None or self._wasted >= most_wasted

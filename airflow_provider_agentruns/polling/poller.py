@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Executes the scheduler's steps over one client while any waiter remains."""
+"""Sends the scheduler's requests while any waiter remains, and resolves the waits."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from airflow_provider_agentruns.client.retries import backoff
 from airflow_provider_agentruns.exceptions import (
     AgentRunNotFoundError,
     AgentRunsAPIError,
-    AgentRunsAuthError,
     AgentRunsError,
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.polling.listing_round import ListingRound
 from airflow_provider_agentruns.polling.reloading_client import ReloadingClient
-from airflow_provider_agentruns.polling.scheduler import PollScheduler, ReadPage, Step
+from airflow_provider_agentruns.polling.scheduler import PollScheduler, Step
 from airflow_provider_agentruns.polling.streams import Streams
 from airflow_provider_agentruns.polling.tracked_run import Log, TrackedRun, Waiter, WaitResult
 from airflow_provider_agentruns.run_outcome import log_status
@@ -42,11 +41,8 @@ _MOST_REQUESTS = 8
 #: minutes ends none.
 _CONNECTION_ATTEMPTS = 10
 
-#: The longest time between two attempts, in seconds.
+#: The longest pause between two attempts to load the connection, in seconds.
 _LONGEST_PAUSE = 60.0
-
-#: After this many rejections in a row of a token that was just reloaded, the token is wrong for all runs.
-_REJECTIONS_FOR_ALL = 3
 
 #: How a service may reject a page because it is too large. None: the response was cut off, or took too long.
 _TOO_LARGE = (None, 400, 413, 422)
@@ -63,33 +59,29 @@ class RunPoller:
         self.log: Log = structlog.get_logger(__name__).bind().log
         self._client = ReloadingClient(agentruns_conn_id)
         self._streams = Streams(self._client, self._wake)
-        self._scheduler = PollScheduler(20.0, time.monotonic())
+        self._scheduler = PollScheduler(time.monotonic())
         self._changed = asyncio.Event()
         self._sleeps_until = -math.inf
-        self._steps: set[asyncio.Task[None]] = set()
-        # Since the last good response: whether the connection was reloaded because of a rejected token, and how often
-        # the token was rejected after that.
-        self._reloaded = False
-        self._rejections = 0
+        self._requests: set[asyncio.Task[None]] = set()
         self._warned_overdue = False
         # Its messages belong to the log of none of the waiting tasks, so it gets an empty context.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
-        self._task.add_done_callback(self._step_done, context=contextvars.Context())
+        self._task.add_done_callback(self._task_done, context=contextvars.Context())
 
     def add(self, run_id: str, waiter: Waiter) -> TrackedRun:
         """Add a wait for a run."""
         run = self._scheduler.add(run_id, waiter)
         if waiter.stream:
             self._streams.follow(run)
-        if self._scheduler.next_poll_at() < self._sleeps_until:
+        if run.next_poll_at < self._sleeps_until:
             self._changed.set()
         return run
 
     def remove(self, run: TrackedRun, waiter: Waiter) -> None:
         """Remove a wait."""
         self._scheduler.remove(run, waiter)
-        if not run.waiters:
-            self._streams.leave(run)
+        if run.stream is not None and not run.waiters:
+            run.stream.cancel()
 
     @property
     def failed(self) -> bool:
@@ -98,7 +90,7 @@ class RunPoller:
 
     async def close(self) -> None:
         """Stop, and close all HTTP connections."""
-        tasks = [self._task, *self._steps]
+        tasks = [self._task, *self._requests]
         for task in tasks:
             task.cancel()
         try:
@@ -107,13 +99,13 @@ class RunPoller:
         finally:
             await self._client.close()
 
-    # Executing steps
+    # Sending requests
 
     async def _run(self) -> None:
         failures = 0
         while True:
             try:
-                self._scheduler.rate.limit = (await self._client.settings()).rate_limit
+                self._scheduler.rate.limit = (await self._client.transport()).settings.rate_limit
                 failures = 0
             except AgentRunsError as e:
                 # Airflow may be unable to provide the connection for a moment.
@@ -125,22 +117,25 @@ class RunPoller:
                 await asyncio.sleep(backoff(failures, self._interval(), _LONGEST_PAUSE))
                 continue
             now = time.monotonic()
-            step = self._scheduler.next(now) if len(self._steps) < _MOST_REQUESTS else math.inf
+            step = self._scheduler.next(now) if len(self._requests) < _MOST_REQUESTS else math.inf
             if isinstance(step, float):
                 self._sleeps_until = step
                 await self._report()
-                await self._sleep(step - now)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None if step == math.inf else max(0.0, step - now)):
+                        await self._changed.wait()
+                self._changed.clear()
                 continue
-            task = asyncio.create_task(self._execute(step))
-            self._steps.add(task)
-            task.add_done_callback(self._step_done)
+            task = asyncio.create_task(self._send(step))
+            self._requests.add(task)
+            task.add_done_callback(self._task_done)
 
     async def _report(self) -> None:
-        """Report the number of waits and the lack of requests, and clean up while no request is in progress."""
+        """Report the number of waits and late polls, and clean up while no request is in progress."""
         if self.waits != self._reported_waits:
             self._reported_waits = self.waits
             metrics.waiting(self.conn_id, self.waits)
-        if self._scheduler.rate.overdue and not self._warned_overdue:
+        if self._scheduler.overdue and not self._warned_overdue:
             self._warned_overdue = True
             log.warning(
                 "Connection %r: polling %d agent runs every %g s exceeds the connection's rate_limit or the speed of "
@@ -150,41 +145,39 @@ class RunPoller:
                 len(self._scheduler.runs),
                 self._interval(),
             )
-        if not self._steps:
+        if not self._requests:
             await self._client.close_retired()
 
-    async def _sleep(self, seconds: float) -> None:
-        """Wait for a time, or until something changes."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None if seconds == math.inf else max(0.0, seconds)):
-                await self._changed.wait()
-        self._changed.clear()
-
-    def _step_done(self, task: asyncio.Task[None]) -> None:
-        self._steps.discard(task)
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._requests.discard(task)
         self._changed.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail_all(error)
 
-    async def _execute(self, step: Step) -> None:
+    async def _send(self, step: Step) -> None:
         requested_at = time.monotonic()
         try:
-            if isinstance(step, ReadPage):
-                page = await self._client.send(requests.list_run_states(page=step.number, page_size=step.size))
-                statuses = self._scheduler.page_read(step, page, time.monotonic())
+            if isinstance(step, TrackedRun):
+                statuses = [(step, await self._read_status(step))]
             else:
-                state = await self._client.send(requests.get_run_state(step.run.run_id), urgent=step.urgent)
-                self._scheduler.single_read(step.run)
-                statuses = [(step.run, RunStatus(state["status"]))]
+                page = await self._client.send(step.request())
+                statuses = self._scheduler.page_read(step, page)
         except AgentRunsError as e:
-            if isinstance(step, ReadPage):
-                await self._page_failed(step, e, requested_at)
+            if isinstance(step, TrackedRun):
+                self._run_failed(step, e, requested_at)
             else:
-                self._run_failed(step.run, e, requested_at)
+                await self._page_failed(step, e, requested_at)
             return
-        self._reloaded, self._rejections = False, 0
+        self._scheduler.rate.failures = 0
         for run, status in statuses:
             self._take_status(run, status, requested_at)
+
+    async def _read_status(self, run: TrackedRun) -> RunStatus:
+        try:
+            state = await self._client.send(requests.get_run_state(run.run_id))
+            return RunStatus(state["status"])
+        finally:
+            run.busy = False
 
     def _wake(self, run: TrackedRun) -> None:
         self._scheduler.wake(run, time.monotonic())
@@ -224,61 +217,39 @@ class RunPoller:
 
     # Failures
 
-    async def _page_failed(self, step: ReadPage, error: AgentRunsError, requested_at: float) -> None:
-        now = time.monotonic()
+    async def _page_failed(self, step: ListingRound, error: AgentRunsError, requested_at: float) -> None:
         status = error.status_code if isinstance(error, AgentRunsAPIError) else None
-        if step.number > 1 and status in NO_SUCH_PAGE:
-            self._scheduler.page_read(step, None, now)
+        if step.walk.page != 1 and status in NO_SUCH_PAGE:
+            self._scheduler.page_read(step, None)
             return
-        if isinstance(error, AgentRunsAuthError) and self._token_may_be_old(step.round, requested_at):
-            step.round.requested_at = None
-            return
-        rejected = status is not None and status < 500 and status != 429
-        if not rejected:
+        now = time.monotonic()
+        rejected = status is not None and status < 500 and status not in (401, 403, 429)
+        if error.retryable:
             self._scheduler.rate.failed(self._interval(), requested_at, now)
-        log.warning("Cannot read page %d of the agent runs, retrying: %s", step.number, error)
+        log.warning("Cannot read page %d of the agent runs, retrying: %s", step.walk.page, error)
         self._scheduler.page_failed(step, now, rejected=rejected, too_large=status in _TOO_LARGE)
         await self._warn_all(error)
 
     def _run_failed(self, run: TrackedRun, error: AgentRunsError, requested_at: float) -> None:
+        if self._client.token_is_wrong:
+            self._fail_all(error)
         now = time.monotonic()
-        if isinstance(error, AgentRunsAuthError):
-            if error.status_code == 401 and self._reloaded and requested_at > self._client.loaded_at:
-                self._rejections += 1
-                if self._rejections >= _REJECTIONS_FOR_ALL:
-                    self._fail_all(error)
-            if self._token_may_be_old(run, requested_at):
-                self._scheduler.run_failed(run, now, after=0.0)
-                return
         if error.retryable:
             self._scheduler.rate.failed(run.interval, requested_at, now)
-        missing = False
         for waiter in list(run.waiters):
             may_appear = isinstance(error, AgentRunNotFoundError) and now < waiter.missing_until
-            missing = missing or may_appear
             if not (error.retryable or may_appear):
                 self._resolve(run, waiter, _failed(error))
             elif waiter.end <= requested_at:
                 self._resolve(run, waiter, timed_out(run, error))
             else:
                 waiter.log(logging.WARNING, _RETRYING, run.label, error)
-        self._scheduler.run_failed(run, now, after=run.interval if missing else None)
-
-    def _token_may_be_old(self, read: TrackedRun | ListingRound, requested_at: float) -> bool:
-        """Return whether to read once more, with a reloaded connection, because the token may have been rotated."""
-        current = requested_at > self._client.loaded_at
-        if current and read.token_rejected:
-            return False
-        read.token_rejected = True
-        if current and not self._reloaded:
-            self._client.reload()
-            self._reloaded = True
-        return True
+        self._scheduler.run_failed(run, now)
 
     async def _warn_all(self, error: AgentRunsError) -> None:
         """Warn in the log of each waiting task that its run cannot be read; once until it can be."""
         for number, run in enumerate(list(self._scheduler.runs.values())):
-            if not (run.failures or run.warned):
+            if not run.warned:
                 run.warned = True
                 for waiter in run.waiters:
                     waiter.log(logging.WARNING, _RETRYING, run.label, error)

@@ -78,17 +78,11 @@ async def wait_for_run(
         poller.remove(run, waiter)
         if result:
             metrics.wait_ended(agentruns_conn_id, result, time.monotonic() - now)
-        await _release(poller)
+        poller.waits -= 1
+        if poller.waits == 0:
+            metrics.waiting(agentruns_conn_id, 0)
+            # Before it closes, so that a wait that begins meanwhile starts another poller.
+            if pollers.get(agentruns_conn_id) is poller:
+                del pollers[agentruns_conn_id]
+            await poller.close()
     return result
-
-
-async def _release(poller: RunPoller) -> None:
-    """End a wait's use of a poller, and close the poller if it was the last one."""
-    poller.waits -= 1
-    if poller.waits == 0:
-        metrics.waiting(poller.conn_id, 0)
-        # First, so that a wait that begins meanwhile starts another poller.
-        pollers = _pollers[asyncio.get_running_loop()]
-        if pollers.get(poller.conn_id) is poller:
-            del pollers[poller.conn_id]
-        await poller.close()

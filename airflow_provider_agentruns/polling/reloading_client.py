@@ -8,10 +8,9 @@ import logging
 import time
 from typing import TypeVar
 
-from airflow_provider_agentruns.client.connection_settings import Settings
-from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.exceptions import AgentRunsError
+from airflow_provider_agentruns.client.transport import AsyncTransport
+from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConnectionError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 
 T = TypeVar("T")
@@ -22,50 +21,84 @@ log = logging.getLogger(__name__)
 _RELOAD_AFTER = 300.0
 _RELOAD_TIMEOUT = 10.0
 
+#: After this many rejections in a row of a token that was just reloaded, the token is wrong for all runs.
+_REJECTIONS_OF_WRONG_TOKEN = 3
+
 
 class ReloadingClient:
     """Sends requests over one Airflow connection."""
 
     def __init__(self, agentruns_conn_id: str) -> None:
-        self.conn_id = agentruns_conn_id
-        self.hook = AgentRunHook(agentruns_conn_id)
-        #: When the connection was last loaded.
-        self.loaded_at = time.monotonic()
+        self._conn_id = agentruns_conn_id
+        self._hook = AgentRunHook(agentruns_conn_id)
+        self._loaded_at = time.monotonic()
+        self._reloading = asyncio.Lock()
         # Hooks with earlier settings, over which requests may still be in progress.
         self._retired: list[AgentRunHook] = []
+        # Since the last accepted token: whether the connection was reloaded, and rejections after that.
+        self._reloaded = False
+        self._rejections = 0
 
-    async def settings(self) -> Settings:
+    @property
+    def token_is_wrong(self) -> bool:
+        """Whether the service rejects the token for all runs."""
+        return self._rejections >= _REJECTIONS_OF_WRONG_TOKEN
+
+    async def transport(self) -> AsyncTransport:
         """
-        Return the connection's settings, at most five minutes old if they can be reloaded.
+        Return a transport with the connection's settings, at most five minutes old if they can be reloaded.
 
         :raises AgentRunsError: If the connection cannot be loaded at all.
         """
-        if time.monotonic() - self.loaded_at > _RELOAD_AFTER:
-            earlier = self.hook
-            self.reload()
-            try:
-                async with asyncio.timeout(_RELOAD_TIMEOUT):
-                    await self.hook.aget_conn()
-            except (AgentRunsError, TimeoutError) as e:
-                log.warning("Cannot reload connection %r; keeping its earlier settings: %s", self.conn_id, e)
-                self.hook, self._retired[-1] = earlier, self.hook
-        return (await self.hook.aget_conn()).settings
+        if time.monotonic() - self._loaded_at > _RELOAD_AFTER:
+            await self._reload()
+        return await self._hook.aget_conn()
 
-    async def send(self, request: Request[T], *, urgent: bool = False) -> T:
+    async def send(self, request: Request[T]) -> T:
         """
-        Send a request once. The caller decides when to retry.
+        Send a request once, and once more with a reloaded connection if the token is rejected: it may be rotated.
 
-        :param urgent: Whether it goes before other reads, such as the opening of streams.
-        :raises AgentRunsError: If it fails.
+        :raises AgentRunsError: If it fails. The caller decides when to retry.
         """
-        priority = Priority.START if urgent else Priority.WAIT
-        return await (await self.hook.aget_conn()).send_once(request, priority=priority)
+        hook = self._hook
+        try:
+            return await self._send(hook, request)
+        except AgentRunsAuthError:
+            async with self._reloading:
+                # Another request may have reloaded the connection meanwhile.
+                if hook is self._hook:
+                    if self._reloaded:
+                        raise
+                    if not await self._reload():
+                        raise AgentRunsConnectionError(
+                            "the token is rejected, and the connection cannot be reloaded"
+                        ) from None
+                    self._reloaded = True
+        return await self._send(self._hook, request)
 
-    def reload(self) -> None:
-        """Load the connection again before the next request."""
-        self.loaded_at = time.monotonic()
-        self._retired.append(self.hook)
-        self.hook = AgentRunHook(self.conn_id)
+    async def _send(self, hook: AgentRunHook, request: Request[T]) -> T:
+        try:
+            response = await (await hook.aget_conn()).send_once(request)
+        except AgentRunsAuthError as e:
+            if e.status_code == 401 and self._reloaded and hook is self._hook:
+                self._rejections += 1
+            raise
+        self._reloaded, self._rejections = False, 0
+        return response
+
+    async def _reload(self) -> bool:
+        """Load the connection again. Keep the earlier settings if it cannot be loaded or cannot work."""
+        self._loaded_at = time.monotonic()
+        hook = AgentRunHook(self._conn_id)
+        try:
+            async with asyncio.timeout(_RELOAD_TIMEOUT):
+                await hook.aget_conn()
+        except Exception as e:  # noqa: BLE001 -- an edit can break anything that builds a client
+            log.warning("Cannot reload connection %r; keeping its earlier settings: %s", self._conn_id, e)
+            return False
+        self._retired.append(self._hook)
+        self._hook = hook
+        return True
 
     async def close_retired(self) -> None:
         """Close clients with earlier settings. Call this while no request is in progress."""
@@ -75,4 +108,4 @@ class ReloadingClient:
     async def close(self) -> None:
         """Close all clients."""
         await self.close_retired()
-        await self.hook.aclose()
+        await self._hook.aclose()

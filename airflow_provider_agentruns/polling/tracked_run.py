@@ -53,17 +53,14 @@ class TrackedRun:
     status: RunStatus | None = None
     #: When the latest successful read was requested.
     last_request_at: float = -math.inf
-    #: When it must be polled, and when it would be good to if there are few runs.
+    #: When to read it individually or begin a round; infinite while that is in progress.
     next_poll_at: float = math.inf
-    preferred_poll_at: float = math.inf
     #: Until this time it is read individually, because the listing did not show it.
     single_until: float = -math.inf
-    unlisted_for: float = 0.0
-    #: How many reads in a row have failed, whether the waiters were warned, and whether the token was rejected.
+    #: How many individual reads in a row have failed, and whether the waiters were warned since the last good one.
     failures: int = 0
     warned: bool = False
-    token_rejected: bool = False
-    #: Whether a read of this run is in progress, and whether a stream event asks for one.
+    #: Whether an individual read is in progress, and whether a stream event asks for one.
     busy: bool = False
     woken: bool = False
     #: The task that follows its event stream.

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The errors of this package.
+The errors of this package. They do not depend on Airflow.
 
-They do not depend on Airflow. :mod:`airflow_provider_agentruns.hooks.task_errors` adds an Airflow base class to errors
-that no retry of the task can fix; ``except`` clauses on the classes here still match them.
+To errors that no retry of the task can fix, :mod:`airflow_provider_agentruns.hooks.task_errors` adds a base of Airflow's.
 """
 
 from __future__ import annotations
@@ -76,18 +75,13 @@ class AgentRunReviewError(AgentRunsError):
 
 
 class AgentRunStartInDoubtError(AgentRunsError):
-    """
-    It is unknown whether an earlier request started a run, so none is started now.
-
-    Another try searches again, and resolves the doubt if the service shows more by then.
-    """
+    """It is unknown whether an earlier request started a run. Another try of the task searches for it again."""
 
 
 class AgentRunsConnectionError(AgentRunsError):
     """
     The service could not be reached, or the connection broke.
 
-    :param message: A description of the problem.
     :param in_doubt: Whether the service may have carried out the request.
     """
 
@@ -102,9 +96,9 @@ class AgentRunsResponseTooLargeError(AgentRunsConnectionError):
 
 class AgentRunsThrottledError(AgentRunsError):
     """
-    The connection's own rate limit would delay the request for longer than the caller accepts. Nothing was sent.
+    The rate limit would delay the request for longer than the caller accepts. Nothing was sent.
 
-    :param delay: For how many seconds it would be delayed.
+    :param delay: The delay in seconds.
     """
 
     def __init__(self, delay: float) -> None:
@@ -117,9 +111,7 @@ class AgentRunsAPIError(AgentRunsError):
     The service returned an error, or a response that breaks its contract.
 
     :param status_code: The HTTP status of the response.
-    :param messages: The ``message`` of each entry of the response's ``errors`` array, or a description of the response
-        without them. Long messages are cut, and control characters are escaped.
-    :param method: The HTTP method of the request.
+    :param messages: The ``message`` of each entry of the response's ``errors`` array, or a description of the response.
     :param path: The path of the request, without host and query.
     :param retry_after: Seconds that the service asked to wait; None if it did not.
     :param in_doubt: Whether the service may have carried out the request.
@@ -178,11 +170,7 @@ class AgentRunConflictError(AgentRunsAPIError):
 
 
 class AgentRunInterruptGoneError(AgentRunConflictError):
-    """
-    The interrupt to be answered is not pending, as a reading of the run showed; nothing was sent.
-
-    It counts as the service's own 409, which is what sending would have met.
-    """
+    """The interrupt is not pending. Nothing was sent, because the service would have answered with 409."""
 
     def __init__(self, run_id: str, message: str) -> None:
         super().__init__(409, [message], "POST", f"/v1/runs/{run_id}/resume")
@@ -190,16 +178,13 @@ class AgentRunInterruptGoneError(AgentRunConflictError):
 
     @classmethod
     def of(cls, run_id: str, interrupt_id: str, run: AgentRun | None, why: str) -> AgentRunInterruptGoneError:
-        """Return the error for a run as it was just read."""
-        pending = [quoted(interrupt.id) for interrupt in (run.interrupts if run else ())]
-        shown = ", ".join(pending[:_MESSAGES_SHOWN]) or "none"
-        if (more := len(pending) - _MESSAGES_SHOWN) > 0:
-            shown += f", and {more} more"
+        """Return the error for a run that was just read; None if it could not be read."""
+        status = single_line(run.status) if run else "not visible"
+        pending = [quoted(interrupt.id) for interrupt in run.interrupts[:_MESSAGES_SHOWN]] if run else []
         return cls(
             run_id,
             f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)} is not pending: {why}. "
-            f"Nothing was sent. The run is {single_line(run.status) if run else 'not visible'}; pending interrupts: "
-            f"{shown}",
+            f"Nothing was sent. The run is {status}; pending interrupts: {', '.join(pending) or 'none'}",
         )
 
 
@@ -216,16 +201,17 @@ class AgentRunsServerError(AgentRunsAPIError):
     """5xx: the service or a gateway in front of it failed."""
 
 
+_CLASSES = {
+    400: AgentRunInvalidRequestError,
+    401: AgentRunsAuthError,
+    403: AgentRunsAuthError,
+    404: AgentRunNotFoundError,
+    409: AgentRunConflictError,
+    422: AgentRunInvalidRequestError,
+    429: AgentRunsRateLimitError,
+}
+
+
 def api_error_class(status_code: int) -> type[AgentRunsAPIError]:
     """Return the class of errors for an HTTP status."""
-    if status_code >= 500:
-        return AgentRunsServerError
-    return {
-        400: AgentRunInvalidRequestError,
-        401: AgentRunsAuthError,
-        403: AgentRunsAuthError,
-        404: AgentRunNotFoundError,
-        409: AgentRunConflictError,
-        422: AgentRunInvalidRequestError,
-        429: AgentRunsRateLimitError,
-    }.get(status_code, AgentRunsAPIError)
+    return _CLASSES.get(status_code, AgentRunsServerError if status_code >= 500 else AgentRunsAPIError)

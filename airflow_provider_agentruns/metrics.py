@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Sends metrics through Airflow, to StatsD or OpenTelemetry.
+Sends metrics through Airflow, to StatsD or OpenTelemetry. ``docs/reference/metrics.md`` lists them.
 
-All names begin with ``agentruns.``; ``docs/reference/metrics.md`` lists them. Tags name the connection but no run,
-because there are thousands of runs.
+Tags name the connection but no run, because there are thousands of runs.
 """
 
 from __future__ import annotations
@@ -48,41 +47,24 @@ def _record_request(conn_id: str, record: RequestRecord) -> None:
 
 
 def run_started(conn_id: str, agent: str, *, found: bool) -> None:
-    """
-    Count a run that a task has started or found.
-
-    :param found: Whether an earlier try had started it.
-    """
+    """Count a run that a task has started; ``found`` if an earlier try had started it."""
     _count("runs.found" if found else "runs.started", {"conn_id": conn_id, "agent": agent})
 
 
 def waiting(conn_id: str, waits: int) -> None:
-    """
-    Report the number of waits for a connection in this triggerer.
-
-    :param waits: The current number.
-    """
+    """Report the current number of waits for a connection in this triggerer."""
     _send("gauge", "waits", waits, tags={"conn_id": conn_id, "hostname": socket.gethostname()})
 
 
 def wait_ended(conn_id: str, verdict: Mapping[str, Any], seconds: float) -> None:
-    """
-    Count a deferred wait that has ended.
-
-    :param verdict: What became of it: ``status``, or ``error``.
-    :param seconds: How long it took.
-    """
+    """Count a deferred wait that has ended with a ``status`` or an ``error``."""
     tags = {"conn_id": conn_id, "outcome": str(verdict.get("status") or verdict.get("error"))}
     _count("waits.ended", tags)
     _time("wait.duration", seconds, tags)
 
 
 def resumed(conn_id: str, outcome: str) -> None:
-    """
-    Count an attempt to answer an interrupt.
-
-    :param outcome: ``confirmed``, ``presumed``, or the class of the error.
-    """
+    """Count an attempt to answer an interrupt: ``confirmed``, ``presumed``, or the class of the error."""
     tags = {"conn_id": conn_id, "outcome": outcome}
     _count("resumes", tags)
     if outcome not in ("confirmed", "presumed"):

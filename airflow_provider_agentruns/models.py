@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The service's resources as pydantic models. Free of Airflow and of I/O.
+The service's resources as pydantic models. Independent of Airflow, without I/O.
 
-The models are lenient, because a wait of hours must not fail over a null in a field that nobody reads. Fields that the
-service adds later are kept and returned by ``model_dump()``.
+The models accept null in most fields, because a wait of hours must not fail over a field that is not read. Unknown
+fields are kept and returned by ``model_dump()``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from pydantic import (
     model_validator,
 )
 
-# pydantic cannot read the standard library's before Python 3.12.
 from airflow_provider_agentruns.field_types import (
     FIRST_ERROR_ONLY,
     Instant,
@@ -47,7 +46,7 @@ class ServiceModel(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Show what identifies the resource only. Its content may be personal data, which must not reach a log."""
+        """Show only what identifies the resource. Its content may be personal data, which must not reach a log."""
         for name in ("id", "type", "status", "agent"):
             value = getattr(self, name, None)
             if isinstance(value, str):
@@ -93,8 +92,8 @@ class Interrupt(ServiceModel):
     """
     A question for a person; the run waits for the answer.
 
-    The shape of ``value`` depends on the agent. Usually it is an object with ``agent``, ``label``, and ``artifacts``.
-    That of an orchestrator has the ``type`` ``combined_proposal`` and ``proposals``.
+    The shape of ``value`` depends on the agent. Usually it is an object with ``label`` and ``artifacts``. That of an
+    orchestrator has the ``type`` ``combined_proposal`` and ``proposals``.
     """
 
     id: str
@@ -114,10 +113,8 @@ def _label(value: Any) -> str:
         part = pending.pop()
         if not isinstance(part, dict):
             continue
-        label = part.get("label")
-        # Python refuses to convert huge integers to text.
-        if label and (isinstance(label, str) or (isinstance(label, int | float) and abs(label) < 10**15)):
-            labels.append(str(label))
+        if (label := part.get("label")) and isinstance(label, str):
+            labels.append(label)
         elif isinstance(proposals := part.get("proposals"), list):
             pending.extend(reversed(proposals))
     return "; ".join(labels)
@@ -191,11 +188,7 @@ class AgentRun(ServiceModel):
 
 
 class RunPage(ServiceModel):
-    """
-    One page of the listing of runs.
-
-    ``served_at`` is when the service sent it, by the service's own clock (the HTTP Date header, to the second).
-    """
+    """One page of the listing of runs."""
 
     has_more: Annotated[bool, NullIsFalse] = False
     total_count: int | None = None
@@ -205,12 +198,8 @@ class RunPage(ServiceModel):
 
     @property
     def served_at(self) -> pendulum.DateTime | None:
-        """When the service sent the page. Not a field, because the document may have one of this name."""
+        """When the service sent the page, by its own clock (the HTTP Date header, to the second)."""
         return self._served_at
-
-    @served_at.setter
-    def served_at(self, moment: pendulum.DateTime | None) -> None:
-        self._served_at = moment
 
 
 class RunEvent(ServiceModel):

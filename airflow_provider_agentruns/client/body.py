@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the body of a response within bounds: seconds, bytes, and the one content encoding that is requested."""
+"""Reads the body of a response, with limits on time, size, and content encoding."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ import httpx
 
 
 def is_gzip(headers: Mapping[str, str]) -> bool:
-    """
-    Return whether a response is compressed with gzip.
-
-    :raises httpx.DecodingError: If it has another encoding or several, which may expand a few bytes to gigabytes.
-    """
+    """Return whether a response is compressed. Encodings other than one gzip may expand to gigabytes, and raise."""
     value = headers.get("content-encoding", "")
     encoding = value.strip().lower()
     if encoding not in ("", "identity", "gzip"):
@@ -29,12 +25,10 @@ class BodyTooLargeError(httpx.ReadError):
 
 class BodyReader:
     """
-    Collects the body of one response.
+    Collects the body of one response. Every violation of a limit raises an ``httpx.HTTPError``.
 
-    :param headers: The response's headers.
     :param timeout: The longest time for the whole body, in seconds.
     :param max_bytes: The largest body, in bytes, compressed or not.
-    :raises httpx.DecodingError: If the response has an encoding that was not requested.
     """
 
     def __init__(self, headers: Mapping[str, str], timeout: float, max_bytes: int) -> None:
@@ -46,11 +40,7 @@ class BodyReader:
         self._content = bytearray()
 
     def add(self, raw: bytes) -> None:
-        """
-        Add bytes as they were received.
-
-        :raises httpx.HTTPError: If the body is too large, takes too long, or cannot be decompressed.
-        """
+        """Add bytes as they were received."""
         self._received += len(raw)
         if self._gzip:
             # One byte more than allowed shows that there is more.
@@ -66,11 +56,7 @@ class BodyReader:
             raise httpx.ReadTimeout(f"the response took longer than {self._timeout:g} s")
 
     def content(self) -> bytes:
-        """
-        Return the whole body.
-
-        :raises httpx.DecodingError: If the compressed data is not one complete member.
-        """
+        """Return the whole body. Compressed data must be one complete member."""
         if self._gzip and self._received and (not self._gzip.eof or self._gzip.unused_data):
             raise httpx.DecodingError("the compressed response is incomplete or has data after its end")
         return bytes(self._content)

@@ -2,11 +2,8 @@
 """
 The settings of a client: the content of an Airflow connection, checked. Independent of Airflow.
 
-Values may come from the connection form, from JSON, or from a URI, in which all values are text.
-
-The fields of :class:`Settings` are the only place that describes the connection's extra. After a change, run
-``python -m tests.support.connection_fields``, which writes ``generated_connection_fields.json`` for the form and the
-documentation.
+Values come from the connection form, from JSON, or from a URI, in which all values are text. After a change of the
+fields, run ``python -m tests.support.connection_fields``, which writes the form.
 """
 
 from __future__ import annotations
@@ -18,17 +15,18 @@ import logging
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     ValidationInfo,
-    field_validator,
 )
 
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
@@ -46,6 +44,102 @@ DEFAULT_BASE_URL = "https://api.middesk.com"
 _SHORTEST_SECRET = 8
 
 
+def _check_base_url(value: str, info: ValidationInfo) -> str:
+    url = _url(value, "http", "https")
+    if url is None:
+        raise ValueError(f"should be a URL such as {DEFAULT_BASE_URL}")
+    if url.userinfo or url.query or url.fragment:
+        raise ValueError(
+            "should not contain a user, password, query, or fragment. The token belongs into the password field"
+        )
+    ip = _ip(url.host)
+    loopback = ip.is_loopback if ip else url.host.rstrip(".") == "localhost"
+    if url.scheme == "http" and not loopback and not info.data.get("allow_http"):
+        raise ValueError(
+            f"is plain http to {url.host}: the token would travel in clear text. Use https, or set allow_http to true "
+            "in the connection's extra if the network itself is safe"
+        )
+    # A URL copied from the reference ends with the version, which each path here begins with.
+    return value.rstrip("/").removesuffix("/v1")
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    token = value.get_secret_value()
+    if not token:
+        raise ValueError("is missing. Put the API token into the connection's password field")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError("contains characters that no API token has, perhaps a line break from copying")
+    return value
+
+
+def _check_verify(value: bool | str) -> bool | str:
+    if isinstance(value, str) and not Path(value).is_file():
+        raise ValueError("should be true, false, or the path of a CA bundle that exists on this machine")
+    return value
+
+
+def _check_proxy(value: str | None) -> str | None:
+    if value and not _url(value, "http", "https", "socks5", "socks5h"):
+        raise ValueError("should be a URL such as http://proxy.example.com:3128")
+    return value
+
+
+def _check_run_url(value: str | None) -> str | None:
+    if value:
+        # Whatever the ID, the URL must lead to one host. Browsers treat a backslash as a slash.
+        urls = [_url(value.replace("{run_id}", run_id), "http", "https") for run_id in ("1", "2")]
+        hosts = {url and (url.userinfo, url.netloc) for url in urls}
+        if "{run_id}" not in value or "\\" in value or None in hosts or len(hosts) > 1:
+            raise ValueError("should be an http or https URL that contains {run_id} after the host")
+    return value
+
+
+def _check_resume_body(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError("should be a JSON object") from None
+    text = json.dumps(value)
+    if not isinstance(value, dict) or "{interrupt_id}" not in text or "{input}" not in text:
+        raise ValueError('should be a JSON object that contains "{interrupt_id}" and "{input}"')
+    return value
+
+
+def webhook_secrets(value: Any) -> tuple[str, ...]:
+    """
+    Return the secrets in the field ``webhook_secret`` of a connection's extra.
+
+    :param value: A list, or a text with spaces between secrets.
+    :raises ValueError: If it is something else, or a secret is too short. The message contains no secret.
+    """
+    secrets = value.split() if isinstance(value, str) else value
+    if not isinstance(secrets, list) or not all(
+        isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET for secret in secrets
+    ):
+        raise ValueError(f"should be a secret of at least {_SHORTEST_SECRET} characters, or a list of such secrets")
+    return tuple(secrets)
+
+
+def _url(value: str, *schemes: str) -> httpx.URL | None:
+    """Return a URL with a host and one of these schemes; None for anything else."""
+    import httpx
+
+    try:
+        url = httpx.URL(value)
+    except httpx.InvalidURL:
+        return None
+    usable = url.host and 0 < (url.port or 80) < 65_536 and value.isprintable() and " " not in value
+    return url if usable and url.scheme in schemes else None
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
 class Settings(BaseModel):
     """The settings of a client, checked."""
 
@@ -57,8 +151,8 @@ class Settings(BaseModel):
         title="Allow plain HTTP",
         description="Send the token in clear text to another machine, and through proxies over plain HTTP.",
     )
-    base_url: str = DEFAULT_BASE_URL
-    token: SecretStr
+    base_url: Annotated[str, AfterValidator(_check_base_url)] = DEFAULT_BASE_URL
+    token: Annotated[SecretStr, AfterValidator(_check_token)]
     timeout: float = Field(default=30.0, gt=0, le=3600, title="Request timeout", description="Seconds for one request.")
     rate_limit: float = Field(
         default=20.0,
@@ -77,30 +171,30 @@ class Settings(BaseModel):
         title="Open streams",
         description='How many runs one triggerer follows by streams of events, for tasks with watch="stream".',
     )
-    verify: bool | str = Field(
+    verify: Annotated[bool | str, AfterValidator(_check_verify)] = Field(
         default=True,
         # In a URI, true and false are text.
         union_mode="left_to_right",
         title="TLS verification",
         description="true, false, or the path of a CA bundle.",
     )
-    proxy: str | None = Field(
+    proxy: Annotated[str | None, AfterValidator(_check_proxy)] = Field(
         default=None,
         repr=False,
         title="Proxy",
         description="URL of a proxy. Not used for plain HTTP unless that is allowed.",
     )
-    run_url: str | None = Field(
+    run_url: Annotated[str | None, AfterValidator(_check_run_url)] = Field(
         default=None,
         title="Run page",
         description="URL of a run's page that contains {run_id}, for the link in the task view.",
     )
-    resume_body: dict[str, Any] = Field(
+    resume_body: Annotated[dict[str, Any], BeforeValidator(_check_resume_body)] = Field(
         default=DEFAULT_RESUME_BODY,
         title="Resume body",
         description="JSON body of an answer. The strings {interrupt_id} and {input} in it are replaced.",
     )
-    webhook_secret: tuple[SecretStr, ...] = Field(
+    webhook_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(webhook_secrets)] = Field(
         default=(),
         repr=False,
         title="Webhook secret",
@@ -108,77 +202,6 @@ class Settings(BaseModel):
         "change of secrets: both, separated by a space.",
         json_schema_extra={"format": "password"},
     )
-
-    @field_validator("base_url")
-    @classmethod
-    def _check_base_url(cls, value: str, info: ValidationInfo) -> str:
-        url = _url(value, "http", "https")
-        if url is None:
-            raise ValueError(f"should be a URL such as {DEFAULT_BASE_URL}")
-        if url.userinfo or url.query or url.fragment:
-            raise ValueError(
-                "should not contain a user, password, query, or fragment. The token belongs into the password field"
-            )
-        if url.scheme == "http" and not _is_loopback(url.host) and not info.data.get("allow_http"):
-            raise ValueError(
-                f"is plain http to {url.host}: the token would travel in clear text. Use https, or set "
-                "allow_http to true in the connection's extra if the network itself is safe"
-            )
-        # A URL copied from the reference ends with the version, which each path here begins with.
-        return value.rstrip("/").removesuffix("/v1")
-
-    @field_validator("token")
-    @classmethod
-    def _check_token(cls, value: SecretStr) -> SecretStr:
-        token = value.get_secret_value()
-        if not token:
-            raise ValueError("is missing. Put the API token into the connection's password field")
-        if not token.isascii() or not token.isprintable() or " " in token:
-            raise ValueError("contains characters that no API token has, perhaps a line break from copying")
-        return value
-
-    @field_validator("verify")
-    @classmethod
-    def _check_verify(cls, value: bool | str) -> bool | str:
-        if isinstance(value, str) and not Path(value).is_file():
-            raise ValueError("should be true, false, or the path of a CA bundle that exists on this machine")
-        return value
-
-    @field_validator("proxy")
-    @classmethod
-    def _check_proxy(cls, value: str | None) -> str | None:
-        if value and not _url(value, "http", "https", "socks5", "socks5h"):
-            raise ValueError("should be a URL such as http://proxy.example.com:3128")
-        return value
-
-    @field_validator("run_url")
-    @classmethod
-    def _check_run_url(cls, value: str | None) -> str | None:
-        if value:
-            # Whatever the ID, the URL must lead to one host. Browsers treat a backslash as a slash.
-            urls = [_url(value.replace("{run_id}", run_id), "http", "https") for run_id in ("1", "2")]
-            hosts = {url and (url.userinfo, url.netloc) for url in urls}
-            if "{run_id}" not in value or "\\" in value or None in hosts or len(hosts) > 1:
-                raise ValueError("should be an http or https URL that contains {run_id} after the host")
-        return value
-
-    @field_validator("resume_body", mode="before")
-    @classmethod
-    def _check_resume_body(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                raise ValueError("should be a JSON object") from None
-        text = json.dumps(value)
-        if not isinstance(value, dict) or "{interrupt_id}" not in text or "{input}" not in text:
-            raise ValueError('should be a JSON object that contains "{interrupt_id}" and "{input}"')
-        return value
-
-    @field_validator("webhook_secret", mode="before")
-    @classmethod
-    def _check_webhook_secret(cls, value: Any) -> tuple[str, ...]:
-        return webhook_secrets(value)
 
     @classmethod
     def from_parts(
@@ -200,15 +223,15 @@ class Settings(BaseModel):
         :param name: The connection's name in messages.
         :raises AgentRunsConfigError: If a field is wrong. The message names it and describes a valid value.
         """
-        given = {key: value for key, value in (extra or {}).items() if value not in (None, "")}
-        if unknown := sorted(given.keys() - _EXTRA_FIELDS):
+        fields = {key: value for key, value in (extra or {}).items() if value not in (None, "")}
+        if unknown := sorted(fields.keys() - _EXTRA_FIELDS):
             log.warning("%s has unknown extra fields: %s", name, single_line(", ".join(unknown)))
-        fields = {key: value for key, value in given.items() if key in _EXTRA_FIELDS}
+            fields = {key: value for key, value in fields.items() if key in _EXTRA_FIELDS}
         try:
             settings = cls(base_url=_base_url(host, port, schema), token=(password or "").strip(), **fields)
         except ValidationError as e:
             problems = "; ".join(
-                f"{_FIELD_NAMES.get(str(error['loc'][0]), error['loc'][0])} "
+                f"{_FIELD_NAMES.get(error['loc'][0], str(error['loc'][0]) + ' (extra)')} "
                 f"{error['msg'].removeprefix('Value error, ')}"
                 for error in e.errors(include_input=False, include_url=False)
             )
@@ -247,25 +270,8 @@ class Settings(BaseModel):
         return self.run_url.replace("{run_id}", quote(run_id, safe="")) if self.run_url else ""
 
 
-def webhook_secrets(value: Any) -> tuple[str, ...]:
-    """
-    Return the secrets in the field ``webhook_secret`` of a connection's extra.
-
-    :param value: A list, or a text with spaces between secrets.
-    :raises ValueError: If it is something else, or a secret is too short. The message contains no secret.
-    """
-    secrets = value.split() if isinstance(value, str) else value
-    if not isinstance(secrets, list) or not all(
-        isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET for secret in secrets
-    ):
-        raise ValueError(f"should be a secret of at least {_SHORTEST_SECRET} characters, or a list of such secrets")
-    return tuple(secrets)
-
-
 _EXTRA_FIELDS = Settings.model_fields.keys() - {"base_url", "token"}
-_FIELD_NAMES = {"base_url": "Base URL (host)", "token": "API token (password)"} | {
-    name: f"{name} (extra)" for name in _EXTRA_FIELDS
-}
+_FIELD_NAMES: dict[int | str, str] = {"base_url": "Base URL (host)", "token": "API token (password)"}
 
 
 @lru_cache(maxsize=256)
@@ -278,40 +284,12 @@ def _base_url(host: str | None, port: int | None, schema: str | None) -> str:
     if not host:
         # A connection URI may have an empty host.
         return DEFAULT_BASE_URL
-    if _is_ipv6(host):
+    if ":" in host and _ip(host):
         # Airflow removes the brackets from a URI.
         host = f"[{host}]"
     url = host if "://" in host else f"{schema or 'https'}://{host}"
-    try:
+    parsed = _url(url, "http", "https")
+    if port and parsed and parsed.port is None:
         parts = urlsplit(url)
-    except ValueError:
-        return url  # The check of base_url rejects it.
-    if port and ":" not in parts.netloc.rpartition("]")[2]:
-        parts = parts._replace(netloc=f"{parts.netloc}:{port}")
-    return urlunsplit(parts)
-
-
-def _url(value: str, *schemes: str) -> httpx.URL | None:
-    """Return a URL with a host and one of these schemes; None for anything else."""
-    import httpx
-
-    try:
-        url = httpx.URL(value)
-    except httpx.InvalidURL:
-        return None
-    usable = url.host and 0 < (url.port or 80) < 65_536 and value.isprintable() and " " not in value
-    return url if usable and url.scheme in schemes else None
-
-
-def _is_ipv6(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).version == 6
-    except ValueError:
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.rstrip(".").lower() == "localhost"
+        url = parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
+    return url

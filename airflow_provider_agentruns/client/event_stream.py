@@ -34,8 +34,6 @@ class EventStream(Generic[T]):
     The events of one response.
 
     :param request: The request; it parses the events.
-    :param response: The open response.
-    :param redact: Removes secrets from a text.
     :raises AgentRunsAPIError: If the response is not an uncompressed stream of events.
     """
 
@@ -52,11 +50,7 @@ class EventStream(Generic[T]):
         self.source = EventSource(response)
 
     def parse(self, event: ServerSentEvent) -> T:
-        """
-        Return the result for one event.
-
-        :raises AgentRunsAPIError: If the event is invalid.
-        """
+        """Return the result for one event. An invalid event raises an error."""
         self._meter.size = 0
         try:
             return self._request.parse(Response(200, {"event": event.event}, event.data.encode()))

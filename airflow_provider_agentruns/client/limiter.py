@@ -4,7 +4,7 @@ The rate limit of an account: assigns each request a send time, by priority.
 
 Time is divided into slots, a little wider than ``1 / rate`` seconds, and one request is sent per slot. A cycle of 16
 slots reserves a few slots for starts and one for waits, so that neither queues behind the other for long. An idle
-limiter sends the first request at once. The state is constant in size, however many requests are queued.
+limiter sends the first request at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from functools import cache
@@ -56,13 +56,11 @@ _LOCK_TIMEOUT = 2.0
 #: Seconds without the shared file after it could not be used.
 _RETRY_FILE_AFTER = 10.0
 
-_STATE_BYTES = 512
-
 
 @dataclass(frozen=True)
 class RateState:
     """
-    The reserved slots of one account.
+    The reserved slots of one account. The state is constant in size, however many requests are queued.
 
     :param gap: Seconds between two slots.
     :param anchor: Time of slot 0, in seconds of the store's clock.
@@ -110,14 +108,12 @@ def _first_slot(kind: str, number: int) -> int:
 class Store(Protocol):
     """Keeps the state that all processes of an account share. A store never fails: it falls back to its process."""
 
-    def reserve(self, rate: float, priority: Priority, max_delay: float, *, wait_for_store: bool = True) -> float:
+    def reserve(self, rate: float, priority: Priority, max_delay: float) -> float:
         """
-        Reserve a slot.
+        Reserve a slot. This call may block.
 
         :param max_delay: Nothing is reserved if the slot is more than this many seconds away.
-        :param wait_for_store: Whether this call may block until the store is free.
         :return: The seconds until the slot.
-        :raises StoreBusyError: If ``wait_for_store`` is false and the store is not free.
         """
 
     def block_for(self, seconds: float) -> None:
@@ -125,10 +121,6 @@ class Store(Protocol):
 
     def blocked_for(self) -> float:
         """Return for how many seconds no request may be sent; 0 if one may."""
-
-
-class StoreBusyError(Exception):
-    """Another process is using the store."""
 
 
 class FileStore:
@@ -146,9 +138,9 @@ class FileStore:
         self._unusable_until = 0.0
         self._warned = False
 
-    def reserve(self, rate: float, priority: Priority, max_delay: float, *, wait_for_store: bool = True) -> float:
+    def reserve(self, rate: float, priority: Priority, max_delay: float) -> float:
         """Reserve a slot, as :class:`Store` describes."""
-        with self._locked(_LOCK_TIMEOUT if wait_for_store else 0.0) as path:
+        with self._locked() as path:
             state, now = self._load(path)
             state, at = state.assign(now, rate, priority)
             if at - now <= max_delay:
@@ -157,41 +149,40 @@ class FileStore:
 
     def block_for(self, seconds: float) -> None:
         """Assign no slot within the next seconds."""
-        with self._locked(_LOCK_TIMEOUT) as path:
+        with self._locked() as path:
             state, now = self._load(path)
             self._save(path, replace(state, blocked_until=max(state.blocked_until, now + seconds)))
 
     def blocked_for(self) -> float:
         """Return for how many seconds no request may be sent; 0 if one may."""
-        try:
-            state, now = self._load(self._path())
-        except OSError:
-            state, now = self._load(None)
+        path = None
+        with suppress(OSError):
+            path = self._path()
+        state, now = self._load(path)
         return max(0.0, state.blocked_until - now)
 
     @contextmanager
-    def _locked(self, timeout: float) -> Iterator[Path | None]:
+    def _locked(self) -> Iterator[Path | None]:
         """Lock the file and yield its path; yield None if it cannot be used."""
         # Airflow imports this module to parse DAG files, which send nothing.
-        from filelock import FileLock, Timeout
+        from filelock import FileLock
 
-        with ExitStack() as stack:
-            path = None
-            if time.monotonic() >= self._unusable_until:
-                try:
-                    path = self._path()
-                    # A new lock each time, because a forked process cannot use its parent's.
-                    lock = FileLock(path.with_suffix(".lock"), mode=0o600)
-                    stack.enter_context(lock.acquire(timeout=timeout, poll_interval=0.002))
-                except Timeout:
-                    if not timeout:
-                        raise StoreBusyError from None
-                    path = None
-                    self._do_without("another process holds its lock")
-                except (OSError, RuntimeError) as e:
-                    path = None
-                    self._do_without(str(e))
+        if time.monotonic() < self._unusable_until:
+            yield None
+            return
+        try:
+            path = self._path()
+            # A new lock each time, because a forked process cannot use its parent's.
+            lock = FileLock(path.with_suffix(".lock"), mode=0o600)
+            lock.acquire(timeout=_LOCK_TIMEOUT, poll_interval=0.002)
+        except (OSError, RuntimeError) as e:
+            self._do_without(e)
+            yield None
+            return
+        try:
             yield path
+        finally:
+            lock.release()
 
     def _path(self) -> Path:
         folder = Path(tempfile.gettempdir()) / f"agentruns-{os.geteuid()}"
@@ -210,20 +201,16 @@ class FileStore:
 
     def _save(self, path: Path | None, state: RateState) -> None:
         self._state = state
-        if path is None:
-            return
-        content = json.dumps(asdict(state)).encode().ljust(_STATE_BYTES)
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if path is not None:
             try:
-                # One write of fixed length: a process that is killed leaves the old state or the new one.
-                os.pwrite(fd, content, 0)
-            finally:
-                os.close(fd)
-        except OSError as e:
-            self._do_without(str(e))
+                new = path.with_suffix(".new")
+                new.touch(0o600)
+                new.write_text(json.dumps(asdict(state)))
+                new.replace(path)
+            except OSError as e:
+                self._do_without(e)
 
-    def _do_without(self, reason: str) -> None:
+    def _do_without(self, reason: Exception) -> None:
         """Keep to the limit in this process only, for a while."""
         self._unusable_until = time.monotonic() + _RETRY_FILE_AFTER
         if not self._warned:
@@ -262,40 +249,32 @@ class Limiter:
         """
         begin = time.monotonic()
         while True:
-            left = _left(begin, max_wait)
-            delay = _accepted(self._store.reserve(self.rate, priority, left), left)
+            delay = self._reserve(priority, begin, max_wait)
             time.sleep(delay)
             # The service may have sent a 429 to another request meanwhile.
             if not delay or not self._store.blocked_for():
-                return time.monotonic() - begin if delay else 0.0
+                return time.monotonic() - begin
 
     async def wait_async(self, priority: Priority = Priority.WAIT, max_wait: float | None = None) -> float:
         """Do what :meth:`wait` does, without blocking the event loop."""
         begin = time.monotonic()
         while True:
-            left = _left(begin, max_wait)
-            try:
-                delay = self._store.reserve(self.rate, priority, left, wait_for_store=False)
-            except StoreBusyError:
-                delay = await asyncio.to_thread(self._store.reserve, self.rate, priority, left)
-            if _accepted(delay, left):
-                await asyncio.sleep(delay)
+            # In a thread, because another process may hold the lock.
+            delay = await asyncio.to_thread(self._reserve, priority, begin, max_wait)
+            await asyncio.sleep(delay)
             if not delay or not self._store.blocked_for():
-                return time.monotonic() - begin if delay else 0.0
+                return time.monotonic() - begin
 
     def block_for(self, seconds: float) -> None:
         """Send nothing for some seconds, whatever its priority: the service has answered with a 429."""
         self._store.block_for(seconds)
 
-
-def _left(begin: float, max_wait: float | None) -> float:
-    return math.inf if max_wait is None else max_wait - (time.monotonic() - begin)
-
-
-def _accepted(delay: float, max_wait: float) -> float:
-    if delay > max_wait:
-        raise AgentRunsThrottledError(delay)
-    return delay
+    def _reserve(self, priority: Priority, begin: float, max_wait: float | None) -> float:
+        left = math.inf if max_wait is None else max_wait - (time.monotonic() - begin)
+        delay = self._store.reserve(self.rate, priority, left)
+        if delay > left:
+            raise AgentRunsThrottledError(delay)
+        return delay
 
 
 _limiters: dict[str, Limiter] = {}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Annotated, Required
 
 from pydantic import BaseModel
@@ -11,7 +10,7 @@ from pydantic import BaseModel
 # pydantic cannot read the standard library's before Python 3.12.
 from typing_extensions import TypedDict
 
-from airflow_provider_agentruns.field_types import FIRST_ERROR_ONLY, NullIsEmptyList, NullIsFalse
+from airflow_provider_agentruns.field_types import FIRST_ERROR_ONLY
 from airflow_provider_agentruns.run_status import RunStatus
 
 
@@ -29,25 +28,16 @@ class ListedRun(TypedDict, total=False):
     interrupts: Annotated[list[_Interrupt] | None, FIRST_ERROR_ONLY]
 
 
-class ListedRuns(BaseModel):
-    """The part of a page of the listing that pollers and pages need."""
-
-    has_more: Annotated[bool, NullIsFalse] = False
-    total_count: int | None = None
-    data: Annotated[list[ListedRun], FIRST_ERROR_ONLY, NullIsEmptyList] = []
-
-
-@dataclass(slots=True)
-class ListedPage:
+class ListedPage(BaseModel):
     """
-    One page of the listing, for a poller.
+    The part of a page of the listing that pollers and pages need.
 
-    :param left_out: How many entries could not be parsed.
+    ``left_out`` is how many entries could not be parsed.
     """
 
     has_more: bool = False
     total_count: int | None = None
-    data: list[ListedRun] = field(default_factory=list)
+    data: Annotated[list[ListedRun], FIRST_ERROR_ONLY] = []
     left_out: int = 0
 
 

@@ -2,8 +2,8 @@
 """
 Describes each request of the service once, without I/O.
 
-Each function returns a :class:`Request`, which a sync or async transport sends. Arguments are checked before anything
-is sent, and IDs are percent-encoded into paths.
+A sync or async transport sends the :class:`Request` that each function returns. A wrong argument raises
+:class:`AgentRunsValueError`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,7 @@ from urllib.parse import quote
 
 from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun, RunHint
-from airflow_provider_agentruns.client.responses import (
-    Response,
-    event,
-    listed_page,
-    model,
-    run_page,
-    run_state,
-)
+from airflow_provider_agentruns.client.responses import Response, event, listed_page, model, run_page, run_state
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import (
     Agent,
@@ -40,8 +33,7 @@ from airflow_provider_agentruns.models import (
 
 T = TypeVar("T")
 
-#: The body of ``POST /v1/runs/{id}/resume``, unless the connection sets another one: the service's reference does not
-#: document it.
+#: The body of ``POST /v1/runs/{id}/resume``, unless the connection sets another one. The service does not document it.
 DEFAULT_RESUME_BODY: dict[str, Any] = {"interrupt_id": "{interrupt_id}", "input": "{input}"}
 
 #: The largest response to a poller, in bytes. The triggerer parses it beside everything else that it does.
@@ -57,12 +49,10 @@ class Request(Generic[T]):
     """
     One request, and how to parse its response.
 
-    :param method: The HTTP method.
     :param path: The path below the base URL, percent-encoded.
     :param parse: Returns the result from a 2xx response.
     :param params: The query.
     :param body: The JSON body.
-    :param priority: Which requests of the account go first under its rate limit.
     :param max_bytes: The largest response, in bytes; None for the transport's limit.
     """
 
@@ -128,10 +118,12 @@ def create_run(
     :param context_type: The kind of resource to work on; requires ``context_id``.
     :param context_id: The ID of that resource.
     :param thread_id: Run inside this thread. No other context is needed then.
-    :raises AgentRunsValueError: If an argument is missing or contradicts another.
     """
-    check_context(business_id=business_id, context_type=context_type, context_id=context_id, thread_id=thread_id)
-    context = _context(business_id=business_id, context_type=context_type, context_id=context_id, thread_id=thread_id)
+    context = _context(business_id, context_type, context_id, thread_id)
+    if not context:
+        raise AgentRunsValueError(
+            "a run needs something to work on: set business_id, context_type with context_id, or thread_id"
+        )
     body = {"type": _text("agent", agent), **context}
     return Request("POST", "/v1/runs", model(AgentRun), body=body, priority=Priority.START)
 
@@ -149,7 +141,6 @@ def resume_run(
 
     :param input: Any JSON value.
     :param template: The body to send. The strings ``{interrupt_id}`` and ``{input}`` in it are replaced.
-    :raises AgentRunsValueError: If ``input`` is not a JSON value.
     """
     return Request(
         "POST",
@@ -200,7 +191,7 @@ def get_thread(thread_id: str) -> Request[Thread]:
 
 def list_threads(*, business_id: str | None = None, page: int = 1, page_size: int = 100) -> Request[ThreadPage]:
     """Read one page of the listing of threads, optionally those of one business."""
-    params = _page(page, page_size) | _context(business_id=business_id)
+    params = _page(page, page_size) | _context(business_id)
     return Request("GET", "/v1/threads", model(ThreadPage), params)
 
 
@@ -212,41 +203,16 @@ def create_thread(
     context_id: str | None = None,
 ) -> Request[Thread]:
     """Open a thread with an agent about one context."""
-    if business_id or context_type or context_id:
-        check_context(business_id=business_id, context_type=context_type, context_id=context_id)
-    context = _context(business_id=business_id, context_type=context_type, context_id=context_id)
-    return Request("POST", "/v1/threads", model(Thread), body={"type": _text("agent", agent), **context})
-
-
-def check_context(
-    *,
-    business_id: Any = None,
-    context_type: Any = None,
-    context_id: Any = None,
-    thread_id: Any = None,
-) -> None:
-    """
-    Reject a context that the service would reject with 400.
-
-    :raises AgentRunsValueError: If a field is missing or contradicts another. The message names it.
-    """
-    if bool(context_type) != bool(context_id):
-        missing, there = ("context_id", "context_type") if context_type else ("context_type", "context_id")
-        raise AgentRunsValueError(f"{there} is set without {missing}; set both")
-    if business_id and context_id:
-        raise AgentRunsValueError("business_id is short for context_type and context_id; set one or the other")
-    if not (business_id or context_id or thread_id):
-        raise AgentRunsValueError(
-            "a run needs something to work on: set business_id, context_type with context_id, or thread_id"
-        )
+    context = _context(business_id, context_type, context_id)
+    return Request("POST", "/v1/threads", model(Thread), body={"type": _text("agent", agent)} | context)
 
 
 def fill_resume_body(template: dict[str, Any], interrupt_id: str, answer: Any) -> dict[str, Any]:
     """
     Insert an answer into the template of a body for ``POST /v1/runs/{id}/resume``.
 
-    The string ``{input}`` becomes the answer itself, whatever its JSON type. Inside a longer string, or as a key,
-    placeholders are replaced by text. Placeholders inside the answer stay as they are.
+    The string ``{input}`` becomes the answer itself, of any JSON type. In a longer string or a key, placeholders are
+    replaced by text. Placeholders inside the answer stay as they are.
     """
     try:
         as_json = json.dumps(answer, allow_nan=False, ensure_ascii=False)
@@ -306,6 +272,23 @@ def _page(page: int, page_size: int) -> dict[str, str | int]:
     return {"page": page, "per_page": page_size}
 
 
-def _context(**fields: str | None) -> dict[str, Any]:
+def _context(
+    business_id: str | None = None,
+    context_type: str | None = None,
+    context_id: str | None = None,
+    thread_id: str | None = None,
+) -> dict[str, Any]:
     """Return the fields that are set. An empty text, which a template may render, counts as not set."""
-    return {name: _text(name, value) for name, value in fields.items() if value is not None and value != ""}
+    given = {
+        "business_id": business_id,
+        "context_type": context_type,
+        "context_id": context_id,
+        "thread_id": thread_id,
+    }
+    context = {name: _text(name, value) for name, value in given.items() if value is not None and value != ""}
+    if ("context_type" in context) != ("context_id" in context):
+        there, missing = sorted(("context_type", "context_id"), key=context.__contains__, reverse=True)
+        raise AgentRunsValueError(f"{there} is set without {missing}; set both")
+    if "business_id" in context and "context_id" in context:
+        raise AgentRunsValueError("business_id is short for context_type and context_id; set one or the other")
+    return context

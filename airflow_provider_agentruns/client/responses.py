@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pendulum
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun, ListedRuns
+from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun
 from airflow_provider_agentruns.models import RunPage
 
 M = TypeVar("M", bound=BaseModel)
@@ -79,7 +79,7 @@ def event(kind: type[M]) -> Callable[[Response], M]:
 def run_page(response: Response) -> RunPage:
     """Parse one page of runs."""
     page = RunPage.model_validate(response.json())
-    page.served_at = response.date
+    page._served_at = response.date
     return page
 
 
@@ -99,24 +99,21 @@ def run_state(response: Response) -> ListedRun:
 
 
 def listed_page(response: Response) -> ListedPage:
-    """Parse one page of runs for a poller, and leave out entries that cannot be parsed."""
-    left_out = 0
+    """Parse one page of runs for a poller. One invalid entry must not stop all waits, so it is left out."""
     try:
-        listed = ListedRuns.model_validate_json(response.body)
+        return ListedPage.model_validate_json(response.body)
     except ValidationError:
         document = response.json()
-        entries = document.get("data") if isinstance(document, dict) else None
-        if isinstance(entries, list) and len(entries) <= _MOST_ENTRIES:
-            document = {**document, "data": []}
-        else:
-            entries = []
-        listed = ListedRuns.model_validate(document)
-        for entry in entries:
-            try:
-                listed.data.append(_LISTED_RUN.validate_python(entry))
-            except ValidationError:
-                left_out += 1
-    return ListedPage(listed.has_more, listed.total_count, listed.data, left_out)
+        entries = (document.get("data") or []) if isinstance(document, dict) else None
+        if not isinstance(entries, list) or len(entries) > _MOST_ENTRIES:
+            return ListedPage.model_validate(document)
+    page = ListedPage.model_validate({**document, "has_more": document.get("has_more") or False, "data": []})
+    for entry in entries:
+        try:
+            page.data.append(_LISTED_RUN.validate_python(entry))
+        except ValidationError:
+            page.left_out += 1
+    return page
 
 
 def _http_date(value: str) -> pendulum.DateTime | None:

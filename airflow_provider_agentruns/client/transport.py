@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Sends requests: two thin transports over httpx, one sync and one async, that differ in nothing else.
+Sends requests: two thin transports over httpx, one sync and one async.
 
-Neither follows redirects or stores cookies, so the token goes to the base URL only. The time for a response and its
-size are limited, whatever the service sends.
+Neither follows redirects or stores cookies, so the token goes to the base URL only. The size of a body and the time to
+read it are limited. The async transport also limits the time for the headers of a response.
 """
 
 from __future__ import annotations
@@ -49,11 +49,10 @@ class RequestRecord:
     """
     One sent request and its outcome, for metrics.
 
-    :param request: The request.
-    :param throttle_delay: How long the rate limit delayed it, in seconds.
+    :param throttle_delay: How long the rate limit delayed the request, in seconds.
     :param sent: When it was sent, as ``time.monotonic()``.
     :param status: The HTTP status; None if no complete response arrived.
-    :param seconds: Seconds between sending the request and reading the whole response; for a stream, its start.
+    :param seconds: Seconds until the whole response was read; for a stream, until it began.
     """
 
     request: Request[Any]
@@ -63,15 +62,13 @@ class RequestRecord:
     seconds: float = 0.0
 
     def finish(self, status: int | None = None) -> None:
-        """Record the status and the duration."""
         self.status, self.seconds = status, time.monotonic() - self.sent
 
 
 class _Transport:
     """
-    What both transports share.
+    The common part of both transports.
 
-    :param settings: Where to send requests, and how.
     :param observe: Receives a record of each request, in the thread that sent it.
     """
 
@@ -103,7 +100,7 @@ class _Transport:
 
     @contextmanager
     def _recorded(self, request: Request[Any], throttle_delay: float) -> Iterator[RequestRecord]:
-        """Pass the outcome to the observer, and turn errors of httpx into those of this package."""
+        """Convert errors of httpx, and pass the outcome to the observer."""
         record = RequestRecord(request, throttle_delay, time.monotonic())
         try:
             yield record
@@ -119,7 +116,7 @@ class _Transport:
         return BodyReader(response.headers, self.settings.timeout, request.max_bytes or MAX_RESPONSE_BYTES)
 
     def _result(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
-        """Return the result, or raise the error. A 429 stops all requests of the account, whoever caused it."""
+        """Return the result, or raise the error. After a 429, all requests of the account wait."""
         try:
             return read(request, Response(response.status_code, response.headers, body), self.settings.redact)
         except AgentRunsRateLimitError as e:
@@ -228,7 +225,7 @@ class AsyncTransport(_Transport):
     async def send_once(
         self, request: Request[T], *, priority: Priority | None = None, max_wait: float | None = None
     ) -> T:
-        """Send a request once, for a caller that retries in its own way. The rest is as in :meth:`send`."""
+        """Send a request once, for a caller that decides when to retry. Otherwise the same as :meth:`send`."""
         delay = await self._limiter.wait_async(priority or request.priority, max_wait)
         with self._recorded(request, delay) as record:
             try:

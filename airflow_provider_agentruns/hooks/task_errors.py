@@ -3,14 +3,14 @@
 Marks the errors that no retry of the task can fix.
 
 Airflow fails a task without further tries on an ``AirflowFailException``. The package's errors do not depend on
-Airflow, so errors that leave for a task get this class as an additional base here. Their name stays the same, and
-``except`` clauses still match them.
+Airflow, so errors that reach Airflow get it as an additional base here. Their name stays the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
@@ -36,19 +36,11 @@ def sensor_timeout(message: str) -> AgentRunTimeoutError:
 
 
 def _add_base(error: AgentRunsError, base: type[Exception]) -> None:
-    """
-    Make an error an instance of ``base`` as well.
-
-    This happens in place, so that the traceback and attributes stay, and no error is chained.
-    """
+    """Make an error an instance of ``base`` as well. It keeps its traceback and attributes."""
     if not isinstance(error, base):
-        kind = type(error)
-        if (kind, base) not in _made:
-            _made[kind, base] = type(
-                kind.__name__, (kind, base), {"__module__": kind.__module__, "__doc__": kind.__doc__}
-            )
-        error.__class__ = _made[kind, base]
+        error.__class__ = _with_base(type(error), base)
 
 
-#: Each class is made once, so that errors of one kind share it.
-_made: dict[tuple[type[AgentRunsError], type[Exception]], type[AgentRunsError]] = {}
+@cache
+def _with_base(kind: type[AgentRunsError], base: type[Exception]) -> type[AgentRunsError]:
+    return type(kind.__name__, (kind, base), {"__module__": kind.__module__, "__doc__": kind.__doc__})

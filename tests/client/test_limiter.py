@@ -119,7 +119,7 @@ class TestSharedFile:
 
     def test_nothing_is_reserved_if_the_delay_is_too_long(self) -> None:
         one = Limiter(SLOW, FileStore("account"))
-        assert one.wait() == 0.0
+        assert one.wait() < 5
         for _ in range(5):
             with pytest.raises(AgentRunsThrottledError, match="it was not sent") as caught:
                 one.wait(max_wait=5.0)

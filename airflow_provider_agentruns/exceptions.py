@@ -2,7 +2,7 @@
 """
 The errors of this package. They do not depend on Airflow.
 
-To errors that no retry of the task can fix, :mod:`airflow_provider_agentruns.hooks.task_errors` adds a base of Airflow's.
+If no retry of the task can fix an error, ``hooks.task_errors`` adds a base class of Airflow's.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -17,7 +18,7 @@ from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.paging import ListingWalk
 from airflow_provider_agentruns.client.transport import AsyncTransport, Transport
-from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsError
+from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError, AgentRunsError
 from airflow_provider_agentruns.hooks.task_errors import task_errors
 from airflow_provider_agentruns.models import AgentRun, RunEvent
 from airflow_provider_agentruns.text import single_line
@@ -40,26 +41,22 @@ def _method(build: Callable[P, Request[T]]) -> Callable[Concatenate[AgentRunHook
     def method(self: AgentRunHook, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.send(build, *args, **kwargs)
 
-    return _described(method, build, build.__doc__)
+    return _described(method, build, build.__name__, build.__doc__)
 
 
-def _async_method(
-    build: Callable[P, Request[T]],
-) -> Callable[Concatenate[AgentRunHook, P], Coroutine[Any, Any, T]]:
+def _async_method(build: Callable[P, Request[T]]) -> Callable[Concatenate[AgentRunHook, P], Coroutine[Any, Any, T]]:
     """Return the async twin of such a method."""
 
     async def method(self: AgentRunHook, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.asend(build, *args, **kwargs)
 
-    return _described(method, build, f"Async twin of :meth:`{build.__name__}`.", "a")
+    return _described(method, build, f"a{build.__name__}", f"Async twin of :meth:`{build.__name__}`.")
 
 
-def _described(function: F, build: Callable[..., Any], doc: str | None, prefix: str = "") -> F:
-    """Give a method the name, signature, and documentation of the request that it sends."""
+def _described(function: F, build: Callable[..., Any], name: str, doc: str | None) -> F:
+    """Give a method a name, a docstring, and the signature of ``build``."""
     method: Any = function
-    method.__name__ = f"{prefix}{build.__name__}"
-    method.__qualname__ = f"AgentRunHook.{method.__name__}"
-    method.__doc__ = doc
+    method.__name__, method.__qualname__, method.__doc__ = name, f"AgentRunHook.{name}", doc
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     signature = inspect.signature(build)
     result = str(signature.return_annotation).removeprefix("Request[").removesuffix("]")
@@ -73,10 +70,10 @@ class AgentRunHook(BaseHook):
     """
     Sends requests to the agent runs service.
 
-    Every method has an async twin with the prefix ``a``, for triggers and ``async`` tasks. The requests of all
-    processes of a machine for one account keep to the connection's ``rate_limit``. A request that is harmless to repeat
-    is repeated up to ``max_retries`` times. ``create_run`` and ``resume_run`` are never repeated after an error with
-    ``in_doubt`` set: the operators find out what happened.
+    Every method has an async twin with the prefix ``a``, for triggers and ``async`` tasks. A request that is harmless
+    to repeat is repeated up to ``max_retries`` times. ``create_run`` and ``resume_run`` are never repeated after an
+    error with ``in_doubt`` set. If the service rejects the token with 401, the hook reads the connection again, and
+    repeats the request if the connection was edited.
 
     Errors that another try cannot fix do not consume the task's retries.
 
@@ -97,6 +94,9 @@ class AgentRunHook(BaseHook):
         self.agentruns_conn_id = agentruns_conn_id
         self._transport: Transport | None = None
         self._async: tuple[asyncio.AbstractEventLoop, AsyncTransport] | None = None
+        # Transports with a rejected token, over which other requests may still be in progress.
+        self._rejected: list[Transport] = []
+        self._async_rejected: list[AsyncTransport] = []
 
     get_run = _method(requests.get_run)
     aget_run = _async_method(requests.get_run)
@@ -145,8 +145,6 @@ class AgentRunHook(BaseHook):
         """
         Answer one pending interrupt, with the body that the connection's ``resume_body`` describes.
 
-        :param run_id: The run's ID.
-        :param interrupt_id: The ID of one of its pending interrupts.
         :param input: The answer: any JSON value.
         :param include_steps: Whether the returned run contains its steps.
         """
@@ -174,17 +172,25 @@ class AgentRunHook(BaseHook):
         The behavior of a stream at an interrupt is not documented, so read the run before you act on an event. A new
         stream starts with the first event again.
 
-        :param run_id: The run's ID.
         :raises AgentRunsConnectionError: If the stream breaks.
         """
         with task_errors():
-            yield from self.get_conn().stream(requests.stream_run(run_id))
+            request, transport = requests.stream_run(run_id), self.get_conn()
+            try:
+                yield from transport.stream(request)
+            except AgentRunsAuthError as e:
+                yield from self._reload(transport, e).stream(request)
 
     async def astream_run(self, run_id: str) -> AsyncIterator[RunEvent]:
         """Async twin of :meth:`stream_run`."""
         with task_errors():
-            async for event in (await self.aget_conn()).stream(requests.stream_run(run_id)):
-                yield event
+            request, transport = requests.stream_run(run_id), await self.aget_conn()
+            try:
+                async for event in transport.stream(request):
+                    yield event
+            except AgentRunsAuthError as e:
+                async for event in (await self._areload(transport, e)).stream(request):
+                    yield event
 
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the service accepts this connection, and a message. Airflow's Test button calls this."""
@@ -205,11 +211,8 @@ class AgentRunHook(BaseHook):
     def get_conn(self) -> Transport:
         """Return the transport. The first call reads the connection; :meth:`close` closes the transport."""
         if self._transport is None:
-            with task_errors():
-                try:
-                    connection = self.get_connection(self.agentruns_conn_id)
-                except AirflowNotFoundException:
-                    raise self._missing() from None
+            with self._reading():
+                connection = self.get_connection(self.agentruns_conn_id)
                 settings = self._read(connection, connection.extra_dejson)
                 for secret in settings.secrets:
                     airflow_log.mask_secret(secret)
@@ -220,11 +223,8 @@ class AgentRunHook(BaseHook):
         """Async twin of :meth:`get_conn`. Each event loop has its own transport."""
         loop = asyncio.get_running_loop()
         if self._async is None or self._async[0] is not loop:
-            with task_errors():
-                try:
-                    connection = await self.aget_connection(self.agentruns_conn_id)
-                except AirflowNotFoundException:
-                    raise self._missing() from None
+            with self._reading():
+                connection = await self.aget_connection(self.agentruns_conn_id)
                 # Airflow 3.3 has async versions of both, because masking sends a message to the supervisor.
                 extra = getattr(connection, "aextra_dejson", None)
                 settings = self._read(connection, await extra() if extra else connection.extra_dejson)
@@ -240,14 +240,15 @@ class AgentRunHook(BaseHook):
 
     def close(self) -> None:
         """Close the sync transport. The next call reads the connection again."""
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
+        for transport in [*self._rejected, *([self._transport] if self._transport else [])]:
+            transport.close()
+        self._rejected, self._transport = [], None
 
     async def aclose(self) -> None:
         """Close the async transport. The next call reads the connection again."""
-        if self._async is not None:
-            transport, self._async = self._async[1], None
+        transports = [*self._async_rejected, *([self._async[1]] if self._async else [])]
+        self._async_rejected, self._async = [], None
+        for transport in transports:
             await transport.aclose()
 
     def send(self, build: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -257,13 +258,54 @@ class AgentRunHook(BaseHook):
         :param build: The function that describes the request. The other arguments are passed to it.
         """
         with task_errors():
-            return self.get_conn().send(build(*args, **kwargs))
+            request, transport = build(*args, **kwargs), self.get_conn()
+            try:
+                return transport.send(request)
+            except AgentRunsAuthError as e:
+                return self._reload(transport, e).send(request)
 
     async def asend(self, build: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Async twin of :meth:`send`."""
         with task_errors():
-            request = build(*args, **kwargs)
-            return await (await self.aget_conn()).send(request)
+            request, transport = build(*args, **kwargs), await self.aget_conn()
+            try:
+                return await transport.send(request)
+            except AgentRunsAuthError as e:
+                return await (await self._areload(transport, e)).send(request)
+
+    def _reload(self, rejected: Transport, error: AgentRunsAuthError) -> Transport:
+        """Read the connection again. Raise the error if it was not edited, or was not rejected for its token."""
+        if rejected is self._transport and error.status_code == 401:
+            self._rejected.append(rejected)
+            self._transport = None
+        if (reloaded := self.get_conn()).settings == rejected.settings:
+            raise error
+        return reloaded
+
+    async def _areload(self, rejected: AsyncTransport, error: AgentRunsAuthError) -> AsyncTransport:
+        """Async twin of :meth:`_reload`."""
+        if self._async and rejected is self._async[1] and error.status_code == 401:
+            self._async_rejected.append(rejected)
+            self._async = None
+        if (reloaded := await self.aget_conn()).settings == rejected.settings:
+            raise error
+        return reloaded
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Raise this package's error if the connection is missing."""
+        with task_errors():
+            try:
+                yield
+            except AirflowNotFoundException:
+                error = AgentRunsConfigError(
+                    f"Airflow has no connection {self.agentruns_conn_id!r}. Add one of type Agent runs under Admin, "
+                    f"Connections, or set AIRFLOW_CONN_{self.agentruns_conn_id.upper()}, e.g. to "
+                    "agentruns://:TOKEN@HOST"
+                )
+                # A secrets backend that is briefly unavailable has the same effect.
+                error.retryable = True
+                raise error from None
 
     def _read(self, connection: Connection, extra: dict[str, Any]) -> Settings:
         if connection.conn_type and connection.conn_type != self.conn_type:
@@ -280,12 +322,3 @@ class AgentRunHook(BaseHook):
             extra=extra,
             name=f"Airflow connection {self.agentruns_conn_id!r}",
         )
-
-    def _missing(self) -> AgentRunsConfigError:
-        error = AgentRunsConfigError(
-            f"Airflow has no connection {self.agentruns_conn_id!r}. Add one of type Agent runs under Admin, "
-            f"Connections, or set AIRFLOW_CONN_{self.agentruns_conn_id.upper()}, e.g. to agentruns://:TOKEN@HOST"
-        )
-        # A secrets backend that is briefly unavailable looks the same.
-        error.retryable = True
-        return error

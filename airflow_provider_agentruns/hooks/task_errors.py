@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
@@ -38,9 +37,12 @@ def sensor_timeout(message: str) -> AgentRunTimeoutError:
 def _add_base(error: AgentRunsError, base: type[Exception]) -> None:
     """Make an error an instance of ``base`` as well. It keeps its traceback and attributes."""
     if not isinstance(error, base):
-        error.__class__ = _with_base(type(error), base)
+        kind = type(error)
+        # The same class for the same kind of errors.
+        error.__class__ = _made.setdefault(
+            (kind, base),
+            type(kind.__name__, (kind, base), {"__module__": kind.__module__, "__doc__": kind.__doc__}),
+        )
 
 
-@cache
-def _with_base(kind: type[AgentRunsError], base: type[Exception]) -> type[AgentRunsError]:
-    return type(kind.__name__, (kind, base), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+_made: dict[tuple[type[AgentRunsError], type[Exception]], type[AgentRunsError]] = {}

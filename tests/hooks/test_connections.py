@@ -14,7 +14,8 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from tests.hooks.conftest import HookUser
-from tests.hooks.connections import TOKEN, connection_json
+from tests.hooks.connections import TOKEN, connection_json, open_sockets
+from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, errors, events
 
 ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 
@@ -56,18 +57,54 @@ def test_a_missing_connection_says_what_to_do(user: HookUser, airflow_home: Path
     assert not isinstance(caught.value, AirflowFailException)
 
 
-@pytest.mark.agent_runs(token="mk_test_new")
-def test_a_changed_connection_is_read_after_closing(
-    agent_runs_emulator: Emulator, user: HookUser, monkeypatch: pytest.MonkeyPatch
+def rejecting(monkeypatch: pytest.MonkeyPatch, new_token: str, status: int = 401) -> ScriptedServer:
+    """Return a service that accepts one token. When it rejects another one, the connection is edited."""
+
+    def serve(request: Received) -> Reply:
+        if request.headers["authorization"] == "Bearer mk_test_new":
+            if request.path.endswith("/stream"):
+                return events('data: {"type": "RUN_STARTED"}')
+            return answer({"id": "r-1", "status": "running", "data": []})
+        monkeypatch.setenv(ENV, connection_json(f"http://{request.headers['host']}", token=new_token))
+        return errors(status, "no")
+
+    return ScriptedServer(serve)
+
+
+CALLS: dict[str, Callable[[HookUser], object]] = {
+    "list_agents": lambda user: user.call("list_agents"),
+    "list_runs": lambda user: list(user.iterate("list_runs")),
+    "stream_run": lambda user: list(user.iterate("stream_run", "r-1")),
+    "create_run": lambda user: user.call("create_run", "instant", business_id="b-1"),
+    "resume_run": lambda user: user.call("resume_run", "r-1", "i-1", "yes"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_a_rejected_request_is_repeated_with_the_edited_connection(
+    user: HookUser, monkeypatch: pytest.MonkeyPatch, call: Callable[[HookUser], object]
 ) -> None:
-    monkeypatch.setenv(ENV, connection_json(agent_runs_emulator.url, token="mk_test_old"))
-    with pytest.raises(AgentRunsAuthError):
-        user.call("list_agents")
-    monkeypatch.setenv(ENV, connection_json(agent_runs_emulator.url, token="mk_test_new"))
-    with pytest.raises(AgentRunsAuthError):
-        user.call("list_agents")
-    user.close()
-    assert user.call("list_agents")
+    with rejecting(monkeypatch, "mk_test_new") as server:
+        monkeypatch.setenv(ENV, connection_json(server.url, token="mk_test_old"))
+        call(user)
+        first, second = server.requests
+        assert (first.method, first.target, first.body) == (second.method, second.target, second.body)
+        user.close()
+        assert open_sockets(server.port) == 0
+
+
+@pytest.mark.parametrize(
+    ("new_token", "status", "sent"), [("mk_test_old", 401, 1), ("mk_test_wrong", 401, 2), ("mk_test_new", 403, 1)]
+)
+def test_a_rejected_request_is_repeated_once_if_the_connection_was_edited(
+    user: HookUser, monkeypatch: pytest.MonkeyPatch, new_token: str, status: int, sent: int
+) -> None:
+    with rejecting(monkeypatch, new_token, status) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url, token="mk_test_old"))
+        with pytest.raises(AgentRunsAuthError) as caught:
+            user.call("resume_run", "r-1", "i-1", "yes")
+    assert len(server.requests) == sent
+    assert isinstance(caught.value, AirflowFailException)
 
 
 class TestTestButton:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-An empty Airflow home for the session, created before Airflow is imported.
+Creates an empty Airflow home for the session before Airflow is imported.
 
-Only tests that use the fixtures ``airflow_home`` or ``run_dag`` pay for a database.
+The fixture ``airflow_home`` creates its database.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from tests.support.airflow_home import airflow_environment
 if TYPE_CHECKING:
     from tests.support.dag_runs import DagRunner
 
-pytest_plugins = ["tests.support.grouping"]
-
 _HOME = Path(tempfile.mkdtemp(prefix="agentruns-tests-"))
 os.environ.update(airflow_environment(_HOME))
 
@@ -42,7 +40,14 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Collect what earlier tests left open, before a test that fails if something is left open."""
+    """
+    Fail a test whose group can run on several workers: pytest 9.2.0 ignores ``--dist loadgroup`` without a warning.
+
+    Also collect what earlier tests left open, before a test that fails if something is left open.
+    """
+    # pytest-xdist adds the group to the ID of a test, and keeps tests of one group on one worker.
+    if hasattr(item.config, "workerinput") and item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+        pytest.fail("This test needs --dist loadgroup, and the versions in .ci/constraints.txt", pytrace=False)
     if any("error::ResourceWarning" in mark.args for mark in item.iter_markers("filterwarnings")):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -24,7 +24,6 @@ from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, Age
 from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
-from tests.support.wire import Wire
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
@@ -38,14 +37,6 @@ def start(agent: str, **arguments: Any) -> TaskRun:
         lambda: AgentRunOperator(task_id="review", agent=agent, **{**common, **arguments}),
         has_state_store=HAS_STATE_STORE,
     )
-
-
-@pytest.fixture
-def wire(agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    """Return the network between Airflow and the service, which can lose requests and responses."""
-    with Wire(agent_runs_emulator.url) as wire:
-        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{wire.port}/http")
-        yield wire
 
 
 class TestStart:
@@ -127,13 +118,13 @@ class TestStart:
         assert not agent_runs_emulator.service.runs
 
     def test_after_a_lost_response_the_run_is_found(
-        self, agent_runs_emulator: Emulator, wire: Wire, monkeypatch: pytest.MonkeyPatch
+        self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(find_earlier_run, "READ_INTERVAL", 0.05)
-        wire.once("POST", "/v1/runs", "lose the answer")
+        agent_runs_emulator.faults.add_plan(["answer reset POST /v1/runs times=1"])
         task = start("instant", deferrable=True)
         assert (task.state, task.try_number) == ("success", 1)
-        assert wire.count("POST", "/v1/runs") == 1
+        assert agent_runs_emulator.count("POST", "/v1/runs") == 1
         assert list(agent_runs_emulator.service.runs) == [task.xcoms["run_id"]]
 
     @pytest.mark.parametrize(
@@ -203,14 +194,14 @@ class TestResume:
         assert isinstance(task.error, AgentRunInvalidRequestError)
         assert agent_runs_emulator.count("POST", f"/v1/runs/{run_id}/resume") == 1
 
-    @pytest.mark.parametrize(("lost", "sent"), [("lose the answer", 1), ("lose the request", 2)])
+    @pytest.mark.parametrize(("lost", "sent"), [("answer reset", 1), ("request reset", 2)])
     def test_after_a_fault_the_agent_gets_the_answer_once(
-        self, agent_runs_emulator: Emulator, wire: Wire, monkeypatch: pytest.MonkeyPatch, lost: Any, sent: int
+        self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, lost: str, sent: int
     ) -> None:
         monkeypatch.setattr(interrupt_state, "_PAUSES", (0.02, 0.05, 0.1))
-        wire.once("POST", ".*/resume", lost)
+        agent_runs_emulator.faults.add_plan([f"{lost} POST .*/resume times=1"])
         assert resume(*asked(agent_runs_emulator)).state == "success"
-        assert wire.count("POST", ".*/resume") == sent
+        assert agent_runs_emulator.count("POST", ".*/resume") == sent
         assert len(agent_runs_emulator.service.answers) == 1
 
     def test_the_connection_sets_the_body(self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

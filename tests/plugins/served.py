@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from tests.support.standalone import free_port
+from tests.support.scripted_server import unused_port
 
 
 class ServedAirflow:
@@ -23,7 +23,7 @@ class ServedAirflow:
         from airflow.api_fastapi.app import create_app, purge_cached_app
 
         purge_cached_app()
-        self.port = free_port()
+        self.port = unused_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.app = create_app(apps="core")
         config = uvicorn.Config(self.app, host="127.0.0.1", port=self.port, log_level="warning", lifespan="on")

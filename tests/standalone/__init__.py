@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Tests with a complete Airflow, which all of them share. What can be tested without one belongs elsewhere.
+Tests that need a complete Airflow, which all of them share.
 
 Each test starts its own agent runs and DAG runs, and inspects only those.
 """

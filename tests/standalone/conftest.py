@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One complete Airflow for all tests of this folder, with a faulty network between it and the offline service."""
+"""One complete Airflow for all tests of this folder, and the offline service."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.middleware import Middleware
 
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, Fails, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.events.sender import SECRET
+from tests.support.client_killer import ClientKiller
 from tests.support.postgres import Postgres
 from tests.support.standalone import Standalone
 from tests.support.statsd import StatsdServer
-from tests.support.wire import Wire
 
 #: The ID of the artifact that the agent ``rated`` proposes.
 RATED_ARTIFACT = "7d0c1c1e-6a55-4f0e-9d6b-0d4b8f6c2a11"
@@ -55,19 +56,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def emulator() -> Iterator[Emulator]:
-    """Return the offline service, on which ``slow`` takes about 2 seconds."""
-    with Emulator(
-        token=TOKEN, speed=2.5, agents={"rated": rated, "watched": watched}, extra={"rate_limit": 200}
-    ) as emulator:
-        yield emulator
+def killer() -> ClientKiller:
+    """Return what kills processes that wait for the offline service."""
+    return ClientKiller()
 
 
 @pytest.fixture(scope="session")
-def wire(emulator: Emulator) -> Iterator[Wire]:
-    """Return the network between Airflow and the service."""
-    with Wire(emulator.url) as wire:
-        yield wire
+def emulator(killer: ClientKiller) -> Iterator[Emulator]:
+    """Return the offline service, on which ``slow`` takes about 2 seconds."""
+    agents = {"rated": rated, "watched": watched}
+    extra = {"rate_limit": 200, "run_url": "https://example.com/runs/{run_id}"}
+    with Emulator(token=TOKEN, speed=2.5, agents=agents, extra=extra, middleware=[Middleware(killer)]) as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="session")
@@ -85,29 +85,27 @@ def postgres() -> Iterator[Postgres | None]:
     except FileNotFoundError as e:
         warnings.warn(f"The complete Airflow uses SQLite. {e}", stacklevel=1)
         yield None
-        return
-    with server:
-        yield server
+    else:
+        with server:
+            yield server
 
 
 @pytest.fixture(scope="session")
 def airflow(
-    wire: Wire, statsd: StatsdServer, postgres: Postgres | None, tmp_path_factory: pytest.TempPathFactory
+    emulator: Emulator, statsd: StatsdServer, postgres: Postgres | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Standalone]:
     """
     Return the Airflow.
 
     :raises AssertionError: At the end, if it has written the token or the webhook secret anywhere.
     """
-    url = "https%3A%2F%2Fexample.com%2Fruns%2F%7Brun_id%7D"
-    connection = f"agentruns://:{TOKEN}@127.0.0.1:{wire.port}/http?rate_limit=200&run_url={url}"
     home = tmp_path_factory.mktemp("standalone")
     dags = home / "dags"
     shutil.copytree(Path(__file__).parent / "dags", dags)
     for example in (Path(__file__).parents[2] / "example_dags").glob("example_agent_run_review*.py"):
         (dags / example.name).write_text(example.read_text().replace("timedelta(hours=4)", "timedelta(seconds=4)"))
     environment = {
-        "AIRFLOW_CONN_AGENTRUNS_DEFAULT": connection,
+        "AIRFLOW_CONN_AGENTRUNS_DEFAULT": emulator.connection_uri,
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",  # Only DAGs that are not paused have watchers.
         **statsd.environment,
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stands in for the people who answer what agents ask."""
+"""Reviews, and the people who answer them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import psutil
 
 from airflow_provider_agentruns.emulator.server import Emulator
@@ -77,14 +76,6 @@ class Review:
         values = {name: field["value"] for name, field in self.form["params"].items()}
         body = {"chosen_options": list(options), "params_input": {**values, **fields}}
         self.airflow.call("PATCH", self.path, repeated=409, json=body)
-
-    def try_to_answer(self, *options: str) -> int:
-        """Answer, and return the HTTP status."""
-        try:
-            self.answer(*options)
-        except httpx.HTTPStatusError as e:
-            return e.response.status_code
-        return 200
 
     def clear(self, *, upstream: bool = False) -> None:
         """Clear the task, as a person does on Airflow's page."""

@@ -79,7 +79,7 @@ def sender(airflow: Standalone, emulator: Emulator) -> Sender:
 
 def test_repeated_webhooks_start_a_dag_once_for_each_run(airflow: Standalone, sender: Sender) -> None:
     dag_id = "started_by_webhooks"
-    airflow.wait_until_parsed(dag_id)
+    airflow.unpause(dag_id)
     matching = [event("completed", agent="slow") for _ in range(3)]
     others = [event("completed", agent="fast"), event("error", agent="slow")]
     with sender.http:

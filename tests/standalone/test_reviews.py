@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.standalone.conftest import RATED_ARTIFACT
-from tests.standalone.people import BUSINESS, CONSTANTS, Review, answers, decisions, interrupted, review
+from tests.standalone.people import CONSTANTS, Review, answers, decisions, interrupted, review
 from tests.support.airflow_versions import FORM_STATE, HAS_STATE_STORE
 from tests.support.standalone import Standalone
 
@@ -75,36 +75,6 @@ def test_a_second_round_shows_the_second_question_and_its_fields(airflow: Standa
     airflow.wait_for_dag("rounds", dag_run)
     [_, (interrupt_id, sent)] = answers(emulator, run_id)
     assert (interrupt_id, sent["decision"], sent["note"]) == (second["id"], "reject", "Too many open points")
-
-
-def test_groups_without_questions_are_skipped_and_unanswered_questions_fail_the_output(
-    airflow: Standalone, emulator: Emulator
-) -> None:
-    instant = emulator.service.create_run("instant", business_id=BUSINESS).id
-    passed = airflow.start_dag("rounds", {"run_id": instant})
-    left_out = airflow.start_dag("chosen")
-    run_id, _ = interrupted(airflow, emulator, "two_rounds")
-    still_asks = airflow.start_dag("one_round", {"run_id": run_id})
-    asked = Review(airflow, "one_round", still_asks, "reviewed.review_1", 0)
-    asked.shown()
-    asked.answer("Approve")
-
-    airflow.wait_for_dag("rounds", passed)
-    states = {ti["task_id"]: ti["state"] for ti in airflow.task_instances("rounds", passed)}
-    later = ("reviewed.review_1", "reviewed.wait_2", "reviewed.interrupts_2", "reviewed.review_2")
-    assert [states[task_id] for task_id in later] == ["skipped"] * 4
-    assert (states["reviewed.output"], states["report"]) == ("success", "success")
-
-    airflow.wait_for_dag("chosen", left_out)
-    states = {ti["task_id"]: ti["state"] for ti in airflow.task_instances("chosen", left_out)}
-    assert {state for task_id, state in states.items() if task_id.startswith("reviewed.")} == {"skipped"}
-    assert states["instead"] == "success"
-
-    airflow.wait_for_dag("one_round", still_asks, "failed")
-    [second] = emulator.service.get_run(run_id).interrupts
-    log = airflow.task_log("one_round", still_asks, "reviewed.output")
-    assert "AgentRunInterruptedError" in log
-    assert second["value"]["label"] in log
 
 
 def test_a_reviewer_fills_in_the_authors_fields_and_rates_an_artifact(airflow: Standalone, emulator: Emulator) -> None:

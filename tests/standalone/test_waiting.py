@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.standalone.people import BUSINESS, interrupted
+from tests.standalone.people import BUSINESS, decisions, interrupted
 from tests.support.airflow_versions import HAS_STATE_STORE
+from tests.support.client_killer import ClientKiller
 from tests.support.standalone import Standalone
-from tests.support.wire import Wire
 
 
 def test_all_modes_return_the_same(airflow: Standalone, emulator: Emulator) -> None:
@@ -38,9 +38,9 @@ def test_a_deferred_wait_is_in_the_triggerer_and_links_to_the_run(airflow: Stand
 
 
 def test_a_worker_killed_right_after_the_start_leaves_one_run(
-    airflow: Standalone, emulator: Emulator, wire: Wire
+    airflow: Standalone, emulator: Emulator, killer: ClientKiller
 ) -> None:
-    wire.once("POST", "/v1/runs", "kill the client before its answer")
+    killer.kill_next("POST", "/v1/runs")
     before = set(emulator.service.runs)
     dag_run = airflow.start_dag("start")
     airflow.wait_for_dag("start", dag_run)
@@ -51,15 +51,15 @@ def test_a_worker_killed_right_after_the_start_leaves_one_run(
 
 
 def test_a_worker_killed_right_after_the_answer_leaves_one_answer(
-    airflow: Standalone, emulator: Emulator, wire: Wire
+    airflow: Standalone, emulator: Emulator, killer: ClientKiller
 ) -> None:
     run_id, [question] = interrupted(airflow, emulator, "needs_approval")
-    wire.once("POST", f"/v1/runs/{run_id}/resume", "kill the client before its answer")
+    killer.kill_next("POST", f"/v1/runs/{run_id}/resume")
     dag_run = airflow.start_dag("answer", {"run_id": run_id, "interrupt_id": question["id"]})
     # Without a state store, the next try cannot tell its own answer from somebody else's.
     airflow.wait_for_dag("answer", dag_run, "success" if HAS_STATE_STORE else "failed")
-    assert wire.count("POST", f"/v1/runs/{run_id}/resume") == 1
-    assert [answer.interrupt_id for answer in emulator.service.answers if answer.run_id == run_id] == [question["id"]]
+    assert emulator.count("POST", f"/v1/runs/{run_id}/resume") == 1
+    assert decisions(emulator, run_id) == [(question["id"], "approve")]
     assert airflow.task_instance("answer", dag_run, "answer")["try_number"] >= 2
     if HAS_STATE_STORE:
         expected = {"run_id": run_id, "status": "completed", "interrupt_id": question["id"]}

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several tests lean on: servers, Airflow homes, and the like."""
+"""Helpers for several tests: servers, Airflow homes, and a task runner."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Creates Airflow homes that are independent of the machine's own Airflow."""
+"""Airflow homes that are independent of the machine's own Airflow."""
 
 from __future__ import annotations
 
@@ -32,13 +32,4 @@ def airflow_environment(home: Path, dags: Path | None = None) -> dict[str, str]:
 
 def migrate(home: Path, environment: dict[str, str]) -> None:
     """Create the database of an Airflow home."""
-    done = subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"],
-        env=environment,
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"airflow db migrate failed:\n{done.stdout}\n{done.stderr}")
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environment, cwd=home, check=True)

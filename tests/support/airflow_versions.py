@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What older versions of Airflow lack, and markers for the tests that depend on it."""
+"""Differences between versions of Airflow, and markers for tests that depend on them."""
 
 from __future__ import annotations
 
@@ -24,4 +24,3 @@ needs_asset_state_store = pytest.mark.skipif(not HAS_STATE_STORE, reason="Airflo
 needs_declared_form = pytest.mark.skipif(
     AIRFLOW < (3, 2), reason="Airflow before 3.2 does not create a connection form from a provider's metadata"
 )
-without_state_store = pytest.mark.skipif(HAS_STATE_STORE, reason="tests what happens without the task state store")

@@ -6,12 +6,15 @@ from __future__ import annotations
 import itertools
 import sys
 import textwrap
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+
+from tests.support.airflow_names import dag_bag
 
 _numbers = itertools.count(1)
 
@@ -39,10 +42,10 @@ class DagResult:
 
     dag_id: str
     state: str
-    states: dict[str, str] = field(default_factory=dict)
-    tries: dict[str, int] = field(default_factory=dict)
-    xcoms: dict[str, dict[str, Any]] = field(default_factory=dict)
-    log: str = ""
+    states: dict[str, str]
+    tries: dict[str, int]
+    xcoms: dict[str, dict[str, Any]]
+    log: str
 
     def xcom(self, task_id: str, key: str = "return_value") -> Any:
         """Return one XCom value."""
@@ -73,22 +76,36 @@ class DagRunner:
         return self.run_file(_HEAD.format(dag_id=dag_id) + textwrap.indent(textwrap.dedent(tasks), "    "), **conf)
 
     def run_file(self, source: str, **conf: Any) -> DagResult:
-        """Run the one DAG of a whole DAG file."""
+        """
+        Run the one DAG of a whole DAG file.
+
+        :raises AssertionError: If the file cannot be imported, with Airflow's message.
+        """
         path = self._folder / f"file_{next(_numbers)}.py"
         path.write_text(source)
         self._written.append(path)
-        return self.run_path(path, **conf)
-
-    def run_path(self, path: Path, **conf: Any) -> DagResult:
-        """Run the one DAG of a file that lies in the DAG folder."""
+        bag = dag_bag(path, self._folder)
+        assert not bag.import_errors, bag.import_errors
+        [dag] = bag.dags.values()
         self._capture.readouterr()
         try:
-            result = run_dag_file(path, self._folder, conf)
+            dag_run = dag.test(run_conf=conf)
         finally:
             captured = self._capture.readouterr()
             # Pytest shows it if the test fails.
             sys.stdout.write(captured.out + captured.err)
-        return replace(result, log=captured.out + captured.err)
+        instances = {
+            ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]": ti
+            for ti in dag_run.get_task_instances()
+        }
+        return DagResult(
+            dag_id=dag.dag_id,
+            state=str(dag_run.state),
+            states={name: str(ti.state) for name, ti in instances.items()},
+            tries={name: ti.try_number for name, ti in instances.items()},
+            xcoms={name: _xcoms(ti) for name, ti in instances.items()},
+            log=captured.out + captured.err,
+        )
 
     def clean_up(self) -> None:
         """Delete the files, so that the next test does not parse them."""
@@ -96,37 +113,9 @@ class DagRunner:
             path.unlink(missing_ok=True)
 
 
-def run_dag_file(path: Path, folder: Path, conf: dict[str, Any] | None = None) -> DagResult:
-    """
-    Run the one DAG of a file through ``dag.test()``.
-
-    :raises AssertionError: If the file cannot be imported, with Airflow's message.
-    """
-    from tests.support.airflow_names import dag_bag
-
-    bag = dag_bag(path, folder)
-    assert not bag.import_errors, bag.import_errors
-    [dag] = bag.dags.values()
-    dag_run = dag.test(run_conf=conf or {})
-    instances = dag_run.get_task_instances()
-    names = {
-        (ti.task_id, ti.map_index): ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
-        for ti in instances
-    }
-    return DagResult(
-        dag_id=dag.dag_id,
-        state=str(dag_run.state),
-        states={names[ti.task_id, ti.map_index]: str(ti.state) for ti in instances},
-        tries={names[ti.task_id, ti.map_index]: ti.try_number for ti in instances},
-        xcoms={name: _xcoms(dag.dag_id, dag_run.run_id, *key) for key, name in names.items()},
-    )
-
-
-def _xcoms(dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, Any]:
-    from airflow.utils.session import create_session
-
+def _xcoms(ti: Any) -> dict[str, Any]:
     with create_session() as session:
         rows = session.scalars(
-            XComModel.get_many(run_id=run_id, dag_ids=dag_id, task_ids=task_id, map_indexes=map_index)
+            XComModel.get_many(run_id=ti.run_id, dag_ids=ti.dag_id, task_ids=ti.task_id, map_indexes=ti.map_index)
         ).all()
         return {row.key: XComModel.deserialize_value(row) for row in rows}

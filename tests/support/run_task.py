@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Runs a task as Airflow does, try by try, without a DAG run and a database: for tests of all modes and of many faults.
+Runs a task try by try, as Airflow does, without a DAG run and a database.
 
-Deferred tasks continue in a new operator object, with a trigger that was serialized and made again, as in production.
+A deferred task continues in a new operator object, with a trigger that was serialized and created again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LIMIT = 30.0
 @dataclass
 class TaskRun:
     """
-    A task instance, and what became of it.
+    A task instance and its results.
 
     :ivar state: ``success``, ``failed``, or ``skipped``.
     :ivar value: The return value.
@@ -89,25 +89,23 @@ def run_task(make: Callable[[], BaseOperator], *, has_state_store: bool = True) 
 
 
 def _try(make: Callable[[], BaseOperator], run: TaskRun, context: dict[str, Any]) -> Any:
-    step: Callable[[BaseOperator], Any] = lambda operator: operator.execute(context)  # noqa: E731
+    method, kwargs = "", {}
     while True:
         try:
-            return step(make())
+            return make().resume_execution(method, kwargs, context) if method else make().execute(context)
         except TaskDeferred as deferral:
             event = _fire(deferral.trigger)
             run.events.append(event)
-            kwargs = {**(deferral.kwargs or {}), "event": event}
-            method = deferral.method_name
-            step = lambda operator, m=method, k=kwargs: operator.resume_execution(m, k, context)  # noqa: E731
+            method, kwargs = deferral.method_name, {**(deferral.kwargs or {}), "event": event}
         except AirflowRescheduleException as reschedule:
             run.reschedules += 1
             context["task_reschedule_count"] = run.reschedules
             time.sleep(max(0.0, reschedule.reschedule_date.timestamp() - time.time()))
-            step = lambda operator: operator.execute(context)  # noqa: E731
+            method = ""
 
 
 def _fire(trigger: Any) -> dict[str, Any]:
-    """Return the event of a trigger, which goes through JSON like its arguments."""
+    """Return the event of a trigger. Its arguments and the event pass through JSON."""
     classpath, arguments = trigger.serialize()
     again = import_string(classpath)(**json.loads(json.dumps(arguments)))
 

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -100,7 +99,7 @@ def errors(status: int, *messages: str, **headers: str) -> Reply:
 
 
 def html(status: int = 200) -> Reply:
-    """Return an HTML page, as a proxy might send it."""
+    """Return an HTML page, as a proxy could send it."""
     return sent(b"<html><body>Gateway</body></html>", "text/html", status)
 
 
@@ -158,7 +157,7 @@ class ScriptedServer:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._sockets: set[socket.socket] = set()
-        self._server = _Server(("127.0.0.1", 0), self)
+        self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.002,), daemon=True)
 
     @property
@@ -184,9 +183,7 @@ class ScriptedServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._closing.set()
         self._server.shutdown()
         with self._lock:
@@ -204,14 +201,12 @@ class ScriptedServer:
             self.connections += 1
             self._sockets.add(connection)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            # The client can disconnect at any time.
-            with contextlib.suppress(OSError):
-                while self._serve_one(connection):
-                    pass
-        finally:
-            with self._lock:
-                self._sockets.discard(connection)
+        # The client can disconnect at any time.
+        with contextlib.suppress(OSError):
+            while self._serve_one(connection):
+                pass
+        with self._lock:
+            self._sockets.remove(connection)
 
     def _serve_one(self, connection: socket.socket) -> bool:
         """Respond to one request, and return whether the connection stays open."""
@@ -250,12 +245,11 @@ class ScriptedServer:
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = False
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], owner: ScriptedServer) -> None:
+    def __init__(self, owner: ScriptedServer) -> None:
         self._owner = owner
-        super().__init__(address, socketserver.BaseRequestHandler)
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         self._owner.serve(request)

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -20,12 +19,13 @@ import httpx
 import psutil
 
 from tests.support.airflow_home import airflow_environment
+from tests.support.scripted_server import unused_port
 
 T = TypeVar("T")
 
-#: In seconds, for a loaded machine. Nothing waits longer than it has to.
-READY_WITHIN = 600.0
-PATIENCE = 240.0
+#: Limits in seconds, for a loaded machine.
+_READY_WITHIN = 600.0
+_PATIENCE = 240.0
 _API_PATIENCE = 90.0
 
 #: Airflow's log servers listen on all interfaces, without a setting. Here, all components share one log folder.
@@ -53,7 +53,7 @@ class Standalone:
     ) -> None:
         self.home = home
         self.log_file = home / "airflow.log"
-        self.port = free_port()
+        self.port = unused_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
             **os.environ,
@@ -85,33 +85,24 @@ class Standalone:
                 raise RuntimeError(f"airflow db migrate failed:\n{self._log_tail()}")
             for component in _COMPONENTS:
                 self._start(component)
-            self.wait_for(self._healthy, "be ready", READY_WITHIN)
+            self.wait_for(self._healthy, "be ready", _READY_WITHIN)
             token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
             self._http.headers["Authorization"] = f"Bearer {token}"
-            if exposed := [address for address in self.listening() if not ip_address(address[0]).is_loopback]:
+            if exposed := [address for process in self.processes() for address in _exposed(process)]:
                 raise RuntimeError(f"Airflow listens on other addresses than loopback: {exposed}")
         except BaseException:
             self.stop()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     # The processes
 
     def stop(self) -> None:
         """End all processes of this Airflow."""
-        family = self.processes()
-        for process in family:
-            _signal(process.terminate)
-        _, alive = psutil.wait_procs(family, timeout=15)
-        for process in alive:
-            _signal(process.kill)
-        for _, popen in self._processes:
-            popen.wait()
+        _end([popen for _, popen in self._processes], patience=15)
         self._processes.clear()
         self._http.close()
 
@@ -119,29 +110,23 @@ class Standalone:
         """Kill a component and its child processes with SIGKILL, as a machine failure would."""
         found = next(entry for entry in self._processes if entry[0] == component)
         self._processes.remove(found)
-        family = _family(found[1].pid)
-        for process in family:
-            _signal(process.kill)
-        psutil.wait_procs(family, timeout=30)
-        found[1].wait()
+        _end([found[1]], patience=0)
 
     def start(self, component: str) -> None:
         """Start a component, or another one of its kind, and wait until it is healthy."""
-        pid = self._start(component).pid
-        self.wait_for(lambda: self._is_healthy(component, pid), f"start another {component}")
+        started = psutil.Process(self._start(component).pid).create_time()
+        params = {"is_alive": True, "job_type": f"{component.title()}Job"}
 
-    def kill_and_restart(self, component: str) -> None:
-        """Kill a component and its child processes, and start it again."""
-        self.kill(component)
-        self.start(component)
+        def is_healthy() -> bool:
+            jobs = self.call("GET", "/jobs", params=params)["jobs"]
+            starts = (datetime.fromisoformat(job["start_date"]).timestamp() for job in jobs if job["start_date"])
+            return any(start >= started - 1 for start in starts)
+
+        self.wait_for(is_healthy, f"start another {component}")
 
     def processes(self) -> list[psutil.Process]:
         """Return all processes of this Airflow, children before their parents."""
         return [member for _, popen in self._processes for member in _family(popen.pid)]
-
-    def listening(self) -> list[tuple[str, int]]:
-        """Return the IP address and port of each TCP socket on which a process of this Airflow listens."""
-        return sorted({address for process in self.processes() for address in listening(process)})
 
     # The REST API
 
@@ -187,23 +172,25 @@ class Standalone:
         return run_id
 
     def unpause(self, dag_id: str) -> None:
-        """Wait until a DAG has been parsed, and unpause it."""
-        self.wait_until_parsed(dag_id)
-        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
-
-    def wait_until_parsed(self, dag_id: str) -> None:
         """
-        Wait until Airflow knows a DAG.
+        Wait until a DAG has been parsed, and unpause it.
 
         :raises ImportError: If a DAG file could not be imported.
         """
-        self.wait_for(lambda: self._knows(dag_id), f"parse the DAG {dag_id}")
+
+        def is_parsed() -> bool:
+            for error in self.call("GET", "/importErrors")["import_errors"]:
+                raise ImportError(error["stack_trace"])
+            return self.get(f"/api/v2/dags/{dag_id}").status_code == 200
+
+        self.wait_for(is_parsed, f"parse the DAG {dag_id}")
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def dag_run_state(self, dag_id: str, run_id: str) -> str:
         """Return the state of a DAG run."""
         return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
-    def wait_for_dag(self, dag_id: str, run_id: str, expected: str = "success", *, seconds: float = PATIENCE) -> None:
+    def wait_for_dag(self, dag_id: str, run_id: str, expected: str = "success", *, seconds: float = _PATIENCE) -> None:
         """
         Wait for the end of a DAG run.
 
@@ -265,7 +252,7 @@ class Standalone:
         )
         return "\n".join(map(_log_line, response["content"]))
 
-    def wait_for(self, condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+    def wait_for(self, condition: Callable[[], T], what: str, seconds: float = _PATIENCE) -> T:
         """
         Return the first true value of a condition.
 
@@ -280,14 +267,6 @@ class Standalone:
                 raise TimeoutError(f"Airflow did not {what}: {ended[0]} has ended.\n{self._log_tail()}")
             time.sleep(0.3)
         raise TimeoutError(f"Airflow did not {what} within {seconds:g} s.\n{self._log_tail()}")
-
-    # Helpers
-
-    def _knows(self, dag_id: str) -> bool:
-        errors = self.call("GET", "/importErrors")["import_errors"]
-        if errors:
-            raise ImportError(errors[0]["stack_trace"])
-        return self._http.get(f"/api/v2/dags/{dag_id}").status_code == 200
 
     def _start(self, component: str) -> subprocess.Popen[bytes]:
         process = self._run(_COMPONENTS[component])
@@ -305,14 +284,6 @@ class Standalone:
                 stderr=subprocess.STDOUT,
             )
 
-    def _is_healthy(self, component: str, pid: int) -> bool:
-        params = {"is_alive": True, "job_type": f"{component.title()}Job"}
-        started = psutil.Process(pid).create_time()
-        jobs = self.call("GET", "/jobs", params=params)["jobs"]
-        return any(
-            job["start_date"] and datetime.fromisoformat(job["start_date"]).timestamp() >= started - 1 for job in jobs
-        )
-
     def _healthy(self) -> bool:
         try:
             health = self._http.get("/api/v2/monitor/health").raise_for_status().json()
@@ -324,20 +295,28 @@ class Standalone:
         return f"Its log ends with:\n{self.log_file.read_text(errors='replace')[-4000:]}"
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listening(process: psutil.Process) -> list[tuple[str, int]]:
-    """Return the IP address and port of each TCP socket on which a process listens."""
+def _exposed(process: psutil.Process) -> list[str]:
+    """Return the addresses other than loopback on which a process listens."""
     try:
         sockets = process.net_connections("tcp")
     except psutil.NoSuchProcess:
         return []
-    return [(address.laddr.ip, address.laddr.port) for address in sockets if address.status == psutil.CONN_LISTEN]
+    addresses = {address.laddr.ip for address in sockets if address.status == psutil.CONN_LISTEN}
+    return [address for address in addresses if not ip_address(address).is_loopback]
+
+
+def _end(components: list[subprocess.Popen[bytes]], *, patience: float) -> None:
+    """End components and their child processes: after some seconds, with SIGKILL."""
+    family = [member for component in components for member in _family(component.pid)]
+    for process in family if patience else ():
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(family, timeout=patience)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    for component in components:
+        component.wait()
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -354,10 +333,3 @@ def _log_line(line: Any) -> str:
     errors = (f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or ())
     more = (f"{key}={value}" for key, value in line.items() if key not in ("event", "error_detail", "timestamp"))
     return " ".join([str(line.get("event")), *more, *errors])
-
-
-def _signal(send: Callable[[], None]) -> None:
-    try:
-        send()
-    except psutil.NoSuchProcess:
-        return

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import socket
+import socketserver
 import threading
 from dataclasses import dataclass
-from types import TracebackType
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,14 @@ class Metric:
     kind: str
 
 
-class StatsdServer:
+class StatsdServer(socketserver.UDPServer):
     """Receives metrics on a loopback port, as a context manager."""
 
+    max_packet_size = 65536
+
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.settimeout(0.2)
-        self.port: int = self._socket.getsockname()[1]
-        self._metrics: list[Metric] = []
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._receive, name="statsd")
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.metrics: list[Metric] = []
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,7 +39,7 @@ class StatsdServer:
         return {
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
-            "AIRFLOW__METRICS__STATSD_PORT": str(self.port),
+            "AIRFLOW__METRICS__STATSD_PORT": str(self.server_address[1]),
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
         }
 
@@ -50,28 +47,24 @@ class StatsdServer:
         """Return the values of a metric that have at least these tags."""
         return [
             metric
-            for metric in list(self._metrics)
+            for metric in list(self.metrics)
             if metric.name == f"airflow.{name}" and tags.items() <= metric.tags.items()
         ]
 
-    def __enter__(self) -> StatsdServer:
-        self._thread.start()
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, name="statsd", daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closed.set()
-        self._thread.join()
-        self._socket.close()
+    def __exit__(self, *error: object) -> None:
+        self.shutdown()
+        self.server_close()
 
-    def _receive(self) -> None:
-        while not self._closed.is_set():
-            try:
-                lines = self._socket.recv(65536).decode()
-            except TimeoutError:
-                continue
-            self._metrics.extend(map(_read, lines.splitlines()))
+
+class _Handler(socketserver.BaseRequestHandler):
+    server: StatsdServer
+
+    def handle(self) -> None:
+        self.server.metrics.extend(map(_read, self.request[0].decode().splitlines()))
 
 
 def _read(line: str) -> Metric:

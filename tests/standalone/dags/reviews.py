@@ -58,29 +58,6 @@ with dag("rounds", **RETRY):
 
     report(reviewed.output)
 
-with dag("one_round", **RETRY):
-    review_rounds("reviewed", run_id=RUN, rounds=1, deferrable=True, poke_interval=0.5)
-
-with dag("chosen"):
-    # A branch skips the whole group, including its last task.
-    @task.branch
-    def choose() -> str:
-        """Skip the group."""
-        return "instead"
-
-    @task
-    def run_id() -> str:
-        """Return a run ID, in a task that does run."""
-        return "some-run"
-
-    @task
-    def instead() -> None:
-        """Run instead of the group."""
-
-    known = run_id()
-    group = review_rounds("reviewed", run_id=known, rounds=1)
-    known >> choose() >> [group, instead()]
-
 with dag("defaults", **RETRY):
     AgentRunReviewOperator(
         task_id="review", run_id=RUN, interrupt=INTERRUPT, defaults="Reject", response_timeout=timedelta(seconds=15)

@@ -46,7 +46,7 @@ def test_the_examples_succeed_when_people_approve(airflow: Standalone, emulator:
         states = [airflow.dag_run_state(dag_id, dag_run) for dag_id, dag_run in dag_runs.items()]
         return DESK in dag_runs and {"queued", "running"}.isdisjoint(states)
 
-    airflow.wait_for(everything_has_ended, "finish the examples")
+    airflow.wait_for(everything_has_ended, "finish the examples", 600)
     for dag_id, dag_run in dag_runs.items():
         airflow.wait_for_dag(dag_id, dag_run)
     for dag_id in STARTED:

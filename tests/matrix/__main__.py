@@ -7,6 +7,7 @@ Runs the tests on some combinations of Airflow and Python, and prints a table of
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -17,14 +18,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.matrix.pythons import find_python
-
 #: Each Airflow and each Python once, and all combinations that are supported.
 FEW = ("3.1:3.11", "3.2:3.12", "3.3:3.13")
 ALL = ("3.1:3.11", "3.1:3.13", "3.2:3.12", "3.3:3.11", "3.3:3.12", "3.3:3.13")
 
 _ROOT = Path(__file__).parents[2]
-_UV = Path(sys.executable).parent / "uv"
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|error)s?\b")
 
 
@@ -73,50 +71,55 @@ def constraints(airflow: str) -> Path:
 
 def run(airflow: str, version: str, pytest_arguments: list[str]) -> Result:
     """Install a combination into its environment, and run the tests in it."""
-    if (found := find_python(version, _UV)) is None:
-        return Result(airflow, version, problem="this Python is not installed")
-    python = _ROOT / ".venv-matrix" / f"{airflow}-{version}" / "bin" / "python"
+    environment = _ROOT / ".venv-matrix" / f"{airflow}-{version}"
+    python = environment / "bin" / "python"
     packages = [f"apache-airflow=={airflow}.*", "--group", "dev", "--editable", ".[emulator,pytest]"]
-    try:
-        if not python.exists():
-            _check(_UV, "venv", "--quiet", "--python", found, python.parents[1])
-        _check(_UV, "pip", "install", "--quiet", "--python", python, "--constraints", constraints(airflow), *packages)
-    except subprocess.CalledProcessError as e:
-        return Result(airflow, version, problem=f"{' '.join(map(str, e.cmd[1:3]))} failed")
+    if not python.exists() and not _succeeds("venv", "--no-python-downloads", "--python", version, environment):
+        return Result(airflow, version, problem=f"Python {version} is not installed")
+    if not _succeeds("pip", "install", "--python", python, "--constraints", constraints(airflow), *packages):
+        return Result(airflow, version, problem="the installation failed")
     code = "import sys, airflow; print(airflow.__version__, '%d.%d.%d' % sys.version_info[:3])"
-    *_, airflow, version = subprocess.run(
-        [python, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    *_, airflow, version = subprocess.check_output([python, "-c", code], text=True).split()
     start = time.monotonic()
     # A shared cache would list tests that another version does not have.
     command = [python, "-m", "pytest", "--quiet", "-rs", "-p", "no:cacheprovider", *pytest_arguments]
-    last_line = ""
+    lines = [""]
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout
         for line in process.stdout:
             print(line, end="", flush=True)
-            last_line = line if line.strip() else last_line
+            lines.append(line)
     return Result(
         airflow,
         version,
-        counts={name: int(count) for count, name in _COUNT.findall(last_line)},
+        counts={name: int(count) for count, name in _COUNT.findall(lines[-1])},
         minutes=(time.monotonic() - start) / 60,
         problem=f"pytest exited with {process.returncode}" if process.returncode else "",
     )
 
 
+def _succeeds(*command: str | Path) -> bool:
+    """Run uv, which finds each Python on the PATH, and return whether it succeeded."""
+    # The commands that pyenv puts on the PATH fail unless the user has chosen the version.
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    path = os.pathsep.join([os.environ["PATH"], *map(str, pyenv.glob("versions/3.1[1-9].*/bin"))])
+    uv = Path(sys.executable).parent / "uv"
+    return not subprocess.run([uv, "--quiet", *command], cwd=_ROOT, env={**os.environ, "PATH": path}).returncode
+
+
 def table(results: list[Result]) -> Table:
     """Return a row for each combination."""
-    made = Table("Airflow", "Python")
-    for name in ("passed", "failed", "skipped", "minutes"):
-        made.add_column(name, justify="right")
-    made.add_column("")
+    made = Table("Airflow", "Python", "passed", "failed", "skipped", "minutes", "")
     for result in results:
-        counts = result.counts
-        numbers = [counts.get("passed", 0), counts.get("failed", 0) + counts.get("error", 0), counts.get("skipped", 0)]
-        row = [*map(str, numbers), f"{result.minutes:.1f}"] if counts else ["-"] * 4
+        counts = [result.counts.get(name, 0) for name in ("passed", "failed", "error", "skipped")]
+        passed, failed, errors, skipped = counts
         problem = result.problem or "no test has passed"
-        made.add_row(result.airflow, result.python, *row, "passed" if result.passed else f"FAILED: {problem}")
+        made.add_row(
+            result.airflow,
+            result.python,
+            *map(str, (passed, failed + errors, skipped, round(result.minutes, 1))),
+            "passed" if result.passed else f"FAILED: {problem}",
+        )
     return made
 
 
@@ -136,10 +139,6 @@ def main(arguments: list[str]) -> int:
         results.append(run(airflow, python, for_pytest))
     console.print(table(results))
     return int(not all(result.passed for result in results))
-
-
-def _check(*command: str | Path) -> None:
-    subprocess.run(command, cwd=_ROOT, check=True)
 
 
 if __name__ == "__main__":

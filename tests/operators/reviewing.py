@@ -12,6 +12,7 @@ from uuid import uuid4
 from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
+from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.scripted_server import Received, Reply, answer, errors
 
 QUESTION = {"label": "Right?", "artifacts": [{"id": "a-1", "title": "Report"}]}
@@ -86,7 +87,7 @@ class Store:
 class TaskInstance:
     """A task instance of a review, try after try."""
 
-    def __init__(self, *, has_store: bool = True) -> None:
+    def __init__(self, *, has_store: bool = HAS_STATE_STORE) -> None:
         self.id, self.map_index = uuid4(), -1
         self.try_number, self.max_tries = 1, 2
         self.xcoms: dict[str, Any] = {}

@@ -66,6 +66,7 @@ def ask(ti: TaskInstance, **arguments: Any) -> AgentRunReviewOperator:
     return task
 
 
+@needs_state_store
 def test_a_person_is_asked_and_the_answer_is_sent(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
     task = ask(ti, params={"why": Param("", type="string")}, assigned_users=[ANN])
     form = supervisor.form
@@ -111,6 +112,7 @@ def test_a_policy_decides_without_a_form(service: Service, ti: TaskInstance) -> 
     assert service.answers[1] == ("int-2", {"as": "is"})
 
 
+@needs_state_store
 @pytest.mark.parametrize("reject", [None, errors(422, f"comment {SECRET} is too long")])
 def test_a_rating_is_no_part_of_the_answer_and_does_not_affect_it(
     service: Service, supervisor: Supervisor, ti: TaskInstance, capsys: pytest.CaptureFixture[str], reject: Any
@@ -180,6 +182,7 @@ def test_after_a_timeout_the_defaults_decide_without_the_required_fields(
     assert ti.xcoms["trail"]["by"] == "timeout"
 
 
+@needs_state_store
 def test_a_reused_id_is_not_answered(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
     task = ask(ti)
     service.pending = {"int-1": {"label": "Delete everything?"}}
@@ -202,6 +205,7 @@ def test_an_interrupt_that_is_answered_elsewhere_is_not_answered_again(
         task.execute_complete(ti.context, event("Approve"))
 
 
+@needs_state_store
 def test_an_older_form_in_airflow_is_noticed(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
     ask(ti)
     service.pending = {"int-2": QUESTION}
@@ -225,7 +229,7 @@ def retry(ti: TaskInstance, task: AgentRunReviewOperator, found: dict[str, Any])
     return getattr(task, deferred.value.method_name)(ti.context, found)
 
 
-@pytest.mark.parametrize("has_store", [True, False])
+@pytest.mark.parametrize("has_store", [pytest.param(True, marks=needs_state_store), False])
 def test_a_retry_uses_an_answer_that_a_worker_died_with(
     service: Service, supervisor: Supervisor, has_store: bool
 ) -> None:
@@ -253,6 +257,7 @@ def test_a_retry_without_an_answer_keeps_the_form(service: Service, supervisor: 
     assert supervisor.form == form
 
 
+@needs_state_store
 def test_a_retry_after_the_answer_does_not_send_it_again(
     service: Service, supervisor: Supervisor, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

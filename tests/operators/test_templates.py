@@ -15,7 +15,7 @@ TOKEN = "mk_test_secret_token"
 #: Each operator, with ``execute`` replaced by a function that returns the rendered arguments.
 OPERATORS = """
 import json
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 AUTHOR = "{{ 'auth' }}or"
 

@@ -16,11 +16,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pendulum
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from airflow.sdk.module_loading import import_string
 
+from tests.support.airflow_names import AirflowRescheduleException
 from tests.support.state_store import StateStore
 
 #: Seconds after which a trigger that does not fire fails the test.

@@ -30,7 +30,7 @@ def airflow_at_scale(
 
     :param emulator: The service of its connection.
     :param capacity: The number of triggers that a triggerer accepts.
-    :param settings: More of Airflow's settings, as environment variables.
+    :param settings: More settings of Airflow, as environment variables.
     """
     environment = {
         "AIRFLOW_CONN_AGENTRUNS_DEFAULT": emulator.connection_uri,

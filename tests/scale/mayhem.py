@@ -6,8 +6,9 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -18,72 +19,50 @@ _TASK = "airflow worker -- "
 _WORKER = "airflow worker -- LocalExecutor"
 
 
-class Mayhem:
+@contextmanager
+def mayhem(airflow: Standalone, *, seed: int, task_every: float, component_every: float) -> Iterator[Counter[str]]:
     """
-    Kills processes with SIGKILL, as a machine failure or a lack of memory would, while the ``with`` block lasts.
+    Kill processes with SIGKILL while the ``with`` block lasts, as a machine failure would.
+
+    Yields the numbers of killed processes by kind. Killed components are started again at once.
 
     :param task_every: The average time between two killed tasks, in seconds.
-    :param component_every: The same for the triggerer, and for the scheduler with its workers and their tasks. Each
-        is started again at once.
+    :param component_every: The same for the triggerer, and for the scheduler with its workers and their tasks.
     """
+    killed: Counter[str] = Counter()
+    chance = random.Random(seed)  # noqa: S311 -- not for security
+    over = threading.Event()
 
-    def __init__(self, airflow: Standalone, *, seed: int, task_every: float, component_every: float) -> None:
-        #: Numbers of killed processes by kind.
-        self.killed: Counter[str] = Counter()
-        #: Errors of this class itself.
-        self.faults: list[BaseException] = []
-        self._airflow = airflow
-        self._random = random.Random(seed)  # noqa: S311 -- not for security
-        self._over = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._repeat, args=(task_every, self._kill_a_task), name="tasks"),
-            threading.Thread(target=self._repeat, args=(component_every, self._kill_a_component), name="components"),
-        ]
+    def kill_a_task() -> None:
+        if tasks := [process for process in airflow.processes() if _is_task(process)]:
+            with suppress(psutil.NoSuchProcess):
+                chance.choice(tasks).kill()
+                killed["task"] += 1
 
-    def __enter__(self) -> Mayhem:
-        for thread in self._threads:
-            thread.start()
-        return self
+    def kill_a_component() -> None:
+        component = chance.choice(["triggerer", "scheduler"])
+        airflow.kill(component)
+        airflow.start(component)
+        killed[component] += 1
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+    def repeat(every: float, kill: Callable[[], None]) -> None:
+        while not over.wait(chance.expovariate(1 / every)):
+            kill()
 
-    def stop(self) -> None:
-        """Stop killing."""
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _repeat(self, every: float, kill: Callable[[], None]) -> None:
-        while not self._over.wait(self._random.expovariate(1 / every)):
-            try:
-                kill()
-            except BaseException as e:  # noqa: BLE001 -- the test reports it
-                self.faults.append(e)
-                return
-
-    def _kill_a_task(self) -> None:
-        tasks = [process for process, title in self._processes() if title.startswith(_TASK) and _WORKER not in title]
-        if not tasks:
-            return
+    with ThreadPoolExecutor() as threads:
+        repeated = [threads.submit(repeat, task_every, kill_a_task)]
+        repeated += [threads.submit(repeat, component_every, kill_a_component)]
         try:
-            self._random.choice(tasks).kill()
-        except psutil.NoSuchProcess:
-            return
-        self.killed["task"] += 1
+            yield killed
+        finally:
+            over.set()
+    for thread in repeated:
+        thread.result()
 
-    def _kill_a_component(self) -> None:
-        component = self._random.choice(["triggerer", "scheduler"])
-        self._airflow.kill_and_restart(component)
-        self.killed[component] += 1
 
-    def _processes(self) -> list[tuple[psutil.Process, str]]:
-        found = []
-        for process in self._airflow.processes():
-            try:
-                found.append((process, " ".join(process.cmdline())))
-            except psutil.NoSuchProcess:
-                continue
-        return sorted(found, key=lambda one: one[0].pid)
+def _is_task(process: psutil.Process) -> bool:
+    try:
+        title = " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    return title.startswith(_TASK) and _WORKER not in title

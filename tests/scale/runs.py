@@ -62,16 +62,12 @@ class Runs:
                 runner.due_at = self._service.clock()
             time.sleep(1 / ENDS_PER_SECOND)
 
-    def status(self, number: int) -> str:
-        """Return the status of a run that was ended."""
-        return _STATUS[self._service.get_run(self.ids[number]).agent]
-
     def xcom(self, number: int) -> dict[str, object]:
         """Return the sensor's expected XCom value for a run that was ended."""
         run = self._service.get_run(self.ids[number])
         return {
             "run_id": run.id,
-            "status": self.status(number),
+            "status": _STATUS[run.agent],
             "agent": run.agent,
             "thread_id": run.thread_id,
             "interrupts": [

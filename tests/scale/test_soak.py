@@ -18,8 +18,8 @@ from starlette.middleware import Middleware
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.scale.airflow import SCALE, airflow_at_scale
-from tests.scale.client_killer import ClientKiller
-from tests.scale.mayhem import Mayhem
+from tests.scale.mayhem import mayhem
+from tests.support.client_killer import ClientKiller
 
 SEED = int(os.environ.get("SOAK_SEED", "1"))
 
@@ -62,22 +62,11 @@ _SETTINGS = {
 
 
 def approval(case: Case) -> ScriptBody:
-    """Work for some seconds, ask, and complete some seconds after the answer."""
-    yield Work(3.0, "research", "Looks the business up")
+    """Work, ask, and complete some seconds after the answer."""
+    yield Work(3.0, "research", "Reads the register")
     answer = yield Ask([{"agent": case.agent, "label": "Should it be approved?"}])
     yield Work(2.0, "write", "Writes the report")
     return [{"title": f"Report of {case.run_id}", "type": "report", "answer": answer}]
-
-
-def plan() -> list[str]:
-    """Return a plan in which all faults are equally frequent."""
-    share = SHARE / len(FAULTS)
-    entries = []
-    for fault in FAULTS:
-        name, *fields = fault.rsplit(" ", 1) if "=" in fault else (fault,)
-        where = [] if name == "connection closed" else ["/v1/.*"]
-        entries.append(" ".join([name, *where, *fields, f"share={share}"]))
-    return entries
 
 
 def as_held(value: Any) -> Any:
@@ -89,14 +78,17 @@ def as_held(value: Any) -> Any:
 
 def test_the_service_and_airflow_agree_on_each_run(tmp_path: Path) -> None:
     ids = [str(uuid.UUID(int=(SEED << 64) + number + 1)) for number in range(SCALE)]
-    killer = Middleware(ClientKiller, share=SHARE / len(FAULTS), seed=SEED)
+    killer = ClientKiller(share=SHARE / len(FAULTS), seed=SEED)
     service = Emulator(
-        agents={"approval": approval}, seed=SEED, extra={"timeout": 8, "rate_limit": 100}, middleware=[killer]
+        agents={"approval": approval},
+        seed=SEED,
+        extra={"timeout": 8, "rate_limit": 100},
+        middleware=[Middleware(killer)],
     )
     with service as emulator, airflow_at_scale(tmp_path / "airflow", emulator, settings=_SETTINGS) as airflow:
         dag_run = airflow.start_dag("soak", {"businesses": ids})
-        emulator.faults.add_plan(plan())
-        with Mayhem(airflow, seed=SEED, task_every=15, component_every=75) as mayhem:
+        emulator.faults.add_plan(f"{fault} share={SHARE / len(FAULTS)}" for fault in FAULTS)
+        with mayhem(airflow, seed=SEED, task_every=15, component_every=75) as killed:
             airflow.wait_for(
                 lambda: airflow.dag_run_state("soak", dag_run) in ("success", "failed"),
                 "finish the soak",
@@ -105,17 +97,13 @@ def test_the_service_and_airflow_agree_on_each_run(tmp_path: Path) -> None:
         emulator.faults.clear()
         met = Counter(request.fault for request in emulator.requests if request.fault)
         share = met.total() / len(emulator.requests)
-        print(
-            f"{len(emulator.requests)} requests, {share:.1%} with a fault: {dict(met)}; killed: {dict(mayhem.killed)}"
-        )
-        assert mayhem.faults == []
+        print(f"{len(emulator.requests)} requests, {share:.1%} with a fault: {dict(met)}; killed: {dict(killed)}")
         airflow.wait_for_dag("soak", dag_run)
 
         started = defaultdict(list)
         for run_id in emulator.service.runs:
             started[emulator.service.runs[run_id].context.id].append(run_id)
         answered = Counter(answer.run_id for answer in emulator.service.answers)
-        tries = Counter[int]()
         for number, business_id in enumerate(ids):
             assert len(started[business_id]) == 1, f"{business_id}: started {started[business_id]}"
             [run_id] = started[business_id]
@@ -125,8 +113,7 @@ def test_the_service_and_airflow_agree_on_each_run(tmp_path: Path) -> None:
             output = airflow.xcom("soak", dag_run, "case.output", map_index=number)
             # The output in XCom includes fields that a fault has added.
             assert as_held(output) == emulator.service.runs[run_id].output
-        for ti in airflow.task_instances("soak", dag_run):
-            tries[ti["try_number"]] += 1
+        tries = Counter(ti["try_number"] for ti in airflow.task_instances("soak", dag_run))
         print(f"{SCALE} runs started once and answered once; tries of a task: {dict(sorted(tries.items()))}")
         assert len(emulator.service.runs) == SCALE
         assert len(emulator.service.answers) == SCALE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Code blocks that contain data are valid."""
+"""Code blocks with data are valid."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.docs.blocks import Block, blocks
-from tests.docs.commands import Shell
+from tests.docs.commands import run_commands
 
 
 @pytest.mark.parametrize("block", blocks("shell"), ids=str)
 def test_the_commands_of_a_block_work(
     block: Block, agent_runs_emulator: Emulator, airflow_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Shell(agent_runs_emulator, monkeypatch).run(block.text)
+    run_commands(block.text, agent_runs_emulator, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_a_wrong_command_is_rejected(
     command: str, agent_runs_emulator: Emulator, airflow_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises((AssertionError, SystemExit, ValueError)):
-        Shell(agent_runs_emulator, monkeypatch).run(command)
+        run_commands(command, agent_runs_emulator, monkeypatch)

@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fast-tests slow-tests test-matrix test-contract test-lineage test-browser test-scale \
+.PHONY: help demo test test-all fast-tests slow-tests test-matrix test-lineage test-browser test-scale \
 	bench fault-table docs ui lint format constraints build clean
 
 help:  ## List the targets
@@ -38,10 +38,6 @@ slow-tests: $(READY)  ## Run only the tests that `make test-all` adds to `make t
 
 test-matrix: $(READY)  ## Run the tests on several versions of Airflow and Python (MATRIX="3.1:3.11 3.3:3.13", MATRIX=all, TESTS=...)
 	@$(BIN)/python -m tests.matrix $(MATRIX) -- $(PARALLEL) -m "not browser and not scale" $(TESTS)
-
-test-contract: $(READY)  ## Test the offline service against the OpenAPI contract with schemathesis
-	$(INSTALL) --group conformance
-	$(PYTEST) -m "" tests/conformance/test_contract.py
 
 test-lineage: $(READY)  ## Test the lineage that Airflow's OpenLineage provider receives
 	$(INSTALL) --group lineage

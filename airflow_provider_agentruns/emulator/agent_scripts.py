@@ -25,6 +25,21 @@ from airflow_provider_agentruns.emulator.script_steps import (
 
 _COMPANIES = ("Cedar & Pine Supply LLC", "Harbor Light Foods Inc", "Northgate Tooling Co", "Blue Finch Studio LLC")
 
+_SOURCE = {
+    "url": "https://registry.example.com/filings/20417",
+    "source_name": "State registry",
+    "source_tier": "primary",
+    "source_type": "government",
+}
+
+
+def _artifact(kind: str, title: str, summary: str, **fields: Any) -> Json:
+    return {"title": title, "type": kind, "confidence": "medium", "summary": summary, **fields}
+
+
+def _report(title: str, summary: str) -> Json:
+    return _artifact("report", title, summary, confidence="high", sources=[])
+
 
 def _question(case: Case, label: str, proposal: Json) -> Json:
     """Return the value of an interrupt that asks about one proposed change."""
@@ -34,16 +49,8 @@ def _question(case: Case, label: str, proposal: Json) -> Json:
 def _decision(subject: str, answer: Any) -> Json:
     """Return an artifact that states what a person decided."""
     decided = decision_in(answer)
-    return {
-        **_report(f"{subject}: {decided}", f"A person decided: {decided}."),
-        "type": "decision",
-        "decision": decided,
-        "answer": answer,
-    }
-
-
-def _report(title: str, summary: str) -> Json:
-    return {"title": title, "type": "report", "confidence": "high", "summary": summary, "sources": []}
+    report = _report(f"{subject}: {decided}", f"A person decided: {decided}.")
+    return {**report, "type": "decision", "decision": decided, "answer": answer}
 
 
 def instant(case: Case) -> ScriptBody:
@@ -76,12 +83,8 @@ def _read_web() -> ScriptBody:
 def needs_approval(case: Case) -> ScriptBody:
     """Asks one question, then completes."""
     yield Work(0.2, "find_address", "Looks for a current address")
-    proposal = {
-        "title": "New address",
-        "type": "address_change",
-        "confidence": "medium",
-        "summary": f"Moved to {case.rng.randint(1, 99)} Harbor Street, Suite 4",
-    }
+    address = f"Moved to {case.rng.randint(1, 99)} Harbor Street, Suite 4"
+    proposal = _artifact("address_change", "New address", address)
     [answer] = yield Ask([_question(case, "Should the company's address be changed?", proposal)])
     yield Work(0.2, "apply_decision", "Applies the decision")
     return [_decision("Address", answer)]
@@ -90,17 +93,16 @@ def needs_approval(case: Case) -> ScriptBody:
 def two_questions(case: Case) -> ScriptBody:
     """Asks two questions at once, and completes when both are answered."""
     yield Work(0.2, "compare_names", "Compares the names on file")
-    name = {"title": "New name", "type": "name_change", "confidence": "high", "summary": case.rng.choice(_COMPANIES)}
-    officer = {
-        "title": "New officer",
-        "type": "officer_change",
-        "confidence": "medium",
-        "summary": "R. Alvarez, treasurer",
-    }
-    questions = ((name, "Should the company's name be changed?"), (officer, "Should the officer be added?"))
-    answers = yield Ask([_question(case, label, proposal) for proposal, label in questions])
+    name = _artifact("name_change", "New name", case.rng.choice(_COMPANIES), confidence="high")
+    officer = _artifact("officer_change", "New officer", "R. Alvarez, treasurer")
+    name_answer, officer_answer = yield Ask(
+        [
+            _question(case, "Should the company's name be changed?", name),
+            _question(case, "Should the officer be added?", officer),
+        ]
+    )
     yield Work(0.2, "apply_decisions", "Applies the decisions")
-    return [_decision(subject, answer) for subject, answer in zip(("Name", "Officer"), answers, strict=True)]
+    return [_decision("Name", name_answer), _decision("Officer", officer_answer)]
 
 
 #: The answer to the second question must fit this JSON schema.
@@ -120,7 +122,7 @@ def two_rounds(case: Case) -> ScriptBody:
     owners = {"title": "Owners", "type": "owner_list", "summary": f"{case.rng.randint(2, 5)} owners found"}
     [first] = yield Ask([_question(case, "Is this list of owners complete?", owners)])
     yield Work(0.2, "rate_risk", "Rates the risk")
-    rating = {"title": "Risk", "type": "risk_rating", "confidence": "low", "summary": "Low, with one open point"}
+    rating = _artifact("risk_rating", "Risk", "Low, with one open point", confidence="low")
     second_question = _question(case, "Do you agree with the risk rating?", rating)
     [second] = yield Ask([{**second_question, "input_schema": _SECOND_ANSWER}])
     yield Work(0.1, "apply_decisions", "Applies the decisions")
@@ -133,22 +135,15 @@ def cip_orchestrator(case: Case) -> ScriptBody:
     state = case.rng.choice(("Delaware", "Oregon", "Texas"))
     owner, stake = case.rng.choice(("Dana Whitfield", "Luis Ortega", "Mei Tanaka")), case.rng.randint(26, 90)
     yield Work(0.3, "plan", "Selects the agents")
-    findings, proposals = [], []
+    proposals: list[Json] = []
     for subject, step, title, summary, details in (
         ("registry", "Checks the registration", "Registration", f"{name} is registered in {state}.", {"state": state}),
-        (
-            "ownership",
-            "Finds the owners",
-            "Owners",
-            f"{owner} owns {stake} percent.",
-            {"until": None},
-        ),
+        ("ownership", "Finds the owners", "Owners", f"{owner} owns {stake} percent.", {"until": None}),
         ("web", "Reads the website", "Website", "The website names the business and its owner.", {"pages_read": 7}),
     ):
         agent = f"{subject}_agent"
         yield Delegate(_read_sources(), subject, step, agent=agent)
-        finding = _finding(title, f"{subject}_review", summary) | {"agent": agent, "details": details}
-        findings.append(finding)
+        finding = _artifact(f"{subject}_review", title, summary, sources=[_SOURCE], agent=agent, details=details)
         label = f"Accept the findings about {title.lower()}?"
         proposals.append({"type": "proposal", "agent": agent, "label": label, "artifacts": [finding]})
     yield Work(0.4, "combine", "Combines the proposals")
@@ -156,24 +151,16 @@ def cip_orchestrator(case: Case) -> ScriptBody:
     [answer] = yield Ask([{"type": "combined_proposal", "agent": case.agent, "label": label, "proposals": proposals}])
     yield Work(0.4, "summarize", "Writes the summary")
     decided = decision_in(answer)
-    result = _finding(f"Identification of {name}", "cip_summary", f"{owner} owns it. A person decided: {decided}.")
-    return [{**result, "decision": decided, "answer": answer, "checks": {"registration": "passed"}}, *findings]
+    summary = f"{owner} owns it. A person decided: {decided}."
+    result = _artifact("cip_summary", f"Identification of {name}", summary, sources=[_SOURCE])
+    result |= {"decision": decided, "answer": answer, "checks": {"registration": "passed"}}
+    return [result, *(proposal["artifacts"][0] for proposal in proposals)]
 
 
 def _read_sources() -> ScriptBody:
     yield Work(0.4, "search", "Searches the sources")
     yield Work(0.4, "read", "Reads the results")
     return None
-
-
-def _finding(title: str, kind: str, summary: str) -> Json:
-    source = {
-        "url": "https://registry.example.com/filings/20417",
-        "source_name": "State registry",
-        "source_tier": "primary",
-        "source_type": "government",
-    }
-    return {"title": title, "type": kind, "confidence": "medium", "summary": summary, "sources": [source]}
 
 
 def fails(case: Case) -> ScriptBody:

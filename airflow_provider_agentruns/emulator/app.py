@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -18,9 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from airflow_provider_agentruns.emulator.errors import RequestError, on_error
 from airflow_provider_agentruns.emulator.script_steps import Json
-from airflow_provider_agentruns.emulator.service import Service
+from airflow_provider_agentruns.emulator.service import RequestError, Service
 
 T = TypeVar("T")
 
@@ -69,7 +68,7 @@ def create_app(service: Service, middleware: Sequence[Middleware]) -> Starlette:
             Route("/v1/agents/{id}", operations.get_agent, methods=["GET"]),
         ],
         middleware=middleware,
-        exception_handlers={HTTPException: on_error, Exception: on_error},
+        exception_handlers={HTTPException: _on_error, Exception: _on_error},
     )
     app.router.redirect_slashes = False
     app.state.service = service
@@ -203,3 +202,20 @@ def _named(body: Json, schema: Json) -> Json:
 def _event(kind: str, snapshot: Json) -> str:
     event = {"type": kind, "run_id": snapshot["id"], "snapshot": snapshot}
     return f"event: {kind}\ndata: {json.dumps(event)}\n\n"
+
+
+def error_response(
+    status: int, message: str, parameter: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a response with one error in the envelope of the contract."""
+    error = {"message": message} | ({"parameter": parameter} if parameter else {})
+    return JSONResponse({"errors": [error]}, status, headers)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, RequestError):
+        return error_response(error.status_code, error.detail, error.parameter)
+    if isinstance(error, HTTPException):
+        message = f"{error.detail}: {request.method} {request.url.path}"
+        return error_response(error.status_code, message, headers=error.headers)
+    return error_response(500, "Internal error")

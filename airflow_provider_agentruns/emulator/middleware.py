@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from airflow_provider_agentruns.emulator.errors import error_response
+from airflow_provider_agentruns.emulator.app import error_response
 from airflow_provider_agentruns.emulator.faults import Faults
 
 

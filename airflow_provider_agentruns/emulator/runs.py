@@ -14,6 +14,7 @@ from airflow_provider_agentruns.emulator.script_steps import Context, Json
 
 Status = Literal["running", "completed", "error", "interrupted"]
 
+_FINISHED = ("completed", "error")
 _TICK = timedelta(microseconds=1)
 
 
@@ -28,17 +29,13 @@ class Question:
 
     def as_json(self) -> Json:
         """Return the interrupt as the service shows it, with the ``agent`` of its value, if any."""
-        lifted = {"agent": agent} if isinstance(agent := self.value.get("agent"), str) else {}
-        return {"id": self.id, **lifted, "value": self.value}
+        agent = self.value.get("agent")
+        return {"id": self.id, **({"agent": agent} if isinstance(agent, str) else {}), "value": self.value}
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """
-    The status of a run from some moment on.
-
-    :param pending: The IDs of the interrupts that are not answered yet.
-    """
+    """The status of a run from some moment on, and the IDs of the interrupts that are not answered yet."""
 
     since: datetime
     status: Status
@@ -75,7 +72,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the run cannot change any more."""
-        return self.status in ("completed", "error")
+        return self.status in _FINISHED
 
     @property
     def created_at(self) -> datetime:
@@ -96,14 +93,6 @@ class Run:
     def output(self) -> Json | None:
         """The artifacts of a completed run in their envelope."""
         return {"artifacts": self.artifacts} if self.status == "completed" else None
-
-    @property
-    def known_artifacts(self) -> set[str]:
-        """The IDs of the artifacts that the run returned, or proposed in a question, in lower case."""
-        values = [question.value for question in self.questions]
-        proposals = [proposal for value in values for proposal in value.get("proposals", ())]
-        parts = [*values, *proposals, {"artifacts": self.artifacts}]
-        return {str(artifact.get("id")).lower() for part in parts for artifact in part.get("artifacts", ())}
 
     def touch(self, moment: datetime) -> datetime:
         """Update ``updated_at``, and return it. No two changes of a run have the same time."""
@@ -130,7 +119,7 @@ class Run:
                 "agent": self.agent,
                 "requester": self.requester,
                 "started_at": timestamp(self.created_at),
-                "ended_at": timestamp(state.since) if state.status in ("completed", "error") else None,
+                "ended_at": timestamp(state.since) if state.status in _FINISHED else None,
                 "output": {"artifacts": self.artifacts} if state.status == "completed" else None,
                 "interrupts": [question.as_json() for question in self.questions if question.id in state.pending],
             }
@@ -149,11 +138,7 @@ class Thread:
     newest: Run | None = None
 
     def as_json(self, *, steps: bool = False) -> Json:
-        """
-        Return the thread as the service shows it.
-
-        :param steps: Whether to show the steps of the newest run too.
-        """
+        """Return the thread as the service shows it, with the steps of the newest run if asked."""
         newest = self.newest
         shown: Json = {
             "object": "thread",

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Runs the script of a run's agent.
+Executes the script of a run's agent, without a background task: the service updates a run before it reads it.
 
-There is no background task. The service brings a run up to date before it reads the run, and each step has the times
-that it would have had, however late the service reads it.
+Each step has the times that it would have had, however late the service reads it.
 """
 
 from __future__ import annotations
@@ -28,12 +27,7 @@ _LONGEST_WORK = 1e9
 
 
 class ScriptRunner:
-    """
-    Runs the script of one run.
-
-    :param script: The agent's script, a generator.
-    :param speed: Seconds of work done per second.
-    """
+    """Executes the script of one run."""
 
     def __init__(self, run: Run, script: ScriptBody, ids: Ids, speed: float) -> None:
         self._run = run
@@ -62,7 +56,7 @@ class ScriptRunner:
             next(self._progress, None)
 
     def _run_to_the_end(self, script: ScriptBody) -> Generator[None, None, None]:
-        """Run the agent's script, and end the run. Yield whenever the script must wait for time or for answers."""
+        """Run the agent's script, and end the run. Yield when the script must wait for time or for answers."""
         try:
             artifacts = yield from self._run_script(self._with_ids(script), None)
         except Fails:

@@ -2,7 +2,7 @@
 """
 The steps that the script of an agent consists of.
 
-A script is a generator function that takes a :class:`Case`::
+A script is a generator function that takes a :class:`Case`, and returns the run's artifacts::
 
     def reviewer(case):
         '''Looks up a company, asks one question, and reports.'''
@@ -11,8 +11,6 @@ A script is a generator function that takes a :class:`Case`::
         if decision_in(answer) == "reject":
             raise Fails("Rejected", "The reviewer rejected the company")
         return [{"title": "Report", "type": "report"}]
-
-It returns the run's artifacts.
 """
 
 from __future__ import annotations

@@ -20,11 +20,8 @@ from airflow_provider_agentruns.emulator.script_steps import Script
 from airflow_provider_agentruns.emulator.service import Service
 from airflow_provider_agentruns.emulator.web_server import WebServer
 
-#: The token in the connection if any token is valid. It protects nothing.
-ANY_TOKEN = "mk_test_offline"  # noqa: S105
-
-#: Signs webhooks unless another secret is given. It protects nothing.
-ANY_SECRET = "whsec_offline"  # noqa: S105
+#: The token in the connection if any token is valid, and the default secret of webhooks. They protect nothing.
+ANY_TOKEN, ANY_SECRET = "mk_test_offline", "whsec_offline"
 
 
 class Emulator:

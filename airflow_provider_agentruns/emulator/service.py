@@ -17,9 +17,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
+from starlette.exceptions import HTTPException
 
 from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
-from airflow_provider_agentruns.emulator.errors import RequestError
 from airflow_provider_agentruns.emulator.ids import Ids, timestamp
 from airflow_provider_agentruns.emulator.runs import Run, State, Thread
 from airflow_provider_agentruns.emulator.script_runner import ScriptRunner
@@ -29,6 +29,18 @@ log = logging.getLogger(__name__)
 
 #: The service refuses runs about this business, because it is in audit.
 AUDITED_BUSINESS_ID = "a0d17ed0-0000-4000-8000-000000000422"
+
+
+class RequestError(HTTPException):
+    """
+    The service refuses a request.
+
+    :param parameter: The field that is wrong, if it is one.
+    """
+
+    def __init__(self, status: int, message: str, parameter: str | None = None) -> None:
+        super().__init__(status, message)
+        self.parameter = parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +56,9 @@ class Service:
     """
     The service with its agents, threads, and runs.
 
-    The same seed and the same order of creations give the same IDs and the same content.
-
     :param seed: Another seed gives other IDs and other content.
     :param speed: Seconds of an agent's work done per second.
-    :param agents: Agent types and their scripts. To add to the built-in ones: ``{**BUILTIN, "mine": script}``.
+    :param agents: Agent types and their scripts.
     :param clock: Returns the current time in UTC.
     """
 
@@ -65,9 +75,9 @@ class Service:
         self.speed = speed
         self.clock = clock
         self.lock = RLock()
-        #: Every answer that the service accepted, oldest first.
+        #: The answers that the service accepted, oldest first.
         self.answers: list[AcceptedAnswer] = []
-        #: Every rating that was given, oldest first.
+        #: The ratings that were given, oldest first.
         self.ratings: list[Json] = []
         self._ids = Ids(seed)
         self._account_id = self._ids.uuid("account")
@@ -118,8 +128,7 @@ class Service:
         """
         Start a run, in a new thread unless one is given.
 
-        :raises RequestError: If the agent or the thread does not exist, there is neither a thread nor a context, or the
-            business is in audit.
+        :raises RequestError: If the service refuses the run.
         """
         with self.lock:
             script = self._script(agent)
@@ -165,14 +174,13 @@ class Service:
         """
         Answer one pending interrupt.
 
-        :raises RequestError: If no run has that ID, the interrupt is not pending, or the answer does not fit the
-            ``input_schema`` of the question.
+        :raises RequestError: If the service refuses the answer.
         """
         with self.lock:
             run = self.get_run(run_id)
             if interrupt_id not in run.states[-1].pending:
                 raise RequestError(409, f"Run {run.id} is {run.status}, and interrupt {interrupt_id} is not pending")
-            question = next(question for question in run.questions if question.id == interrupt_id)
+            [question] = [question for question in run.questions if question.id == interrupt_id]
             schema = question.value.get("input_schema")
             if isinstance(schema, dict) and (misfit := best_match(Draft202012Validator(schema).iter_errors(answer))):
                 raise RequestError(422, f"The input does not fit at {misfit.json_path}: {misfit.message}", "input")
@@ -184,7 +192,11 @@ class Service:
         """Rate an artifact ``POSITIVE`` or ``NEGATIVE``, and return the rating as the service shows it."""
         with self.lock:
             run, artifact_id = self.get_run(run_id), artifact_id.lower()
-            if artifact_id not in run.known_artifacts:
+            values = [question.value for question in run.questions]
+            proposals = [proposal for value in values for proposal in value.get("proposals", ())]
+            parts = [*values, *proposals, {"artifacts": run.artifacts}]
+            artifacts = [artifact for part in parts for artifact in part.get("artifacts", ())]
+            if artifact_id not in (str(artifact.get("id")).lower() for artifact in artifacts):
                 raise RequestError(422, f"Run {run.id} has no artifact {artifact_id}", "artifact_id")
             rated = (run.id, artifact_id)
             recorded: Json = {
@@ -235,7 +247,6 @@ class Service:
 def _context(
     business_id: str | None = None, context_type: str | None = None, context_id: str | None = None
 ) -> Context | None:
-    """Return the context that the fields of a request name, or None."""
     if (context_type is None) != (context_id is None):
         missing = "context_id" if context_id is None else "context_type"
         raise RequestError(400, "context_type and context_id go together", missing)

@@ -8,14 +8,24 @@ import hmac
 import json
 import logging
 import threading
-import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+from tenacity import (
+    Retrying,
+    before_sleep_log,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from airflow_provider_agentruns.emulator.ids import timestamp
 from airflow_provider_agentruns.emulator.runs import Run
+from airflow_provider_agentruns.emulator.script_steps import Json
 from airflow_provider_agentruns.emulator.service import Service
 
 log = logging.getLogger(__name__)
@@ -28,22 +38,14 @@ _MAX_TRIES = 10
 _FIRST_PAUSE = 1.0
 
 _TIMEOUT = 10.0
-_STOP_WITHIN = 15.0
+_SENDERS = 8
 
 _TYPES = {"completed": "run.completed", "error": "run.completed", "interrupted": "run.interrupted"}
 
 
-@dataclass(slots=True)
-class _Delivery:
-    run_id: str
-    body: bytes
-    tries: int = 0
-    due_at: float = 0.0
-
-
 class Webhooks:
     """
-    Sends the events of a service from a thread of its own.
+    Sends the events of a service from threads of its own.
 
     :param url: The receiver, such as ``http://127.0.0.1:8080/agent-runs/webhooks/agentruns_default``.
     :param secret: Signs the events.
@@ -58,7 +60,6 @@ class Webhooks:
         self._secret = secret.encode()
         #: The number of states of each run that events were made of.
         self._reported: dict[str, int] = {}
-        self._deliveries: list[_Delivery] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="agent-runs-webhooks", daemon=True)
 
@@ -70,46 +71,45 @@ class Webhooks:
         """Stop sending."""
         self._stopped.set()
         if self._thread.is_alive():
-            self._thread.join(_STOP_WITHIN)
+            self._thread.join()
 
     def _run(self) -> None:
-        with httpx.Client(timeout=_TIMEOUT, trust_env=False) as http:
+        retrying = Retrying(
+            retry=retry_if_exception_type(httpx.HTTPError),
+            wait=wait_exponential(multiplier=_FIRST_PAUSE),
+            sleep=sleep_using_event(self._stopped),
+            stop=stop_after_attempt(_MAX_TRIES) | stop_when_event_set(self._stopped),
+            before_sleep=before_sleep_log(log, logging.WARNING),
+            retry_error_callback=lambda state: log.warning("A webhook was not delivered: %r", state.outcome),
+        )
+        with httpx.Client(timeout=_TIMEOUT, trust_env=False) as http, ThreadPoolExecutor(_SENDERS) as senders:
             while not self._stopped.wait(_CHECK_EVERY):
                 for run in self._service.runs.values():
-                    self._add_events(run)
-                for delivery in list(self._deliveries):
-                    if delivery.due_at <= time.monotonic() and not self._stopped.is_set():
-                        self._send(http, delivery)
+                    for event in self._new_events(run):
+                        senders.submit(retrying, self._send, http, run.id, json.dumps(event).encode())
+            senders.shutdown(cancel_futures=True)
 
-    def _add_events(self, run: Run) -> None:
+    def _new_events(self, run: Run) -> Iterator[Json]:
         states = list(run.states)
         for number in range(self._reported.get(run.id, 0), len(states)):
             state = states[number]
             kind = "run.created" if number == 0 else _TYPES.get(state.status)
             if kind and (number == 0 or state.status != states[number - 1].status):
-                event = {
+                yield {
                     "object": "event",
                     "id": str(uuid.uuid4()),
                     "type": kind,
                     "created_at": timestamp(state.since),
                     "data": {"object": run.as_json(state=state)},
                 }
-                self._deliveries.append(_Delivery(run.id, json.dumps(event).encode()))
         self._reported[run.id] = len(states)
 
-    def _send(self, http: httpx.Client, delivery: _Delivery) -> None:
+    def _send(self, http: httpx.Client, run_id: str, body: bytes) -> None:
+        if self._stopped.is_set():
+            return
         headers = {
-            "X-Middesk-Signature-256": f"sha256={hmac.new(self._secret, delivery.body, hashlib.sha256).hexdigest()}",
-            "X-Correlation-Id": delivery.run_id,
+            "X-Middesk-Signature-256": f"sha256={hmac.new(self._secret, body, hashlib.sha256).hexdigest()}",
+            "X-Correlation-Id": run_id,
             "Content-Type": "application/json",
         }
-        delivery.tries += 1
-        delivery.due_at = time.monotonic() + _FIRST_PAUSE * 2 ** (delivery.tries - 1)
-        try:
-            http.post(self._url, content=delivery.body, headers=headers).raise_for_status()
-        except httpx.HTTPError as error:
-            message = "Try %s of %s to send a webhook of run %s failed: %r"
-            log.warning(message, delivery.tries, _MAX_TRIES, delivery.run_id, error)
-            if delivery.tries < _MAX_TRIES:
-                return
-        self._deliveries.remove(delivery)
+        http.post(self._url, content=body, headers=headers).raise_for_status()

@@ -27,7 +27,7 @@ BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 def test_the_events_of_a_run() -> None:
-    with ScriptedServer([answer({}, 204)] * 3) as receiver:
+    with ScriptedServer([answer({})] * 3) as receiver:
         with Emulator(speed=20, webhook=f"{receiver.url}/hooks", webhook_secret=SECRET) as emulator:
             assert emulator.extra["webhook_secret"] == SECRET
             run = emulator.service.create_run("needs_approval", business_id=BUSINESS)
@@ -52,7 +52,7 @@ def test_the_events_of_a_run() -> None:
 
 def test_a_failed_delivery_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "_FIRST_PAUSE", 0.1)
-    with ScriptedServer([errors(503, "later"), errors(401, "no"), answer({}, 204)]) as receiver:
+    with ScriptedServer([errors(503, "later"), errors(401, "no"), answer({})]) as receiver:
         with Emulator(speed=0.001, webhook=receiver.url) as emulator:
             emulator.service.create_run("slow", business_id=BUSINESS)
             eventually(lambda: len(receiver.requests) == 3)

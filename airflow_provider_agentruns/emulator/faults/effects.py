@@ -22,8 +22,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from airflow_provider_agentruns.emulator.app import page_of
-from airflow_provider_agentruns.emulator.errors import error_response
+from airflow_provider_agentruns.emulator.app import error_response, page_of
 from airflow_provider_agentruns.emulator.ids import timestamp
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.script_steps import Json
@@ -105,27 +104,18 @@ def status(code: int, message: str) -> Effect:
     """Return a fault that responds with an error of the contract."""
 
     async def respond(
-        request: Request,
-        response: Response | None,
-        *,
-        retry_after: float | str | None = None,
-        retry_after_date: float | None = None,
-        **_: Any,
+        request: Request, response: Response | None, *, retry_after: float | str | None = None, **_: Any
     ) -> Response:
-        if retry_after_date is not None:
-            retry_after = formatdate(time.time() + retry_after_date, usegmt=True)
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         return error_response(code, message, headers=headers)
 
     return respond
 
 
-async def proxy_page(request: Request, _: Response | None, *, status: int) -> Response:
-    return Response(_PAGE, status, media_type="text/html")
-
-
-async def foreign_error(request: Request, _: Response | None, *, status: int, body: str, content_type: str) -> Response:
-    return Response(body, status, {"Content-Type": content_type})
+async def foreign_response(
+    request: Request, _: Response | None, *, status: int, body: str = _PAGE, content_type: str = "text/html"
+) -> Response:
+    return Response(body, status, media_type=content_type)
 
 
 async def redirect(request: Request, _: Response | None, *, status: int) -> Response:
@@ -134,7 +124,7 @@ async def redirect(request: Request, _: Response | None, *, status: int) -> Resp
     return Response(status_code=status, headers={"Location": location})
 
 
-def damaged_body(damage: Callable[[bytes], bytes]) -> Effect:
+def changed_bytes(damage: Callable[[bytes], bytes]) -> Effect:
     """Return a fault that changes the bytes of the body."""
 
     async def respond(request: Request, response: StreamingResponse) -> Response:

@@ -94,26 +94,22 @@ def rule_of(entry: Any) -> Rule:
     :raises FaultError: If the rule is wrong. The message names the rule and the field.
     """
     try:
-        return _rule_of(entry)
+        if isinstance(entry, str):
+            return _checked(*_read_line(entry))
+        if isinstance(entry, Mapping):
+            return _checked(_fault(entry.get("fault")), {name: entry[name] for name in entry if name != "fault"})
+        raise FaultError(f"a rule is an object or a text, not {entry!r}")
     except FaultError as error:
         raise FaultError(f"rule {entry!r:.200}: {error}") from None
 
 
-def _rule_of(entry: Any) -> Rule:
-    given = _fields_of(entry) if isinstance(entry, str) else entry
-    if not isinstance(given, Mapping):
-        raise FaultError(f"a rule is an object or a text, not {entry!r}")
-    fault = _fault(given.get("fault"))
-    selection = _SELECTION[fault.applies_to]
-    schemas = {**selection, **fault.parameters}
-    fields = {name: value for name, value in given.items() if name != "fault"}
+def _checked(fault: Fault, fields: dict[str, Any]) -> Rule:
+    schemas = {**_SELECTION[fault.applies_to], **fault.parameters}
     for name, value in fields.items():
         if name not in schemas:
-            names = ", ".join(schemas) or "none"
-            raise FaultError(f"{name}: is not a field of {fault.name!r}: its fields are {names}")
-        if problem := best_match(
-            Draft202012Validator(schemas[name], format_checker=FormatChecker()).iter_errors(value)
-        ):
+            raise FaultError(f"{name}: is not a field of {fault.name!r}: its fields are {', '.join(schemas) or 'none'}")
+        validator = Draft202012Validator(schemas[name], format_checker=FormatChecker())
+        if problem := best_match(validator.iter_errors(value)):
             raise FaultError(f"{name}: {problem.message}")
     parameters = {name: fields.pop(name, schema["default"]) for name, schema in fault.parameters.items()}
     return Rule(fault=fault, parameters=parameters, **fields)
@@ -127,8 +123,7 @@ def _fault(name: object) -> Fault:
     return FAULTS[name]
 
 
-def _fields_of(line: str) -> dict[str, Any]:
-    """Return the fields of a rule that is a line of text."""
+def _read_line(line: str) -> tuple[Fault, dict[str, Any]]:
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
     try:
@@ -136,7 +131,7 @@ def _fields_of(line: str) -> dict[str, Any]:
     except ValueError as error:
         raise FaultError(f"cannot be read: {error}") from None
     words_of_name: list[str] = []
-    fields: dict[str, str] = {}
+    fields: dict[str, Any] = {}
     for word in words:
         field_name, equals, value = word.partition("=")
         if word in _METHODS:
@@ -151,8 +146,7 @@ def _fields_of(line: str) -> dict[str, Any]:
             words_of_name.append(word)
     fault = _fault(" ".join(words_of_name))
     texts = {"method", "path", *(name for name, schema in fault.parameters.items() if schema["type"] == "string")}
-    values: dict[str, Any] = dict(fields)
     for name in fields.keys() - texts:
         with suppress(ValueError):
-            values[name] = json.loads(fields[name])
-    return {"fault": fault.name, **values}
+            fields[name] = json.loads(fields[name])
+    return fault, fields

@@ -77,20 +77,21 @@ def _text(default: str, description: str) -> Schema:
 _TAKEN = {"taken": {"type": "boolean", "default": False, "description": "Whether the request is carried out"}}
 
 
-def _retry_after(default: int | None) -> dict[str, Schema]:
-    seconds = {"type": ["number", "string", "null"], "default": default, "pattern": r"^[ -~]*\Z"}
-    date = {"type": ["number", "null"], "default": None, "minimum": -_TEN_YEARS, "maximum": _TEN_YEARS}
+def _retry_after(default: int | None) -> Schema:
+    description = "Retry-After header: seconds or any text, such as an HTTP date; null omits the header"
     return {
-        "retry_after": seconds | {"description": "Retry-After header: seconds or any text; null omits the header"},
-        "retry_after_date": date | {"description": "Retry-After header: an HTTP date this many seconds from now"},
+        "type": ["number", "string", "null"],
+        "default": default,
+        "pattern": r"^[ -~]*\Z",
+        "description": description,
     }
 
 
 _STATUS = {"minimum": 200, "maximum": 599, "not": {"enum": [204, 304]}}
 
 
-def _status(code: int, message: str, parameters: Mapping[str, Schema] | None = None) -> Fault:
-    return Fault(str(code), "Statuses", f"Responds {code}.", effects.status(code, message), parameters=parameters or {})
+def _status(code: int, message: str, **parameters: Schema) -> Fault:
+    return Fault(str(code), "Statuses", f"Responds {code}.", effects.status(code, message), parameters=parameters)
 
 
 _TABLE = (
@@ -116,20 +117,20 @@ _TABLE = (
           condition=_is_new_run),
     _status(409, "The run is not interrupted, or that interrupt is not pending"),
     _status(422, "The request cannot be processed"),
-    _status(429, "Too many requests", _retry_after(1)),
-    _status(500, "Internal error", _TAKEN),
-    _status(502, "Bad gateway", _TAKEN),
-    _status(503, "The service is unavailable", _retry_after(None) | _TAKEN),
-    _status(504, "Gateway timeout", _TAKEN),
+    _status(429, "Too many requests", retry_after=_retry_after(1)),
+    _status(500, "Internal error", **_TAKEN),
+    _status(502, "Bad gateway", **_TAKEN),
+    _status(503, "The service is unavailable", retry_after=_retry_after(None), **_TAKEN),
+    _status(504, "Gateway timeout", **_TAKEN),
     Fault("truncated JSON", "Bodies", "Sends the first half of the body as if it were whole.",
-          effects.damaged_body(lambda body: body[: len(body) // 2]), True),
+          effects.changed_bytes(lambda body: body[: len(body) // 2]), True),
     Fault("malformed JSON", "Bodies", "Sends a body with a brace too many.",
-          effects.damaged_body(lambda body: b"{" + body), True),
-    Fault("empty body", "Bodies", "Sends an empty body.", effects.damaged_body(lambda body: b""), True),
-    Fault("proxy page", "Bodies", "Responds with the HTML page of a proxy.", effects.proxy_page, False,
+          effects.changed_bytes(lambda body: b"{" + body), True),
+    Fault("empty body", "Bodies", "Sends an empty body.", effects.changed_bytes(lambda body: b""), True),
+    Fault("proxy page", "Bodies", "Responds with the HTML page of a proxy.", effects.foreign_response, False,
           {"status": _integer(200, "Status of the response", **_STATUS), **_TAKEN}),
     Fault("foreign error", "Bodies", "Responds with an error body that is not in the contract, or with any other body.",
-          effects.foreign_error, False,
+          effects.foreign_response, False,
           {"status": _integer(500, "Status of the response", **_STATUS),
            "body": _text('{"error": {"code": "internal", "detail": "Something went wrong"}}', "Body"),
            "content_type": _text("application/json", "Content type") | {"pattern": r"^[ -~]*\Z"}, **_TAKEN}),

@@ -18,9 +18,7 @@ def caller(request: pytest.FixtureRequest) -> Caller:
 
 @pytest.fixture
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    Repeat requests at once, except for pauses that the service asks for.
-    """
+    """Repeat requests at once, except for pauses that the service asks for."""
     monkeypatch.setattr(retries, "_backoff", wait_none())
 
 

@@ -88,16 +88,12 @@ def test_a_wrong_field_is_named(extra: dict[str, Any], problem: str) -> None:
 
 def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(AgentRunsConfigError) as caught:
-        Settings.from_parts(host="ftp://x", extra={"timeout": -1}, name="connection 'runs'")
-    assert str(caught.value).startswith("connection 'runs' cannot be used: ")
-    for field in ("Base URL (host)", "API token (password)", "timeout (extra)"):
-        assert field in str(caught.value)
-
-
-@pytest.mark.parametrize("password", [None, "", "  \n"])
-def test_a_missing_token(password: str | None) -> None:
-    with pytest.raises(AgentRunsConfigError, match=r"API token \(password\) is missing. Put the API token into"):
-        Settings.from_parts(password=password, extra={"token": TOKEN})
+        Settings.from_parts(
+            host="ftp://x", password=" \n", extra={"timeout": -1, "token": TOKEN}, name="connection 'c'"
+        )
+    assert str(caught.value).startswith("connection 'c' cannot be used: Base URL (host) ")
+    assert "API token (password) is missing. Put the API token into" in str(caught.value)
+    assert "timeout (extra) " in str(caught.value)
 
 
 @pytest.mark.parametrize("password", ["two\nlines", "two words", "tökën", "null\x00byte"])
@@ -108,17 +104,11 @@ def test_a_token_with_odd_characters_is_rejected_and_not_shown(password: str) ->
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize(
-    ("value", "secrets"),
-    [
-        ("  one-secret\n", ["one-secret"]),
-        ("the-old-secret the-new-secret", ["the-old-secret", "the-new-secret"]),
-        (["the-old-secret", "the-new-secret"], ["the-old-secret", "the-new-secret"]),
-        ([], []),
-    ],
-)
-def test_there_may_be_several_webhook_secrets(value: Any, secrets: list[str]) -> None:
-    assert [secret.get_secret_value() for secret in from_extra(webhook_secret=value).webhook_secret] == secrets
+def test_webhook_secrets_are_separated_by_spaces() -> None:
+    assert [secret.get_secret_value() for secret in from_extra(webhook_secret="  one-secret\n").webhook_secret] == [
+        "one-secret"
+    ]
+    assert from_extra(webhook_secret=[]).webhook_secret == ()
 
 
 def test_no_text_form_of_the_settings_contains_a_secret() -> None:
@@ -147,17 +137,10 @@ def test_no_error_contains_the_token_even_if_it_is_in_the_wrong_field(parts: dic
 
 
 def test_unknown_extra_fields_are_warned_about(caplog: pytest.LogCaptureFixture) -> None:
-    extra = {
-        "timeuot": 5,
-        "__extra__": "x",
-        "retries": None,
-        "timeout": 30,
-        "evil\n\x1b[31m": 1,
-        "base_url": "http://x",
-    }
+    extra = {"timeuot": 5, "retries": None, "timeout": 30, "evil\n\x1b[31m": 1, "base_url": "http://x"}
     settings = Settings.from_parts(password=TOKEN, extra=extra, name="c")
     assert settings == from_extra()
-    assert caplog.messages == [r"c has unknown extra fields: __extra__, base_url, evil\n\x1b[31m, timeuot"]
+    assert caplog.messages == [r"c has unknown extra fields: base_url, evil\n\x1b[31m, timeuot"]
 
 
 @pytest.mark.parametrize(
@@ -181,21 +164,13 @@ def test_host_port_and_schema_form_the_base_url(parts: dict[str, Any], url: str)
 
 
 @pytest.mark.parametrize(
-    "parts",
-    [
-        {"host": "api.middesk.com", "schema": "http"},
-        {"host": "http://10.0.0.1"},
-        {"host": "http://127.0.0.1.example.com"},
-    ],
-)
-def test_plain_http_to_another_machine_is_rejected(parts: dict[str, Any]) -> None:
-    with pytest.raises(AgentRunsConfigError, match=r"the token would travel in clear.*allow_http"):
-        base_url(**parts)
-
-
-@pytest.mark.parametrize(
     ("host", "problem"),
     [
+        (
+            "http://10.0.0.1",
+            "is plain http to 10.0.0.1: the token would travel in clear text. Use https, or set allow_http",
+        ),
+        ("http://127.0.0.1.example.com", "is plain http to 127.0.0.1.example.com"),
         ("ftp://api.example.com", "should be a URL such as https://api.middesk.com"),
         ("https://api.example.com:99999", "should be a URL such as"),
         ("https://api.example.com/\x00", "should be a URL such as"),

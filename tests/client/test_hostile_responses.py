@@ -56,14 +56,7 @@ TWO_HEADERS = Reply(
 )
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        zipped(gzip.compress(BODY), "gzip"),
-        zipped(BODY, "identity"),
-    ],
-    ids=["gzip", "identity"],
-)
+@pytest.mark.parametrize("reply", [zipped(gzip.compress(BODY), "gzip"), zipped(BODY, "identity")], ids=["gzip", "none"])
 def test_gzip_and_no_encoding_are_accepted(caller: Caller, reply: Reply) -> None:
     with ScriptedServer([reply]) as server:
         [run] = caller.send(settings(server.url), GET)
@@ -71,7 +64,7 @@ def test_gzip_and_no_encoding_are_accepted(caller: Caller, reply: Reply) -> None
     assert server.requests[0].headers["accept-encoding"] == "gzip"
 
 
-@pytest.mark.parametrize("request_", [GET, POST, requests.list_run_states()], ids=["GET", "POST", "listing"])
+@pytest.mark.parametrize("request_", [GET, POST], ids=["GET", "POST"])
 @pytest.mark.parametrize(
     ("reply", "problem"),
     [
@@ -110,13 +103,7 @@ def test_a_compressed_stream_of_events_is_rejected(caller: Caller, encoding: str
     assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [
-        requests.get_run_state("r-1"),
-        requests.list_run_states(),
-    ],
-)
+@pytest.mark.parametrize("request_", [requests.get_run_state("r-1"), requests.list_run_states()])
 def test_a_poller_reads_a_few_megabytes_at_most(caller: Caller, request_: Request[Any]) -> None:
     document = b'{"id": "r-1", "status": "running", "data": [], "output": {"artifacts": [{"title": "%b"}]}}'
     with (
@@ -179,16 +166,6 @@ class TestProxies:
             [run] = caller.send(settings("http://service.invalid", allow_http=True), GET)
         assert run.id == "proxied"
 
-    def test_a_proxy_is_used_for_https_and_does_not_see_the_token(
-        self, caller: Caller, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with ScriptedServer([errors(407, "no")]) as proxy:
-            monkeypatch.setenv("https_proxy", proxy.url)
-            with pytest.raises(AgentRunsConnectionError):
-                caller.send(settings("https://service.invalid", max_retries=0), GET)
-        assert [request.method for request in proxy.requests] == ["CONNECT"]
-        assert "authorization" not in proxy.requests[0].headers
-
     def test_no_error_contains_the_password_of_a_proxy(self, caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "airflow_provider_agentruns")
         with ScriptedServer([errors(407, f"not with {TOKEN}")]) as proxy:
@@ -198,6 +175,10 @@ class TestProxies:
                 with pytest.raises(AgentRunsConnectionError) as caught:
                     caller.send(where, GET)
                 assert TOKEN not in "".join([repr(caught.value), *traceback.format_exception(caught.value)])
+        # The proxy itself does not see the service's token.
+        assert [(request.method, "authorization" in request.headers) for request in proxy.requests] == [
+            ("CONNECT", False)
+        ]
         assert TOKEN not in caplog.text
 
 

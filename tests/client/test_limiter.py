@@ -65,19 +65,14 @@ class Queue:
 
 
 class TestSlots:
-    @pytest.mark.parametrize("seed", range(2))
     @pytest.mark.parametrize("rate", [0.5, 3, 20, 300])
-    def test_no_window_holds_more_than_the_rate(self, rate: float, seed: int) -> None:
-        chance, queue, now, times = random.Random(seed), Queue(rate), 1000.0, list[float]()  # noqa: S311
-        for _ in range(400):
+    def test_no_window_holds_more_than_the_rate(self, rate: float) -> None:
+        chance, queue, now, times = random.Random(1), Queue(rate), 1000.0, list[float]()  # noqa: S311
+        for _ in range(800):
             now += chance.choice([0, 0, 0.1, 0.9, 1.7, 6]) / rate
             times.append(queue.assign(now, chance.choice(list(Priority))))
             assert times[-1] >= now
         assert min(gaps(times)) >= 1 / rate
-        times.sort()
-        window = max(1.0, 1 / rate)
-        most = max(sum(begin <= at < begin + window for at in times[i : i + 400]) for i, begin in enumerate(times))
-        assert most <= max(1, rate)
 
     @pytest.mark.parametrize("priority", Priority)
     def test_the_first_request_and_one_after_a_rest_go_at_once(self, priority: Priority) -> None:
@@ -99,14 +94,6 @@ class TestSlots:
         for other in queued * 1000:
             queue.assign(0.0, other)
         assert [queue.assign(0.0, priority) < longest * n for n in range(1, 20)] == [True] * 19
-
-    @pytest.mark.parametrize(
-        ("priority", "share"), [(Priority.START, 15 / 16), (Priority.WAIT, 14 / 16), (Priority.PAGE, 3 / 16)]
-    )
-    def test_each_priority_gets_its_share_of_the_rate(self, priority: Priority, share: float) -> None:
-        queue = Queue(20)
-        took = max(queue.assign(0.0, priority) for _ in range(1000))
-        assert took == pytest.approx(1000 / 20 / share, rel=0.08)
 
 
 class TestSharedFile:
@@ -160,10 +147,7 @@ class TestSharedFile:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
-    @pytest.mark.parametrize(
-        "spoil",
-        [lambda _: b"", lambda good: good.replace(b"free", b"full")],
-    )
+    @pytest.mark.parametrize("spoil", [lambda _: b"", lambda good: good.replace(b"free", b"full")])
     def test_a_corrupt_file_is_replaced(self, folder: Path, spoil: Callable[[bytes], bytes]) -> None:
         shared = FileStore("account")
         shared.block_for(1000.0)
@@ -181,33 +165,28 @@ class TestSharedFile:
 
     @pytest.mark.parametrize("obstacle", ["symlink", "others may write", "another owner", "read-only"])
     def test_a_folder_that_is_not_safe_is_not_used(
-        self,
-        folder: Path,
-        tmp_path: Path,
-        obstacle: str,
-        monkeypatch: pytest.MonkeyPatch,
-        caplog: pytest.LogCaptureFixture,
+        self, folder: Path, obstacle: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         if obstacle == "symlink":
-            (tmp_path / "elsewhere").mkdir(mode=0o700)
-            folder.symlink_to(tmp_path / "elsewhere")
+            (folder.parent / "elsewhere").mkdir(mode=0o700)
+            folder.symlink_to(folder.parent / "elsewhere")
         elif obstacle == "read-only":
             monkeypatch.setattr(tempfile, "tempdir", "/proc")
+        elif obstacle == "another owner":
+            uid = os.geteuid()
+            monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
+            (folder.parent / f"agentruns-{uid + 1}").mkdir(mode=0o700)
         else:
-            folder.mkdir(mode=0o700)
-            folder.chmod(0o702 if obstacle == "others may write" else 0o700)
-            if obstacle == "another owner":
-                uid = os.geteuid()
-                monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
-                folder.rename(tmp_path / f"agentruns-{uid + 1}")
-        before = sorted(tmp_path.rglob("*"))
+            folder.mkdir()
+            folder.chmod(0o702)
+        before = sorted(folder.parent.rglob("*"))
         with caplog.at_level(logging.WARNING):
             shared = FileStore("account")
             assert delay(shared) == 0.0
             assert delay(shared) > 100
             shared.block_for(1000.0)
             assert delay(shared) > 990
-        assert sorted(tmp_path.rglob("*")) == before
+        assert sorted(folder.parent.rglob("*")) == before
         assert len(caplog.records) == 1
         assert "not for this machine" in caplog.text
 

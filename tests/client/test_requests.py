@@ -110,35 +110,24 @@ class TestIds:
             assert [r.target for r in server.requests] == [f"/v1/runs/{segment}", f"/v1/runs/{segment}/resume"]
 
     @pytest.mark.parametrize("value", NO_ID, ids=lambda value: repr(value)[:30])
-    @pytest.mark.parametrize("build", WITH_ID)
-    def test_text_that_is_not_an_id_is_rejected(self, build: Callable[[Any], Any], value: Any) -> None:
-        with pytest.raises(AgentRunsValueError, match=r"^(run|thread)_id "):
-            build(value)
+    def test_text_that_is_not_an_id_is_rejected(self, value: Any) -> None:
+        for build in WITH_ID:
+            with pytest.raises(AgentRunsValueError, match=r"^(run|thread)_id "):
+                build(value)
 
     @pytest.mark.parametrize("value", NONSENSE, ids=repr)
     def test_nonsense_is_rejected_in_other_fields(self, value: Any) -> None:
-        for build in WITH_TEXT:
-            with pytest.raises(AgentRunsValueError, match=r"^(agent|interrupt_id|artifact_id) "):
+        for build in WITH_TEXT if value in ("", None) else [*WITH_TEXT, *WITH_CONTEXT]:
+            with pytest.raises(AgentRunsValueError, match=r"^[a-z_]+_(id|type) |^agent "):
                 build(value)
-        if value:
-            for build in WITH_CONTEXT:
-                with pytest.raises(AgentRunsValueError, match=r"^(business_id|context_type|context_id|thread_id) "):
-                    build(value)
 
 
-class Circle(list[Any]):
-    """A value that contains itself."""
-
-    def __init__(self) -> None:
-        super().__init__([self])
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
 
 
 class TestResumeBody:
-    @pytest.mark.parametrize(
-        "value",
-        ["yes", "", "{{ no template }}", 0, None, [1, {"a": "ünï"}]],
-        ids=repr,
-    )
+    @pytest.mark.parametrize("value", ["yes", "", "{{ no template }}", 0, None, [1, {"a": "ünï"}]], ids=repr)
     def test_any_json_value_is_sent_unchanged(self, caller: Caller, value: Any) -> None:
         request = requests.resume_run("r-1", "i-1", value)
         with ScriptedServer([answer(RUN)]) as server:
@@ -167,7 +156,7 @@ class TestResumeBody:
 
     @pytest.mark.parametrize(
         "value",
-        [object(), b"bytes", float("nan"), {"a": {("t",): 1}}, Circle(), "half \ud83d"],
+        [object(), b"bytes", float("nan"), {"a": {("t",): 1}}, CIRCLE, "half \ud83d"],
         ids=["object", "bytes", "nan", "key", "circle", "surrogate"],
     )
     def test_a_value_that_is_not_json_is_rejected(self, value: Any) -> None:

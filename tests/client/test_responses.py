@@ -76,27 +76,18 @@ def test_each_status_has_its_error(
     assert not error.in_doubt
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        html(404),
-        answer({"errors": None}, 404),
-        Reply(status=404, headers={"Content-Length": "0"}),
-    ],
-    ids=lambda reply: repr(next(iter(reply.pieces), b"")[:40]),
-)
+@pytest.mark.parametrize("reply", [html(404), answer({"errors": None}, 404), sent(b"", "", 404)])
 def test_an_error_without_messages_keeps_its_status(caller: Caller, reply: Reply) -> None:
     error = error_of(caller, reply)
     assert type(error) is AgentRunNotFoundError
-    assert error.messages == (f"no error message ({reply.headers.get('Content-Type', 'no content type')})",)
+    assert error.messages[0].startswith("no error message (")
 
 
-@pytest.mark.parametrize("status", [302, 307])
 @pytest.mark.parametrize("request_", [GET, POST], ids=["GET", "POST"])
-def test_a_redirect_is_named_and_not_followed(caller: Caller, status: int, request_: Request[Any]) -> None:
+def test_a_redirect_is_named_and_not_followed(caller: Caller, request_: Request[Any]) -> None:
     with ScriptedServer() as elsewhere:
         target = f"{elsewhere.url}/v1/runs/r-1"
-        error = error_of(caller, redirect(target, status), request_)
+        error = error_of(caller, redirect(target, 307), request_)
         assert elsewhere.connections == 0
     assert type(error) is AgentRunsAPIError
     assert target in str(error)
@@ -139,26 +130,17 @@ def test_an_error_quotes_no_values(caller: Caller, field: str) -> None:
     assert "Jane" not in str(error)
 
 
-class TestPartialModels:
-    """Pollers read little of a run, and as much of a listing as is valid."""
+def test_pollers_parse_little_of_a_run(caller: Caller) -> None:
+    assert result_of(caller, answer(ASKING), requests.get_run_state("r-1")) == PARTIAL
 
-    def test_a_run(self, caller: Caller) -> None:
-        request = requests.get_run_state("r-1")
-        assert result_of(caller, answer(ASKING), request) == PARTIAL
 
-    def test_a_page(self, caller: Caller) -> None:
-        entries = [
-            RUN,
-            "odd",
-            {"id": 5, "status": "running"},
-            {**RUN, "id": "r-2", "status": None},
-            {**RUN, "id": "r-3"},
-        ]
-        reply = answer({"has_more": True, "total_count": 12, "data": entries})
-        page = result_of(caller, reply, requests.list_run_states(page=2, page_size=7))
-        assert [listed["id"] for listed in page.data] == ["r-1", "r-3"]
-        assert (page.left_out, page.has_more, page.total_count) == (3, True, 12)
-        assert result_of(caller, answer({"data": None}), requests.list_run_states()).data == []
+def test_pollers_leave_out_invalid_entries_of_a_page(caller: Caller) -> None:
+    entries = [RUN, "odd", {"id": 5, "status": "running"}, {**RUN, "status": None}, {**RUN, "id": "r-3"}]
+    reply = answer({"has_more": None, "total_count": 12, "data": entries})
+    page = result_of(caller, reply, requests.list_run_states(page=2, page_size=7))
+    assert [listed["id"] for listed in page.data] == ["r-1", "r-3"]
+    assert (page.left_out, page.has_more, page.total_count) == (3, False, 12)
+    assert result_of(caller, answer({"data": None}), requests.list_run_states()).data == []
 
 
 @pytest.mark.parametrize(

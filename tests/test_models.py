@@ -10,7 +10,7 @@ import pendulum
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from airflow_provider_agentruns import models, run_status
+from airflow_provider_agentruns import run_status
 from airflow_provider_agentruns.models import (
     Agent,
     AgentRun,
@@ -18,6 +18,7 @@ from airflow_provider_agentruns.models import (
     Feedback,
     Interrupt,
     Output,
+    Requester,
     RunEvent,
     RunPage,
     RunStatus,
@@ -31,35 +32,18 @@ WHOLE_RUN: dict[str, Any] = {
     "object": "run",
     "id": "r-1",
     "created_at": "2026-08-01T12:00:00Z",
-    "updated_at": "2026-08-01T12:00:01.000Z",
     "status": "completed",
-    "thread_id": "t-1",
     "agent": "cip_orchestrator",
     "requester": {"id": "u-1", "name": "Ann", "email": None},
-    "started_at": "2026-08-01T12:00:00Z",
     "ended_at": None,
     "output": {
-        "artifacts": [
-            {
-                "type": "cip_summary",
-                "title": "Summary",
-                "confidence": "high",
-                "summary": None,
-                "sources": None,
-                "new": 1,
-            }
-        ],
+        "artifacts": [{"type": "cip_summary", "title": "Summary", "summary": None, "sources": None, "new": 1}],
         "later": {"kept": True},
     },
     "interrupts": [{"id": "i-1", "agent": None, "value": {"label": "Well?"}, "asked_by": "a"}],
     "steps": [{"id": "s-1", "type": "activity", "steps": [{"id": "s-2", "duration_ms": 5}], "result": None}],
     "cost": {"cents": 12},
 }
-
-
-def test_an_id_and_a_status_are_enough() -> None:
-    run = AgentRun.model_validate({"id": "r-1", "status": "running"})
-    assert (run.interrupts, run.steps, run.output, run.raw_output, run.agent) == ([], None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +71,7 @@ def test_only_identifying_fields_are_required(kind: type[BaseModel], needed: dic
 def test_known_statuses(status: str, finished: bool) -> None:
     known = AgentRun.model_validate({"id": "r", "status": status}).status
     assert known is RunStatus(status)
-    assert (known == status, known.finished, f"{known}") == (True, finished, status)
+    assert (known.finished, f"{known}") == (finished, status)
 
 
 def test_an_unknown_status_is_not_finished_and_warned_about_once(
@@ -113,7 +97,7 @@ def test_a_status_is_text(status: Any) -> None:
 def test_the_raw_output_is_unchanged() -> None:
     run = AgentRun.model_validate(WHOLE_RUN)
     assert run.raw_output is WHOLE_RUN["output"]
-    assert list(run.raw_output["artifacts"][0]) == ["type", "title", "confidence", "summary", "sources", "new"]
+    assert list(run.raw_output["artifacts"][0]) == ["type", "title", "summary", "sources", "new"]
     assert "raw_output" not in run.model_dump()
     page = RunPage.model_validate({"data": [WHOLE_RUN, {"id": "r", "status": "running"}]})
     assert [run.raw_output for run in page.data] == [WHOLE_RUN["output"], None]
@@ -124,7 +108,6 @@ def test_the_raw_output_is_unchanged() -> None:
     [
         ("2026-08-01T12:00:00Z", pendulum.datetime(2026, 8, 1, 12)),
         ("2026-08-01T14:00:00.123456+02:00", pendulum.datetime(2026, 8, 1, 12, 0, 0, 123456)),
-        ("2026-08-01T05:30:00.5-06:30", pendulum.datetime(2026, 8, 1, 12, 0, 0, 500000)),
         ("2026-08-01T12:00:00", pendulum.datetime(2026, 8, 1, 12)),
         ("2026-08-01", pendulum.datetime(2026, 8, 1)),
     ],
@@ -143,27 +126,22 @@ def test_other_values_are_not_times(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("thing", "shown"),
+    ("kind", "content", "shown"),
     [
         (
-            AgentRun.model_validate({**WHOLE_RUN, "requester": {"id": "u", "name": SECRET}, "note": SECRET}),
+            AgentRun,
+            {**WHOLE_RUN, "requester": {"name": SECRET}, "note": SECRET},
             "AgentRun(id='r-1', status='completed', agent='cip_orchestrator')",
         ),
-        (
-            Artifact.model_validate({"type": "cip_summary", "title": SECRET, "summary": SECRET}),
-            "Artifact(type='cip_summary')",
-        ),
-        (Interrupt.model_validate({"id": "i-1", "value": {"label": SECRET}}), "Interrupt(id='i-1')"),
-        (Step.model_validate({"id": "s-1", "status": "error", "label": SECRET}), "Step(id='s-1', status='error')"),
-        (models.Requester.model_validate({"id": "u-1", "name": SECRET, "email": SECRET}), "Requester(id='u-1')"),
-        (RunEvent.model_validate({"type": "STATE_SNAPSHOT", "snapshot": SECRET}), "RunEvent(type='STATE_SNAPSHOT')"),
-        (Output.model_validate({"artifacts": [{"title": SECRET}], "note": SECRET}), "Output()"),
+        (Artifact, {"type": "cip_summary", "title": SECRET}, "Artifact(type='cip_summary')"),
+        (Interrupt, {"id": "i-1", "value": {"label": SECRET}}, "Interrupt(id='i-1')"),
+        (Requester, {"id": "u-1", "name": SECRET, "email": SECRET}, "Requester(id='u-1')"),
+        (Output, {"artifacts": [{"title": SECRET}], "note": SECRET}, "Output()"),
     ],
 )
-def test_a_repr_shows_no_content(thing: BaseModel, shown: str) -> None:
-    assert repr(thing) == shown
-    assert str(thing) == shown
-    assert f"{thing}" == shown
+def test_a_repr_shows_no_content(kind: type[BaseModel], content: dict[str, Any], shown: str) -> None:
+    thing = kind.model_validate(content)
+    assert repr(thing) == str(thing) == f"{thing}" == shown
 
 
 @pytest.mark.parametrize(

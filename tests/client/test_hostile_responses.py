@@ -207,10 +207,7 @@ class TestText:
 
     def test_unknown_statuses(self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(run_status, "_warned_of", set())
-        status = RunStatus(self.NASTY)
-        assert status.isprintable()
-        assert not status.finished
-        assert RunStatus("paused") == "paused" == RunStatus("paused")
+        assert RunStatus(self.NASTY).isprintable()
         tracemalloc.start()
         try:
             longest = max(len(RunStatus(f"{number} " + "x" * 10_000)) for number in range(3000))

@@ -11,12 +11,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import (
     AgentRunNotFoundError,
-    AgentRunsAuthError,
     AgentRunsError,
     AgentRunsValueError,
 )
 from tests.hooks.conftest import HookUser
-from tests.hooks.connections import TOKEN, connection_json
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 NO_RUN = "00000000-0000-4000-8000-000000000000"
@@ -27,16 +25,6 @@ def is_final(error: AgentRunsError) -> bool:
     final = isinstance(error, AirflowFailException)
     assert final is not error.retryable
     return final
-
-
-@pytest.mark.agent_runs(token="mk_test_right")
-def test_a_wrong_token(agent_runs_emulator: Emulator, user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(agent_runs_emulator.url))
-    with pytest.raises(AgentRunsAuthError) as caught:
-        user.call("get_run", NO_RUN)
-    assert is_final(caught.value)
-    assert "Check the API token of the Airflow connection" in str(caught.value)
-    assert TOKEN not in str(caught.value)
 
 
 def test_an_unknown_id(agent_runs_emulator: Emulator, user: HookUser) -> None:

@@ -33,12 +33,11 @@ def check_agent(agent: Any) -> None:
         raise AgentRunsValueError(f"agent should be an agent type, or None for all, not {agent!r}")
 
 
-def check_watch(watch: Any) -> Literal["poll", "stream"]:
+def check_watch(watch: Literal["poll", "stream"]) -> Literal["poll", "stream"]:
     """Return the way to watch a run."""
     if watch not in ("poll", "stream"):
         raise AgentRunsValueError(f'watch should be "poll" or "stream", not {watch!r}')
-    checked: Literal["poll", "stream"] = watch
-    return checked
+    return watch
 
 
 def check_run_id(run_id: Any) -> None:

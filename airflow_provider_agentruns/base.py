@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.idempotency.state import Attempt, StateStore
     from airflow_provider_agentruns.models import AgentRun
 
-#: The XCom key of the run's ID.
-RUN_ID_KEY = "run_id"
-
 #: The service may answer 404 for a new run for this long, in seconds.
 NEW_RUN_GRACE = 60.0
 
@@ -78,13 +75,17 @@ class AgentRunTask(BaseOperator):
     ) -> None:
         super().__init__(map_index_template=map_index_template, **kwargs)
         self.agentruns_conn_id = agentruns_conn_id
-        self.deferrable = _default_deferrable() if deferrable is None else deferrable
+        if deferrable is None:
+            from airflow.providers.common.compat.sdk import conf
+
+            deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
+        self.deferrable = deferrable
         self.watch = check_watch(watch)
 
     @property
     def run_label(self) -> str:
         """The default name of an instance of a mapped task."""
-        label = " · ".join(str(part) for part in self.run_label_parts() if part)[:_MAX_LABEL]
+        label = " · ".join(str(part) for part in self.run_label_parts() if part)
         return single_line(label, _MAX_LABEL)[:_MAX_LABEL]
 
     def run_label_parts(self) -> Sequence[Any]:
@@ -144,6 +145,29 @@ class AgentRunTask(BaseOperator):
             log_status(self.log.log, run.id, run.status, self._logged_status)
             self._logged_status = str(run.status)
 
+    def push_run_id(self, context: Context, run_id: str) -> None:
+        """Store the run's ID under the XCom key ``run_id``. DAG authors' unit tests may have no task instance."""
+        if "ti" in context:
+            context["ti"].xcom_push(key="run_id", value=run_id)
+
+    def current_attempt(self, context: Context) -> Attempt:
+        """Return which try of the task this is; the first if there is no task instance."""
+        import pendulum
+
+        from airflow_provider_agentruns.idempotency.state import Attempt
+
+        retries = self.retries or 0
+        if "ti" not in context:
+            return Attempt(number=1, max_tries=retries, earliest_start=pendulum.now("UTC"))
+        ti, dag_run = context["ti"], context["dag_run"]
+        return Attempt(
+            number=ti.try_number,
+            max_tries=ti.max_tries,
+            earliest_start=pendulum.instance(dag_run.start_date or dag_run.run_after),
+            # When a person clears a task, Airflow sets max_tries to the number of tries so far plus the retries.
+            was_cleared=ti.max_tries > retries,
+        )
+
     def _do_render_template_fields(
         self,
         parent: Any,
@@ -170,9 +194,7 @@ class AgentRunTask(BaseOperator):
             return None
         return lineage(self._last_run, self.agentruns_conn_id, self._base_url)
 
-    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
-        """Return the run's lineage for a failed task."""
-        return self.get_openlineage_facets_on_complete(task_instance)
+    get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
 
     def defer_wait(
         self,
@@ -247,23 +269,3 @@ class _TaskStateStore:
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
         self._store.set(key, value, retention=NEVER_EXPIRE)
-
-
-def current_attempt(context: Context) -> Attempt:
-    """Return which try of the task this is."""
-    import pendulum
-
-    from airflow_provider_agentruns.idempotency.state import Attempt
-
-    ti, dag_run = context["ti"], context["dag_run"]
-    return Attempt(
-        number=ti.try_number,
-        max_tries=ti.max_tries,
-        earliest_start=pendulum.instance(dag_run.start_date or dag_run.run_after),
-    )
-
-
-def _default_deferrable() -> bool:
-    from airflow.providers.common.compat.sdk import conf
-
-    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))

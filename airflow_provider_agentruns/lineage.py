@@ -61,9 +61,7 @@ def _sources(artifacts: Iterable[Artifact]) -> list[tuple[str, str]]:
                 continue
             if parts.scheme in ("http", "https") and host:
                 found[f"{parts.scheme}://{single_line(host)}", single_line(parts.path or "/", _MAX_NAME_LENGTH)] = None
-            if len(found) == _MAX_SOURCES:
-                return list(found)
-    return list(found)
+    return list(found)[:_MAX_SOURCES]
 
 
 @cache

@@ -25,7 +25,6 @@ def store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type
 
     The file is named after the run and the artifact type, so that a retry overwrites it, and nothing else does.
 
-    :param output: The output envelope.
     :param folder: A URL that Airflow's ``ObjectStoragePath`` takes, such as ``s3://my_conn@bucket/agent-runs``.
     :param artifact_type: The type of the artifacts, if only those of one type are stored.
     :return: ``{"run_id", "output_path", "size", "sha256", "artifacts"}``: size in bytes, number of artifacts.
@@ -36,8 +35,8 @@ def store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type
     where = ObjectStoragePath(folder)
     where.mkdir(parents=True, exist_ok=True)
     # The parts have no dots, so no two outputs have the same name.
-    name = ".".join(_file_name(part) for part in (run_id, artifact_type) if part)
-    path = where / f"{name}.json"
+    parts = [_file_name(part) for part in (run_id, artifact_type) if part]
+    path = where / ".".join([*parts, "json"])
     path.write_bytes(content)
     return {
         "run_id": run_id,
@@ -53,7 +52,7 @@ def load_output(value: dict[str, Any]) -> dict[str, Any]:
     Return an output envelope, from XCom or from object storage.
 
     :param value: The XCom value of an operator: the envelope, or a reference to it.
-    :raises AgentRunsValueError: If it is neither.
+    :raises AgentRunsValueError: If ``value`` is neither.
     :raises AgentRunsError: If the file has changed since the task wrote it.
     """
     is_reference = isinstance(value, dict) and value.keys() == _REFERENCE and isinstance(value["artifacts"], int)

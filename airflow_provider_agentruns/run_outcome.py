@@ -25,7 +25,6 @@ def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: 
     """
     Return whether a wait is over.
 
-    :param run: The run; with its steps if it ended as ``error``.
     :raises AgentRunFailedError: If the run ended with another status than the awaited ones.
     :raises AgentRunInterruptedError: If the run is interrupted and ``fail_on_interrupt`` is set.
     """
@@ -48,9 +47,9 @@ def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: 
 
 def log_status(log: Callable[..., Any], run_id: str, status: str, previous: str | None) -> None:
     """Log a change of a run's status with an Airflow logger, as text and as fields that a log store can search."""
-    shown_id, shown_status = single_line(run_id), single_line(status)
-    fields = {"agent_run_id": shown_id, "agent_run_status": shown_status, "agent_run_was": previous}
-    log(logging.INFO, "Agent run %s is %s", shown_id, shown_status, **fields)
+    shown = single_line(run_id), single_line(status)
+    fields = {"agent_run_id": shown[0], "agent_run_status": shown[1], "agent_run_was": previous}
+    log(logging.INFO, "Agent run %s is %s", *shown, **fields)
 
 
 def describe_failure(run: AgentRun) -> str:
@@ -60,7 +59,8 @@ def describe_failure(run: AgentRun) -> str:
     failing = [step for step in steps if step.status == "error" or step.type == "error"]
     where = f"at the step {_step_name(failing[-1])}" if failing else "and the service names no failing step"
     agent = f" of {single_line(run.agent)}" if run.agent else ""
-    messages = (failing and _messages(failing[-1].model_extra, failing[-1].result)) or _messages(run.model_extra)
+    said = _messages(failing[-1].model_extra, failing[-1].result) if failing else []
+    messages = said or _messages(run.model_extra)
     details = f": {'; '.join(messages)}" if messages else ""
     return f"Agent run {single_line(run.id)}{agent} ended in error {where}{details}"
 

@@ -15,8 +15,7 @@ class RunStatus(StrEnum):
     """
     The status of a run.
 
-    An unknown status parses, too. It counts as not finished, is shortened to 64 printable characters, and is logged
-    once as a warning.
+    An unknown status counts as not finished, is shortened to 64 printable characters, and is logged once as a warning.
     """
 
     RUNNING = "running"
@@ -36,7 +35,9 @@ class RunStatus(StrEnum):
         # Not stored in the class: a service that invents statuses must not fill the memory.
         member = str.__new__(cls, single_line(value, _STATUS_LENGTH))
         member._name_ = member._value_ = str(member)
-        _warn_of_status(member._value_)
+        if member not in _warned_of and len(_warned_of) < _MOST_WARNINGS:
+            _warned_of.add(member._value_)
+            log.warning("The service returned the unknown run status %r, which counts as not finished", member._value_)
         return member
 
 
@@ -44,9 +45,3 @@ _STATUS_LENGTH = 64
 
 _MOST_WARNINGS = 20
 _warned_of: set[str] = set()
-
-
-def _warn_of_status(status: str) -> None:
-    if status not in _warned_of and len(_warned_of) < _MOST_WARNINGS:
-        _warned_of.add(status)
-        log.warning("The service returned the unknown run status %r, which counts as not finished", status)

@@ -73,26 +73,16 @@ def check_serializable(value: Any, place: str) -> None:
     Airflow turns a dict with certain keys into an object of any class, in the task that reads it. An agent must not
     be able to cause that.
     """
-    pending: list[tuple[Any, tuple[Any, ...]]] = [(value, ())]
-    while pending:
-        part, path = pending.pop()
-        if isinstance(part, dict):
-            if not _RESERVED.isdisjoint(part) or part.keys() >= _RESERVED_TOGETHER:
-                keys = ", ".join(sorted((_RESERVED | _RESERVED_TOGETHER) & part.keys()))
-                raise AgentRunSerializationError(f"{place}{_in_words(path)} has the key {keys}, which XCom reserves")
-            pending.extend((entry, (path, key)) for key, entry in part.items())
-        elif isinstance(part, list):
-            pending.extend((entry, (path, number)) for number, entry in enumerate(part))
-        elif (isinstance(part, float) and not isfinite(part)) or (
-            isinstance(part, int) and not _SMALLEST <= part <= _LARGEST
-        ):
-            raise AgentRunSerializationError(f"{place}{_in_words(path)} is a number that XCom cannot hold")
-
-
-def _in_words(path: tuple[Any, ...]) -> str:
-    """Return a path of keys and positions, each a pair with the path before it, as ``.key[3]``."""
-    steps: list[str] = []
-    while path:
-        path, step = path
-        steps.append(f"[{step}]" if isinstance(step, int) else f".{single_line(step, _MAX_KEY_LENGTH)}")
-    return "".join(reversed(steps[:20]))
+    if isinstance(value, dict):
+        if not _RESERVED.isdisjoint(value) or value.keys() >= _RESERVED_TOGETHER:
+            keys = ", ".join(sorted((_RESERVED | _RESERVED_TOGETHER) & value.keys()))
+            raise AgentRunSerializationError(f"{place} has the key {keys}, which XCom reserves")
+        for key, entry in value.items():
+            check_serializable(entry, f"{place}.{key[:_MAX_KEY_LENGTH]}")
+    elif isinstance(value, list):
+        for number, entry in enumerate(value):
+            check_serializable(entry, f"{place}[{number}]")
+    elif (isinstance(value, float) and not isfinite(value)) or (
+        isinstance(value, int) and not _SMALLEST <= value <= _LARGEST
+    ):
+        raise AgentRunSerializationError(f"{place} is a number that XCom cannot hold")

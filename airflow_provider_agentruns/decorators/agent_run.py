@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import (
@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
     task_decorator_factory,
 )
 
+from airflow_provider_agentruns.base import state_store
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.operators.run import SUBJECT_FIELDS, AgentRunOperator
 
@@ -34,41 +35,46 @@ class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {**DecoratedOperator.template_fields_renderers}
     custom_operator_name = "@task.agent_run"
 
-    def __init__(
-        self,
-        *,
-        python_callable: Callable[..., Any],
-        op_args: Collection[Any] | None = None,
-        op_kwargs: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         if given := [name for name in SUBJECT_FIELDS if kwargs.get(name)]:
             raise AgentRunsValueError(f"@task.agent_run takes no {' and no '.join(given)}: the function returns it")
-        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
+        super().__init__(**kwargs)
 
     def execute(self, context: Context) -> Any:
         """Call the function, then start the run and wait for it."""
         from airflow_provider_agentruns.hooks.task_errors import task_errors
+        from airflow_provider_agentruns.idempotency.create_run import record_no_start
 
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
-        returned = self.python_callable(*self.op_args, **kwargs)
-        with task_errors():
-            subject = _subject(returned)
+        try:
+            returned = self.python_callable(*self.op_args, **kwargs)
+            with task_errors():
+                subject = _subject(returned)
+        except Exception:
+            record_no_start(state_store(context), self.current_attempt(context))
+            raise
         for name, value in subject.items():
             setattr(self, name, value)
         return AgentRunOperator.execute(self, context)
 
 
-def agent_run_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
+def agent_run_task(
+    python_callable: Callable[..., Any] | None = None, *, multiple_outputs: bool = False, **kwargs: Any
+) -> TaskDecorator:
     """
     Turn a function that returns the subject of a run into a task that starts the run.
 
     :param python_callable: The function.
+    :param multiple_outputs: Whether to store each key of the output as an XCom value of its own. The function's return
+        annotation has no influence, because the task returns the output of the run.
     :param kwargs: Arguments of :class:`AgentRunOperator`, such as ``agent``.
     """
     return task_decorator_factory(
-        python_callable=python_callable, decorated_operator_class=_AgentRunDecoratedOperator, **kwargs
+        python_callable=python_callable,
+        multiple_outputs=bool(multiple_outputs),
+        decorated_operator_class=_AgentRunDecoratedOperator,
+        **kwargs,
     )
 
 

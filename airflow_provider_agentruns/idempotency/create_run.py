@@ -3,15 +3,16 @@
 Starts a run once, although workers die, responses are lost, and the service has no idempotency key.
 
 Before the POST, the task stores its intent, and after it, the run's ID. A later try that finds the ID uses that run. A
-later try that finds only the intent cannot know whether a run was started, and searches the newest runs before it
-starts another one (``find_earlier_run``).
+later try that finds only the intent, or nothing, cannot know whether a run was started, and searches the newest runs
+before it starts another one (``find_earlier_run``).
 
-``start_once`` also decides about a task that a person cleared: it uses the old run while that is active, and starts a
-new one after it has ended.
+``_Creation.find`` also decides about a task that a person cleared: it uses the old run while that is active, and starts
+a new one after it has ended.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,14 +21,17 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError
+from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError, AgentRunsValueError
 from airflow_provider_agentruns.idempotency import find_earlier_run
+from airflow_provider_agentruns.idempotency.find_earlier_run import Window
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.idempotency.find_earlier_run import Start
-    from airflow_provider_agentruns.idempotency.state import Attempt, Log, Send, Sleep, StateStore
+    from airflow_provider_agentruns.idempotency.state import Attempt, Send, Sleep, StateStore
     from airflow_provider_agentruns.models import AgentRun
+
+log = logging.getLogger(__name__)
 
 _KEY = "agent_run_start"
 
@@ -37,8 +41,8 @@ _MAX_TRIES = "series"
 #: A request arrives this long after its intent at the latest: rate limit, retries before it was sent, its timeout.
 _LONGEST_DELAY = pendulum.duration(hours=2)
 
-#: The clock of the worker that stored the intent may differ from this one's by this much.
-_CLOCK_DIFFERENCE = pendulum.duration(seconds=10)
+#: The clock of the worker that stored the intent may differ from this one's by this many seconds.
+_CLOCK_DIFFERENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,50 +60,22 @@ class Started:
 
 
 def start_once(
-    start: Start,
-    *,
-    send: Send,
-    store: StateStore | None,
-    attempt: Attempt,
-    log: Log,
-    sleep: Sleep = time.sleep,
+    start: Start, *, send: Send, store: StateStore | None, attempt: Attempt, sleep: Sleep = time.sleep
 ) -> Started:
     """
     Start a run, or find the one that an earlier try of the same task started.
 
-    :param store: Keeps values from one try to the next; None on Airflow before 3.3. Then every later try is in doubt.
+    :param store: Keeps values from one try to the next; None on Airflow before 3.3.
     :raises AgentRunStartInDoubtError: If several runs could be the one that an earlier request started.
     """
-    # Rejects wrong arguments before anything is read or stored.
-    requests.create_run(**asdict(start))
-    creation = _Creation(start, send, store, attempt, log, sleep)
+    creation = _Creation(start, send, store, attempt, sleep)
+    return creation.find() or creation.start()
 
-    stored = (store.get(_KEY) if store else None) or {}
-    if stored and stored["start"] != start.fingerprint:
-        log.warning(
-            "An earlier try started or was about to start a run with other arguments (run %s). It is left alone, and "
-            "a new run is started",
-            stored.get("run_id", "unknown"),
-        )
-    elif run_id := stored.get("run_id"):
-        was_cleared = stored[_MAX_TRIES] != attempt.max_tries
-        if not was_cleared or creation.is_active(run_id):
-            if was_cleared:
-                # From now on it is this task's run, even if it has ended before the next try.
-                creation.save(run_id=run_id)
-            log.info("Agent run %s was started by an earlier try of this task; using it", run_id)
-            return Started(run_id, None, is_new=False)
-        log.info("Agent run %s, from before the task was cleared, has ended; starting a new run", run_id)
-    elif since := stored.get("since"):
-        # No upper bound by the age of the intent: the last request may have been sent a moment ago.
-        intent = pendulum.instance(datetime.fromisoformat(since))
-        if found := creation.find_earlier(intent, intent):
-            return found
-    elif store is None and attempt.number > 1:
-        found = creation.find_earlier(attempt.earliest_start, pendulum.now("UTC"))
-        if found:
-            return found
-    return creation.start()
+
+def record_no_start(store: StateStore | None, attempt: Attempt) -> None:
+    """Store that the first try failed before it could start a run, so that the next try does not search for one."""
+    if store and attempt.number == 1 and not store.get(_KEY):
+        store.set(_KEY, {"start": "", _MAX_TRIES: attempt.max_tries})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,56 +86,85 @@ class _Creation:
     send: Send
     store: StateStore | None
     attempt: Attempt
-    log: Log
     sleep: Sleep
 
-    def save(self, **state: Any) -> None:
-        """Store the state of this try."""
-        if self.store:
-            fixed = {"start": self.wanted.fingerprint, _MAX_TRIES: self.attempt.max_tries}
-            self.store.set(_KEY, {**fixed, **state})
-
-    def find_earlier(self, since: pendulum.DateTime, latest: pendulum.DateTime) -> Started | None:
-        """Return the run that an earlier try started, or None; ``latest`` is when the last earlier try began."""
-        self.log.info("An earlier try may have started a run of %s; searching", single_line(self.wanted.agent))
-        if run := self._find(since, latest, _CLOCK_DIFFERENCE):
-            return self._use(run, "was started by an earlier try of this task")
-        self.log.info("No such run exists; starting one")
-        return None
-
-    def is_active(self, run_id: str) -> bool:
-        """Return whether a run from before the task was cleared has not ended. If so, no second run is started."""
+    def find(self) -> Started | None:
+        """Return the run that an earlier try started; None if this try is to start one."""
         try:
-            run: AgentRun = self.send(requests.get_run, run_id)
-        except AgentRunNotFoundError:
-            self.log.warning("The service does not know agent run %s, from before the task was cleared", run_id)
-            return False
-        return not run.status.finished
+            requests.create_run(**asdict(self.wanted))
+        except AgentRunsValueError:
+            record_no_start(self.store, self.attempt)
+            raise
+        stored = (self.store.get(_KEY) if self.store else None) or {}
+        run_id, since = stored.get("run_id"), stored.get("since")
+        if not stored and self.attempt.number > 1:
+            # Airflow before 3.3, or somebody deleted the record, as Airflow can do when a task is cleared. After a
+            # clear, a run that has ended is not used. Without a store, it may be from a try after the clear.
+            window = Window(self.attempt.earliest_start, pendulum.now("UTC") + _LONGEST_DELAY, _CLOCK_DIFFERENCE)
+            return self._search(window, active_only=self.store is not None and self.attempt.was_cleared)
+        if not stored:
+            return None
+        if stored["start"] != self.wanted.fingerprint:
+            if run_id or since:
+                log.warning(
+                    "An earlier try started or was about to start a run with other arguments (run %s). It is left "
+                    "alone, and a new run is started",
+                    run_id or "unknown",
+                )
+            return None
+        if run_id:
+            return self._use_recorded(run_id, was_cleared=stored[_MAX_TRIES] != self.attempt.max_tries)
+        if since:
+            # No upper bound by the age of the intent: the last request may have been sent a moment ago.
+            intent = pendulum.instance(datetime.fromisoformat(since))
+            return self._search(Window(intent, intent + _LONGEST_DELAY, _CLOCK_DIFFERENCE))
+        return None
 
     def start(self) -> Started:
         """Start a run. If the response is lost, search for the run before sending the request again, once."""
         since = pendulum.now("UTC")
-        self.save(since=since.isoformat())
+        self._save(since=since.isoformat())
         try:
             run = self._post()
         except AgentRunsError as e:
             if not e.in_doubt:
                 # Nothing was started. A later try must not search, and use another task's run.
-                self.save()
+                self._save()
                 raise
-            self.log.warning("It is unknown whether a run was started (%s); searching", e)
+            log.warning("It is unknown whether a run was started (%s); searching", e)
             self.sleep(find_earlier_run.READ_INTERVAL)
-            if found := self._find(since, since, pendulum.duration()):
+            if found := self._find(Window(since, since + _LONGEST_DELAY)):
                 return self._use(found, "was started although the response was lost")
-            self.log.info("No run of %s has appeared; sending the request again", single_line(self.wanted.agent))
+            log.info("No run of %s has appeared; sending the request again", single_line(self.wanted.agent))
             # If this response is lost too, the next try searches.
             run = self._post()
         return self._use(run, "started", is_new=True)
 
-    def _find(self, since: pendulum.DateTime, latest: pendulum.DateTime, margin: pendulum.Duration) -> AgentRun | None:
-        until = latest + _LONGEST_DELAY
-        return find_earlier_run.find_started(
-            self.wanted, since=since, until=until, margin=margin, send=self.send, log=self.log, sleep=self.sleep
+    def _use_recorded(self, run_id: str, *, was_cleared: bool) -> Started | None:
+        if was_cleared:
+            try:
+                run: AgentRun = self.send(requests.get_run, run_id)
+            except AgentRunNotFoundError:
+                log.warning("The service does not know agent run %s, from before the task was cleared", run_id)
+                return None
+            if run.status.finished:
+                log.info("Agent run %s, from before the task was cleared, has ended; starting a new run", run_id)
+                return None
+            # From now on it is this task's run, even if it has ended before the next try.
+            self._save(run_id=run_id)
+        log.info("Agent run %s was started by an earlier try of this task; using it", run_id)
+        return Started(run_id, None, is_new=False)
+
+    def _search(self, window: Window, *, active_only: bool = False) -> Started | None:
+        log.info("An earlier try may have started a run of %s; searching", single_line(self.wanted.agent))
+        if run := self._find(window, active_only=active_only):
+            return self._use(run, "was started by an earlier try of this task")
+        log.info("No such run exists; starting one")
+        return None
+
+    def _find(self, window: Window, *, active_only: bool = False) -> AgentRun | None:
+        return find_earlier_run.find_earlier_run(
+            self.wanted, window, send=self.send, sleep=self.sleep, active_only=active_only
         )
 
     def _post(self) -> AgentRun:
@@ -167,6 +172,11 @@ class _Creation:
         return run
 
     def _use(self, run: AgentRun, origin: str, *, is_new: bool = False) -> Started:
-        self.save(run_id=run.id)
-        self.log.info("Agent run %s (%s) %s", single_line(run.id), single_line(self.wanted.agent), origin)
+        self._save(run_id=run.id)
+        log.info("Agent run %s (%s) %s", single_line(run.id), single_line(self.wanted.agent), origin)
         return Started(run.id, run, is_new)
+
+    def _save(self, **state: Any) -> None:
+        if self.store:
+            fixed = {"start": self.wanted.fingerprint, _MAX_TRIES: self.attempt.max_tries}
+            self.store.set(_KEY, {**fixed, **state})

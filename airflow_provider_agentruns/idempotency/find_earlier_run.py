@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Finds the run that a lost ``POST /v1/runs`` started.
+Finds the run that an earlier request or an earlier try of a task started.
 
 A listed run shows its agent and its creation time, but not its subject. The subject follows from the run's own
 fields, from its thread, or from the threads of the business. A run that is known to have another subject is never
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -20,9 +21,11 @@ import pendulum
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE, ListingWalk, Order, order_of
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunStartInDoubtError
-from airflow_provider_agentruns.idempotency.state import Log, Send, Sleep
+from airflow_provider_agentruns.idempotency.state import Send, Sleep
 from airflow_provider_agentruns.models import AgentRun, RunPage, Thread, ThreadPage
 from airflow_provider_agentruns.text import single_line
+
+log = logging.getLogger(__name__)
 
 #: A run that the service has accepted may be missing from the listing for this long, in seconds.
 _LISTING_LAG = 8.0
@@ -30,8 +33,8 @@ _LISTING_LAG = 8.0
 #: Seconds between two reads of the listing.
 READ_INTERVAL = 2.0
 
-#: The service's clock is known to this precision: the HTTP Date header has whole seconds.
-_CLOCK_MARGIN = pendulum.duration(seconds=5)
+#: The service's clock is known to this precision, in seconds: the HTTP Date header has whole seconds.
+_CLOCK_MARGIN = 5.0
 
 #: No account has this many pages of runs. A longer listing has no end.
 _MAX_PAGES = 10_000
@@ -56,149 +59,139 @@ class Start:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
 
-def find_started(
-    start: Start,
-    *,
-    since: pendulum.DateTime,
-    until: pendulum.DateTime,
-    margin: pendulum.Duration,
-    send: Send,
-    log: Log,
-    sleep: Sleep,
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    The time in which a run was created, by a worker's clock.
+
+    :param since: When the request was sent at the earliest.
+    :param until: When it arrived at the latest.
+    :param margin: The possible error of both in seconds, if another worker wrote them.
+    """
+
+    since: pendulum.DateTime
+    until: pendulum.DateTime
+    margin: float = 0.0
+
+
+def find_earlier_run(
+    start: Start, window: Window, *, send: Send, sleep: Sleep, active_only: bool = False
 ) -> AgentRun | None:
     """
-    Return the run that a request started, or None if it started none.
+    Return the run that an earlier request started, or None if it started none.
 
     Reads the listing repeatedly for some seconds, because the service may still be processing the request.
 
-    :param since: When the request was sent at the earliest, by this machine's clock.
-    :param until: When it arrived at the latest.
-    :param margin: The possible error of both, if another machine wrote them.
+    :param active_only: Whether to ignore runs that have ended.
     :raises AgentRunStartInDoubtError: If several runs could be the one.
     """
     begun = pendulum.now("UTC")
     while True:
         # Decided before the read, which can be slow: the last read begins after the lag.
         is_last = (pendulum.now("UTC") - begun).total_seconds() >= _LISTING_LAG
-        run = _find(start, _Window(since, until, _CLOCK_MARGIN + margin), is_last, send, log)
+        run = _Search(start, window, send, active_only).find(is_last=is_last)
         if run or is_last:
             return run
         sleep(READ_INTERVAL)
 
 
-def _find(start: Start, window: _Window, is_last: bool, send: Send, log: Log) -> AgentRun | None:
-    subjects = _Subjects(start, send, log)
-    created, is_complete = _created_in(window, send)
-    unknown = [run for run in created if run.agent in (None, start.agent)]
-    for compare in (subjects.compare, subjects.compare_thread):
-        compared = [(run, compare(run)) for run in unknown]
-        if same := [run for run, is_same in compared if is_same]:
-            # If the same subject was requested repeatedly, the run right after this request.
-            return min(same, key=lambda run: window.distance(run.created_at))
-        unknown = [run for run, is_same in compared if is_same is None]
-    if is_last and not is_complete:
-        raise AgentRunStartInDoubtError(
-            f"A run of {single_line(start.agent)} may have been started. The service's listing of runs repeats a page "
-            f"or has more than {_MAX_PAGES} pages, so the run may be on a page that was not read. Nothing was started"
+class _Search:
+    """One read of the listing. Subjects compare as True for the same, False for another, and None for unknown."""
+
+    def __init__(self, start: Start, window: Window, send: Send, active_only: bool) -> None:
+        self._start, self._send, self._active_only = start, send, active_only
+        # Corrected by the service's clock as soon as that is known.
+        self._since, self._until = window.since, window.until
+        self._margin = pendulum.duration(seconds=_CLOCK_MARGIN + window.margin)
+        self._context_id = start.business_id or start.context_id
+        # The service can list the threads of a business.
+        self._is_business = bool(start.business_id) or start.context_type == "business"
+
+    def find(self, *, is_last: bool) -> AgentRun | None:
+        """Return the run, or None if it does not show (yet)."""
+        created, is_complete = self._created()
+        unknown = [run for run in created if run.agent in (None, self._start.agent)]
+        for compare in (self._compare, self._compare_thread):
+            compared = [(run, compare(run)) for run in unknown]
+            if same := [run for run, is_same in compared if is_same]:
+                return min(same, key=self._distance)
+            unknown = [run for run, is_same in compared if is_same is None]
+        if not is_last or (is_complete and not unknown):
+            return None
+        doubt = f"A run of {single_line(self._start.agent)} may have been started"
+        if not is_complete:
+            raise AgentRunStartInDoubtError(
+                f"{doubt}. The service's listing of runs repeats a page or has more than {_MAX_PAGES} pages, so the "
+                "run may be on a page that was not read. Nothing was started"
+            )
+        # For a business, the service usually shows the subject, so that a single run will be the one. For another
+        # subject it often does not, and the run of a sibling task is just as likely.
+        if len(unknown) > 1 or not self._is_business:
+            raise AgentRunStartInDoubtError(
+                f"{doubt}, and several runs could be the one: "
+                f"{', '.join(single_line(run.id, 50) for run in unknown[:20])}. No other run was started. Wait for the "
+                "right one with AgentRunSensor, or clear this task later to search again"
+            )
+        log.warning(
+            "The service does not show the subject of agent run %s. It is the only run of %s that was started at that "
+            "time, so this task uses it",
+            single_line(unknown[0].id),
+            single_line(self._start.agent),
         )
-    if not is_last or not unknown:
-        return None
-    # For a business, the service usually shows the subject, so that a single run will be the one. For another subject
-    # it often does not, and the run of a sibling task is just as likely.
-    if len(unknown) > 1 or not subjects.is_business:
-        raise AgentRunStartInDoubtError(
-            f"A run of {single_line(start.agent)} may have been started, and several runs could be the one: "
-            f"{', '.join(single_line(run.id, 50) for run in unknown[:20])}. No other run was started. Wait for the "
-            "right one with AgentRunSensor, or clear this task later to search again"
-        )
-    log.warning(
-        "The service does not show the subject of agent run %s. It is the only run of %s that was started at that "
-        "time, so this task uses it",
-        single_line(unknown[0].id),
-        single_line(start.agent),
-    )
-    return unknown[0]
+        return unknown[0]
 
-
-@dataclass(slots=True)
-class _Window:
-    """The time in which the run was created, by the service's clock."""
-
-    since: pendulum.DateTime
-    until: pendulum.DateTime
-    margin: pendulum.Duration
-
-    def set_clock(self, served_at: pendulum.DateTime | None) -> None:
-        """Correct the window by the time at which the service sent a response just now."""
-        if served_at:
-            skew = served_at - pendulum.now("UTC")
-            self.since += skew
-            self.until += skew
-
-    def contains(self, created: pendulum.DateTime | None) -> bool:
-        """Return whether a run with this creation time may be the one."""
-        return created is None or self.since - self.margin <= created <= self.until + self.margin
-
-    def begins_after(self, page: RunPage) -> bool:
-        """Return whether all runs of a page were created and changed before the window."""
-        return all(
-            moment is not None and moment < self.since - self.margin
-            for run in page.data
-            for moment in (run.created_at, run.updated_at or run.created_at)
-        )
-
-    def distance(self, created: pendulum.DateTime | None) -> tuple[bool, float]:
-        """Return a sort key: the run right after the request comes first, runs from before the request come last."""
-        seconds = (created - self.since).total_seconds() if created else 0.0
-        return seconds < -_CLOCK_MARGIN.total_seconds(), abs(seconds)
-
-
-def _created_in(window: _Window, send: Send) -> tuple[list[AgentRun], bool]:
-    """Return the runs created in the window, each once, and whether no page is missing."""
-    walk = ListingWalk(max_pages=_MAX_PAGES)
-    created: dict[str, AgentRun] = {}
-    in_order = True
-    while walk.page is not None:
-        try:
-            page: RunPage | None = send(requests.list_runs, page=walk.page, page_size=walk.page_size)
-        except AgentRunsAPIError as e:
-            # Only the search for the last page may ask for a page that does not exist.
-            if e.status_code not in NO_SUCH_PAGE or walk.order is not Order.OLDEST_FIRST or walk.last_page is not None:
-                raise
-            page = None
-        if page and walk.page == 1:
-            window.set_clock(page.served_at)
-        for run in page.data if page else ():
-            if window.contains(run.created_at):
-                created.setdefault(run.id, run)
-        if page:
+    def _created(self) -> tuple[list[AgentRun], bool]:
+        """Return the runs created in the window, each once, and whether no page is missing."""
+        walk = ListingWalk(max_pages=_MAX_PAGES)
+        created: dict[str, AgentRun] = {}
+        in_order = True
+        while walk.page is not None:
+            try:
+                page: RunPage = self._send(requests.list_runs, page=walk.page, page_size=walk.page_size)
+            except AgentRunsAPIError as e:
+                # Only the search for the last page may ask for a page that does not exist.
+                is_guess = walk.order is Order.OLDEST_FIRST and walk.last_page is None
+                if e.status_code not in NO_SUCH_PAGE or not is_guess:
+                    raise
+                walk.advance(None)
+                continue
+            if walk.page == 1 and page.served_at:
+                skew = page.served_at - pendulum.now("UTC")
+                self._since, self._until = self._since + skew, self._until + skew
+            for run in page.data:
+                if self._may_be_it(run):
+                    created.setdefault(run.id, run)
             # A listing by last change can show creation times in the opposite order. It is read completely.
             orders = {order_of(run.created_at for run in page.data), order_of(run.updated_at for run in page.data)}
             in_order = in_order and not orders >= {Order.NEWEST_FIRST, Order.OLDEST_FIRST}
-        walk.advance(page, stop=page is not None and in_order and window.begins_after(page))
-    return [*created.values()], not walk.truncated
+            walk.advance(page, stop=in_order and self._is_before(page))
+        return [*created.values()], not walk.truncated
 
+    def _may_be_it(self, run: AgentRun) -> bool:
+        if self._active_only and run.status.finished:
+            return False
+        created = run.created_at
+        return created is None or self._since - self._margin <= created <= self._until + self._margin
 
-class _Subjects:
-    """Compares the subjects of runs with the wanted one: True for the same, False for another, None for unknown."""
+    def _is_before(self, page: RunPage) -> bool:
+        """Return whether all runs of a page were created and changed before the window."""
+        moments = [moment for run in page.data for moment in (run.created_at, run.updated_at or run.created_at)]
+        return all(moment is not None and moment < self._since - self._margin for moment in moments)
 
-    def __init__(self, start: Start, send: Send, log: Log) -> None:
-        self._thread_id = start.thread_id
-        self._send = send
-        self._log = log
-        self._context_id = start.business_id or start.context_id
-        #: Whether the subject is a business, whose threads the service can list.
-        self.is_business = bool(start.business_id) or start.context_type == "business"
+    def _distance(self, run: AgentRun) -> tuple[bool, float]:
+        """Return a sort key: the run right after the request comes first, runs from before the request come last."""
+        seconds = (run.created_at - self._since).total_seconds() if run.created_at else 0.0
+        return seconds < -_CLOCK_MARGIN, abs(seconds)
 
-    def compare(self, run: AgentRun) -> bool | None:
+    def _compare(self, run: AgentRun) -> bool | None:
         """Compare by the run's own fields and by the threads of the business."""
-        if self._thread_id:
-            return None if run.thread_id is None else run.thread_id == self._thread_id
+        if self._start.thread_id:
+            return None if run.thread_id is None else run.thread_id == self._start.thread_id
         if (is_same := self._named(run.model_extra)) is not None:
             return is_same
         return run.thread_id in self._threads_of_business[0] or None
 
-    def compare_thread(self, run: AgentRun) -> bool | None:
+    def _compare_thread(self, run: AgentRun) -> bool | None:
         """Compare by the run's thread, which costs a request."""
         if run.thread_id is None:
             return None
@@ -225,7 +218,7 @@ class _Subjects:
     @cached_property
     def _threads_of_business(self) -> tuple[set[str], bool]:
         """The IDs of the threads of the business, and whether these are all."""
-        return self._threads(_MAX_PAGES, business_id=self._context_id) if self.is_business else (set(), False)
+        return self._threads(_MAX_PAGES, business_id=self._context_id) if self._is_business else (set(), False)
 
     @cached_property
     def _newest_threads(self) -> set[str]:
@@ -242,7 +235,7 @@ class _Subjects:
             except AgentRunsAPIError as e:
                 if e.retryable:
                     raise
-                self._log.warning("Cannot list threads to find out the subjects of runs: %s", e)
+                log.warning("Cannot list threads to find out the subjects of runs: %s", e)
                 return threads, False
             threads.update(thread.id for thread in page.data)
             walk.advance(page)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Reads a run to find out whether an interrupt is still open, before and after an answer is sent.
+Decides whether an interrupt is still open, before and after an answer is sent.
 
 Only a run that has visibly changed since counts as answered. A response may lack a question for a moment, or show it
 with one more field; neither proves anything.
@@ -23,7 +23,6 @@ from airflow_provider_agentruns.text import quoted, single_line
 #: whose connection broke, and gets this time before anything is sent again.
 _PAUSES = (0.5, 1.5, 3.0)
 
-#: The same question is open, or is not open any more, or the run does not show which.
 InterruptState = Literal["open", "closed", "unclear"]
 
 
@@ -48,7 +47,6 @@ def interrupt_state(
     :param since: The run's ``updated_at`` at an earlier read, if known.
     """
     if is_older(run, since):
-        # A part of the service lags behind.
         return "unclear"
     interrupt = run.pending(interrupt_id)
     if interrupt is None:

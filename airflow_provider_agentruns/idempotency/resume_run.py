@@ -9,6 +9,7 @@ is gone was.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,9 +28,11 @@ from airflow_provider_agentruns.idempotency.interrupt_state import (
     no_question,
     read_until,
 )
-from airflow_provider_agentruns.idempotency.state import Log, Send, Sleep, StateStore
+from airflow_provider_agentruns.idempotency.state import Send, Sleep, StateStore
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.text import quoted, single_line
+
+log = logging.getLogger(__name__)
 
 _KEY = "agent_run_answer"
 
@@ -59,7 +62,7 @@ def answer_once(
     send: Send,
     store: StateStore | None,
     resume_body: dict[str, Any],
-    log: Log,
+    is_retry: bool = False,
     question: str | None = None,
     sleep: Sleep = time.sleep,
 ) -> Answered:
@@ -67,9 +70,10 @@ def answer_once(
     Answer one pending interrupt, and return the run after that.
 
     :param answer: Any JSON value.
-    :param store: Keeps values from one try to the next; None on Airflow before 3.3. Then an interrupt that is gone
-        when a later try begins counts as answered by someone else.
+    :param store: Keeps values from one try to the next; None on Airflow before 3.3. If nothing is stored, an interrupt
+        that is gone when a later try begins counts as answered by someone else.
     :param resume_body: The connection's template of the request body.
+    :param is_retry: Whether this is not the first try of the task, so that an answer may be on its way.
     :param question: The :func:`digest` of the question at the time the answer was given, if known.
     :raises AgentRunInterruptGoneError: If the interrupt is not pending, and not because of an answer of this task.
     :raises AgentRunConflictError: If someone else answered it at the same time.
@@ -78,11 +82,12 @@ def answer_once(
     # Rejects an answer that cannot be sent before anything is read or stored.
     requests.resume_run(**request)
     shown = f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)}"
-    stored = store.get(_KEY) if store else None
+    record: dict[str, Any] | None = store.get(_KEY) if store else None
     # What an earlier try stored before it answered this interrupt.
-    earlier = stored if stored and (stored["run_id"], stored["interrupt_id"]) == (run_id, interrupt_id) else None
-    seen = pendulum.instance(datetime.fromisoformat(earlier["seen"])) if earlier and earlier["seen"] else None
-    expected = earlier["question"] if earlier else question
+    is_same = record and (record["run_id"], record["interrupt_id"]) == (run_id, interrupt_id)
+    earlier = record if record and is_same else {}
+    seen = pendulum.instance(datetime.fromisoformat(earlier["seen"])) if earlier.get("seen") else None
+    expected = earlier.get("question", question)
 
     def read() -> AgentRun:
         run: AgentRun = send(requests.get_run, run_id)
@@ -98,23 +103,27 @@ def answer_once(
     if interrupt is None:
         if hides_questions(run):
             raise no_question(run_id, interrupt_id)
-        return _gone(run, interrupt_id, answer, earlier, log)
+        return _gone(run, interrupt_id, answer, earlier)
     asked, since = digest(interrupt.value), run.updated_at
-    for known, when in (
-        (earlier and earlier["question"], "when an earlier try of this task answered it, with an unknown result"),
-        (question, "when the answer was given"),
-    ):
-        if known and known != asked:
-            raise AgentRunInterruptGoneError(run_id, f"{shown} asks something else than {when}. Nothing was sent")
+    if earlier and earlier["question"] != asked:
+        when = "an earlier try of this task answered it, with an unknown result"
+        raise AgentRunInterruptGoneError(run_id, f"{shown} asks something else than when {when}. Nothing was sent")
+    if question and question != asked:
+        raise AgentRunInterruptGoneError(
+            run_id, f"{shown} asks something else than when the answer was given. Nothing was sent"
+        )
 
     def state(run: AgentRun) -> InterruptState:
         return interrupt_state(run, interrupt_id, asked, since)
 
-    if earlier:
-        # The earlier answer may still be being processed.
-        run = read_until(read, lambda run: state(run) == "closed", sleep)
+    def read_until_closed() -> AgentRun:
+        return read_until(read, lambda run: state(run) == "closed", sleep)
+
+    if earlier or (is_retry and record is None):
+        # The service may still be processing an answer of the earlier try.
+        run = read_until_closed()
         if state(run) == "closed":
-            return _gone(run, interrupt_id, answer, earlier, log)
+            return _gone(run, interrupt_id, answer, earlier)
         if state(run) == "unclear":
             raise AgentRunsError(f"{shown} may have accepted the answer of an earlier try. Nothing was sent")
     note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": asked, "answer": digest(answer)}
@@ -127,16 +136,16 @@ def answer_once(
         except AgentRunsError as e:
             if not e.in_doubt:
                 # If an answer was sent before, that one can have arrived late, which causes this conflict.
-                sent_before = number > 1 or (earlier is not None and note.items() <= earlier.items())
+                sent_before = number > 1 or note.items() <= earlier.items()
                 if isinstance(e, AgentRunConflictError) and sent_before and state(run := read()) == "closed":
                     log.info("%s had accepted the answer before", shown)
                     return Answered(run, confirmed=False)
                 if store and number == 1:
                     # A first answer that the service rejected does not count as sent.
-                    store.set(_KEY, earlier or {})
+                    store.set(_KEY, earlier)
                 raise
             log.warning("It is unknown whether the answer was accepted (%s); reading the run", e)
-            run = read_until(read, lambda run: state(run) == "closed", sleep)
+            run = read_until_closed()
             if state(run) == "closed":
                 log.info("%s is not pending any more: the answer was accepted", shown)
                 return Answered(run, confirmed=False)
@@ -150,9 +159,9 @@ def answer_once(
     return Answered(run, confirmed=True)
 
 
-def _gone(run: AgentRun, interrupt_id: str, answer: Any, earlier: dict[str, Any] | None, log: Log) -> Answered:
+def _gone(run: AgentRun, interrupt_id: str, answer: Any, earlier: dict[str, Any]) -> Answered:
     """Decide whether an interrupt that is not pending was answered by this task or by someone else."""
-    if earlier and earlier["answer"] == digest(answer):
+    if earlier.get("answer") == digest(answer):
         log.warning(
             "An earlier try of this task was sending this answer to interrupt %s of agent run %s, which is not pending "
             "any more. The answer counts as accepted and is not sent again",

@@ -21,16 +21,7 @@ class StateStore(Protocol):
     """Stores small JSON values durably for one task instance, such as Airflow's task state store."""
 
     def get(self, key: str) -> Any: ...
-
     def set(self, key: str, value: dict[str, Any]) -> None: ...
-
-
-class Log(Protocol):
-    """The methods of a logger that are used here."""
-
-    def info(self, message: str, /, *args: Any) -> Any: ...
-
-    def warning(self, message: str, /, *args: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +32,10 @@ class Attempt:
     :param number: From 1, over all tries, including those before a person cleared the task.
     :param max_tries: Airflow's ``max_tries``. It changes when a person clears the task, and at no other time.
     :param earliest_start: No try of the task started before this time.
+    :param was_cleared: Whether a person has cleared the task, now or earlier.
     """
 
     number: int
     max_tries: int
     earliest_start: pendulum.DateTime
+    was_cleared: bool = False

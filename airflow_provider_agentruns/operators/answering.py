@@ -33,7 +33,7 @@ def answer_interrupt(
             send=task.hook.send,
             store=state_store(context),
             resume_body=settings.resume_body,
-            log=task.log,
+            is_retry=task.current_attempt(context).number > 1,
             question=question,
         )
     except AgentRunsError as e:

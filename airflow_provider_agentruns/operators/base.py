@@ -80,7 +80,6 @@ class WaitingOperator(AgentRunTask):
         :param is_new: Whether the run was started just now, so that the service may not show it yet.
         :param event: The trigger's event, if the task was resumed.
         :param deadline: The end of the wait (Unix time); None if the wait begins now.
-        :raises AgentRunTimeoutError: If the deadline has passed.
         """
         if deadline is None and self.timeout is not None:
             deadline = time.time() + self.timeout
@@ -105,14 +104,12 @@ class WaitingOperator(AgentRunTask):
                     deadline=deadline,
                     missing_until=missing_until,
                 )
+            if deadline is not None and time.time() >= deadline:
+                status = f"is {single_line(run.status)}" if run else "could not be read"
+                raise AgentRunTimeoutError(
+                    f"Agent run {single_line(run_id)} {status} after the timeout of {self.timeout:g} s. The run itself "
+                    "continues"
+                )
             pause = max(0.1, self.poll_interval)
-            if deadline is not None:
-                if (remaining := deadline - time.time()) <= 0:
-                    status = f"is {single_line(run.status)}" if run else "could not be read"
-                    raise AgentRunTimeoutError(
-                        f"Agent run {single_line(run_id)} {status} after the timeout of {self.timeout:g} s. The run "
-                        "itself continues"
-                    )
-                pause = min(pause, remaining)
-            time.sleep(pause)
+            time.sleep(pause if deadline is None else min(pause, max(0.0, deadline - time.time())))
             has_waited, run = True, None

@@ -69,7 +69,5 @@ class AgentRunOutputOperator(WaitingOperator):
         """Return the XCom value."""
         value = xcom_value(run, self.output_path, self.artifact_type)
         if self.artifact_type and not value["artifacts"]:
-            self.log.warning(
-                "Agent run %s has no artifact of type %s", single_line(run.id), single_line(self.artifact_type)
-            )
+            self.log.warning("Agent run %s has no artifact of type %r", single_line(run.id), self.artifact_type)
         return value

@@ -15,7 +15,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.airflow_adapter.required_action import create_form
 from airflow_provider_agentruns.arguments import check_run_id
-from airflow_provider_agentruns.base import AgentRunTask, current_attempt, state_store
+from airflow_provider_agentruns.base import AgentRunTask, state_store
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
@@ -117,12 +117,12 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
 
         with self.error_boundary():
-            state, attempt = self._stored(context), current_attempt(context)
+            state, attempt = self._stored(context), self.current_attempt(context)
             # A person who clears the task changes max_tries.
             if state:
                 is_retry = state.max_tries == attempt.max_tries
             else:
-                is_retry = state_store(context) is None and attempt.number > 1 and attempt.max_tries == self.retries
+                is_retry = state_store(context) is None and attempt.number > 1 and not attempt.was_cleared
             if state and state.decision and is_retry:
                 return self._submit(context, state)
             if is_retry:
@@ -340,7 +340,7 @@ class AgentRunReviewOperator(AgentRunTask, HITLOperator):
         raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "another client may have answered it")
 
     def _begin(self, context: Context, interrupt: Interrupt) -> ReviewState:
-        return ReviewState.begin(str(self.run_id), interrupt, current_attempt(context).max_tries)
+        return ReviewState.begin(str(self.run_id), interrupt, self.current_attempt(context).max_tries)
 
     def _stored(self, context: Context) -> ReviewState | None:
         store = state_store(context)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.arguments import check_output_path
-from airflow_provider_agentruns.base import RUN_ID_KEY, current_attempt, state_store
+from airflow_provider_agentruns.base import state_store
 from airflow_provider_agentruns.operators.base import WaitingOperator
 from airflow_provider_agentruns.xcom_values import run_summary, xcom_value
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_provider_agentruns.models import AgentRun
-
 
 #: The arguments that name the subject of a run.
 SUBJECT_FIELDS = ("business_id", "context_type", "context_id", "thread_id")
@@ -91,11 +90,10 @@ class AgentRunOperator(WaitingOperator):
                 Start(str(self.agent), **subject),
                 send=self.hook.send,
                 store=state_store(context),
-                attempt=current_attempt(context),
-                log=self.log,
+                attempt=self.current_attempt(context),
             )
             self.run_id = started.run_id
-            context["ti"].xcom_push(key=RUN_ID_KEY, value=started.run_id)
+            self.push_run_id(context, started.run_id)
             metrics.run_started(self.agentruns_conn_id, str(self.agent), found=not started.is_new)
             return self.result(self.wait(started.run_id, started.run, is_new=started.is_new))
 

@@ -4,27 +4,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.bases.sensor import PokeReturnValue
 
 from airflow_provider_agentruns.arguments import check_run_id, check_wait_for
-from airflow_provider_agentruns.base import RUN_ID_KEY, AgentRunTask, state_store, trigger_error
-from airflow_provider_agentruns.exceptions import AgentRunTimeoutError
+from airflow_provider_agentruns.base import AgentRunTask, trigger_error
+from airflow_provider_agentruns.exceptions import AgentRunFailedError, AgentRunsError, AgentRunTimeoutError
 from airflow_provider_agentruns.run_outcome import has_reached
 from airflow_provider_agentruns.text import single_line
 from airflow_provider_agentruns.xcom_values import run_summary
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
-
-
-#: In mode ``reschedule`` each read is a new process. The stored status prevents that it logs a status again.
-_KEY = "agent_run_seen"
 
 
 class AgentRunSensor(AgentRunTask, BaseSensorOperator):
@@ -35,10 +32,13 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     run's ID is also under the XCom key ``run_id``.
 
     A run that ends as ``error`` fails the task, unless that is awaited. An interrupt that is not awaited does not end
-    the wait, because someone may answer it elsewhere. ``timeout``, ``soft_fail``, and the other parameters of Airflow's
-    sensors have the same meaning in all modes.
+    the wait, because someone may answer it elsewhere.
 
     If the first read fails, the task fails. If the service fails later, the sensor reads again until ``timeout``.
+
+    The parameters of Airflow's sensors apply in all modes, with these exceptions: ``exponential_backoff`` and
+    ``max_wait`` have no effect while the sensor is deferred. ``soft_fail`` skips the task if ``timeout`` has passed or
+    the run ended as ``error``. A wrong configuration, a rejected request, and an unknown run fail the task regardless.
 
     :param run_id: The run's ID, as a template or another task's output. (templated)
     :param wait_for: One or more of ``completed``, ``interrupted``, and ``error``.
@@ -72,7 +72,8 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait. Airflow's sensor calls :meth:`poke` as the mode requires, and applies ``soft_fail``."""
         try:
-            return super().execute(context)
+            with self._fail_on_rejections():
+                return super().execute(context)
         except AirflowSensorTimeout as e:
             if isinstance(e, AgentRunTimeoutError):
                 raise
@@ -81,23 +82,22 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
                 f"timeout of {self.timeout:g} s. The run itself continues"
             ) from None
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Continue after a deferral. Airflow's sensor applies ``soft_fail`` here once more."""
+        with self._fail_on_rejections():
+            return super().resume_execution(next_method, next_kwargs, context)
+
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Read the run once. If the wait is not over and the sensor is deferrable, defer."""
         run_id = str(self.run_id)
-        store = state_store(context) if self.reschedule else None
-        was_rescheduled = bool(context.get("task_reschedule_count"))
-        if store and self._logged_status is None and was_rescheduled:
-            self._logged_status = (store.get(_KEY) or {}).get("status")
-        known = self._logged_status
-        has_waited, self._has_waited = self._has_waited or was_rescheduled, True
+        has_waited = self._has_waited or bool(context.get("task_reschedule_count"))
+        self._has_waited = True
         # Inside this call, because Airflow's sensor decides by the class of an error whether soft_fail applies.
         with self.error_boundary():
             run = self.read_run(run_id, tolerate_outage=has_waited)
-            if store and self._logged_status != known:
-                store.set(_KEY, {"status": self._logged_status})
             if run and has_reached(run, self.wait_for):
                 # In a DAG file, output["run_id"] means the XCom key, not the entry of the value.
-                context["ti"].xcom_push(key=RUN_ID_KEY, value=run.id)
+                self.push_run_id(context, run.id)
                 return PokeReturnValue(True, run_summary(run))
             if error := trigger_error(self._event):
                 raise _sensor_timeout(str(error)) if isinstance(error, AgentRunTimeoutError) else error
@@ -114,6 +114,18 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
         # This is another process than the one that began to wait.
         self._has_waited = True
         return self.execute(context)
+
+    @contextmanager
+    def _fail_on_rejections(self) -> Iterator[None]:
+        """Undo the skip of ``soft_fail`` for errors that say nothing about the run."""
+        try:
+            yield
+        except AirflowSkipException as skip:
+            error = skip.__cause__
+            is_outcome = isinstance(error, AgentRunFailedError | AgentRunTimeoutError)
+            if self.soft_fail and isinstance(error, AgentRunsError) and not is_outcome:
+                raise error from None
+            raise
 
 
 def _sensor_timeout(message: str) -> AgentRunTimeoutError:

@@ -15,7 +15,7 @@ from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
 from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
-from tests.conformance.adversary import Adversary, Worker, log, show
+from tests.conformance.adversary import Adversary, Worker, show
 from tests.conformance.answer_histories import SHOWS_IN, History, Shown, Try, World
 from tests.idempotency.service import Clock
 from tests.idempotency.task import Killed
@@ -187,7 +187,6 @@ class AnswerPlay:
                 send=worker.send,
                 store=worker.store,
                 resume_body=DEFAULT_RESUME_BODY,
-                log=log,
                 question=digest(question) if self.world.knows_question else None,
                 sleep=worker.sleep,
             )

@@ -13,7 +13,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunStartI
 from airflow_provider_agentruns.idempotency.create_run import Started, start_once
 from airflow_provider_agentruns.idempotency.find_earlier_run import Start
 from airflow_provider_agentruns.idempotency.state import Attempt
-from tests.conformance.adversary import Adversary, Worker, log, show
+from tests.conformance.adversary import Adversary, Worker, show
 from tests.conformance.start_histories import STARTS, History, Sibling, Try, World
 from tests.idempotency.service import Clock
 from tests.idempotency.task import Killed
@@ -136,7 +136,6 @@ class StartPlay:
                 send=worker.send,
                 store=worker.store,
                 attempt=Attempt(self._number, self._series, self._first_possible),
-                log=log,
                 sleep=worker.sleep,
             )
         except Killed:

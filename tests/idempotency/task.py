@@ -61,7 +61,6 @@ class Task:
             send=self.send,
             store=self.store,
             attempt=Attempt(self.number, self.series, self._first_possible),
-            log=log,
             sleep=self._clock.sleep,
         )
 
@@ -81,7 +80,6 @@ class Task:
             send=self.send,
             store=self.store,
             resume_body=DEFAULT_RESUME_BODY,
-            log=log,
             sleep=self._clock.sleep,
         )
         self.confirmed = answered.confirmed

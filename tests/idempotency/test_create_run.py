@@ -155,12 +155,14 @@ def test_a_try_after_a_rejected_one_does_not_use_another_tasks_run(task: Task, s
     assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-1"]
 
 
-def test_wrong_arguments_are_rejected_before_anything_is_stored(task: Task, service: Service) -> None:
+def test_wrong_arguments_are_rejected_before_anything_is_sent(task: Task, service: Service) -> None:
     for start in (Start("instant"), Start("None", business_id="b-1"), replace(START, business_id="{{ x }}")):
         with pytest.raises(AgentRunsValueError):
             task.start(start)
     assert service.seen == []
-    assert task.stored == {}
+    # Another task's run is not taken for the one of the first try.
+    service.add_run(business_id="b-1")
+    assert task.start().run_id == "r-2"
 
 
 def test_nothing_is_started_if_the_intent_cannot_be_stored(task: Task, service: Service) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
+from airflow.sdk.bases.sensor import PokeReturnValue
 
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody, Work
@@ -20,6 +21,8 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import (
     AgentRunFailedError,
     AgentRunNotFoundError,
+    AgentRunsAuthError,
+    AgentRunsConfigError,
     AgentRunsError,
     AgentRunsServerError,
     AgentRunTimeoutError,
@@ -135,8 +138,31 @@ def test_timeout_and_soft_fail(agent_runs_emulator: Emulator, mode: dict[str, An
     assert wait(pending, soft_fail=True, **late).state == "skipped"
     assert wait(failed, soft_fail=True, **mode).state == "skipped"
     assert wait(failed, never_fail=True, **mode).state == "skipped"
-    unknown = wait(NO_RUN, soft_fail=True, **mode)
-    assert (unknown.state, type(unknown.error).__name__) == ("skipped", "AirflowSkipException")
+
+
+def test_soft_fail_does_not_skip_what_says_nothing_about_the_run(
+    agent_runs_emulator: Emulator, mode: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WRONG", connection_json("ftp://127.0.0.1"))
+    run_id = agent_runs_emulator.service.create_run("instant", business_id=BUSINESS).id
+    soft: dict[str, Any] = {"soft_fail": True, "retries": 1, **mode}
+    unknown = wait(NO_RUN, **soft)
+    unconfigured = wait(run_id, agentruns_conn_id="wrong", **soft)
+    agent_runs_emulator.faults.add("401", "GET", "/v1/runs/.*")
+    rejected = wait(run_id, **soft)
+    assert [task.state for task in (unknown, unconfigured, rejected)] == ["failed"] * 3
+    assert [task.try_number for task in (unknown, unconfigured, rejected)] == [1] * 3
+    assert isinstance(unknown.error, AgentRunNotFoundError)
+    assert isinstance(unconfigured.error, AgentRunsConfigError)
+    assert isinstance(rejected.error, AgentRunsAuthError)
+
+
+def test_poke_needs_no_task_instance(agent_runs_emulator: Emulator) -> None:
+    create = agent_runs_emulator.service.create_run
+    waited = AgentRunSensor(task_id="wait", run_id=create("instant", business_id=BUSINESS).id).poke({})
+    assert isinstance(waited, PokeReturnValue)
+    assert waited.xcom_value["status"] == "completed"
+    assert AgentRunSensor(task_id="wait", run_id=create("slow", business_id=BUSINESS).id).poke({}) is False
 
 
 def test_a_run_that_has_arrived_is_no_timeout(agent_runs_emulator: Emulator, mode: dict[str, Any]) -> None:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Polls the listing for one watcher and yields the runs that changed, in batches.
+Polls the listing for one watcher, and yields the runs to report.
 
 Each poll reads the listing from its newest end. A *shallow* poll stops at the first page that holds nothing new. A
 *deep* poll, every few minutes, continues to the tracker's horizon, so that it finds runs that the listing shows late.
-Both continue while pages hold several unfinished runs. The other unfinished runs are read one by one, and the longer
-they have been unchanged, the less often.
+Both continue while pages hold several unfinished runs. The other unfinished runs are read one by one, and the older
+they are, the less often.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, before_sleep_log, wait_exponential
+from tenacity import RetryCallState
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE, ListingWalk, Order
 from airflow_provider_agentruns.client.partial_models import ListedPage
 from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.retries import retrying
 from airflow_provider_agentruns.events.cursor_store import CursorStore
 from airflow_provider_agentruns.events.run_tracker import MAX_LISTING_LAG, RunSnapshot, RunTracker
 from airflow_provider_agentruns.exceptions import (
@@ -39,20 +40,21 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-#: At most this many runs are in a batch. Airflow must store their events within ``shared_stream_ack_timeout``.
-BATCH_SIZE = 100
+#: At most this many runs are reported at once.
+MAX_RUNS = 500
 
-#: A poll reads at most this many pages.
-MAX_PAGES = 1000
+#: After a report, the next one follows this many seconds later. Airflow's scheduler starts a DAG with the events up to
+#: the one that queued it. If another event arrived before the start, it would wait for the next event.
+REPORT_PAUSE = 10.0
 
-#: A shallow poll reads at most this many pages that hold nothing but unfinished runs.
-_MAX_UNFINISHED_PAGES = 10
+#: A deep poll and a shallow poll read at most this many pages.
+_MAX_PAGES_DEEP, _MAX_PAGES_SHALLOW = 1000, 10
 
 #: A deep poll takes place this often, in seconds. It reads the connection again, which may have been edited.
 _DEEP_INTERVAL = MAX_LISTING_LAG / 2
 
-#: An unfinished run that no page shows is read after this part of the time for which it has been unchanged, and at
-#: least this often, in seconds. Questions that nobody answers would add up otherwise.
+#: An unfinished run that no page shows is read after this part of its age, and at least this often, in seconds.
+#: Questions that nobody answers would add up otherwise.
 _READ_PART = 0.01
 _MAX_READ_INTERVAL = 600.0
 
@@ -76,29 +78,34 @@ _TOO_LARGE = (400, 413, 422)
 _FAILURE_PAUSE = 60.0
 
 
-async def changed_runs(conn_id: str, interval: float, store: CursorStore) -> AsyncGenerator[list[RunSnapshot], None]:
+async def changed_runs(
+    conn_id: str, interval: float, store: CursorStore, is_reported: Callable[[RunSnapshot], bool]
+) -> AsyncGenerator[list[RunSnapshot], None]:
     """
-    Yield batches of runs that newly reached a status. A batch counts as stored when the next one is requested.
+    Yield the runs to report together. They count as reported when the next ones are requested.
 
     :param conn_id: The Airflow connection ID.
     :param interval: The number of seconds between two polls.
     :param store: Holds the cursor. If it is empty, the runs that exist now are not reported.
+    :param is_reported: Returns whether a run that newly reached a status is reported.
     :raises AgentRunsError: If the connection cannot work.
     """
     poller = RunEventPoller(conn_id, interval, await store.load())
     try:
         while True:
-            begun = time.monotonic()
+            began = time.monotonic()
             changes = await poller.poll()
-            for start in range(0, len(changes), BATCH_SIZE):
-                batch = changes[start : start + BATCH_SIZE]
+            reported = [run for run in changes if is_reported(run)]
+            poller.record(run for run in changes if not is_reported(run))
+            for start in range(0, len(reported), MAX_RUNS):
+                batch = reported[start : start + MAX_RUNS]
                 yield batch
-                for run in batch:
-                    poller.tracker.record(run)
+                poller.record(batch)
                 await store.save(poller.tracker)
+                await asyncio.sleep(REPORT_PAUSE)
             poller.complete()
             await store.save(poller.tracker)
-            await asyncio.sleep(max(poller.pages_read * _PAUSE_PER_PAGE, begun + interval - time.monotonic()))
+            await asyncio.sleep(max(poller.pages_read * _PAUSE_PER_PAGE, began + interval - time.monotonic()))
     except AgentRunsError as e:
         log.error("Cannot watch agent runs over connection %r: %s", conn_id, e)
         await asyncio.sleep(_FAILURE_PAUSE)
@@ -119,22 +126,16 @@ class RunEventPoller:
     def __init__(self, conn_id: str, interval: float, tracker: RunTracker | None) -> None:
         self._interval = interval
         self._first = tracker is None
-        self.tracker = tracker or RunTracker(horizon=0.0)
+        self.tracker = tracker or RunTracker()
         self._hook = AgentRunHook(conn_id)
         self._walk: ListingWalk | None = None
         self._deep_at = -math.inf
         #: Until where the listing was read completely in this poll: the tracker's next horizon.
         self._read_until = 0.0
-        # When each unfinished run was last seen, by `time.monotonic()`, and last changed, by `time.time()`.
+        #: When each unfinished run was last seen, by `time.monotonic()`.
         self._seen_at: dict[str, float] = {}
-        self._changed_at: dict[str, float] = {}
         self.pages_read = 0
-        self._retrying = AsyncRetrying(
-            retry=_may_pass,
-            wait=wait_exponential(multiplier=interval, max=max(_MAX_BACKOFF, interval)),
-            before_sleep=before_sleep_log(log, logging.WARNING),
-            reraise=True,
-        )
+        self._retrying = retrying(_may_pass, first=interval, longest=_MAX_BACKOFF)
 
     async def poll(self) -> list[RunSnapshot]:
         """
@@ -143,7 +144,15 @@ class RunEventPoller:
         :raises AgentRunsError: If the connection cannot work.
         """
         changes: list[RunSnapshot] = await self._retrying(self._poll_once)
+        if self._first:
+            self.record(changes)
+            self._first, changes = False, []
         return changes
+
+    def record(self, runs: Iterable[RunSnapshot]) -> None:
+        """Record runs whose events are stored, or that need none."""
+        for run in runs:
+            self.tracker.record(run)
 
     def complete(self) -> None:
         """Move the tracker's horizon, after all changes of the poll were recorded."""
@@ -163,22 +172,15 @@ class RunEventPoller:
             # The next attempt reads the connection again, whose token may have been rotated.
             await self.close()
             raise
-        changes = [run for run in found.values() if self.tracker.has_changed(run)]
-        if not self._first:
-            self._changed_at |= dict.fromkeys((run.run_id for run in changes), time.time())
-            return changes
-        self._first = False
-        for run in changes:
-            self.tracker.record(run)
-        return []
+        return [run for run in found.values() if self.tracker.has_changed(run)]
 
     async def _read_listing(self, found: dict[str, RunSnapshot]) -> None:
         """Read the runs that changed, and the unfinished ones."""
-        begun, newest, unusable = time.time(), 0.0, 0
+        now, newest, unusable = time.time(), 0.0, 0
         deep = time.monotonic() - self._deep_at >= _DEEP_INTERVAL
         if deep:
             await self.close()
-        walk = ListingWalk(max_pages=MAX_PAGES, previous=self._walk)
+        walk = ListingWalk(max_pages=_MAX_PAGES_DEEP if deep else _MAX_PAGES_SHALLOW, previous=self._walk)
         self._read_until, self.pages_read = 0.0, 0
         while walk.page is not None:
             page = await self._read_page(walk, walk.page)
@@ -188,24 +190,25 @@ class RunEventPoller:
             runs = [run for listed in page.data if (run := RunSnapshot.from_listed(listed))]
             unusable += page.left_out + len(page.data) - len(runs)
             newest = max([newest, *(run.created for run in runs)])
-            stop = self._is_last(runs, found, deep=deep)
+            unfinished = {run.run_id for run in runs if run.run_id in self.tracker.unfinished}.difference(found)
+            only_old_ones = any(map(self.tracker.is_old, runs)) or (not deep and all(map(self.tracker.knows, runs)))
             for run in runs:
                 if run.run_id in self.tracker.unfinished or self.tracker.has_changed(run):
                     found.setdefault(run.run_id, run)
-            walk.advance(page, stop=stop)
+            walk.advance(page, stop=only_old_ones and len(unfinished) < 2)
+        self._walk = walk
+        if not deep:
+            return
+        self._deep_at = time.monotonic()
+        # A creation time in the future must not move the horizon past runs that are created in between.
+        self._read_until = min(now, newest)
         if walk.truncated:
             log.warning(
                 "The listing repeats a page or has more than %d pages. Events for runs on other pages may be missing",
-                MAX_PAGES,
+                _MAX_PAGES_DEEP,
             )
-        if deep and unusable:
+        if unusable:
             log.warning("%d agent runs without a creation time or a usable ID get no events", unusable)
-        self._walk = walk
-        if deep:
-            self._deep_at = time.monotonic()
-        if deep or walk.order is Order.UNORDERED:
-            # A creation time in the future must not move the horizon past runs that are created in between.
-            self._read_until = min(begun, newest)
 
     async def _read_page(self, walk: ListingWalk, number: int) -> ListedPage | None:
         """Return the page at which the walk is; None if the walk has to continue at another page instead."""
@@ -221,19 +224,11 @@ class RunEventPoller:
                 raise
         return None
 
-    def _is_last(self, runs: Sequence[RunSnapshot], found: dict[str, RunSnapshot], *, deep: bool) -> bool:
-        """Whether older pages need not be read."""
-        unfinished = sum(run.run_id not in found and run.run_id in self.tracker.unfinished for run in runs)
-        if unfinished > 1 and (deep or self.pages_read < _MAX_UNFINISHED_PAGES):
-            return False
-        return any(map(self.tracker.is_old, runs)) or (not deep and all(map(self.tracker.knows, runs)))
-
     async def _read_others(self, found: dict[str, RunSnapshot]) -> None:
         """Read unfinished runs that the pages did not show."""
         now, unfinished = time.monotonic(), self.tracker.unfinished
         seen_at = {run_id: self._seen_at.get(run_id, -math.inf) for run_id in unfinished}
         self._seen_at = seen_at | dict.fromkeys(found, now)
-        self._changed_at = {run_id: self._changed_at.get(run_id, run.created) for run_id, run in unfinished.items()}
         due = [run_id for run_id in unfinished if now - self._seen_at[run_id] >= self._read_interval(run_id)]
         due.sort(key=self._seen_at.__getitem__)
         for run_id in due[: math.ceil(self._interval * _MAX_READS_PER_SECOND)]:
@@ -254,15 +249,15 @@ class RunEventPoller:
                     return
 
     def _read_interval(self, run_id: str) -> float:
-        unchanged = time.time() - self._changed_at[run_id]
-        return min(max(self._interval, unchanged * _READ_PART), max(_MAX_READ_INTERVAL, self._interval))
+        age = time.time() - self.tracker.unfinished[run_id].created
+        return min(max(self._interval, age * _READ_PART), max(_MAX_READ_INTERVAL, self._interval))
 
     async def _send(self, request: Request[T]) -> T:
         return await (await self._hook.aget_conn()).send(request)
 
 
 def _may_pass(state: RetryCallState) -> bool:
-    """Whether another poll may succeed."""
+    """Return whether another poll may succeed."""
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, AgentRunsAuthError) and error.status_code == 401:
         return state.attempt_number < _MAX_REFUSALS

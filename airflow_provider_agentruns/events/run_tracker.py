@@ -2,8 +2,8 @@
 """
 Decides which runs newly reached a status. What it knows is a watcher's cursor. Pure: no I/O.
 
-The *horizon* is a creation time. Runs created at or before it are settled unless they are among the unfinished runs.
-The tracker therefore remembers only unfinished runs and runs that were created after the horizon.
+The *horizon* is a creation time. Runs created at or before it need no event unless they are among the unfinished runs.
+The tracker therefore keeps only unfinished runs and runs that were created after the horizon.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: A run may appear in the listing this many seconds after its creation and is still reported.
 MAX_LISTING_LAG = 600.0
 
-#: The tracker remembers at most this many unfinished runs, and forgets the oldest ones first.
+#: The tracker keeps at most this many unfinished runs, and forgets the oldest ones first.
 MAX_UNFINISHED = 10_000
 
 # Of the interrupts of a run, the tracker considers at most this many.
@@ -56,18 +56,9 @@ class RunSnapshot(NamedTuple):
         interrupts = tuple(interrupt["id"] for interrupt in (listed.get("interrupts") or [])[:_MAX_INTERRUPTS])
         return cls(run_id, listed["status"][:_MAX_LENGTH], agent, created, interrupts)
 
-    @property
-    def finished(self) -> bool:
-        """Whether the run can no longer change."""
-        return self.status in ("completed", "error")
-
 
 class UnfinishedRun(NamedTuple):
-    """
-    What the tracker remembers of an unfinished run.
-
-    :param interrupts: Digests of the interrupts that the run has had.
-    """
+    """The latest recorded state of an unfinished run. Of its interrupts, it holds digests, also of resolved ones."""
 
     status: str
     created: float
@@ -76,53 +67,52 @@ class UnfinishedRun(NamedTuple):
 
 class RunTracker(BaseModel):
     """
-    Compares runs with what is known of them. ``has_changed`` only asks; ``record`` takes a run in.
+    Compares runs with their recorded states.
 
-    :param horizon: The creation time until which runs are settled; 0 at the start.
     :param unfinished: The unfinished runs by their IDs.
     :param finished: The creation times of finished runs after the horizon, by a digest of the run ID.
     """
 
-    horizon: float
+    horizon: float = 0.0
     unfinished: dict[str, UnfinishedRun] = {}
     finished: dict[str, float] = {}
 
-    def knows(self, run: RunSnapshot) -> bool:
-        """Whether the run was seen before, or needs no event because it was created before the horizon."""
-        return run.run_id in self.unfinished or _digest(run.run_id) in self.finished or self.is_old(run)
-
     def is_old(self, run: RunSnapshot | UnfinishedRun) -> bool:
-        """Whether the run was created at or before the horizon, so that older runs need not be read."""
+        """Return whether the run was created at or before the horizon."""
         return run.created <= self.horizon
 
+    def knows(self, run: RunSnapshot) -> bool:
+        """Return whether the run was recorded, or needs no event because it is old."""
+        return run.run_id in self.unfinished or _digest(run.run_id) in self.finished or self.is_old(run)
+
     def has_changed(self, run: RunSnapshot) -> bool:
-        """Whether the run is new, or newly has this status, or waits with other interrupts than before."""
+        """Return whether the run is new, has another status than recorded, or waits with another interrupt."""
         known = self.unfinished.get(run.run_id)
         if known is None:
             return not self.knows(run)
-        if run.status != known.status:
-            return True
         # If one of several interrupts is resolved, the rest are not new. A listing without interrupts says nothing.
-        return bool(known.interrupts) and not set(map(_digest, run.interrupts)).issubset(known.interrupts)
+        new_interrupts = set(map(_digest, run.interrupts)).difference(known.interrupts)
+        return run.status != known.status or bool(known.interrupts and new_interrupts)
 
     def record(self, run: RunSnapshot) -> None:
-        """Remember the run's state. Call it after its event is stored."""
+        """Record the run's state. Call it after its event is stored."""
         known = self.unfinished.pop(run.run_id, None)
-        if not run.finished:
+        if run.status not in ("completed", "error"):
             pending = tuple(map(_digest, run.interrupts))
-            had = tuple(digest for digest in known.interrupts if digest not in pending) if known else ()
-            self.unfinished[run.run_id] = UnfinishedRun(run.status, run.created, (had + pending)[-_MAX_INTERRUPTS:])
+            earlier = tuple(digest for digest in known.interrupts if digest not in pending) if known else ()
+            interrupts = (earlier + pending)[-_MAX_INTERRUPTS:]
+            self.unfinished[run.run_id] = UnfinishedRun(run.status, run.created, interrupts)
         elif not self.is_old(run):
             self.finished[_digest(run.run_id)] = run.created
 
-    def advance(self, moment: float) -> int:
+    def advance(self, newest: float) -> int:
         """
-        Move the horizon, because all runs that were created after it have been seen.
+        Move the horizon, because all runs that were created until now are recorded.
 
-        :param moment: The creation time of the newest run.
+        :param newest: The creation time of the newest run.
         :return: The number of unfinished runs that were forgotten because there are too many.
         """
-        self.horizon = max(self.horizon, moment - MAX_LISTING_LAG)
+        self.horizon = max(self.horizon, newest - MAX_LISTING_LAG)
         self.finished = {digest: created for digest, created in self.finished.items() if created > self.horizon}
         newest_first = sorted(self.unfinished, key=lambda run_id: self.unfinished[run_id].created, reverse=True)
         for run_id in newest_first[MAX_UNFINISHED:]:

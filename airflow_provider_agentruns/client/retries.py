@@ -7,9 +7,11 @@ import logging
 from typing import Any
 
 from tenacity import (
+    AsyncRetrying,
     RetryCallState,
     Retrying,
     retry_if_exception,
+    retry_if_exception_type,
     stop_after_attempt,
     wait_exponential,
     wait_random_exponential,
@@ -62,6 +64,23 @@ def backoff(failures: int, first: float, longest: float) -> float:
     state = RetryCallState(Retrying(), None, (), {})
     state.attempt_number = failures
     return wait_exponential(multiplier=first, max=max(first, longest))(state)
+
+
+def keep_trying(what: str, error: type[Exception], *, first: float, longest: float) -> AsyncRetrying:
+    """
+    Return what calls an async function until it succeeds, with pauses that grow exponentially.
+
+    :param what: What the function does, for the log.
+    :param error: After other errors, the function is not called again.
+    :param first: The first pause, in seconds.
+    :param longest: The longest pause, in seconds.
+    """
+
+    def log_failure(state: RetryCallState) -> None:
+        log.warning("Cannot %s: %s", what, state.outcome and state.outcome.exception())
+
+    wait = wait_exponential(multiplier=first, max=max(first, longest))
+    return AsyncRetrying(retry=retry_if_exception_type(error), wait=wait, before_sleep=log_failure, reraise=True)
 
 
 def _pause(state: RetryCallState) -> float:

@@ -23,7 +23,7 @@ def agent_run_asset(
     Return the asset that gets an event for each run that newly reaches a status, as soon as a webhook reports it.
 
     Use it in ``schedule=``. The connection needs a ``webhook_secret``, and the service must send webhooks to Airflow.
-    An event's ``extra["payload"]`` is ``{"run_id", "status", "agent"}``, as with ``AgentRunEventTrigger``.
+    An event's ``extra["payload"]`` is the same as with ``AgentRunEventTrigger``, and reports one run.
 
     :param agentruns_conn_id: The Airflow connection ID.
     :param status: ``completed``, ``interrupted``, or ``error``; None for all of them.
@@ -43,7 +43,7 @@ def agent_run_asset(
 
 def asset_uris(agentruns_conn_id: str, status: str, agent: str | None) -> list[str]:
     """Return the URIs of all assets that get an event when a run of an agent reaches a status."""
-    agents = [None, agent] if agent else [None]
+    agents = {None, agent or None}
     return [_uri(agentruns_conn_id, one_status, one_agent) for one_status in (None, status) for one_agent in agents]
 
 

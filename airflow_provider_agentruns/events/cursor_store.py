@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from pydantic import ValidationError
-from tenacity import AsyncRetrying, before_sleep_log, wait_exponential
-
+from airflow_provider_agentruns.client.retries import keep_trying
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.events.run_tracker import RunTracker
 
-T = TypeVar("T")
-
 log = logging.getLogger(__name__)
+
+#: An unchanged cursor is saved again after this many seconds, which shows that its watcher still exists.
+SAVE_INTERVAL = 300.0
+
+#: If another cursor was saved this many seconds later, the watcher of a cursor was removed and not edited.
+_REMOVED_AFTER = 1800.0
 
 #: The longest pause between two attempts to use the store, in seconds.
 _MAX_BACKOFF = 60.0
@@ -33,62 +35,67 @@ class CursorStore:
     """
     The cursor of one watcher, in the state of each asset that it watches.
 
-    Each watcher has its own key, because several may watch one asset. Another key names the watcher of the connection
-    that started last: a watcher without a cursor of its own (one that was edited) continues with that one's.
+    A connection can have several watchers of one asset, and each has a cursor. Another key lists these cursors. If a
+    watcher is edited, Airflow stops it, and starts another one that has no cursor. That one takes over the listed
+    cursor that was not saved for the longest time.
 
-    :param stores: The state store of each asset. Without any, nothing is kept.
+    :param stores: The state store of each asset. Without any, nothing is saved.
     :param conn_id: The Airflow connection ID.
-    :param watched: What else tells the watchers of an asset apart, as JSON values.
+    :param watched: The other arguments that distinguish the watchers of an asset, as JSON values.
     """
 
     def __init__(self, stores: Sequence[StateStore], conn_id: str, *watched: Any) -> None:
         self._stores = stores
-        self._key = _key(conn_id, *watched)
-        self._latest_key = f"{_key(conn_id)}:latest"
-        self._saved: dict[str, Any] | None = None
+        self._list_key = f"agent_runs:{digest([conn_id])[:16]}"
+        self._key = f"agent_runs:{digest([conn_id, *watched])[:16]}"
+        self._saved: RunTracker | None = None
+        self._saved_at = 0.0
+        self._until_it_works = keep_trying("use the asset state store", Exception, first=1.0, longest=_MAX_BACKOFF)
 
     async def load(self) -> RunTracker | None:
-        """Return the newest cursor, if any. A failing store is waited for: without a cursor, runs would be missed."""
-        trackers = []
-        for store in self._stores:
-            cursor = await _persistently(self._read, store)
-            try:
-                trackers += [RunTracker.model_validate(cursor)] if cursor is not None else []
-            except ValidationError:
-                log.warning("Ignoring the cursor under %r, which has another structure", self._key)
-        return max(trackers, key=lambda tracker: tracker.horizon, default=None)
+        """Return the newest cursor, if any. Repeats until the store works: without a cursor, runs would be missed."""
+        cursors: list[tuple[float, RunTracker] | None]
+        cursors = [await self._until_it_works(self._load, store) for store in self._stores]
+        return max(filter(None, cursors), key=lambda cursor: cursor[0], default=(0.0, None))[1]
 
     async def save(self, tracker: RunTracker) -> None:
         """Save the cursor if it has changed. A failure is logged, and a later call saves it."""
-        cursor = tracker.model_dump(mode="json")
         if self._saved is None:
             # Before the first event: a restart without a cursor would take its run as already reported.
-            await _persistently(self._write, cursor)
-        elif cursor != self._saved:
+            await self._until_it_works(self._save, tracker)
+        elif tracker != self._saved or time.time() - self._saved_at > SAVE_INTERVAL:
             try:
-                await self._write(cursor)
+                await self._save(tracker)
             except Exception as e:  # noqa: BLE001 -- Airflow documents no errors. The worst is a repeated event
                 log.warning("Cannot save which agent runs have been reported, and will try again: %s", e)
 
-    async def _write(self, cursor: dict[str, Any]) -> None:
+    async def _save(self, tracker: RunTracker) -> None:
+        now = time.time()
         for store in self._stores:
-            await store.aset(self._key, cursor)
-            if self._saved is None:
-                await store.aset(self._latest_key, self._key)
-        self._saved = cursor
+            await store.aset(self._key, {"saved_at": now, **tracker.model_dump(mode="json")})
+            keys = await store.aget(self._list_key) or []
+            if self._key not in keys:
+                await store.aset(self._list_key, [*keys, self._key])
+        self._saved, self._saved_at = tracker.model_copy(deep=True), now
 
-    async def _read(self, store: StateStore) -> Any:
-        found = await store.aget(self._key)
-        if found is None and isinstance(latest := await store.aget(self._latest_key), str):
-            found = await store.aget(latest)
-        return found
+    async def _load(self, store: StateStore) -> tuple[float, RunTracker] | None:
+        """Return the watcher's cursor in one store, and when it was saved. Take over another watcher's if necessary."""
+        keys = await store.aget(self._list_key) or []
+        cursors = {key: cursor for key in keys if (cursor := _parse(await store.aget(key)))}
+        if self._key in cursors or not cursors:
+            return cursors.get(self._key)
+        oldest_first = sorted(cursors, key=lambda key: cursors[key][0])
+        removed_before = cursors[oldest_first[-1]][0] - _REMOVED_AFTER
+        taken, *others = [key for key in oldest_first if cursors[key][0] > removed_before]
+        await store.aset(self._key, await store.aget(taken))
+        await store.aset(self._list_key, [*others, self._key])
+        return cursors[taken]
 
 
-async def _persistently(function: Callable[[T], Awaitable[Any]], argument: T) -> Any:
-    """Call a function until it succeeds."""
-    log_retry = before_sleep_log(log, logging.WARNING)
-    return await AsyncRetrying(wait=wait_exponential(max=_MAX_BACKOFF), before_sleep=log_retry)(function, argument)
-
-
-def _key(*parts: Any) -> str:
-    return f"agent_runs:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}"
+def _parse(value: Any) -> tuple[float, RunTracker] | None:
+    """Return when a cursor was saved, and the cursor; None if it has another structure."""
+    try:
+        return float(value["saved_at"]), RunTracker.model_validate(value)
+    except (KeyError, TypeError, ValueError):
+        log.warning("Ignoring a cursor that has another structure")
+        return None

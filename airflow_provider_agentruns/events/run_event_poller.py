@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Polls the listing for one watcher, and yields the runs to report.
+Polls the service for one watcher, and yields the runs to report.
 
 Each poll reads the listing from its newest end. A *shallow* poll stops at the first page that holds nothing new. A
 *deep* poll, every few minutes, continues to the tracker's horizon, so that it finds runs that the listing shows late.
-Both continue while pages hold several unfinished runs. The other unfinished runs are read one by one, and the older
-they are, the less often.
+Both continue while pages hold several unfinished runs. The other unfinished runs are read one by one, in turn.
 """
 
 from __future__ import annotations
@@ -14,23 +13,20 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import TypeVar
 
-from tenacity import RetryCallState
-
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE, ListingWalk, Order
+from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE, ListingWalk
 from airflow_provider_agentruns.client.partial_models import ListedPage
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.client.retries import retrying
+from airflow_provider_agentruns.client.retries import keep_trying
 from airflow_provider_agentruns.events.cursor_store import CursorStore
 from airflow_provider_agentruns.events.run_tracker import MAX_LISTING_LAG, RunSnapshot, RunTracker
 from airflow_provider_agentruns.exceptions import (
     AgentRunNotFoundError,
     AgentRunsAPIError,
     AgentRunsAuthError,
-    AgentRunsConfigError,
     AgentRunsError,
     AgentRunsResponseTooLargeError,
 )
@@ -43,73 +39,56 @@ log = logging.getLogger(__name__)
 #: At most this many runs are reported at once.
 MAX_RUNS = 500
 
-#: After a report, the next one follows this many seconds later. Airflow's scheduler starts a DAG with the events up to
-#: the one that queued it. If another event arrived before the start, it would wait for the next event.
-REPORT_PAUSE = 10.0
+#: Seconds between two reports. Airflow's scheduler starts a DAG with the events up to the one that queued it. An event
+#: that arrives before the start waits for the next event.
+REPORT_INTERVAL = 10.0
 
-#: A deep poll and a shallow poll read at most this many pages.
-_MAX_PAGES_DEEP, _MAX_PAGES_SHALLOW = 1000, 10
+#: A poll reads at most this many pages, and at most this many to find unfinished runs.
+MAX_PAGES = 1000
+_MAX_UNFINISHED_PAGES = 10
+
+#: So many unfinished runs that no page shows are read per second of the poll interval.
+_READS_PER_SECOND = 0.25
 
 #: A deep poll takes place this often, in seconds. It reads the connection again, which may have been edited.
 _DEEP_INTERVAL = MAX_LISTING_LAG / 2
-
-#: An unfinished run that no page shows is read after this part of its age, and at least this often, in seconds.
-#: Questions that nobody answers would add up otherwise.
-_READ_PART = 0.01
-_MAX_READ_INTERVAL = 600.0
-
-#: At most this many runs are read one by one per second of the poll interval.
-_MAX_READS_PER_SECOND = 2.0
 
 #: Reading many pages delays the next poll by this many seconds per page, so that tasks of the account are not slowed.
 _PAUSE_PER_PAGE = 0.25
 
 #: The longest pause after failures, in seconds, unless the poll interval is longer.
-_MAX_BACKOFF = 300.0
-
-#: The token is wrong, and not just being rotated, if the service refuses it after this many failures in a row.
-_MAX_REFUSALS = 4
+_MAX_BACKOFF = 60.0
 
 #: Statuses of a response with which a service may reject the size of a page.
 _TOO_LARGE = (400, 413, 422)
-
-#: After a failure that a retry cannot fix, wait this many seconds before raising it. Airflow restarts a failed
-#: watcher within seconds, without end.
-_FAILURE_PAUSE = 60.0
 
 
 async def changed_runs(
     conn_id: str, interval: float, store: CursorStore, is_reported: Callable[[RunSnapshot], bool]
 ) -> AsyncGenerator[list[RunSnapshot], None]:
     """
-    Yield the runs to report together. They count as reported when the next ones are requested.
+    Yield runs to report together. They count as reported when the next ones are requested.
 
     :param conn_id: The Airflow connection ID.
     :param interval: The number of seconds between two polls.
     :param store: Holds the cursor. If it is empty, the runs that exist now are not reported.
     :param is_reported: Returns whether a run that newly reached a status is reported.
-    :raises AgentRunsError: If the connection cannot work.
     """
     poller = RunEventPoller(conn_id, interval, await store.load())
     try:
         while True:
-            began = time.monotonic()
             changes = await poller.poll()
             reported = [run for run in changes if is_reported(run)]
             poller.record(run for run in changes if not is_reported(run))
-            for start in range(0, len(reported), MAX_RUNS):
-                batch = reported[start : start + MAX_RUNS]
-                yield batch
-                poller.record(batch)
+            while reported:
+                yield reported[:MAX_RUNS]
+                poller.record(reported[:MAX_RUNS])
+                del reported[:MAX_RUNS]
                 await store.save(poller.tracker)
-                await asyncio.sleep(REPORT_PAUSE)
+                await asyncio.sleep(REPORT_INTERVAL)
             poller.complete()
             await store.save(poller.tracker)
-            await asyncio.sleep(max(poller.pages_read * _PAUSE_PER_PAGE, began + interval - time.monotonic()))
-    except AgentRunsError as e:
-        log.error("Cannot watch agent runs over connection %r: %s", conn_id, e)
-        await asyncio.sleep(_FAILURE_PAUSE)
-        raise
+            await asyncio.sleep(max(interval, poller.pages_read * _PAUSE_PER_PAGE))
     finally:
         await poller.close()
 
@@ -127,22 +106,17 @@ class RunEventPoller:
         self._interval = interval
         self._first = tracker is None
         self.tracker = tracker or RunTracker()
-        self._hook = AgentRunHook(conn_id)
-        self._walk: ListingWalk | None = None
-        self._deep_at = -math.inf
-        #: Until where the listing was read completely in this poll: the tracker's next horizon.
-        self._read_until = 0.0
-        #: When each unfinished run was last seen, by `time.monotonic()`.
-        self._seen_at: dict[str, float] = {}
         self.pages_read = 0
-        self._retrying = retrying(_may_pass, first=interval, longest=_MAX_BACKOFF)
+        self._hook = AgentRunHook(conn_id)
+        self._deep_at = -math.inf
+        self._walk: ListingWalk | None = None
+        # Until where the listing was read completely in this poll: the tracker's next horizon.
+        self._read_until = 0.0
+        what = f"poll agent runs over connection {conn_id!r}"
+        self._retrying = keep_trying(what, AgentRunsError, first=interval, longest=_MAX_BACKOFF)
 
     async def poll(self) -> list[RunSnapshot]:
-        """
-        Return the runs that changed since they were recorded. Repeats the poll until it succeeds.
-
-        :raises AgentRunsError: If the connection cannot work.
-        """
+        """Return the runs that changed since they were recorded. Repeats the poll until it succeeds."""
         changes: list[RunSnapshot] = await self._retrying(self._poll_once)
         if self._first:
             self.record(changes)
@@ -156,8 +130,7 @@ class RunEventPoller:
 
     def complete(self) -> None:
         """Move the tracker's horizon, after all changes of the poll were recorded."""
-        if forgotten := self.tracker.advance(self._read_until):
-            log.warning("Too many agent runs are unfinished. %d of the oldest get no events", forgotten)
+        self.tracker.advance(self._read_until)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -169,7 +142,7 @@ class RunEventPoller:
             await self._read_listing(found)
             await self._read_others(found)
         except AgentRunsError:
-            # The next attempt reads the connection again, whose token may have been rotated.
+            # The next attempt reads the Airflow connection again, whose token may have been rotated.
             await self.close()
             raise
         return [run for run in found.values() if self.tracker.has_changed(run)]
@@ -180,7 +153,7 @@ class RunEventPoller:
         deep = time.monotonic() - self._deep_at >= _DEEP_INTERVAL
         if deep:
             await self.close()
-        walk = ListingWalk(max_pages=_MAX_PAGES_DEEP if deep else _MAX_PAGES_SHALLOW, previous=self._walk)
+        walk = ListingWalk(max_pages=MAX_PAGES, previous=self._walk)
         self._read_until, self.pages_read = 0.0, 0
         while walk.page is not None:
             page = await self._read_page(walk, walk.page)
@@ -191,11 +164,11 @@ class RunEventPoller:
             unusable += page.left_out + len(page.data) - len(runs)
             newest = max([newest, *(run.created for run in runs)])
             unfinished = {run.run_id for run in runs if run.run_id in self.tracker.unfinished}.difference(found)
-            only_old_ones = any(map(self.tracker.is_old, runs)) or (not deep and all(map(self.tracker.knows, runs)))
-            for run in runs:
-                if run.run_id in self.tracker.unfinished or self.tracker.has_changed(run):
-                    found.setdefault(run.run_id, run)
-            walk.advance(page, stop=only_old_ones and len(unfinished) < 2)
+            nothing_new = all(map(self.tracker.knows, runs))
+            found |= {run.run_id: run for run in runs if run.run_id in unfinished or self.tracker.has_changed(run)}
+            only_old = any(map(self.tracker.is_old, runs)) or (not deep and nothing_new)
+            worthwhile = len(unfinished) > 1 and self.pages_read < _MAX_UNFINISHED_PAGES
+            walk.advance(page, stop=only_old and not worthwhile)
         self._walk = walk
         if not deep:
             return
@@ -203,10 +176,7 @@ class RunEventPoller:
         # A creation time in the future must not move the horizon past runs that are created in between.
         self._read_until = min(now, newest)
         if walk.truncated:
-            log.warning(
-                "The listing repeats a page or has more than %d pages. Events for runs on other pages may be missing",
-                _MAX_PAGES_DEEP,
-            )
+            log.warning("The listing is incomplete or has over %d pages. Events of some runs may be missing", MAX_PAGES)
         if unusable:
             log.warning("%d agent runs without a creation time or a usable ID get no events", unusable)
 
@@ -225,14 +195,12 @@ class RunEventPoller:
         return None
 
     async def _read_others(self, found: dict[str, RunSnapshot]) -> None:
-        """Read unfinished runs that the pages did not show."""
-        now, unfinished = time.monotonic(), self.tracker.unfinished
-        seen_at = {run_id: self._seen_at.get(run_id, -math.inf) for run_id in unfinished}
-        self._seen_at = seen_at | dict.fromkeys(found, now)
-        due = [run_id for run_id in unfinished if now - self._seen_at[run_id] >= self._read_interval(run_id)]
-        due.sort(key=self._seen_at.__getitem__)
-        for run_id in due[: math.ceil(self._interval * _MAX_READS_PER_SECOND)]:
-            self._seen_at[run_id] = now
+        """Read unfinished runs that the pages did not show, in turn."""
+        unfinished = self.tracker.unfinished
+        others = [run_id for run_id in unfinished if run_id not in found]
+        for run_id in others[: math.ceil(self._interval * _READS_PER_SECOND)]:
+            # To the end: the others are next.
+            unfinished[run_id] = unfinished.pop(run_id)
             try:
                 if run := RunSnapshot.from_listed(await self._send(requests.get_run_state(run_id))):
                     found[run_id] = run
@@ -248,17 +216,5 @@ class RunEventPoller:
                 if not isinstance(e, AgentRunsAPIError):
                     return
 
-    def _read_interval(self, run_id: str) -> float:
-        age = time.time() - self.tracker.unfinished[run_id].created
-        return min(max(self._interval, age * _READ_PART), max(_MAX_READ_INTERVAL, self._interval))
-
     async def _send(self, request: Request[T]) -> T:
         return await (await self._hook.aget_conn()).send(request)
-
-
-def _may_pass(state: RetryCallState) -> bool:
-    """Return whether another poll may succeed."""
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, AgentRunsAuthError) and error.status_code == 401:
-        return state.attempt_number < _MAX_REFUSALS
-    return isinstance(error, AgentRunsError) and not (isinstance(error, AgentRunsConfigError) and not error.retryable)

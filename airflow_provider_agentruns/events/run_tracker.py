@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Decides which runs newly reached a status. What it knows is a watcher's cursor. Pure: no I/O.
+Decides which runs newly reached a status. What it knows is a watcher's cursor. Without I/O.
 
 The *horizon* is a creation time. Runs created at or before it need no event unless they are among the unfinished runs.
 The tracker therefore keeps only unfinished runs and runs that were created after the horizon.
@@ -8,6 +8,7 @@ The tracker therefore keeps only unfinished runs and runs that were created afte
 
 from __future__ import annotations
 
+import logging
 from base64 import b64encode
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,8 @@ from airflow_provider_agentruns.client.paging import timestamp
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.client.partial_models import ListedRun
+
+log = logging.getLogger(__name__)
 
 #: A run may appear in the listing this many seconds after its creation and is still reported.
 MAX_LISTING_LAG = 600.0
@@ -37,7 +40,7 @@ class RunSnapshot(NamedTuple):
     A run as the service returned it.
 
     :param created: The creation time by the service's clock, in seconds since 1970.
-    :param interrupts: The IDs of the pending interrupts. A listing may omit them.
+    :param interrupts: Digests of the IDs of the pending interrupts. A listing may omit them.
     """
 
     run_id: str
@@ -53,31 +56,23 @@ class RunSnapshot(NamedTuple):
         names = (run_id, agent or "")
         if created is None or not all(len(name) <= _MAX_LENGTH and name.isprintable() for name in names):
             return None
-        interrupts = tuple(interrupt["id"] for interrupt in (listed.get("interrupts") or [])[:_MAX_INTERRUPTS])
+        interrupts = tuple(_digest(entry["id"]) for entry in (listed.get("interrupts") or [])[:_MAX_INTERRUPTS])
         return cls(run_id, listed["status"][:_MAX_LENGTH], agent, created, interrupts)
-
-
-class UnfinishedRun(NamedTuple):
-    """The latest recorded state of an unfinished run. Of its interrupts, it holds digests, also of resolved ones."""
-
-    status: str
-    created: float
-    interrupts: tuple[str, ...] = ()
 
 
 class RunTracker(BaseModel):
     """
     Compares runs with their recorded states.
 
-    :param unfinished: The unfinished runs by their IDs.
+    :param unfinished: The unfinished runs by their IDs, also with earlier interrupts. The latest one is recorded last.
     :param finished: The creation times of finished runs after the horizon, by a digest of the run ID.
     """
 
     horizon: float = 0.0
-    unfinished: dict[str, UnfinishedRun] = {}
+    unfinished: dict[str, RunSnapshot] = {}
     finished: dict[str, float] = {}
 
-    def is_old(self, run: RunSnapshot | UnfinishedRun) -> bool:
+    def is_old(self, run: RunSnapshot) -> bool:
         """Return whether the run was created at or before the horizon."""
         return run.created <= self.horizon
 
@@ -91,33 +86,30 @@ class RunTracker(BaseModel):
         if known is None:
             return not self.knows(run)
         # If one of several interrupts is resolved, the rest are not new. A listing without interrupts says nothing.
-        new_interrupts = set(map(_digest, run.interrupts)).difference(known.interrupts)
-        return run.status != known.status or bool(known.interrupts and new_interrupts)
+        has_new_interrupt = bool(known.interrupts) and not set(run.interrupts).issubset(known.interrupts)
+        return run.status != known.status or has_new_interrupt
 
     def record(self, run: RunSnapshot) -> None:
         """Record the run's state. Call it after its event is stored."""
         known = self.unfinished.pop(run.run_id, None)
         if run.status not in ("completed", "error"):
-            pending = tuple(map(_digest, run.interrupts))
-            earlier = tuple(digest for digest in known.interrupts if digest not in pending) if known else ()
-            interrupts = (earlier + pending)[-_MAX_INTERRUPTS:]
-            self.unfinished[run.run_id] = UnfinishedRun(run.status, run.created, interrupts)
+            earlier = [digest for digest in known.interrupts if digest not in run.interrupts] if known else []
+            self.unfinished[run.run_id] = run._replace(interrupts=(*earlier, *run.interrupts)[-_MAX_INTERRUPTS:])
         elif not self.is_old(run):
             self.finished[_digest(run.run_id)] = run.created
 
-    def advance(self, newest: float) -> int:
+    def advance(self, newest: float) -> None:
         """
         Move the horizon, because all runs that were created until now are recorded.
 
         :param newest: The creation time of the newest run.
-        :return: The number of unfinished runs that were forgotten because there are too many.
         """
         self.horizon = max(self.horizon, newest - MAX_LISTING_LAG)
         self.finished = {digest: created for digest, created in self.finished.items() if created > self.horizon}
-        newest_first = sorted(self.unfinished, key=lambda run_id: self.unfinished[run_id].created, reverse=True)
-        for run_id in newest_first[MAX_UNFINISHED:]:
+        oldest_first = sorted(self.unfinished, key=lambda run_id: self.unfinished[run_id].created)
+        for run_id in oldest_first[:-MAX_UNFINISHED]:
+            log.warning("Agent run %s gets no events: too many are unfinished", run_id)
             del self.unfinished[run_id]
-        return len(newest_first[MAX_UNFINISHED:])
 
 
 def _digest(some_id: str) -> str:

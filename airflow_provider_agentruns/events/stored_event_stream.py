@@ -1,57 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Learns from Airflow when the events of a batch are stored, so that the cursor is saved only then. Airflow 3.3 and newer.
+Learns from Airflow when an event is stored, so that the cursor is saved only then. Airflow 3.3 and newer.
 
 It uses the acknowledgement of Airflow's shared streams (``airflow/triggers/shared_stream.py``, read in Airflow 3.3.2),
-with one stream per trigger. Watchers of a connection cannot share a stream without missing runs:
-
-- A subscriber receives only what is broadcast after it has joined, and nothing is replayed. A watcher that is added,
-  edited, resumed, or restarted while another keeps the stream running would miss what happened since its cursor.
-- ``create_shared_stream_producer`` receives the arguments of one trigger and no ``asset_state_store``, so that the
-  shared poll cannot know how far back each subscriber has to read, nor save what each has reported.
-- ``AdvanceOutcome`` counts the subscribers that stored an event and does not name them.
+with one stream per trigger. A shared stream would miss runs: a subscriber that joins later receives nothing from
+before, and the producer can neither read nor save the cursors of its subscribers.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
 from airflow_provider_agentruns.events.cursor_store import CursorStore
-from airflow_provider_agentruns.events.run_event_poller import changed_runs
 from airflow_provider_agentruns.events.run_tracker import RunSnapshot
+
+Watch = Callable[[CursorStore], AsyncGenerator[list[RunSnapshot], None]]
 
 
 @dataclass
 class Batch:
     """
-    What the stream passes to its only subscriber, which sets the other fields.
+    What the stream passes to its only subscriber.
 
-    :param runs: The runs that changed; empty in the first batch.
-    :param reported: Whether the subscriber has yielded the events of all runs.
-    :param store: The watcher's cursor store. Only the subscriber can reach it.
+    :param runs: The runs of one event. The first batch has none.
+    :param store: The watcher's cursor store. The subscriber sets it, because only a trigger can reach the store.
     """
 
     runs: Sequence[RunSnapshot] = ()
-    reported: bool = False
     store: CursorStore = field(init=False)
     stored: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class StoredEventProducer(SharedStreamProducer):
     """
-    Polls for one trigger. It yields a batch only after the events of the previous one are stored.
+    Polls for one trigger. It yields a batch only after the event of the previous one is stored.
 
-    :param conn_id: The Airflow connection ID.
-    :param interval: The number of seconds between two polls.
+    :param watch: Yields the runs of each event.
     """
 
-    def __init__(self, conn_id: str, interval: float) -> None:
-        self._conn_id = conn_id
-        self._interval = interval
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
         self._changes: AsyncGenerator[list[RunSnapshot], None] | None = None
 
     async def open_stream(self) -> AsyncIterator[tuple[Batch, Batch]]:
@@ -59,7 +51,7 @@ class StoredEventProducer(SharedStreamProducer):
         first = Batch()
         yield first, first
         await first.stored.wait()
-        self._changes = changed_runs(self._conn_id, self._interval, first.store)
+        self._changes = self._watch(first.store)
         async for runs in self._changes:
             batch = Batch(runs)
             yield batch, batch
@@ -69,8 +61,7 @@ class StoredEventProducer(SharedStreamProducer):
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """Note that the events of batches are stored."""
         for item in batch:
-            # A trigger that is stopped amid a batch has stored a part of its events.
-            if item.outcome.is_clean and item.broker_payload.reported:
+            if item.outcome.is_clean:
                 item.broker_payload.stored.set()
 
     async def aclose(self) -> None:

@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from asyncio import QueueFull
 from datetime import timedelta
 
 import anyio.to_thread
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from airflow_provider_agentruns.airflow_adapter import asset_events
 from airflow_provider_agentruns.events.asset_uris import SCHEME, asset_uris
 from airflow_provider_agentruns.events.webhook_event import MAX_AGE, RunStatusChange
-
-log = logging.getLogger(__name__)
 
 #: At most this many changes are written or wait. The service sends the others again.
 MAX_PENDING = 2000
@@ -61,16 +57,8 @@ class WebhookWriter:
             new = asset_events.add_key(session, uris, _KEY_PREFIX + change.key, change.event_id)
             if new:
                 asset_events.create_events(session, new, change.payload)
+            if time.monotonic() >= self._delete_at:
+                self._delete_at = time.monotonic() + DELETE_INTERVAL
+                asset_events.delete_keys(session, f"{SCHEME}://", _KEY_PREFIX, KEY_LIFETIME)
 
         asset_events.in_transaction(write)
-        if time.monotonic() >= self._delete_at:
-            self._delete_at = time.monotonic() + DELETE_INTERVAL
-            self._delete_old_keys()
-
-    def _delete_old_keys(self) -> None:
-        try:
-            asset_events.in_transaction(
-                lambda session: asset_events.delete_keys(session, f"{SCHEME}://", _KEY_PREFIX, KEY_LIFETIME)
-            )
-        except SQLAlchemyError:
-            log.exception("Cannot delete the keys of old webhooks, and will try again")

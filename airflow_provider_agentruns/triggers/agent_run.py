@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_agentruns.airflow_adapter.asset_state import asset_state_stores
 from airflow_provider_agentruns.arguments import AWAITABLE, check_agent, check_wait_for, check_watch
+from airflow_provider_agentruns.events.event_payload import event_payload
 from airflow_provider_agentruns.triggers.unknown_arguments import log_unknown
 
 if TYPE_CHECKING:
@@ -103,10 +104,11 @@ class AgentRunTrigger(BaseTrigger):
 
 class AgentRunEventTrigger(BaseEventTrigger):
     """
-    Creates an asset event for each run that newly reaches one of some statuses. For an ``AssetWatcher``.
+    Creates asset events for runs that newly reach one of some statuses. For an ``AssetWatcher``.
 
-    The payload is ``{"run_id", "status", "agent"}``. Runs count whoever started them. A run that is interrupted again,
-    with other questions, is reported again.
+    An event reports all runs that one poll finds. Its payload is ``{"runs": [{"run_id", "status", "agent"}, ...]}``; if
+    it reports one run, the run's fields are also at the top level. Runs count whoever started them. A run that is
+    interrupted again, with other questions, is reported again.
 
     The trigger polls the listing of runs. When a watcher starts for the first time, it takes the statuses that runs
     have by then as already reported. It keeps what it has reported in Airflow's asset state store (Airflow 3.3 and
@@ -114,9 +116,9 @@ class AgentRunEventTrigger(BaseEventTrigger):
     Each run is reported at least once, even if the triggerer is killed; it is reported twice only after a kill. On
     Airflow 3.1 and 3.2, which have no such store, each start is a first one.
 
-    An unfinished run that is not among the newest ones in the listing may be read less often than ``poll_interval``.
-    A service that is down or over its limit delays events and loses none. A connection that cannot work fails the
-    trigger, and Airflow then starts it again.
+    Two events are at least 10 seconds apart, because Airflow holds an event that arrives while the DAG is queued until
+    the next event. An unfinished run that is not among the newest ones in the listing may be read less often than
+    ``poll_interval``. A service that is down, a wrong token, or a wrong connection delays events and loses none.
 
     :param agentruns_conn_id: The Airflow connection ID.
     :param statuses: The statuses to report: ``completed``, ``interrupted``, and ``error``, or some of them.
@@ -165,26 +167,21 @@ class AgentRunEventTrigger(BaseEventTrigger):
         """Return what polls for this trigger and learns from Airflow when its events are stored."""
         from airflow_provider_agentruns.events.stored_event_stream import StoredEventProducer
 
-        return StoredEventProducer(kwargs["agentruns_conn_id"], kwargs["poll_interval"])
+        return StoredEventProducer(cls(**kwargs)._watch)
 
     async def filter_shared_stream(self, stream: AsyncIterator[Batch]) -> AsyncIterator[TriggerEvent]:
-        """Yield the events of each batch of the stream."""
+        """Yield the event of each batch of the stream."""
         async for batch in stream:
             batch.store = self._cursor_store()
-            for event in self._events(batch.runs):
-                yield event
-            batch.reported = True
+            if batch.runs:
+                yield _event(batch.runs)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll and yield events where Airflow acknowledges none: on Airflow 3.1 and 3.2."""
-        # Imported here, because Airflow imports this module when it parses a DAG file with a watcher.
-        from airflow_provider_agentruns.events.run_event_poller import changed_runs
-
-        self._changes = changed_runs(self.agentruns_conn_id, self.poll_interval, self._cursor_store())
+        self._changes = self._watch(self._cursor_store())
         try:
             async for runs in self._changes:
-                for event in self._events(runs):
-                    yield event
+                yield _event(runs)
         finally:
             await self.cleanup()
 
@@ -193,14 +190,21 @@ class AgentRunEventTrigger(BaseEventTrigger):
         if self._changes is not None:
             await self._changes.aclose()
 
-    def _events(self, runs: Iterable[RunSnapshot]) -> Iterator[TriggerEvent]:
-        for run in runs:
-            if run.status in self.statuses and self.agent in (None, run.agent):
-                payload = {"run_id": run.run_id, "status": run.status, "agent": run.agent}
-                yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+    def _watch(self, store: CursorStore) -> AsyncGenerator[list[RunSnapshot], None]:
+        # Imported here, because Airflow imports this module when it parses a DAG file with a watcher.
+        from airflow_provider_agentruns.events.run_event_poller import changed_runs
+
+        return changed_runs(self.agentruns_conn_id, self.poll_interval, store, self._is_reported)
+
+    def _is_reported(self, run: RunSnapshot) -> bool:
+        return run.status in self.statuses and self.agent in (None, run.agent)
 
     def _cursor_store(self) -> CursorStore:
         from airflow_provider_agentruns.events.cursor_store import CursorStore
 
         stores = asset_state_stores(getattr(self, "asset_state_store", None))
         return CursorStore(stores, self.agentruns_conn_id, self.statuses, self.agent)
+
+
+def _event(runs: Iterable[RunSnapshot]) -> TriggerEvent:
+    return TriggerEvent(event_payload(run[:3] for run in runs))  # type: ignore[no-untyped-call]

@@ -66,9 +66,10 @@ class Assets:
         with self._session() as session:
             return list(session.scalars(query))
 
-    def payloads(self, asset: Asset) -> list[dict[str, Any]]:
-        """Return the payload of each event of an asset."""
-        return [extra["payload"] for extra in self.events(asset)]
+    def reported(self, asset: Asset) -> list[dict[str, Any]]:
+        """Return the runs in the payloads of the events of an asset."""
+        payloads = [extra["payload"] for extra in self.events(asset)]
+        return [run for payload in payloads for run in payload["runs"]]
 
     def queued(self) -> set[str]:
         """Return the DAGs that the scheduler will start."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import formatdate
 from typing import Any, Literal
 
 from tests.support.scripted_server import Received, Reply, answer, errors
@@ -21,7 +20,6 @@ class Listing:
     :param order: The order of the listing.
     :param largest: The largest number of runs per page.
     :param counts: Whether a page has a total count.
-    :param dates: Whether responses have a Date header.
     """
 
     def __init__(
@@ -30,12 +28,10 @@ class Listing:
         *,
         largest: int = 20,
         counts: bool = True,
-        dates: bool = True,
     ) -> None:
         self.order = order
         self.largest = largest
         self.counts = counts
-        self.dates = dates
         self.runs: dict[str, Json] = {}
         #: Returns a response to send instead of the usual one.
         self.fault: Callable[[Received], Reply | None] = lambda request: None
@@ -70,5 +66,4 @@ class Listing:
         page: Json = {"has_more": end < len(shown), "data": shown[end - size : end]}
         if self.counts:
             page["total_count"] = len(shown)
-        headers = {"Date": formatdate(usegmt=True)} if self.dates else {}
-        return answer(page, **headers)
+        return answer(page)

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from airflow_provider_agentruns.events.signature import WebhookSignature
+from airflow_provider_agentruns.events.signature import HEADER, sign
 
 SECRET = "whsec_that-only-the-service-knows"
 
@@ -62,11 +62,6 @@ def body_of(sent: dict[str, Any]) -> bytes:
     return json.dumps(sent).encode()
 
 
-def sign(body: bytes, secret: str) -> str:
-    """Return the header of a body's signature."""
-    return str(WebhookSignature.sign(body, secret))
-
-
 class Sender:
     """
     Posts webhooks to an Airflow.
@@ -82,7 +77,7 @@ class Sender:
     def send(self, sent: dict[str, Any] | bytes, *, secret: str = SECRET, path: str | None = None) -> httpx.Response:
         """Send an event, signed."""
         body = sent if isinstance(sent, bytes) else body_of(sent)
-        return self.post(body, {WebhookSignature.HEADER: sign(body, secret)}, path=path)
+        return self.post(body, {HEADER: sign(body, secret)}, path=path)
 
     def post(self, body: Any, headers: dict[str, str], *, path: str | None = None) -> httpx.Response:
         """Send any bytes with any headers."""

@@ -52,7 +52,7 @@ def create(run_id: str, *uris: str) -> int:
     def write(session: Session) -> None:
         nonlocal count
         new = asset_events.add_key(session, uris or (agent_run_asset("hooked").uri,), f"webhook:{run_id}", "e-1")
-        asset_events.create_events(session, new, {"run_id": run_id})
+        asset_events.create_events(session, new, {"runs": [{"run_id": run_id}]})
         count = len(new)
 
     asset_events.in_transaction(write)
@@ -79,8 +79,8 @@ async def test_a_change_creates_one_event_of_each_asset_that_is_about_it(assets:
     for _ in range(3):
         await writer.write("hooked", change("r-1", "error"))
     for asset in expected:
-        payload = {"run_id": "r-1", "status": "error", "agent": "slow"}
-        assert assets.events(asset) == [{"from_webhook": True, "payload": payload}]
+        run = {"run_id": "r-1", "status": "error", "agent": "slow"}
+        assert assets.events(asset) == [{"from_webhook": True, "payload": {**run, "runs": [run]}}]
     for asset in others:
         assert assets.events(asset) == []
     assert assets.queued() == {"by_webhooks"}
@@ -108,7 +108,7 @@ def write_at_once(assets: Assets) -> None:
         counts = threads.map(lambda order: [create(run_id, all_runs.uri, completed.uri) for run_id in order], orders)
         assert sum(map(sum, counts)) == 2 * len(runs)
     for asset in (all_runs, completed):
-        assert Counter(payload["run_id"] for payload in assets.payloads(asset)) == dict.fromkeys(runs, 1)
+        assert Counter(run["run_id"] for run in assets.reported(asset)) == dict.fromkeys(runs, 1)
     assert assets.queued() == {"of_all", "of_completed"}
     # Airflow itself would give the DAG run the first event, and keep the others until there is another one.
     assert assets.missed() == 0
@@ -160,19 +160,6 @@ async def test_a_key_is_kept_as_long_as_its_event_may_arrive(assets: Assets, mon
     assert create("r-recent") == 0
 
 
-async def test_a_failed_deletion_of_old_keys_does_not_reject_a_change(
-    assets: Assets, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*arguments: Any) -> None:
-        raise OperationalError("delete", {}, Exception("no"))
-
-    monkeypatch.setattr(asset_events, "run_with_db_retries", lambda: run_with_db_retries(1))
-    monkeypatch.setattr(asset_events, "delete_keys", fail)
-    monkeypatch.setattr(webhook_writer, "DELETE_INTERVAL", 0.0)
-    await WebhookWriter().write("hooked", change("r-1"))
-    assert "Cannot delete the keys of old webhooks" in caplog.text
-
-
 async def test_too_many_changes_at_once_and_a_failing_database_are_errors(
     assets: Assets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,7 +178,7 @@ async def test_too_many_changes_at_once_and_a_failing_database_are_errors(
     writes = [writer.write("hooked", change(f"r-{number}")) for number in range(4)]
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert [type(result) for result in results] == [type(None), OperationalError, type(None), asyncio.QueueFull]
-    assert [payload["run_id"] for payload in assets.payloads(asset)] == ["r-0", "r-2"]
+    assert [run["run_id"] for run in assets.reported(asset)] == ["r-0", "r-2"]
 
 
 # Assets in DAG files

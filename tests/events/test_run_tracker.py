@@ -76,7 +76,7 @@ def test_the_cursor_is_bounded(tracker: RunTracker, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(run_tracker, "MAX_UNFINISHED", 3)
     for number in range(5):
         tracker.record(run(f"open-{number}", age=number))
-    assert tracker.advance(NOW + 3 * MAX_LISTING_LAG) == 3
+    tracker.advance(NOW + 3 * MAX_LISTING_LAG)
     assert set(tracker.unfinished) == {"asks", "open-0", "open-1"}
 
 
@@ -106,5 +106,4 @@ def test_an_unknown_status_and_many_interrupts_are_cut(tracker: RunTracker) -> N
     assert seen is not None
     tracker.record(seen)
     assert not tracker.has_changed(seen)
-    assert not seen.finished
     assert len(json.dumps(tracker.model_dump(mode="json"))) < 1500

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The event trigger in Airflow's own shared streams: it misses no run, and repeats an event only after a kill."""
+"""The event trigger in Airflow's own shared streams: it misses no run, and repeats a report only after a kill."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +17,9 @@ from airflow.sdk.module_loading import import_string
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_agentruns.airflow_adapter.asset_state import asset_state_stores
-from airflow_provider_agentruns.events import run_event_poller
-from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError, AgentRunsValueError
+from airflow_provider_agentruns.events import cursor_store, run_event_poller
+from airflow_provider_agentruns.events.event_payload import event_payload
+from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger, AgentRunTrigger
 from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
@@ -46,7 +49,7 @@ def server(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedS
 # Events
 
 
-async def test_each_run_makes_one_event_per_status(runs: Listing) -> None:
+async def test_each_run_is_reported_once_per_status(runs: Listing) -> None:
     runs.add("old", "completed")
     runs.add("open", "interrupted", "i-1")
     async with running(watcher := Watcher(store := FakeStore())):
@@ -57,6 +60,7 @@ async def test_each_run_makes_one_event_per_status(runs: Listing) -> None:
         runs.add("works")
         runs.add("odd", "paused")
         await watcher.came(2)
+        await until(lambda: {"open", "works", "odd"} <= store.cursor["unfinished"].keys())
         runs.add("open", "completed")
         runs.add("asks", "interrupted", "i-2")
         runs.add("works", "completed")
@@ -65,7 +69,31 @@ async def test_each_run_makes_one_event_per_status(runs: Listing) -> None:
     asked = [("asks", "interrupted")] * 2
     assert sorted(watcher.seen) == [*asked, ("fails", "error"), ("open", "completed"), ("works", "completed")]
     # Nothing else: outputs and questions may hold personal data.
-    assert watcher.events[0].keys() == {"run_id", "status", "agent"}
+    assert watcher.runs[0].keys() == {"run_id", "status", "agent"}
+
+
+async def test_one_event_reports_all_runs_of_a_poll(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow would hold further events until the next one."""
+    monkeypatch.setattr(run_event_poller, "MAX_RUNS", 30)
+    async with running(watcher := Watcher(store := FakeStore())):
+        await settled(watcher, store)
+        entries = {f"r-{number}": ("completed", number) for number in range(40)}
+        runs.fault = lambda request: answer({"data": []})
+        for run_id, (status, number) in entries.items():
+            runs.add(run_id, status, agent=f"a-{number}")
+        runs.fault = lambda request: None
+        await watcher.came(40)
+        runs.add("last", "error", agent="b")
+        await watcher.came(41)
+    assert [len(event) for event in watcher.events] == [30, 10, 1]
+    assert sorted(watcher.seen[:40]) == sorted((run_id, "completed") for run_id in entries)
+
+
+def test_the_payload_of_one_run_also_has_its_fields_at_the_top_level() -> None:
+    runs = [("r-1", "completed", "a"), ("r-2", "error", None)]
+    first, second = [dict(zip(("run_id", "status", "agent"), run, strict=True)) for run in runs]
+    assert event_payload(runs) == {"runs": [first, second]}
+    assert event_payload(runs[:1]) == {"runs": [first], **first}
 
 
 async def test_only_some_statuses_of_one_agent(runs: Listing) -> None:
@@ -90,12 +118,11 @@ async def test_what_happens_while_no_trigger_runs_is_reported_later(runs: Listin
         runs.add("open", "interrupted", "i-1")
         await first.came(3)
         await until(lambda: {"answered", "open"} <= store.cursor["unfinished"].keys())
-    # More than one batch.
-    expected = [("answered", "completed"), *((f"new-{number:03}", "error") for number in range(120))]
+    expected = [("answered", "completed"), *((f"new-{number:03}", "error") for number in range(20))]
     for run_id, status in expected:
         runs.add(run_id, status)
     async with running(second := Watcher(store)):
-        await second.came(121)
+        await second.came(21)
         await asyncio.sleep(0.2)
     assert sorted(second.seen) == expected
 
@@ -106,58 +133,90 @@ async def test_an_event_that_was_not_stored_is_reported_again(runs: Listing) -> 
         await settled(first, store)
     # Airflow takes the events and is killed before they are in its database.
     killed = Watcher(store, stored=False)
-    before = dict(store.values)
+    before = store.cursor["finished"]
     async with running(killed):
         runs.add("1", "completed")
+        await killed.came(1)
         runs.add("2", "error")
-        await killed.came(2)
         await asyncio.sleep(0.2)
-        runs.add("3", "completed")
-        await asyncio.sleep(0.2)
-    assert len(killed.events) == 2
-    assert json.loads(before[next(iter(before))])["finished"] == store.cursor["finished"]
+    assert killed.seen == [("1", "completed")]
+    assert store.cursor["finished"] == before
     async with running(second := Watcher(store)):
-        await second.came(3)
+        await second.came(2)
         await asyncio.sleep(0.2)
-    assert sorted(second.seen) == [("1", "completed"), ("2", "error"), ("3", "completed")]
+    assert sorted(second.seen) == [("1", "completed"), ("2", "error")]
 
 
 @needs_asset_state_store
 async def test_an_edited_watcher_continues_where_the_previous_one_was(runs: Listing) -> None:
     async with running(first := Watcher(store := FakeStore(), statuses=["completed"])):
         await settled(first, store)
-        runs.add("reported", "completed")
         runs.add("failed before", "error")
         runs.add("asks", "interrupted", "i-1")
-        await first.came(1)
-        await until(lambda: "asks" in store.cursor["unfinished"])
+        runs.add("reported", "completed")
+        await store.recorded(2)
     runs.add("failed in between", "error")
     runs.add("completed in between", "completed")
     runs.add("asks", "completed")
+    # The triggerer is killed before the event of the edited watcher is stored.
+    async with running(killed := Watcher(store, statuses=["completed", "error"], stored=False)):
+        await killed.came(3)
     async with running(second := Watcher(store, statuses=["completed", "error"])):
-        await second.came(3)
-        await asyncio.sleep(0.2)
+        await store.recorded(5)
     expected = [("asks", "completed"), ("completed in between", "completed"), ("failed in between", "error")]
-    assert sorted(second.seen) == expected
+    assert sorted(killed.seen) == sorted(second.seen) == expected
+    # Edited again, and back to what it was.
+    for number, statuses in enumerate((["error"], ["completed"], ["completed", "error"])):
+        runs.add(f"failed-{number}", "error")
+        runs.add(f"completed-{number}", "completed")
+        async with running(again := Watcher(store, statuses=statuses)):
+            await store.recorded(7 + 2 * number)
+        assert len(again.seen) == len(statuses)
 
 
 @needs_asset_state_store
-async def test_two_watchers_of_one_asset_have_a_cursor_each(runs: Listing) -> None:
+async def test_an_edited_watcher_does_not_continue_where_another_watcher_of_the_asset_is(runs: Listing) -> None:
     store = FakeStore()
     completed, failed = Watcher(store, statuses=["completed"]), Watcher(store, statuses=["error"])
     async with running(completed):
         await settled(completed, store)
         async with running(failed):
-            await until(lambda: len(store.values) == 3)
+            await until(lambda: len(store.cursors) == 2)
             runs.add("1", "error")
-            await failed.came(1)
-        # One of them goes on alone.
+            await store.recorded(1, watchers=2)
+        # One of them continues alone, while the other one is edited.
         runs.add("2", "error")
         runs.add("3", "completed")
-        await completed.came(1)
-        await asyncio.sleep(0.2)
-    async with running(again := Watcher(store, statuses=["error"])):
-        await until(lambda: ("2", "error") in again.seen)
+        await store.recorded(3)
+        async with running(edited := Watcher(store, statuses=["error", "interrupted"])):
+            await store.recorded(3, watchers=2)
+        # Each has a cursor of its own.
+        runs.add("4", "error")
+        runs.add("5", "completed")
+        await store.recorded(5)
+        async with running(again := Watcher(store, statuses=["error", "interrupted"])):
+            await store.recorded(5, watchers=2)
+    assert edited.seen == [("2", "error")]
+    assert again.seen == [("4", "error")]
+    assert completed.seen == [("3", "completed"), ("5", "completed")]
+
+
+@needs_asset_state_store
+async def test_a_new_watcher_does_not_continue_where_a_removed_one_stopped(
+    runs: Listing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(kept := Watcher(store := FakeStore(), statuses=["completed"])):
+        await settled(kept, store)
+        async with running(Watcher(store, statuses=["interrupted"])):
+            await until(lambda: len(store.cursors) == 2)
+        monkeypatch.setattr(cursor_store, "time", SimpleNamespace(time=lambda: time.time() + 3600))
+        runs.add("1", "error")
+        await store.recorded(1)
+        async with running(new := Watcher(store, statuses=["error"])):
+            await store.recorded(1, watchers=2)
+            runs.add("2", "error")
+            await store.recorded(2, watchers=2)
+    assert new.seen == [("2", "error")]
 
 
 @needs_asset_state_store
@@ -201,13 +260,14 @@ async def test_a_failing_store_is_waited_for(runs: Listing, monkeypatch: pytest.
 async def test_an_unreadable_cursor_counts_as_none(runs: Listing, garbage: Any) -> None:
     async with running(first := Watcher(store := FakeStore())):
         await settled(first, store)
-    for key in store.values:
-        await store.aset(key, garbage)
+    for key, value in store.values.items():
+        if isinstance(json.loads(value), dict):
+            await store.aset(key, garbage)
     runs.add("old", "completed")
     async with running(second := Watcher(store)):
-        await until(lambda: isinstance(store.cursor, dict) and "unfinished" in store.cursor)
+        await store.recorded(1)
         runs.add("new", "completed")
-        await second.came(1)
+        await store.recorded(2)
     assert second.seen == [("new", "completed")]
 
 
@@ -226,30 +286,21 @@ async def test_without_a_store_each_start_is_the_first(runs: Listing, server: Sc
 # Failures and cancellation
 
 
-@pytest.mark.parametrize("with_store", [True, False])
-async def test_a_connection_that_cannot_work_fails_the_trigger_after_a_pause(
-    server: ScriptedServer, runs: Listing, with_store: bool, monkeypatch: pytest.MonkeyPatch
+async def test_a_connection_that_cannot_work_is_waited_for(
+    runs: Listing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Airflow restarts a failed trigger within seconds, without end."""
-    monkeypatch.setattr(run_event_poller, "_FAILURE_PAUSE", 0.5)
-    runs.fault = lambda request: errors(401, "A valid token is needed")
-    before = asyncio.all_tasks()
-    watcher = Watcher(FakeStore() if with_store else None)
-    async with running(watcher):
-        assert watcher.task is not None
-        with pytest.raises(AgentRunsAuthError, match="A valid token is needed"):
-            await asyncio.wait_for(watcher.task, 20)
-    # The token might have been about to be rotated.
-    assert len(server.requests) == 4
-    assert asyncio.all_tasks() == before
-    assert open_sockets(server.port) == 0
-    monkeypatch.setenv(ENV, "agentruns://@api.middesk.com")
-    begun = asyncio.get_running_loop().time()
-    async with running(watcher := Watcher()):
-        assert watcher.task is not None
-        with pytest.raises(AgentRunsConfigError, match=r"API token \(password\) is missing"):
-            await asyncio.wait_for(watcher.task, 20)
-    assert asyncio.get_running_loop().time() - begun > 0.5
+    """Airflow would restart a failed trigger within seconds, without end."""
+    async with running(watcher := Watcher(store := FakeStore())):
+        await settled(watcher, store)
+        good = os.environ[ENV]
+        runs.fault = lambda request: errors(401, "A valid token is needed")
+        await until(lambda: "A valid token is needed" in caplog.text)
+        monkeypatch.setenv(ENV, "agentruns://@api.middesk.com")
+        await until(lambda: "API token (password) is missing" in caplog.text)
+        runs.fault = lambda request: None
+        runs.add("missed", "completed")
+        monkeypatch.setenv(ENV, good)
+        await watcher.came(1)
 
 
 @pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")

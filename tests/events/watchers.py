@@ -41,15 +41,23 @@ class FakeStore:
 
     @property
     def cursor(self) -> dict[str, Any]:
-        """The only cursor; empty if there is none yet."""
-        cursors = [json.loads(value) for key, value in self.values.items() if not key.endswith(":latest")]
-        found: dict[str, Any] = cursors[0] if cursors else {}
-        return found
+        """The latest cursor; empty if there is none yet."""
+        return max(self.cursors, key=lambda cursor: cursor["saved_at"], default={})
+
+    @property
+    def cursors(self) -> list[dict[str, Any]]:
+        """The cursors of all watchers."""
+        values = map(json.loads, self.values.values())
+        return [value for value in values if isinstance(value, dict) and "saved_at" in value]
+
+    async def recorded(self, finished: int, *, watchers: int = 1) -> None:
+        """Wait until the cursors of some watchers hold a number of finished runs."""
+        await until(lambda: [len(cursor["finished"]) for cursor in self.cursors].count(finished) >= watchers)
 
 
 class Watcher:
     """
-    A watcher, and the payloads of its events.
+    A watcher, and the runs that its events report.
 
     :param store: The state store of its asset; None as on an Airflow without such stores.
     :param stored: Whether the events reach Airflow's database.
@@ -60,13 +68,19 @@ class Watcher:
         self.trigger = AgentRunEventTrigger(**arguments)
         self.trigger.asset_state_store = store
         self.stored = stored
-        self.events: list[dict[str, Any]] = []
+        #: The runs of each event.
+        self.events: list[list[dict[str, Any]]] = []
         self.task: asyncio.Task[None] | None = None
 
     @property
     def seen(self) -> list[tuple[str, str]]:
-        """Run ID and status of each event, in order."""
-        return [(event["run_id"], event["status"]) for event in self.events]
+        """Run ID and status of each reported run, in order."""
+        return [(run["run_id"], run["status"]) for run in self.runs]
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """The reported runs, in order."""
+        return [run for event in self.events for run in event]
 
     def start(self) -> None:
         """Run until stopped."""
@@ -79,8 +93,8 @@ class Watcher:
         await asyncio.gather(self.task, return_exceptions=True)
 
     async def came(self, count: int) -> None:
-        """Wait for that many events. Fails if the trigger fails."""
-        await until(lambda: len(self.events) >= count or (self.task is not None and self.task.done()))
+        """Wait until that many runs are reported. Fails if the trigger fails."""
+        await until(lambda: len(self.runs) >= count or (self.task is not None and self.task.done()))
         if self.task is not None and self.task.done():
             self.task.result()
 
@@ -89,7 +103,7 @@ class Watcher:
         if key is None:
             try:
                 async for event in self.trigger.run():
-                    self.events.append(event.payload)
+                    self.events.append(event.payload["runs"])
             finally:
                 await self.trigger.cleanup()
             return
@@ -102,7 +116,7 @@ class Watcher:
             async for event in self.trigger.filter_shared_stream(stream):
                 seq = manager.bind_pending_event(trigger_id=1, key=key)
                 assert seq is not None
-                self.events.append(event.payload)
+                self.events.append(event.payload["runs"])
                 if self.stored:
                     asyncio.get_running_loop().call_later(0.01, manager.confirm_persisted, [seq])
         finally:

@@ -10,14 +10,12 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_agentruns.events.asset_uris import agent_run_asset
-from airflow_provider_agentruns.events.signature import WebhookSignature
+from airflow_provider_agentruns.events.signature import HEADER, sign
 from airflow_provider_agentruns.plugins.webhooks import body as bodies
 from airflow_provider_agentruns.plugins.webhooks.body import MAX_SIZE
 from tests.events.assets import Assets, rows_of_all_tables
-from tests.events.sender import SECRET, Sender, body_of, event, sign
+from tests.events.sender import SECRET, Sender, body_of, event
 from tests.plugins.served import ServedAirflow
-
-HEADER = WebhookSignature.HEADER
 
 
 @pytest.fixture(autouse=True)

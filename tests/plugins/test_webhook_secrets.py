@@ -12,18 +12,16 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_agentruns.events.asset_uris import agent_run_asset
-from airflow_provider_agentruns.events.signature import WebhookSignature
+from airflow_provider_agentruns.events.signature import HEADER, sign
 from airflow_provider_agentruns.plugins import single_flight_cache
 from airflow_provider_agentruns.plugins.single_flight_cache import TooManyLoadsError
 from airflow_provider_agentruns.plugins.webhooks import secrets
 from airflow_provider_agentruns.plugins.webhooks.secrets import SecretsUnavailableError, WebhookSecrets
 from tests.events.assets import Assets
-from tests.events.sender import SECRET, Sender, body_of, event, sign
+from tests.events.sender import SECRET, Sender, body_of, event
 from tests.plugins.served import ServedAirflow
 
 PATH = "/agent-runs/webhooks/changing"
-
-HEADER = WebhookSignature.HEADER
 
 
 class Clock:
@@ -61,7 +59,7 @@ def test_both_secrets_are_valid_during_a_rotation(sender: Sender, assets: Assets
     path = "/agent-runs/webhooks/rotated"
     for secret, status in {"the-old-secret": 204, "the-new-secret": 204, "the-lost-secret": 401}.items():
         assert sender.send(event("completed"), path=path, secret=secret).status_code == status
-    assert len(assets.payloads(asset)) == 2
+    assert len(assets.reported(asset)) == 2
 
 
 async def test_an_edited_secret_is_used_soon_and_that_of_a_missing_connection_stays_valid_for_a_moment_only(

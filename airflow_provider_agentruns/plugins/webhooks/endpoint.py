@@ -14,7 +14,7 @@ import logging
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_provider_agentruns.events.signature import WebhookSignature
+from airflow_provider_agentruns.events.signature import HEADER, is_signed, parse_signature
 from airflow_provider_agentruns.events.webhook_event import parse_webhook_event
 from airflow_provider_agentruns.events.webhook_writer import WebhookWriter
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
@@ -53,12 +53,12 @@ async def _receive(conn_id: str, request: Request) -> None:
     if not await receiver.secrets.get(conn_id):
         # The same response for a connection without secrets and for one that does not exist.
         raise HTTPException(404, "Not Found")
-    signature = WebhookSignature.parse(request.headers.get(WebhookSignature.HEADER))
+    signature = parse_signature(request.headers.get(HEADER))
     if signature is None:
-        raise HTTPException(401, f"The header {WebhookSignature.HEADER} must be the HMAC-SHA256 of the body, in hex")
+        raise HTTPException(401, f"The header {HEADER} must be the HMAC-SHA256 of the body, in hex")
     body = await receiver.bodies.read(request)
     # A body may take some time to arrive. Verify it with the secrets that are valid now.
-    if not signature.matches(body, await receiver.secrets.get(conn_id)):
+    if not is_signed(body, signature, await receiver.secrets.get(conn_id)):
         log.warning("Rejected a webhook for connection %r: not signed with its webhook_secret", conn_id)
         raise HTTPException(401, "The signature does not match the body")
     try:

@@ -2,7 +2,7 @@
 """
 ``make demo``: example DAGs in a complete Airflow, against the offline service.
 
-Prints what happens, then each agent run and the artifacts that reached XCom. Fails if XCom and the service disagree.
+Prints each change of state and the artifacts in XCom. Fails if XCom and the service disagree.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
-from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.support.standalone import Standalone
 
@@ -50,11 +47,11 @@ def follow(airflow: Standalone, emulator: Emulator, dag_runs: dict[str, str]) ->
 
     :param dag_runs: DAG ID to DAG run ID.
     """
-    printed: dict[str, str] = {}
+    printed: set[str] = set()
 
-    def report(source: str, name: str, state: str, text: str) -> None:
-        if printed.get(name) != state:
-            printed[name] = state
+    def report(source: str, text: str) -> None:
+        if text not in printed:
+            printed.add(text)
             say(source, text)
 
     while True:
@@ -63,66 +60,37 @@ def follow(airflow: Standalone, emulator: Emulator, dag_runs: dict[str, str]) ->
             for ti in airflow.task_instances(dag, dag_run):
                 if (state := ti["state"]) in _MEANINGS:
                     index = f"[{ti['map_index']}]" if ti["map_index"] >= 0 else ""
-                    name = f"{dag}.{ti['task_id']}{index}"
-                    report("airflow", name, state, f"{name}: {state} ({_MEANINGS[state]})")
+                    report("airflow", f"{dag}.{ti['task_id']}{index}: {state} ({_MEANINGS[state]})")
         for run in list(emulator.service.runs.values()):
-            report("service", run.id, run.status, f"run {run.id[:8]} ({run.agent}) is {run.status}")
+            report("service", f"run {run.id[:8]} ({run.agent}) is {run.status}")
         if not set(states.values()) & {"queued", "running"}:
             return states
         time.sleep(0.2)
 
 
-def runs_table(runs: list[Run]) -> Table:
-    """Return a table of agent runs."""
-    table = Table(title="Agent runs", title_justify="left")
-    for column in ("run", "agent", "started", "ended", "seconds", "steps", "status"):
-        table.add_column(column, justify="right" if column in ("seconds", "steps") else "left")
-    for run in runs:
-        ended = run.ended_at
-        table.add_row(
-            run.id,
-            run.agent,
-            f"{run.created_at:%H:%M:%S}",
-            f"{ended:%H:%M:%S}" if ended else "",
-            f"{(ended - run.created_at).total_seconds():.1f}" if ended else "",
-            str(len(run.as_json(steps=True)["steps"])),
-            run.status,
-        )
-    return table
-
-
-def outputs(airflow: Standalone, dag_runs: dict[str, str]) -> dict[str, Any]:
-    """Return the outputs in XCom by agent run ID."""
+def show(airflow: Standalone, emulator: Emulator) -> bool:
+    """Run the DAGs, print the outputs in XCom, and return whether they are right."""
+    dag_runs = {dag: airflow.start_dag(dag) for dag in DAGS}
+    states = follow(airflow, emulator, dag_runs)
+    if set(states.values()) != {"success"}:
+        console.print(f"A DAG failed: {states}. See {airflow.log_file.relative_to(ROOT)}", style="bold red")
+        return False
+    starts, reads = emulator.count("POST", "/v1/runs"), emulator.count("GET", "/v1/runs.*")
+    console.print(f"\nRequests: {starts} started the runs, {reads} waited for them and read their outputs.")
+    console.print("\nOutputs in XCom, for the next tasks:\n", style="bold")
     found = {}
     for dag, dag_run in dag_runs.items():
         for ti in airflow.task_instances(dag, dag_run):
             if ti["task_id"] == "review":
                 run_id = airflow.xcom(dag, dag_run, "review", "run_id", ti["map_index"])
                 found[run_id] = airflow.xcom(dag, dag_run, "review", map_index=ti["map_index"])
-    return found
-
-
-def show(airflow: Standalone, emulator: Emulator) -> bool:
-    """Run the DAGs, print the results, and return whether they are right."""
-    dag_runs = {dag: airflow.start_dag(dag) for dag in DAGS}
-    states = follow(airflow, emulator, dag_runs)
-    runs = list(emulator.service.runs.values())
-    console.print()
-    console.print(runs_table(runs))
-    if set(states.values()) != {"success"}:
-        console.print(f"A DAG failed: {states}. See {airflow.log_file.relative_to(ROOT)}", style="bold red")
-        return False
-    starts, reads = emulator.count("POST", "/v1/runs"), emulator.count("GET", "/v1/runs.*")
-    console.print(f"Requests: {starts} started the runs, {reads} waited for them and read their outputs.")
-    console.print("\nOutputs in XCom, for the next tasks:\n", style="bold")
-    found = outputs(airflow, dag_runs)
     for run_id, output in found.items():
         for artifact in output["artifacts"]:
-            subtitle = f"{artifact['type']}, confidence {artifact.get('confidence')}, run {run_id[:8]}"
             title = Text(str(artifact["title"]), "bold")
+            subtitle = f"{artifact['type']}, confidence {artifact.get('confidence')}, run {run_id[:8]}"
             text = Text(str(artifact.get("summary")))
             console.print(Panel(text, title=title, subtitle=subtitle, title_align="left", subtitle_align="left"))
-    if found != {run.id: run.output for run in runs}:
+    if found != {run.id: run.output for run in emulator.service.runs.values()}:
         console.print("XCom and the service disagree.", style="bold red")
         return False
     return True
@@ -141,7 +109,7 @@ def main() -> int:
             say("demo", f"Airflow is ready at {airflow.url}, the service at {emulator.url}. Both are on loopback only.")
             good = show(airflow, emulator)
             if keep:
-                # SIGTERM stops it, too. A shell starts background jobs with SIGINT ignored.
+                # SIGTERM also stops the demo, because a shell starts background jobs with SIGINT ignored.
                 signal.signal(signal.SIGTERM, signal.default_int_handler)
                 console.print(f"\nAirflow stays open at {airflow.url} until Ctrl-C.", style="bold")
                 try:

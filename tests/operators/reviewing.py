@@ -14,6 +14,7 @@ from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
 from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.scripted_server import Received, Reply, answer, errors
+from tests.support.state_store import StateStore
 
 QUESTION = {"label": "Right?", "artifacts": [{"id": "a-1", "title": "Report"}]}
 ANN = {"id": "ann", "name": "Ann"}
@@ -69,21 +70,6 @@ class Supervisor:
         return self.form
 
 
-class Store:
-    """Stores JSON for one task instance."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    def get(self, key: str) -> Any:
-        """Return a value."""
-        return json.loads(self.values.get(key, "null"))
-
-    def set(self, key: str, value: Any, retention: Any = None) -> None:
-        """Store a value."""
-        self.values[key] = json.dumps(value)
-
-
 class TaskInstance:
     """A task instance of a review, try after try."""
 
@@ -91,7 +77,7 @@ class TaskInstance:
         self.id, self.map_index = uuid4(), -1
         self.try_number, self.max_tries = 1, 2
         self.xcoms: dict[str, Any] = {}
-        self.store = Store() if has_store else None
+        self.store = StateStore() if has_store else None
 
     def xcom_push(self, key: str, value: Any) -> None:
         """Push JSON."""

@@ -32,9 +32,9 @@ def test_the_pages_show_a_review_before_and_after_its_answer(airflow: Standalone
 
 
 def _waiting(airflow: Standalone, **params: Any) -> dict[str, Any]:
-    return dict(airflow.get(f"{PREFIX}/api/waiting", **params).raise_for_status().json())
+    return dict(airflow.call("GET", "/api/waiting", base=PREFIX, params=params))
 
 
 def _task(airflow: Standalone, dag_run: str) -> dict[str, Any]:
     params = {"run_id": dag_run, "task_id": "review", "map_index": "{MAP_INDEX}"}
-    return dict(airflow.get(f"{PREFIX}/api/dags/review/task", **params).raise_for_status().json())
+    return dict(airflow.call("GET", "/api/dags/review/task", base=PREFIX, params=params))

@@ -130,9 +130,11 @@ class Standalone:
 
     # The REST API
 
-    def call(self, method: str, path: str, *, repeated: int | None = None, **arguments: Any) -> Any:
+    def call(
+        self, method: str, path: str, *, base: str = "/api/v2", repeated: int | None = None, **arguments: Any
+    ) -> Any:
         """
-        Call Airflow's REST API below ``/api/v2``, and return the response's JSON.
+        Call Airflow's REST API with the rights of an admin, and return the response's JSON.
 
         A loaded Airflow on SQLite sometimes responds with a 5xx ("database is locked"); such a call is repeated. Make
         it idempotent.
@@ -144,7 +146,7 @@ class Standalone:
         failed = False
         while True:
             try:
-                response = self._http.request(method, f"/api/v2{path}", **arguments)
+                response = self._http.request(method, base + path, **arguments)
             except httpx.TransportError:
                 if time.monotonic() > end:
                     raise
@@ -156,12 +158,6 @@ class Standalone:
                     return response.json() if response.content else None
             failed = True
             time.sleep(1)
-
-    def get(self, path: str, **params: Any) -> httpx.Response:
-        """Request a page of this Airflow, with the rights of an admin."""
-        # On a new connection, because the server may close an idle one at any time.
-        headers = {**self._http.headers, "Connection": "close"}
-        return httpx.get(self.url + path, params=params or None, headers=headers, timeout=60.0, trust_env=False)
 
     def start_dag(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a DAG run, once the DAG has been parsed, and return its ID."""
@@ -181,7 +177,7 @@ class Standalone:
         def is_parsed() -> bool:
             for error in self.call("GET", "/importErrors")["import_errors"]:
                 raise ImportError(error["stack_trace"])
-            return self.get(f"/api/v2/dags/{dag_id}").status_code == 200
+            return any(dag["dag_id"] == dag_id for dag in self.call("GET", "/dags")["dags"])
 
         self.wait_for(is_parsed, f"parse the DAG {dag_id}")
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files and functions that the documents for maintainers name exist."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.blocks import ROOT
+
+_PACKAGE = ROOT / "airflow_provider_agentruns"
+
+#: Folders that commands create.
+_BUILT = {"dist/", "_build/html"}
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md", "docs/README.md"])
+def test_named_files_exist(document: str) -> None:
+    text = (ROOT / document).read_text()
+    named = set(re.findall(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|md|txt|toml))`", text)) - _BUILT
+    bases = (ROOT, ROOT / "docs", _PACKAGE, *(path for path in _PACKAGE.iterdir() if path.is_dir()))
+    assert named
+    assert [name for name in named if not any((base / name).exists() for base in bases)] == []
+
+
+def test_named_functions_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)` \(((?:`\w+`(?:, )?)+)\)", text)
+    assert named
+    for path, names in named:
+        source = (_PACKAGE / path).read_text()
+        assert [name for name in re.findall(r"\w+", names) if not re.search(rf"\b{name}\b", source)] == [], path

@@ -70,7 +70,7 @@ class AgentRunTask(BaseOperator):
         agentruns_conn_id: str = "agentruns_default",
         deferrable: bool | None = None,
         watch: Literal["poll", "stream"] = "poll",
-        map_index_template: str | None = "{{ task.run_label }}",
+        map_index_template: str | None = "{{ task.run_label if ti.map_index >= 0 else '' }}",
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, **kwargs)

@@ -54,15 +54,19 @@ def log_status(log: Callable[..., Any], run_id: str, status: str, previous: str 
 
 def describe_failure(run: AgentRun) -> str:
     """Return a message about a run that ended as ``error``: the failing step, and the service's own message."""
+    agent = f" of {single_line(run.agent)}" if run.agent else ""
+    return f"Agent run {single_line(run.id)}{agent} ended in error {failure_reason(run)}"
+
+
+def failure_reason(run: AgentRun) -> str:
+    """Return the second half of that message, which begins with the step."""
     steps = [step for root in run.steps or () for step in root.walk()]
     # The innermost step failed first. The steps around it failed because of it.
     failing = [step for step in steps if step.status == "error" or step.type == "error"]
     where = f"at the step {_step_name(failing[-1])}" if failing else "and the service names no failing step"
-    agent = f" of {single_line(run.agent)}" if run.agent else ""
     said = _messages(failing[-1].model_extra, failing[-1].result) if failing else []
     messages = said or _messages(run.model_extra)
-    details = f": {'; '.join(messages)}" if messages else ""
-    return f"Agent run {single_line(run.id)}{agent} ended in error {where}{details}"
+    return f"{where}: {'; '.join(messages)}" if messages else where
 
 
 def describe_questions(run: AgentRun) -> str:

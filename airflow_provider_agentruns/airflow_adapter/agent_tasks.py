@@ -67,6 +67,7 @@ class AgentTask:
     """
     One task instance and its agent run.
 
+    :param label: The name of an instance of a mapped task, if it has one.
     :param run_id: ID of the agent run, once known.
     :param from_xcom: Whether only the task's XCom names that run. People with write access to XCom can change it.
     :param conn_id: The Airflow connection that the task uses, if known.
@@ -80,6 +81,7 @@ class AgentTask:
     dag_run_id: str
     task_id: str
     map_index: int
+    label: str | None
     state: str | None
     since: datetime | None
     run_id: str | None
@@ -177,6 +179,7 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> lis
             TaskInstance.run_id.label("dag_run_id"),
             TaskInstance.task_id,
             TaskInstance.map_index,
+            TaskInstance.rendered_map_index.label("label"),
             TaskInstance.operator,
             TaskInstance.state,
             TaskInstance.start_date,
@@ -245,6 +248,7 @@ def _task(row: Any) -> AgentTask:
         dag_run_id=row.dag_run_id,
         task_id=row.task_id,
         map_index=row.map_index,
+        label=row.label if row.map_index >= 0 else None,
         state=row.state,
         since=row.end_date or (form and form.shown_at) or (row.Trigger and row.Trigger.created_date) or row.start_date,
         run_id=run_id,

@@ -15,8 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_agentruns.exceptions import AgentRunsResponseTooLargeError
-from airflow_provider_agentruns.models import Interrupt, RunStatus
+from airflow_provider_agentruns.models import AgentRun, Interrupt, RunStatus
 from airflow_provider_agentruns.reviews.text import clean, plain, safe_url
+from airflow_provider_agentruns.run_outcome import failure_reason
 
 #: How many of each a page shows.
 MAX_STEPS, MAX_ARTIFACTS, MAX_SOURCES, MAX_INTERRUPTS = 500, 100, 30, 50
@@ -57,6 +58,7 @@ def parse_run(body: bytes) -> dict[str, Any]:
         **_lines(run, "id", "agent"),
         **_times(run, "created_at", "started_at", "ended_at"),
         "status": status,
+        "failure": _failure(run) if status == RunStatus.ERROR else None,
         "finished": status in (RunStatus.COMPLETED, RunStatus.ERROR),
         "requester": as_line(requester.get("name")) or as_line(requester.get("id")),
         "steps": _steps(steps, numbers),
@@ -176,6 +178,13 @@ def _source(source: dict[str, Any]) -> dict[str, Any]:
         "tier": as_line(source.get("source_tier")),
         "kind": as_line(source.get("source_type")),
     }
+
+
+def _failure(run: dict[str, Any]) -> str | None:
+    try:
+        return as_text(f"The run ended in error {failure_reason(AgentRun.model_validate(run))}")
+    except ValueError:
+        return None
 
 
 def _interrupt(interrupt: dict[str, Any]) -> dict[str, Any]:

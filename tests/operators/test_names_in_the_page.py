@@ -46,11 +46,13 @@ def test_mapped_instances_are_named_after_their_runs(run_dag: DagRunner, agent_r
 AgentRunOperator.partial(task_id="start", agent="instant", poll_interval=0.1).expand(business_id=["{BUSINESS}"])
 AgentRunSensor.partial(task_id="wait", poke_interval=0.1).expand(run_id=["{waited}"])
 AgentRunSensor.partial(task_id="own_name", map_index_template="mine {{{{ task.run_id }}}}").expand(run_id=["r-1"])
+AgentRunSensor(task_id="not_mapped", poke_interval=0.1, run_id="{waited}")
 """)
     [run_id] = agent_runs_emulator.service.runs.keys() - {waited}
     assert names(result, "wait") == [waited]
     assert names(result, "start") == [f"instant · {BUSINESS} · {run_id}"]
     assert names(result, "own_name") == ["mine r-1"]
+    assert names(result, "not_mapped") == [""]
 
 
 def test_the_rendered_fields_show_the_run(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:

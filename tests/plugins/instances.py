@@ -69,6 +69,7 @@ class Instances:
         state: str = "running",
         operator: str = "AgentRunSensor",
         map_index: int = -1,
+        label: str | None = None,
         ago: float = 60,
         rendered: dict[str, Any] | None = None,
         xcoms: dict[str, Any] | None = None,
@@ -78,6 +79,7 @@ class Instances:
         """
         Add a task instance.
 
+        :param label: The name of an instance of a mapped task.
         :param ago: Seconds since it started.
         :param rendered: Its rendered fields, if any.
         :param trigger: The arguments of its trigger.
@@ -100,6 +102,7 @@ class Instances:
                     **key,
                     state=state,
                     operator=operator,
+                    _rendered_map_index=label,
                     pool="default_pool",
                     pool_slots=1,
                     start_date=started,

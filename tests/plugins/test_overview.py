@@ -47,13 +47,14 @@ def test_tasks_that_need_a_person_come_first_oldest_first(reader: httpx.Client, 
     instances.task("works", ago=9000, rendered={**RENDERED, "run_id": "r-1"})
     for dag_id, ago in (("asks_lately", 30), ("asks_long", 500)):
         instances.task(
-            dag_id, state="awaiting_input", operator="AgentRunReviewOperator", ago=ago,
+            dag_id, state="awaiting_input", operator="AgentRunReviewOperator", ago=ago, map_index=0, label="Why?",
             form={"subject": f"{dag_id}?", "interrupt_id": "int-1"},
         )  # fmt: skip
     shown = listed(reader)
     assert [row["dag_id"] for row in shown["rows"]] == ["asks_long", "asks_lately", "works"]
     assert [row["needs_person"] for row in shown["rows"]] == [True, True, False]
     assert [row["question"] for row in shown["rows"]] == ["asks_long?", "asks_lately?", None]
+    assert [row["label"] for row in shown["rows"]] == ["Why?", "Why?", None]
     assert (shown["total"], shown["dag_ids"]) == (3, ["asks_lately", "asks_long", "works"])
 
 
@@ -73,11 +74,16 @@ def test_the_oldest_tasks_are_shown_if_there_are_too_many(
 
 @pytest.mark.usefixtures("database")
 def test_only_active_tasks_of_this_package_are_listed(reader: httpx.Client, instances: Instances) -> None:
-    instances.task("done", state="success")
+    for state in ("success", "failed", "removed", "scheduled", "queued"):
+        instances.task(state, state=state)
+    for state in ("up_for_retry", "up_for_reschedule"):
+        instances.task(state, state=state)
     instances.task("other", operator="BashOperator", rendered={"bash_command": "100% sleep_1"})
     instances.task("subclass", operator="MyOwnOperator", rendered={**RENDERED, "run_id": "r-1"})
     instances.task("wrapped", operator="Wrapper", state="deferred", trigger={"run_id": "r", **RENDERED})
-    assert {row["dag_id"] for row in listed(reader)["rows"]} == {"subclass", "wrapped"}
+    assert {row["dag_id"] for row in listed(reader)["rows"]} == {
+        "subclass", "wrapped", "up_for_retry", "up_for_reschedule",
+    }  # fmt: skip
 
 
 def test_status_and_agent_come_from_the_service(

@@ -20,6 +20,7 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import CONNECTION, Instances, dag_run_of
 from tests.plugins.served import task_path
+from tests.support.airflow_versions import FORM_STATE
 from tests.support.dag_runs import DagRunner
 from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, sent
 
@@ -134,6 +135,36 @@ def test_questions_link_to_their_forms(reader: httpx.Client, instances: Instance
     assert (two["id"], two["form"]) == (second["id"], None)
 
 
+@pytest.mark.parametrize("state", ["failed", "success", "skipped", "removed", "running", "queued", "up_for_retry"])
+def test_a_form_whose_answer_has_no_effect_is_not_shown(
+    reader: httpx.Client, instances: Instances, run_of: Callable[..., Run], state: str
+) -> None:
+    """Airflow keeps the form of a task that was marked or cleared, and accepts an answer."""
+    run = run_of("needs_approval", "interrupted")
+    rendered = {**RENDERED, "run_id": run.id}
+    form = {"subject": "Sure?", "interrupt_id": run.interrupts[0]["id"]}
+    place = instances.task("left", operator="AgentRunReviewOperator", state=state, rendered=rendered, form=form)
+    [question] = reader.get(task_path(*place)).json()["questions"]
+    assert question["form"] is None
+    rows = reader.get("/agent-runs/api/waiting").json()["rows"]
+    assert [row["has_form"] for row in rows if row["dag_id"] == "left"] in ([False], [])
+
+
+@pytest.mark.parametrize("other", [{"run_id": "another"}, {"agentruns_conn_id": "another"}])
+def test_the_form_of_another_run_is_not_offered_for_the_same_interrupt_id(
+    reader: httpx.Client, instances: Instances, run_of: Callable[..., Run], other: dict[str, str]
+) -> None:
+    run = run_of("needs_approval", "interrupted")
+    rendered = {**RENDERED, "run_id": run.id}
+    place = instances.task("asks", rendered=rendered)
+    form = {"subject": "?", "interrupt_id": run.interrupts[0]["id"]}
+    review: dict[str, Any] = {"task_id": "review", "operator": "AgentRunReviewOperator", "state": FORM_STATE}
+    for index, fields in enumerate([{**rendered, **other}, rendered, {**rendered, **other}]):
+        instances.task(*place[:2], **review, map_index=index, rendered=fields, form=form)
+    [question] = reader.get(task_path(*place)).json()["questions"]
+    assert question["form"]["map_index"] == 1
+
+
 @pytest.mark.usefixtures("database")
 def test_the_trail_holds_the_answers_to_this_run(
     reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]
@@ -153,6 +184,18 @@ def test_the_trail_holds_the_answers_to_this_run(
     assert '"decision": "approve"' in shown["sent"]
 
 
+def test_a_failed_run_shows_the_failing_step_and_its_error(
+    reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]
+) -> None:
+    place = instances.task("fails", rendered={**RENDERED, "run_id": run_of("fails", "error").id})
+    assert reader.get(task_path(*place)).json()["run"]["failure"] == (
+        "The run ended in error at the step 'The company registry cannot be reached' (registry_error): "
+        "No response after three tries"
+    )
+    place = instances.task("works", rendered={**RENDERED, "run_id": run_of("instant", "completed").id})
+    assert reader.get(task_path(*place)).json()["run"]["failure"] is None
+
+
 @pytest.mark.parametrize(
     ("task", "is_agent_task"),
     [
@@ -169,7 +212,9 @@ def test_a_task_without_a_run(
     assert shown["task"]["is_agent_task"] == (shown["refresh_after"] is not None) == is_agent_task
 
 
-@pytest.mark.parametrize("value", ["{{ ti.xcom_pull('start') }}", "***", 7, "x" * 300, "\x1b[31mr"])
+@pytest.mark.parametrize(
+    "value", ["{{ ti.xcom_pull('start') }}", "***", 7, "x" * 300, "\x1b[31mr", "s3://bucket/x.json", "../x", "a b"]
+)
 def test_a_value_that_is_no_run_id_is_not_requested(
     reader: httpx.Client, instances: Instances, service: Emulator, value: Any
 ) -> None:

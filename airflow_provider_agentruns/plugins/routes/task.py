@@ -92,6 +92,7 @@ def serialize_task(task: AgentTask) -> dict[str, Any]:
     """Return what pages show of a task instance."""
     return {
         **_task_key(task),
+        "label": as_line(task.label),
         "state": task.state,
         "since": task.since and task.since.isoformat(),
         "run_id": task.run_id,

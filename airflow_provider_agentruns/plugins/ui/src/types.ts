@@ -19,6 +19,7 @@ export interface TaskPlace {
 }
 
 export interface Task extends TaskPlace {
+  label: string | null;
   state: string | null;
   since: string | null;
   run_id: string | null;
@@ -63,6 +64,7 @@ export interface Run {
   agent: string | null;
   status: string;
   finished: boolean;
+  failure: string | null;
   requester: string | null;
   created_at: string | null;
   started_at: string | null;

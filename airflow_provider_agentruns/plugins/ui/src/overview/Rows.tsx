@@ -2,7 +2,7 @@
 // The list: a table on a wide screen, cards on a phone.
 
 import { elapsed, inWords, moment } from "../clock";
-import { AirflowLink, nameOf, pathOf } from "../parts/links";
+import { AirflowLink, Id, nameOf, pathOf } from "../parts/links";
 import { Status } from "../parts/Status";
 import type { WaitingTask } from "../types";
 
@@ -40,7 +40,7 @@ function Row({ row, now }: { row: WaitingTask; now: number }) {
         <Status status={row.needs_person ? "interrupted" : row.status} />
       </td>
       <td role="cell" class="agent">
-        {row.agent ?? <span class="quiet">–</span>}
+        {row.agent ?? <span class="quiet">–</span>} {row.run_id && <Id id={row.run_id} />}
       </td>
       <td role="cell" class="task">
         <AirflowLink href={`${path}/plugin/agent-run`} title={row.dag_run_id}>

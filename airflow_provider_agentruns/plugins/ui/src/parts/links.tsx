@@ -30,8 +30,14 @@ export function pathOf(place: TaskPlace): string {
   return `dags/${dag}/runs/${run}/tasks/${task}${map_index >= 0 ? `/mapped/${map_index}` : ""}`;
 }
 
-export function nameOf(task: { task_id: string; map_index: number }): string {
-  return task.map_index >= 0 ? `${task.task_id} [${task.map_index}]` : task.task_id;
+/** A task instance's name, with the label or number of a mapped one. */
+export function nameOf(task: { task_id: string; map_index: number; label?: string | null }): string {
+  return task.map_index >= 0 ? `${task.task_id} [${task.label || task.map_index}]` : task.task_id;
+}
+
+/** An ID, shortened if it is as long as a UUID. */
+export function Id({ id }: { id: string }) {
+  return <code title={id}>{id.length > 20 ? id.slice(0, 8) : id}</code>;
 }
 
 function follow(event: MouseEvent, outside: boolean): void {

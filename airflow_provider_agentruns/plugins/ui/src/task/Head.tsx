@@ -4,7 +4,7 @@
 import { elapsed, inWords, moment } from "../clock";
 import { Freshness } from "../parts/Freshness";
 import { Icon } from "../parts/Icon";
-import { OutsideLink } from "../parts/links";
+import { Id, OutsideLink } from "../parts/links";
 import { Status } from "../parts/Status";
 import type { TaskRun } from "../types";
 
@@ -25,7 +25,7 @@ export function Head({ data, now, age }: { data: TaskRun; now: number; age: numb
       </div>
       <dl class="facts">
         <Fact name="Run">
-          <code>{task.run_id}</code>
+          <Id id={task.run_id ?? ""} />
         </Fact>
         {run?.requester && <Fact name="Started by">{run.requester}</Fact>}
         {started && <Fact name="Started">{moment(started)}</Fact>}

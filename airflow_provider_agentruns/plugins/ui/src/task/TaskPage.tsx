@@ -37,6 +37,7 @@ function Found({ data, now, live }: { data: TaskRun; now: number; live: Live<Tas
   return (
     <>
       <Head data={data} now={now} age={data.age === null ? null : data.age + (Date.now() - live.at) / 1000} />
+      {run?.failure && <Notice title="Run failed">{run.failure}</Notice>}
       {error && (
         <Notice title={run ? "Service temporarily unavailable; showing the last known state" : "Cannot read the run"} retry={live.retry}>
           {error.message}

@@ -16,6 +16,7 @@ export function Timeline({ run, trail, now }: { run: Run; trail: Answer[]; now: 
       ) : (
         <Steps steps={run.steps} trail={trail} now={now} scale={scale} stopped={run.finished} root={run.agent} />
       )}
+      {scale.shortened && <p class="quiet">Not to scale: time waiting for a person (striped) is shortened.</p>}
       {run.more_steps > 0 && <p class="quiet">{run.more_steps} more steps are not shown</p>}
     </section>
   );
@@ -100,5 +101,6 @@ function answeredBy(step: Step, trail: Answer[]): string | null {
 
 function place(from: number, to: number, scale: Scale): { left: string; width: string } {
   // A bar of no width stays visible at the right edge.
-  return { left: `min(${scale(from)}%, 100% - 3px)`, width: `${Math.max(0, scale(to) - scale(from))}%` };
+  const left = scale.at(from);
+  return { left: `min(${left}%, 100% - 3px)`, width: `${Math.max(0, scale.at(to) - left)}%` };
 }

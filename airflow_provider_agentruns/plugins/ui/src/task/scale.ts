@@ -12,15 +12,19 @@ interface Span {
   to: number;
 }
 
-/** Converts milliseconds since 1970 to a percentage of the width. */
-export type Scale = (at: number) => number;
+export interface Scale {
+  /** Converts milliseconds since 1970 to a percentage of the width. */
+  at: (moment: number) => number;
+  /** Whether waiting takes less of the width than its duration. */
+  shortened: boolean;
+}
 
 export function scaleOf(run: Run, now: number): Scale {
   const end = run.finished ? Date.parse(run.ended_at ?? "") : now;
   const steps = all(run.steps);
   const moments = steps.flatMap(({ started_at, completed_at }) => [started_at, completed_at]).map((at) => Date.parse(at ?? ""));
   const known = [Date.parse(run.started_at ?? ""), end, ...moments].filter((at) => !Number.isNaN(at));
-  if (known.length === 0) return () => 0;
+  if (known.length === 0) return { at: () => 0, shortened: false };
   const whole = { from: Math.min(...known), to: Math.max(...known) };
 
   const waits = between(whole, union(steps.filter(isWork).map((step) => spanOf(step, whole.to)))).filter(({ from, to }) =>
@@ -31,11 +35,12 @@ export function scaleOf(run: Run, now: number): Scale {
   // The scale is linear if the run waited less than that.
   const slow = worked > 0 && waited > 0 ? Math.min(1, (worked * WAITING) / (1 - WAITING) / waited) : 1;
   const width = worked + waited * slow || 1;
-  return (at) => {
-    const until = { from: whole.from, to: Math.min(whole.to, Math.max(whole.from, at)) };
+  const at = (moment: number) => {
+    const until = { from: whole.from, to: Math.min(whole.to, Math.max(whole.from, moment)) };
     const idle = waits.reduce((total, wait) => total + overlap(wait, until), 0);
     return (100 * (until.to - until.from - idle * (1 - slow))) / width;
   };
+  return { at, shortened: slow < 1 };
 }
 
 function all(steps: Step[]): Step[] {

@@ -179,7 +179,7 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> lis
             TaskInstance.run_id.label("dag_run_id"),
             TaskInstance.task_id,
             TaskInstance.map_index,
-            TaskInstance.rendered_map_index.label("label"),
+            TaskInstance.rendered_map_index.label("label"),  # type: ignore[attr-defined]
             TaskInstance.operator,
             TaskInstance.state,
             TaskInstance.start_date,

@@ -7,11 +7,14 @@ Each function raises ``AgentRunsValueError`` for a wrong argument. Templates and
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Literal
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
+
+log = logging.getLogger(__name__)
 
 #: Statuses that a task can wait for. A run stays in each of them until something outside acts on it.
 AWAITABLE = ("completed", "interrupted", "error")
@@ -66,3 +69,9 @@ def check_output_path(output_path: Any) -> None:
             "output_path should be a URL such as s3://my_conn@bucket/agent-runs or file:///data/agent-runs, not "
             f"{output_path!r}"
         )
+
+
+def log_unknown(arguments: dict[str, Any]) -> None:
+    """Log the names of arguments that this version of a trigger does not know: another version may have stored it."""
+    if arguments:
+        log.warning("Ignoring unknown arguments of a trigger: %s", sorted(arguments))

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Protocol
+from itertools import accumulate
+from typing import Any, NamedTuple, Protocol
 
 #: The number of runs to request per page. The service documents no limit; 100 is a common one.
 PAGE_SIZE = 100
@@ -20,9 +21,6 @@ NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
 
 #: Creation times may be out of order by this many seconds in a listing that is sorted by a similar time.
 _TOLERANCE = 60.0
-
-#: Of later pages, about this many entries are checked against the order of the earlier ones.
-_SAMPLE = 16
 
 #: No listing has this many pages. One that claims to has no end.
 _DEEPEST_PAGE = 1_000_000
@@ -45,13 +43,12 @@ class Page(Protocol):
     def data(self) -> Sequence[Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What matters of a page that was read."""
+class _Read(NamedTuple):
+    """What matters of a page that was read: its entries, whether others follow, and how many pages there are."""
 
     entries: int = 0
     more: bool = False
-    pages: int | None = None
+    pages: int = 0
 
 
 class ListingWalk:
@@ -64,11 +61,9 @@ class ListingWalk:
             ...
             walk.advance(page, stop=holds_only_old_runs(page))
 
-    The order shows in the creation times of the first pages. If the newest runs come last, the walk finds the last
-    page (from ``total_count``, otherwise by doubling and bisection) and walks back from there. If no order shows,
-    ``stop`` has no effect, because runs of interest may be on any page.
-
-    A walk reads each page number at most once. If runs are created meanwhile, an entry may appear twice.
+    The creation times on the first pages show the order. If the newest runs come last, the walk finds the last page
+    (from ``total_count``, otherwise by doubling and bisection) and walks back from there. If no order shows, ``stop``
+    has no effect, because runs of interest may be on any page. An entry may appear twice if runs are created meanwhile.
 
     :param page_size: The number of runs to request per page. The service may return fewer.
     :param as_listed: Whether to read all pages in the service's own order instead.
@@ -93,12 +88,13 @@ class ListingWalk:
         self.truncated = False
         self._as_listed = as_listed
         self._max_pages = max_pages
-        self._start()
+        self._begin()
 
-    def _start(self) -> None:
+    def _begin(self) -> None:
         self._seen: set[int] = set()
+        # The highest page from which on nothing older is of interest.
         self._newest_stop = 0
-        self._previous_ids: tuple[int, Any, Any] | None = None
+        self._previous_ids: list[Any] | None = None
         self._steps = self._walk()
         #: The page to read next; None when the walk is over.
         self.page: int | None = next(self._steps)
@@ -124,22 +120,18 @@ class ListingWalk:
             self.page, self.truncated = None, True
 
     def shrink(self) -> bool:
-        """
-        Start again with smaller pages, because the service rejected the size or a page was too large to read.
-
-        :return: False if the pages are as small as they get.
-        """
+        """Start again with smaller pages. Return False if they are as small as they get."""
         if self.page_size <= SMALLEST_PAGE_SIZE:
             return False
         self.page_size = max(SMALLEST_PAGE_SIZE, self.page_size // 2)
         self.last_page = None
-        self._start()
+        self._begin()
         return True
 
     def _read(self, number: int, page: Page) -> _Read:
         # A page may also hold entries that could not be parsed.
         entries = len(page.data) + getattr(page, "left_out", 0)
-        ids = (entries, _field(page.data[0], "id"), _field(page.data[-1], "id")) if page.data else None
+        ids = [_field(entry, "id") for entry in (page.data[0], page.data[-1])] if page.data else None
         if ids is not None and ids == self._previous_ids:
             # The service ignores the page number, or repeats its last page without end. Or as many new runs as a page
             # holds have moved the same runs to the next page.
@@ -148,19 +140,15 @@ class ListingWalk:
         self._previous_ids = ids
         if not self._as_listed and self.order is not Order.UNORDERED:
             # Once the order is known, a sample is enough to notice that it was wrong.
-            sample = page.data[:: len(page.data) // _SAMPLE + 1] if self.order else page.data
-            self._learn_order(_field(entry, "created_at") for entry in sample)
+            shown = order_of(_field(entry, "created_at") for entry in page.data[:: 7 if self.order else 1])
+            if shown is not None and shown is not self.order:
+                self.order = shown if self.order is None else Order.UNORDERED
+        if not entries:
+            return _Read()
         total = getattr(page, "total_count", None) or 0
-        pages = -(-total // entries) if entries else None
-        # A total that says otherwise outweighs `has_more`: to believe it costs one request, not to may lose runs.
-        more = bool(entries) and (page.has_more or total > number * max(entries, self.page_size))
-        return _Read(entries, more, pages)
-
-    def _learn_order(self, created: Iterable[Any]) -> None:
-        shown = order_of(created)
-        if shown is not None and shown is not self.order:
-            # A page that contradicts an earlier one shows that the listing is in no order.
-            self.order = shown if self.order is None else Order.UNORDERED
+        # A total that contradicts `has_more` costs one request if it is wrong; `has_more` would cost runs.
+        more = page.has_more or total > number * max(entries, self.page_size)
+        return _Read(entries, more, math.ceil(total / entries))
 
     def _walk(self) -> Generator[int, _Read, None]:
         """Yield the numbers of the pages to read, and receive what matters of each."""
@@ -172,7 +160,7 @@ class ListingWalk:
             if not read.more or (self._newest_stop and self.order is Order.NEWEST_FIRST):
                 return
             if self.order is Order.OLDEST_FIRST:
-                guess = max(first + 1, read.pages or 0)
+                guess = max(first + 1, read.pages)
         self.last_page = number = yield from self._find_last_page(first, guess)
         # A listing that turns out to be unordered on the way is read completely: a stop no longer counts.
         while number > (self._newest_stop if self.order is Order.OLDEST_FIRST else 0):
@@ -181,11 +169,7 @@ class ListingWalk:
                 yield number
 
     def _find_last_page(self, known: int, guess: int) -> Generator[int, _Read, int]:
-        """
-        Find the last page of a listing whose newest runs come last.
-
-        :param known: The highest page known to have pages behind it.
-        """
+        """Find the last page of a listing whose newest runs come last; ``known`` is a page before it."""
         number, beyond, step = guess, None, 1
         while known < number < _DEEPEST_PAGE:
             read = yield number
@@ -209,23 +193,13 @@ def order_of(created: Iterable[Any]) -> Order | None:
     :param created: The creation times in the order of the page: datetimes or ISO 8601 strings. Others are ignored.
     """
     times = [time for value in created if (time := timestamp(value)) is not None]
-    falling, rising = _widest_rise(reversed(times)), _widest_rise(times)
+    rising = max((time - low for time, low in zip(times, accumulate(times, min), strict=True)), default=0.0)
+    falling = max((high - time for time, high in zip(times, accumulate(times, max), strict=True)), default=0.0)
     if min(rising, falling) > _TOLERANCE:
         return Order.UNORDERED
     if max(rising, falling) > _TOLERANCE or (rising > 0) != (falling > 0):
         return Order.OLDEST_FIRST if rising > falling else Order.NEWEST_FIRST
     return None
-
-
-def _widest_rise(times: Iterable[float]) -> float:
-    """Return by how much a time exceeds an earlier one in the sequence, at most."""
-    widest, lowest = 0.0, float("inf")
-    for time in times:
-        if time < lowest:
-            lowest = time
-        elif time - lowest > widest:
-            widest = time - lowest
-    return widest
 
 
 def timestamp(value: Any) -> float | None:

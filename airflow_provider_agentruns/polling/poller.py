@@ -14,6 +14,7 @@ import structlog
 
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE
 from airflow_provider_agentruns.client.retries import backoff
 from airflow_provider_agentruns.exceptions import (
@@ -173,8 +174,10 @@ class RunPoller:
             self._take_status(run, status, requested_at)
 
     async def _read_status(self, run: TrackedRun) -> RunStatus:
+        priority = Priority.START if run.woken else Priority.WAIT
+        run.woken = False
         try:
-            state = await self._client.send(requests.get_run_state(run.run_id))
+            state = await self._client.send(requests.get_run_state(run.run_id), priority)
             return RunStatus(state["status"])
         finally:
             run.busy = False

@@ -67,11 +67,8 @@ async def wait_for_run(
     run = poller.add(run_id, waiter)
     result: WaitResult | None = None
     try:
-        if waiter.end == math.inf:
+        async with asyncio.timeout_at(None if end is None else max(now, waiter.end) + _LAST_READ):
             result = await waiter.result
-        else:
-            async with asyncio.timeout_at(max(now, waiter.end) + _LAST_READ):
-                result = await waiter.result
     except TimeoutError:
         result = timed_out(run)
     finally:

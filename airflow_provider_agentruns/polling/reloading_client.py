@@ -8,6 +8,7 @@ import logging
 import time
 from typing import TypeVar
 
+from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.transport import AsyncTransport
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConnectionError
@@ -21,8 +22,8 @@ log = logging.getLogger(__name__)
 _RELOAD_AFTER = 300.0
 _RELOAD_TIMEOUT = 10.0
 
-#: After this many rejections in a row of a token that was just reloaded, the token is wrong for all runs.
-_REJECTIONS_OF_WRONG_TOKEN = 3
+#: After this many rejections in a row, the token is wrong for all runs.
+_REJECTIONS_OF_WRONG_TOKEN = 4
 
 
 class ReloadingClient:
@@ -35,8 +36,7 @@ class ReloadingClient:
         self._reloading = asyncio.Lock()
         # Hooks with earlier settings, over which requests may still be in progress.
         self._retired: list[AgentRunHook] = []
-        # Since the last accepted token: whether the connection was reloaded, and rejections after that.
-        self._reloaded = False
+        # How often in a row the token was rejected. The first rejection reloads the connection.
         self._rejections = 0
 
     @property
@@ -54,7 +54,7 @@ class ReloadingClient:
             await self._reload()
         return await self._hook.aget_conn()
 
-    async def send(self, request: Request[T]) -> T:
+    async def send(self, request: Request[T], priority: Priority = Priority.WAIT) -> T:
         """
         Send a request once, and once more with a reloaded connection if the token is rejected: it may be rotated.
 
@@ -62,28 +62,28 @@ class ReloadingClient:
         """
         hook = self._hook
         try:
-            return await self._send(hook, request)
+            return await self._send(hook, request, priority)
         except AgentRunsAuthError:
             async with self._reloading:
                 # Another request may have reloaded the connection meanwhile.
                 if hook is self._hook:
-                    if self._reloaded:
+                    if self._rejections:
                         raise
                     if not await self._reload():
                         raise AgentRunsConnectionError(
                             "the token is rejected, and the connection cannot be reloaded"
                         ) from None
-                    self._reloaded = True
-        return await self._send(self._hook, request)
+                    self._rejections = 1
+        return await self._send(self._hook, request, priority)
 
-    async def _send(self, hook: AgentRunHook, request: Request[T]) -> T:
+    async def _send(self, hook: AgentRunHook, request: Request[T], priority: Priority) -> T:
         try:
-            response = await (await hook.aget_conn()).send_once(request)
+            response = await (await hook.aget_conn()).send_once(request, priority=priority)
         except AgentRunsAuthError as e:
-            if e.status_code == 401 and self._reloaded and hook is self._hook:
+            if e.status_code == 401 and self._rejections and hook is self._hook:
                 self._rejections += 1
             raise
-        self._reloaded, self._rejections = False, 0
+        self._rejections = 0
         return response
 
     async def _reload(self) -> bool:

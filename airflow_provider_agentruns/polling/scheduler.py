@@ -111,7 +111,7 @@ class PollScheduler:
             return soonest
         self.rate.request_sent(now)
         if isinstance(first, TrackedRun):
-            first.busy, first.woken, first.next_poll_at = True, False, math.inf
+            first.busy, first.next_poll_at = True, math.inf
         else:
             first.requested_at = now
         return first

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_agentruns.airflow_adapter.asset_state import asset_state_stores
-from airflow_provider_agentruns.arguments import AWAITABLE, check_agent, check_wait_for, check_watch
+from airflow_provider_agentruns.arguments import AWAITABLE, check_agent, check_wait_for, check_watch, log_unknown
 from airflow_provider_agentruns.events.event_payload import event_payload
-from airflow_provider_agentruns.triggers.unknown_arguments import log_unknown
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import SharedStreamProducer
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 #: The shortest time between two reads of a run, in seconds.
 SHORTEST_POLL_INTERVAL = 0.1
 
-_ARGUMENTS = ["run_id", "agentruns_conn_id", "wait_for", "poll_interval", "end_time", "missing_until", "watch", "seen"]
-
 #: The shortest interval between two polls for events, in seconds.
 SHORTEST_EVENT_INTERVAL = 1.0
 
@@ -35,20 +32,18 @@ class AgentRunTrigger(BaseTrigger):
     Waits for one run, and fires one event when the run reaches an awaited status, ends, or cannot be waited for.
 
     The event is ``{"run_id", "status"}``, or ``{"run_id", "error", "message"}`` with the name of a class of
-    :mod:`airflow_provider_agentruns.exceptions`. It only says that it is time to resume: the resumed task reads the
-    run itself. If the service is down or over its limit, the trigger keeps trying, with longer pauses, until
-    ``end_time``. It picks up a token that is changed in the connection.
+    :mod:`airflow_provider_agentruns.exceptions`. The resumed task reads the run itself. If the service is down or over
+    its limit, the trigger keeps trying, with longer pauses, until ``end_time``.
 
-    All triggers of a connection in one triggerer share one poller. The number of its requests grows with pages of the
-    listing, not with runs; see :mod:`airflow_provider_agentruns.polling`.
+    All triggers of a connection in one triggerer share one poller, whose requests grow with pages of the listing, not
+    with runs.
 
     :param run_id: The run's ID.
     :param agentruns_conn_id: The Airflow connection.
     :param wait_for: The statuses to wait for. The end of the run always ends the wait.
     :param poll_interval: The longest time that a change goes unnoticed if the connection's rate limit allows it, in
         seconds; at least 0.1.
-    :param end_time: When to give up: seconds since 1970 or a ``datetime``; None for never. It is a point in time
-        and not a duration, so that it survives a restart of the triggerer.
+    :param end_time: When to give up: seconds since 1970 or a ``datetime``; None for never.
     :param watch: ``poll``, or ``stream`` to follow the run's events as well, for a short latency.
     :param missing_until: Until when a run that the service does not know may still appear, in seconds since 1970;
         for a run that was started just now.
@@ -81,7 +76,17 @@ class AgentRunTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, as JSON values, from which another process creates this trigger."""
-        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
+        names = [
+            "run_id",
+            "agentruns_conn_id",
+            "wait_for",
+            "poll_interval",
+            "end_time",
+            "missing_until",
+            "watch",
+            "seen",
+        ]
+        arguments = {name: getattr(self, name) for name in names}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -110,11 +115,10 @@ class AgentRunEventTrigger(BaseEventTrigger):
     it reports one run, the run's fields are also at the top level. Runs count whoever started them. A run that is
     interrupted again, with other questions, is reported again.
 
-    The trigger polls the listing of runs. When a watcher starts for the first time, it takes the statuses that runs
-    have by then as already reported. It keeps what it has reported in Airflow's asset state store (Airflow 3.3 and
-    newer). After a restart, a pause of the DAG, or an edit of the watcher, it reports what happened in the meantime.
-    Each run is reported at least once, even if the triggerer is killed; it is reported twice only after a kill. On
-    Airflow 3.1 and 3.2, which have no such store, each start is a first one.
+    The first start of a watcher takes the statuses that runs have by then as reported. What was reported is kept in
+    Airflow's asset state store (Airflow 3.3 and newer), so a later start reports what happened in the meantime. Each
+    run is reported at least once; twice only if the triggerer is killed. On Airflow 3.1 and 3.2, each start is a first
+    one.
 
     Two events are at least 10 seconds apart, because Airflow holds an event that arrives while the DAG is queued until
     the next event. An unfinished run that is not among the newest ones in the listing may be read less often than
@@ -148,15 +152,8 @@ class AgentRunEventTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, as JSON values."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "agentruns_conn_id": self.agentruns_conn_id,
-                "statuses": list(self.statuses),
-                "agent": self.agent,
-                "poll_interval": self.poll_interval,
-            },
-        )
+        arguments = {name: getattr(self, name) for name in ("agentruns_conn_id", "agent", "poll_interval")}
+        return f"{type(self).__module__}.{type(self).__qualname__}", {**arguments, "statuses": list(self.statuses)}
 
     def shared_stream_key(self) -> Hashable | None:
         """Return a key of this trigger alone: its stream is not shared, only acknowledged. None without a store."""

@@ -11,7 +11,7 @@ from uuid import UUID
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_agentruns.airflow_adapter.required_action import read_form
-from airflow_provider_agentruns.triggers.unknown_arguments import log_unknown
+from airflow_provider_agentruns.arguments import log_unknown
 
 _PAUSE = 5.0
 

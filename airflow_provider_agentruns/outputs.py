@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import Any
 
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
+from airflow_provider_agentruns.text import file_name_part
 
 #: The keys of a reference. No output envelope has exactly these keys.
 _REFERENCE = frozenset({"run_id", "output_path", "size", "sha256", "artifacts"})
@@ -35,7 +35,7 @@ def store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type
     where = ObjectStoragePath(folder)
     where.mkdir(parents=True, exist_ok=True)
     # The parts have no dots, so no two outputs have the same name.
-    parts = [_file_name(part) for part in (run_id, artifact_type) if part]
+    parts = [file_name_part(part) for part in (run_id, artifact_type) if part]
     path = where / ".".join([*parts, "json"])
     path.write_bytes(content)
     return {
@@ -71,11 +71,3 @@ def load_output(value: dict[str, Any]) -> dict[str, Any]:
         raise AgentRunsError(f"{path} has changed since the output of agent run {value['run_id']} was written")
     output: dict[str, Any] = json.loads(content.decode(errors="surrogatepass"))
     return output
-
-
-def _file_name(text: str) -> str:
-    """Return a part of a file name. The text comes from the service and must not lead out of the folder."""
-    safe = re.sub(r"[^A-Za-z0-9_-]", "_", text)
-    if safe == text and len(safe) <= 100:
-        return safe
-    return f"{safe[:100]}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:16]}"

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+
 #: Enough for any ID and for most questions, in characters.
 MAX_LENGTH = 200
 
@@ -20,6 +23,14 @@ def single_line(value: object, limit: int = MAX_LENGTH) -> str:
 def quoted(value: object, limit: int = MAX_LENGTH) -> str:
     """Return the same in quotes, for text whose beginning or end would otherwise be unclear in a message."""
     return repr(_cut(str(value), limit))
+
+
+def file_name_part(text: str, limit: int = 100) -> str:
+    """Return a part of a file name. The text comes from the service and must not lead out of the folder."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", text)
+    if safe == text and len(safe) <= limit:
+        return safe
+    return f"{safe[:limit]}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
 def _cut(text: str, limit: int) -> str:

@@ -22,7 +22,7 @@ LAYERS = (
     {"sensors"},
     {"base"},
     {"triggers"},
-    {"polling", "events"},
+    {"polling", "events", "audit"},
     {"hooks", "links"},
     {"lineage", "metrics"},
     {"idempotency", "reviews", "airflow_adapter"},

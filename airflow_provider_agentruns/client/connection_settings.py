@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 import json
 import logging
+import re
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -91,6 +92,12 @@ def _check_run_url(value: str | None) -> str | None:
         hosts = {url and (url.userinfo, url.netloc) for url in urls}
         if "{run_id}" not in value or "\\" in value or None in hosts or len(hosts) > 1:
             raise ValueError("should be an http or https URL that contains {run_id} after the host")
+    return value
+
+
+def _check_audit_path(value: str | None) -> str | None:
+    if value and not (value.isprintable() and re.match(r"/|[a-z][a-z0-9+]*://.", value)):
+        raise ValueError("should be an absolute path, or a URL such as s3://my_conn@bucket/reviews")
     return value
 
 
@@ -193,6 +200,12 @@ class Settings(BaseModel):
         default=DEFAULT_RESUME_BODY,
         title="Resume body",
         description="JSON body of an answer. The strings {interrupt_id} and {input} in it are replaced.",
+    )
+    audit_path: Annotated[str | None, AfterValidator(_check_audit_path)] = Field(
+        default=None,
+        title="Audit folder",
+        description="Folder in which each review stores a JSON document with its trail: an absolute path, or a URL "
+        "such as s3://my_conn@bucket/reviews.",
     )
     webhook_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(webhook_secrets)] = Field(
         default=(),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import itertools
 import json
 from typing import Any
@@ -38,15 +39,16 @@ class ConnectionFields(SphinxDirective):
 
 
 class CommandLine(SphinxDirective):
-    """The options of ``python -m airflow_provider_agentruns.emulator``."""
+    """The options of a module with a command line, such as ``emulator``."""
+
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        from airflow_provider_agentruns.emulator.__main__ import _parser
-
+        module = importlib.import_module(f"airflow_provider_agentruns.{self.arguments[0]}.__main__")
         rows = [
             (_usage(action), action.help or "", "" if action.default in (None, False, []) else str(action.default))
-            for action in _parser()._actions
+            for action in module._parser()._actions
             if not isinstance(action, argparse._HelpAction)
         ]
         return [table(["option", "meaning", "default"], rows, code_columns=(0, 2))]
@@ -96,6 +98,6 @@ def _item(code: str, meaning: str) -> nodes.list_item:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_directive("connection-fields", ConnectionFields)
-    app.add_directive("emulator-command-line", CommandLine)
+    app.add_directive("command-line", CommandLine)
     app.add_directive("emulator-faults", FaultList)
     return {"parallel_read_safe": True}

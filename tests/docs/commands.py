@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import pytest
 from packaging.requirements import Requirement
 
+from airflow_provider_agentruns.audit import __main__ as audit
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.docs.blocks import ROOT
 
@@ -47,6 +48,8 @@ def run_commands(text: str, emulator: Emulator, environment: pytest.MonkeyPatch)
                 assert subprocess.check_output([sys.executable, "-c", code])
             case ["python", "-m", "airflow_provider_agentruns.emulator", *words]:
                 _emulator(words)
+            case ["python", "-m", "airflow_provider_agentruns.audit", *words]:
+                assert audit._parser().parse_args(words)
             case words:
                 raise AssertionError(f"unknown command {words}")
 

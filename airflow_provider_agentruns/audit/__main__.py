@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m airflow_provider_agentruns.audit``: lists the reviews whose documents are in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from airflow_provider_agentruns.audit.documents import Unreadable, open_folder, read_documents
+from airflow_provider_agentruns.exceptions import AgentRunsError
+from airflow_provider_agentruns.text import single_line
+
+#: The columns of a list as CSV.
+COLUMNS = (
+    *("responded_at", "by", "responded_by", "chosen_options", "params_input", "sent", "delivery", "status"),
+    *("label", "agent", "run_id", "interrupt_id", "question", "rating"),
+    *("dag_id", "dag_run_id", "task_id", "map_index", "recorded_at", "id"),
+)
+
+#: The longest text in a cell, in characters. Spreadsheets accept no more.
+_MAX_CELL = 32_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """List reviews, and return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        # Airflow writes warnings to the standard output.
+        with redirect_stdout(sys.stderr):
+            folder = open_folder(options.path or _path_of(options.conn_id), create=False)
+            found = list(read_documents(folder, options.since))
+    except AgentRunsError as e:
+        sys.stderr.write(f"{e}\n")
+        return 1
+    documents = [document for document in found if not isinstance(document, Unreadable)]
+    if options.format == "json":
+        json.dump(documents, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        write_csv(documents, sys.stdout)
+    unreadable = [document for document in found if isinstance(document, Unreadable)]
+    for file in unreadable:
+        sys.stderr.write(f"{single_line(file.path, 1000)} cannot be read: {single_line(file.reason)}\n")
+    return 1 if unreadable else 0
+
+
+def write_csv(documents: Iterable[dict[str, Any]], out: TextIO) -> None:
+    """Write documents as CSV. No cell starts a formula, because agents write parts of the documents."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for document in documents:
+        writer.writerow([_cell(document.get(column)) for column in COLUMNS])
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    text = single_line(text, _MAX_CELL)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not isinstance(value, int) else text
+
+
+def _path_of(conn_id: str) -> str:
+    from airflow.models.connection import Connection
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    try:
+        path = Connection.get_connection_from_secrets(conn_id).extra_dejson.get("audit_path")
+    except AirflowNotFoundException:
+        raise AgentRunsError(f"Airflow has no connection {conn_id!r}. Set --conn-id or --path") from None
+    if not path:
+        raise AgentRunsError(f"Connection {conn_id!r} has no audit_path (extra). Set it, or use --path")
+    return str(path)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_agentruns.audit",
+        description="List the reviews whose documents are in an audit folder, oldest decision first.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--conn-id", default="agentruns_default", help="the Airflow connection that has the audit_path")
+    place.add_argument("--path", help="the audit folder: an absolute path or a URL such as s3://my_conn@bucket/reviews")
+    parser.add_argument(
+        "--since", type=_moment, metavar="TIME", help="the earliest time of a decision, such as 2026-03-01 (UTC)"
+    )
+    parser.add_argument("--format", choices=("csv", "json"), default="csv", help="csv, or json with all fields")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

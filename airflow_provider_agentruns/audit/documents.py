@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Writes one JSON document for each review, and reads the documents of a folder.
+
+The name of a document follows from the decision. A later try of the task therefore finds the document of an earlier
+try, and does not write a second one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_agentruns.digest import digest
+from airflow_provider_agentruns.exceptions import AgentRunsError
+from airflow_provider_agentruns.text import file_name_part
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+#: The version of the documents' format.
+FORMAT = 1
+
+#: Fields that are the same in each try of a task, and differ for another decision.
+_IDENTITY = (
+    *("dag_id", "dag_run_id", "task_id", "map_index"),
+    *("run_id", "interrupt_id", "question", "by", "chosen_options", "responded_by", "responded_at"),
+)
+
+#: The length of an ID in a file's name, in characters.
+_ID_LENGTH = 60
+
+#: The number of hexadecimal digits of a document's ID in its name.
+_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file that is not a document, such as one that a worker could not write completely."""
+
+    path: str
+    reason: str
+
+
+def open_folder(folder: str, *, create: bool) -> ObjectStoragePath:
+    """
+    Return a folder, and check that the storage can be reached.
+
+    :param folder: An absolute path, or a URL that Airflow's ``ObjectStoragePath`` takes.
+    :param create: Whether to create a folder that does not exist.
+    :raises AgentRunsError: If the folder does not exist, or cannot be created or reached.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    try:
+        path = ObjectStoragePath(folder)
+        if create:
+            path.mkdir(parents=True, exist_ok=True)
+        elif not path.exists():
+            raise AgentRunsError(f"audit_path (extra): {folder} does not exist")
+    except AgentRunsError:
+        raise
+    except Exception as e:
+        # Each storage library raises errors of its own.
+        raise AgentRunsError(f"audit_path (extra): cannot use {folder}: {type(e).__name__}: {e}") from e
+    return path
+
+
+def write_document(folder: ObjectStoragePath, trail: dict[str, Any], ti: Any) -> str:
+    """
+    Write the document of a review, unless an earlier try has written it. Return its path.
+
+    :param trail: The trail of the review.
+    :param ti: Airflow's task instance.
+    :raises AgentRunsError: If the document cannot be written.
+    """
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "dag_id": ti.dag_id,
+        "dag_run_id": ti.run_id,
+        "task_id": ti.task_id,
+        "map_index": ti.map_index,
+        **trail,
+    }
+    document["id"] = digest({name: document.get(name) for name in _IDENTITY})
+    document |= {"try_number": ti.try_number, "recorded_at": datetime.now(UTC).isoformat()}
+    path = folder / _name(document)
+    try:
+        if path.exists() and (written := _read(path)) and not isinstance(written, Unreadable):
+            if written["id"] != document["id"]:
+                raise AgentRunsError(f"{path} contains another review")
+            return str(path)
+        path.write_bytes(json.dumps(document, indent=2).encode())
+    except AgentRunsError:
+        raise
+    except Exception as e:
+        raise AgentRunsError(
+            f"The answer was sent, but its audit document {path} could not be written: {type(e).__name__}: {e}. A "
+            "retry writes it, and does not send the answer again"
+        ) from e
+    return str(path)
+
+
+def read_documents(folder: ObjectStoragePath, since: datetime | None = None) -> Iterator[dict[str, Any] | Unreadable]:
+    """
+    Yield the documents of a folder, oldest decision first.
+
+    :param since: The earliest time of a decision.
+    """
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        if not path.name.endswith(".json") or (since and path.name[:10] < since.astimezone(UTC).date().isoformat()):
+            continue
+        document = _read(path)
+        if isinstance(document, Unreadable) or not since or _decided_at(document) >= since:
+            yield document
+
+
+def _read(path: ObjectStoragePath) -> dict[str, Any] | Unreadable:
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError as e:
+        return Unreadable(str(path), str(e))
+    if not isinstance(document, dict) or not isinstance(document.get("id"), str) or document.get("format") != FORMAT:
+        return Unreadable(str(path), "not an audit document")
+    return document
+
+
+def _decided_at(document: dict[str, Any]) -> datetime:
+    moment = datetime.fromisoformat(document["responded_at"])
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _name(document: dict[str, Any]) -> str:
+    """Return the name of a document. IDs come from the service and must not lead out of the folder."""
+    ids = (file_name_part(str(document[name]), _ID_LENGTH) for name in ("run_id", "interrupt_id"))
+    day = _decided_at(document).astimezone(UTC).date().isoformat()
+    return ".".join([day, *ids, document["id"][:_DIGITS], "json"])

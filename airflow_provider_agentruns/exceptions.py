@@ -189,7 +189,7 @@ class AgentRunInterruptGoneError(AgentRunConflictError):
 
 
 class AgentRunsRateLimitError(AgentRunsAPIError):
-    """429, after the last retry of the request."""
+    """429: the account sends too many requests. The request was repeated within a time budget."""
 
     hint = (
         ". All users of the account share its limit: lower rate_limit in the connection's extra, so that all processes "

@@ -54,6 +54,7 @@ class Request(Generic[T]):
     :param params: The query.
     :param body: The JSON body.
     :param max_bytes: The largest response, in bytes; None for the transport's limit.
+    :param max_wait: The longest delay by the rate limit, in seconds; None for any.
     """
 
     method: Literal["GET", "POST"]
@@ -63,6 +64,7 @@ class Request(Generic[T]):
     body: dict[str, Any] | None = None
     priority: Priority = Priority.WAIT
     max_bytes: int | None = None
+    max_wait: float | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -88,12 +90,7 @@ def get_run_state(run_id: str) -> Request[ListedRun]:
 
 
 def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:
-    """
-    Read one page of the listing of runs.
-
-    :param page: From 1.
-    :param page_size: How many runs to request; the service may return fewer.
-    """
+    """Read one page of the listing of runs, from 1. The service may return fewer runs than ``page_size``."""
     return Request("GET", "/v1/runs", run_page, _page(page, page_size))
 
 

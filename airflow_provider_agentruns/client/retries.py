@@ -12,17 +12,19 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     retry_if_exception_type,
-    stop_after_attempt,
     wait_exponential,
     wait_random_exponential,
 )
 
-from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError
+from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsConnectionError, AgentRunsRateLimitError
 
 log = logging.getLogger(__name__)
 
 #: The longest pause before a repetition, in seconds, whatever the service asks for.
 LONGEST_PAUSE = 60.0
+
+#: How long a request is repeated after a 429, in seconds. The service did not accept it, so a 429 is no fault.
+RATE_LIMIT_BUDGET = 300.0
 
 #: Statuses after which the same request may succeed a moment later.
 _TRANSIENT = frozenset({429, 502, 503, 504})
@@ -32,15 +34,25 @@ _backoff = wait_random_exponential(multiplier=0.5, max=30)
 
 def policy(max_retries: int) -> dict[str, Any]:
     """
-    Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying``.
+    Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying`` for one request.
 
-    The pause grows exponentially with jitter, and is at least as long as the service asks for.
+    After a 429, the request is repeated within a time budget. The pause grows exponentially with jitter, and begins
+    after the time that the service asks for.
 
-    :param max_retries: The largest number of repetitions.
+    :param max_retries: The largest number of repetitions after other errors.
     """
+    left = max_retries + 1
+
+    def stop(state: RetryCallState) -> bool:
+        nonlocal left
+        if isinstance(_error(state), AgentRunsRateLimitError):
+            return (state.seconds_since_start or 0.0) >= RATE_LIMIT_BUDGET
+        left -= 1
+        return left <= 0
+
     return {
         "retry": retry_if_exception(is_transient),
-        "stop": stop_after_attempt(max_retries + 1),
+        "stop": stop,
         "wait": _pause,
         "before_sleep": _log,
         "reraise": True,
@@ -77,19 +89,22 @@ def keep_trying(what: str, error: type[Exception], *, first: float, longest: flo
     """
 
     def log_failure(state: RetryCallState) -> None:
-        log.warning("Cannot %s: %s", what, state.outcome and state.outcome.exception())
+        log.warning("Cannot %s: %s", what, _error(state))
 
     wait = wait_exponential(multiplier=first, max=max(first, longest))
     return AsyncRetrying(retry=retry_if_exception_type(error), wait=wait, before_sleep=log_failure, reraise=True)
 
 
+def _error(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
+
+
 def _pause(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
+    error = _error(state)
     asked = error.retry_after if isinstance(error, AgentRunsAPIError) else None
-    return min(LONGEST_PAUSE, max(_backoff(state), asked or 0.0))
+    return min(LONGEST_PAUSE, (asked or 0.0) + _backoff(state))
 
 
 def _log(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
     pause = state.next_action.sleep if state.next_action else 0.0
-    log.warning("%s; retrying in %.1f s", error, pause)
+    log.warning("%s; retrying in %.1f s", _error(state), pause)

@@ -27,7 +27,7 @@ from airflow_provider_agentruns.client.body import BodyReader
 from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.errors import connection_error, read
 from airflow_provider_agentruns.client.event_stream import STREAM_ARGUMENTS, EventStream
-from airflow_provider_agentruns.client.limiter import Priority, limiter_for
+from airflow_provider_agentruns.client.limiter import limiter_for
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsRateLimitError
@@ -76,7 +76,6 @@ class _Transport:
         self.settings = settings
         self._observe = observe
         self._limiter = limiter_for(settings.account, settings.rate_limit)
-        self._policy = retries.policy(settings.max_retries)
 
     def _client_arguments(self) -> dict[str, Any]:
         settings = self.settings
@@ -131,17 +130,15 @@ class Transport(_Transport):
         super().__init__(settings, observe)
         self._http = httpx.Client(**self._client_arguments())
 
-    def send(self, request: Request[T], *, priority: Priority | None = None, max_wait: float | None = None) -> T:
+    def send(self, request: Request[T]) -> T:
         """
         Send a request and return its result. Repeat it after an error if that is harmless.
 
-        :param priority: Replaces the request's own priority.
-        :param max_wait: The longest acceptable delay by the rate limit, in seconds, for each attempt; None for any.
-        :raises AgentRunsThrottledError: If the delay would be longer than ``max_wait``.
+        :raises AgentRunsThrottledError: If the rate limit delays it for longer than its ``max_wait``.
         :raises AgentRunsConnectionError: If the service could not be reached.
         :raises AgentRunsAPIError: If the service returned an error.
         """
-        result: T = Retrying(**self._policy)(self._send_once, request, priority or request.priority, max_wait)
+        result: T = Retrying(**retries.policy(self.settings.max_retries))(self._send_once, request)
         return result
 
     def stream(self, request: Request[T]) -> Iterator[T]:
@@ -166,8 +163,8 @@ class Transport(_Transport):
         """Close all connections."""
         self._http.close()
 
-    def _send_once(self, request: Request[T], priority: Priority, max_wait: float | None) -> T:
-        delay = self._limiter.wait(priority, max_wait)
+    def _send_once(self, request: Request[T]) -> T:
+        delay = self._limiter.wait(request.priority, request.max_wait)
         with (
             self._recorded(request, delay) as record,
             self._http.stream(request.method, request.path, params=request.params, json=request.body) as response,
@@ -192,9 +189,9 @@ class AsyncTransport(_Transport):
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
         self._http = httpx.AsyncClient(**self._client_arguments(), limits=limits)
 
-    async def send(self, request: Request[T], *, priority: Priority | None = None, max_wait: float | None = None) -> T:
+    async def send(self, request: Request[T]) -> T:
         """Async twin of :meth:`Transport.send`."""
-        result: T = await AsyncRetrying(**self._policy)(self.send_once, request, priority=priority, max_wait=max_wait)
+        result: T = await AsyncRetrying(**retries.policy(self.settings.max_retries))(self.send_once, request)
         return result
 
     async def stream(
@@ -222,11 +219,9 @@ class AsyncTransport(_Transport):
         """Close all connections."""
         await self._http.aclose()
 
-    async def send_once(
-        self, request: Request[T], *, priority: Priority | None = None, max_wait: float | None = None
-    ) -> T:
+    async def send_once(self, request: Request[T]) -> T:
         """Send a request once, for a caller that decides when to retry. Otherwise the same as :meth:`send`."""
-        delay = await self._limiter.wait_async(priority or request.priority, max_wait)
+        delay = await self._limiter.wait_async(request.priority, request.max_wait)
         with self._recorded(request, delay) as record:
             try:
                 async with (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -70,7 +71,7 @@ class PageClient:
         self._in_flight += 1
         try:
             transport = await self._hook.aget_conn()
-            return await transport.send_once(request, priority=Priority.PAGE, max_wait=MAX_DELAY)
+            return await transport.send_once(replace(request, priority=Priority.PAGE, max_wait=MAX_DELAY))
         except AgentRunsAuthError:
             # The token may have been replaced in the connection.
             self._opened_at = 0.0

@@ -24,5 +24,6 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Block an account for 0.05 s after a 429, not for a whole second."""
+    """Block an account for 0.05 s after a 429, and repeat a request for 0.3 s."""
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retries, "RATE_LIMIT_BUDGET", 0.3)

@@ -214,8 +214,9 @@ class TestTransports:
     @pytest.mark.usefixtures("no_backoff")
     def test_a_429_blocks_all_requests_of_the_account(self, caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.3)
+        monkeypatch.setattr(retries, "RATE_LIMIT_BUDGET", 0.0)
         with ScriptedServer([errors(429, "slow down"), answer(RUN)]) as server:
-            where = settings(server.url, max_retries=0)
+            where = settings(server.url)
             with pytest.raises(AgentRunsRateLimitError):
                 caller.send(where, GET)
             caller.send(where, GET)

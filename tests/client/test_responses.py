@@ -39,7 +39,7 @@ PARTIAL = {
 
 def result_of(caller: Caller, reply: Reply, request: Request[Any]) -> Any:
     """Send a request once and return its result."""
-    with ScriptedServer([reply]) as server:
+    with ScriptedServer(lambda _: reply) as server:
         [result] = caller.send(settings(server.url, max_retries=0), request)
     return result
 
@@ -51,6 +51,7 @@ def error_of(caller: Caller, reply: Reply, request: Request[Any] = GET) -> Agent
     return caught.value
 
 
+@pytest.mark.usefixtures("short_holds")
 @pytest.mark.parametrize(
     ("status", "kind", "retryable", "hint"),
     [

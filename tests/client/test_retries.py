@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_agentruns.client import requests, retries
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsServerError
+from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsRateLimitError, AgentRunsServerError
 from tests.client.calling import GET, POST, RUN, Caller, settings
 from tests.support.scripted_server import ScriptedServer, answer, errors
 
@@ -65,13 +65,20 @@ def test_any_request_is_repeated_after_a_429(caller: Caller, request_: Request[A
     assert server.requests[0].body == server.requests[1].body
 
 
-@pytest.mark.usefixtures("short_holds")
-@pytest.mark.parametrize("max_retries", [0, 1, 3])
-def test_the_connection_limits_the_repetitions(caller: Caller, max_retries: int) -> None:
-    script = [errors(503, "a"), errors(429, "b", Retry_After="0"), errors(502, "c"), errors(504, "d"), answer(RUN)]
-    with ScriptedServer(script) as server, pytest.raises(AgentRunsAPIError):
+@pytest.mark.parametrize(("max_retries", "sent"), [(0, 1), (1, 3), (3, 5)])
+def test_the_connection_limits_the_repetitions_after_faults(caller: Caller, max_retries: int, sent: int) -> None:
+    script = [errors(503, "a"), errors(429, "b", Retry_After="0"), *[errors(502, "c")] * 3, answer(RUN)]
+    with ScriptedServer(script) as server, pytest.raises(AgentRunsServerError):
         caller.send(settings(server.url, max_retries=max_retries), GET)
-    assert len(server.requests) == max_retries + 1
+    assert len(server.requests) == sent
+
+
+@pytest.mark.usefixtures("short_holds")
+def test_a_time_budget_limits_the_repetitions_after_a_429(caller: Caller) -> None:
+    with ScriptedServer(lambda _: errors(429, "slow down")) as server, pytest.raises(AgentRunsRateLimitError):
+        caller.send(settings(server.url, max_retries=0), POST)
+    assert len(server.requests) > 2
+    assert server.requests[-1].at - server.requests[0].at < 5
 
 
 def test_the_longest_pause(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

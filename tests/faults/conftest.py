@@ -31,6 +31,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten pauses. The number of requests stays the same."""
     monkeypatch.setattr(retries, "_backoff", wait_fixed(0.05))
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(retries, "RATE_LIMIT_BUDGET", 1.0)
     monkeypatch.setattr(find_earlier_run, "_LISTING_LAG", 0.4)
     monkeypatch.setattr(find_earlier_run, "READ_INTERVAL", 0.1)
     monkeypatch.setattr(interrupt_state, "_PAUSES", (0.02, 0.05, 0.1))

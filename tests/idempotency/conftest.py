@@ -41,6 +41,7 @@ def new_task(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) ->
     """Return a factory of tasks that use the service over HTTP."""
     # How long an account is held back after a 429 goes by the real clock, and matters nothing here.
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(retries, "RATE_LIMIT_BUDGET", 0.0)
     with ScriptedServer(service) as server:
         # A GET is sent again by the transport; here it is to be seen what is done when that does not help.
         settings = Settings(base_url=server.url, token="mk_test_token", rate_limit=10_000, timeout=5, max_retries=0)

@@ -84,9 +84,10 @@ def get_run(run_id: str, *, include_steps: bool = False) -> Request[AgentRun]:
     return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", model(AgentRun), _include(include_steps))
 
 
-def get_run_state(run_id: str) -> Request[ListedRun]:
+def get_run_state(run_id: str, priority: Priority = Priority.WAIT) -> Request[ListedRun]:
     """Read one run, but parse only its status and the IDs of its interrupts."""
-    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", run_state, max_bytes=_MAX_STATE_BYTES)
+    path = f"/v1/runs/{_id('run_id', run_id)}"
+    return Request("GET", path, run_state, priority=priority, max_bytes=_MAX_STATE_BYTES)
 
 
 def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:

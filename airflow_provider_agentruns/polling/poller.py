@@ -177,7 +177,7 @@ class RunPoller:
         priority = Priority.START if run.woken else Priority.WAIT
         run.woken = False
         try:
-            state = await self._client.send(requests.get_run_state(run.run_id), priority)
+            state = await self._client.send(requests.get_run_state(run.run_id, priority))
             return RunStatus(state["status"])
         finally:
             run.busy = False

@@ -8,7 +8,6 @@ import logging
 import time
 from typing import TypeVar
 
-from airflow_provider_agentruns.client.limiter import Priority
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.transport import AsyncTransport
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConnectionError
@@ -54,7 +53,7 @@ class ReloadingClient:
             await self._reload()
         return await self._hook.aget_conn()
 
-    async def send(self, request: Request[T], priority: Priority = Priority.WAIT) -> T:
+    async def send(self, request: Request[T]) -> T:
         """
         Send a request once, and once more with a reloaded connection if the token is rejected: it may be rotated.
 
@@ -62,7 +61,7 @@ class ReloadingClient:
         """
         hook = self._hook
         try:
-            return await self._send(hook, request, priority)
+            return await self._send(hook, request)
         except AgentRunsAuthError:
             async with self._reloading:
                 # Another request may have reloaded the connection meanwhile.
@@ -74,11 +73,11 @@ class ReloadingClient:
                             "the token is rejected, and the connection cannot be reloaded"
                         ) from None
                     self._rejections = 1
-        return await self._send(self._hook, request, priority)
+        return await self._send(self._hook, request)
 
-    async def _send(self, hook: AgentRunHook, request: Request[T], priority: Priority) -> T:
+    async def _send(self, hook: AgentRunHook, request: Request[T]) -> T:
         try:
-            response = await (await hook.aget_conn()).send_once(request, priority=priority)
+            response = await (await hook.aget_conn()).send_once(request)
         except AgentRunsAuthError as e:
             if e.status_code == 401 and self._rejections and hook is self._hook:
                 self._rejections += 1

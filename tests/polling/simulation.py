@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.client.limiter import Priority, RateState
+from airflow_provider_agentruns.client.limiter import RateState
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.polling import poller, registry, reloading_client
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter, WaitResult
@@ -141,12 +141,12 @@ class Simulation:
         moments = [request.at for request in self.requests]
         return max((bisect_left(moments, at + 1.0 - 1e-6) - first for first, at in enumerate(moments)), default=0)
 
-    async def send_once(self, request: Request[Any], *, priority: Priority) -> Any:
+    async def send_once(self, request: Request[Any]) -> Any:
         """Respond as the transport would."""
         loop = asyncio.get_running_loop()
         page = int(request.params["page"]) if request.path == "/v1/runs" else None
         self.requests.append(PollRequest(loop.time(), page))
-        self._rate, at = self._rate.assign(loop.time(), self._settings.rate_limit, priority)
+        self._rate, at = self._rate.assign(loop.time(), self._settings.rate_limit, request.priority)
         await asyncio.sleep(at - loop.time())
         latency = self._latency()
         # The response shows the runs as they are halfway.

@@ -133,17 +133,6 @@ def test_a_response_requested_before_the_wait_began_does_not_count(tenth: int) -
     assert patient.result == next_one.result == {"status": "completed"}
 
 
-def test_a_wait_that_is_cancelled_and_begun_again_ends() -> None:
-    runs = [FakeRun(f"r-{n}", [(BEGINNING, "running"), (BEGINNING + 40.0, "completed")]) for n in range(20)]
-    service = FakeService()
-    service.add(runs)
-    gone = [Wait(run, leaves=BEGINNING + 7.0 + number / 7) for number, run in enumerate(runs)]
-    again = [Wait(run, BEGINNING + 8.5) for run in runs]
-    Simulation(service, latency=lambda: 1.0).run(gone + again)
-    assert all(wait.result == {"status": "completed"} for wait in again)
-    assert not any(wait.result for wait in gone)
-
-
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "hidden"])
 def test_a_wait_times_out_soon_after_its_end(listed: bool) -> None:
     lives = [(BEGINNING, "running"), (BEGINNING + 90.0, "completed")]

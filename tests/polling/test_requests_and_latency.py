@@ -150,19 +150,6 @@ def test_a_listing_that_shows_runs_late_is_read_again() -> None:
     assert len(simulation.requests) < 2000
 
 
-@pytest.mark.parametrize("limit", [2.0, 20.0])
-@pytest.mark.parametrize("listed", [True, False], ids=["pages", "individual"])
-def test_no_second_has_more_requests_than_the_limit(limit: float, listed: bool) -> None:
-    rng = seeded(1)
-    service = FakeService()
-    # Far more than can be read in time.
-    runs = just_started(int(40 * limit), rng, listed=listed)
-    service.add(runs)
-    simulation = Simulation(service, limit=limit, latency=lambda: rng.uniform(0.0, 0.3))
-    simulation.run([Wait(run, interval=1.0) for run in runs])
-    assert simulation.most_in_a_second() <= limit
-
-
 @pytest.mark.parametrize("limit", [5.0, 100.0])
 def test_polling_uses_less_than_half_of_the_limit_if_that_is_enough(limit: float) -> None:
     service = FakeService()
@@ -172,20 +159,6 @@ def test_polling_uses_less_than_half_of_the_limit_if_that_is_enough(limit: float
     waits = simulation.run([Wait(run, interval=5.0) for run in runs])
     assert simulation.most_in_a_second() <= math.ceil(0.45 * limit)
     assert max(wait.late for wait in waits) < 5.0 + 3.5
-
-
-def test_the_share_of_the_limit_shrinks_after_a_rush() -> None:
-    rng = seeded(5)
-    service = FakeService()
-    rush = just_started(200, rng, shortest=20.0, longest=30.0, listed=False)
-    rest = just_started(30, rng, shortest=400.0, longest=401.0, listed=False)
-    service.add(rush + rest)
-    simulation = Simulation(service)
-    simulation.run([Wait(run) for run in rush + rest])
-    moments = [request.at - BEGINNING for request in simulation.requests]
-    busiest = [sum(begin <= moment < begin + 10.0 for moment in moments) for begin in (20.0, 300.0)]
-    assert busiest[0] > 0.7 * 20.0 * 10.0
-    assert busiest[1] <= 0.45 * 20.0 * 10.0
 
 
 @pytest.mark.parametrize("listed", [0.0, 0.5, 1.0], ids=["hidden", "half of them hidden", "listed"])

@@ -126,20 +126,3 @@ async def test_event_loops_never_share_a_poller(monkeypatch: pytest.MonkeyPatch)
             await asyncio.to_thread(thread.join)
         assert open_sockets(server.port) == 0
     assert (len(events), outcomes(events)) == (20, {"completed"})
-
-
-async def test_connections_never_share_a_poller(monkeypatch: pytest.MonkeyPatch) -> None:
-    here, there = Service(10), Service(10)
-    with ScriptedServer(here) as one, ScriptedServer(there) as two:
-        monkeypatch.setenv(ENV, connection_json(one.url, token="mk_test_one"))
-        monkeypatch.setenv("AIRFLOW_CONN_OTHER", connection_json(two.url, token="mk_test_two"))
-        tasks = waiting(*here.ids)
-        others = waiting(*there.ids, agentruns_conn_id="other")
-        await until(lambda: bool(one.requests and two.requests))
-        here.end()
-        assert outcomes(await asyncio.gather(*tasks)) == {"completed"}
-        assert (open_sockets(one.port), any(task.done() for task in others)) == (0, False)
-        there.end(status="error")
-        assert outcomes(await asyncio.gather(*others)) == {"error"}
-        tokens = [{request.headers["authorization"] for request in server.requests} for server in (one, two)]
-    assert tokens == [{"Bearer mk_test_one"}, {"Bearer mk_test_two"}]

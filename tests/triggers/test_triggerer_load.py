@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import time
 from collections.abc import AsyncIterator
@@ -13,9 +12,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
-from tests.hooks.connections import connection_json, open_sockets
-from tests.support.scripted_server import Reply, ScriptedServer, answer, sent
-from tests.triggers.waiting import ENV, event_of, until
+from tests.hooks.connections import connection_json
+from tests.support.scripted_server import Reply, ScriptedServer, sent
+from tests.triggers.waiting import ENV, event_of
 
 pytestmark = pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
 
@@ -41,29 +40,6 @@ async def ticker() -> AsyncIterator[Lateness]:
     await asyncio.sleep(0.02)
     yield lateness
     task.cancel()
-
-
-async def test_a_wait_that_is_cancelled_during_a_request_leaves_nothing_behind(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    before = asyncio.all_tasks()
-    with ScriptedServer([answer({"status": "running"}, delay=30)]) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        waiting = asyncio.create_task(event_of(AgentRunTrigger("r-1")))
-        await until(lambda: bool(server.requests))
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert open_sockets(server.port) == 0
-    assert asyncio.all_tasks() == before
-    gc.collect()
-
-
-async def test_the_poll_interval_has_a_lower_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer(lambda request: answer({"id": "r-1", "status": "running"})) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        await event_of(AgentRunTrigger("r-1", poll_interval=0, end_time=time.time() + 0.65))
-        assert 2 <= len(server.requests) <= 8
 
 
 def run_with_output(output: str) -> Reply:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,9 @@ class AgentRunTask(BaseOperator):
 
     #: URL of the run's page; empty if the run is not known yet or the connection has no ``run_url``.
     run_page: str = ""
+
+    #: When ``execution_timeout`` ends the wait (Unix time). The first deferral of a try sets it.
+    _execution_deadline: float | None = None
 
     _logged_status: str | None = None
     _last_run: AgentRun | None = None
@@ -208,6 +212,9 @@ class AgentRunTask(BaseOperator):
         """
         Defer the task to the triggerer, which resumes it in ``execute_complete``.
 
+        Airflow applies ``execution_timeout`` only on workers, so the trigger ends the wait at the earlier of that and
+        the deadline.
+
         :param poll_interval: Seconds between two reads of the run.
         :param deadline: The end of the wait (Unix time); None for no end. ``execute_complete`` gets it too, because it
             may have to wait again.
@@ -215,38 +222,47 @@ class AgentRunTask(BaseOperator):
         """
         from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 
+        kwargs: dict[str, Any] = {"deadline": deadline}
+        if self.execution_timeout:
+            if self._execution_deadline is None:
+                self._execution_deadline = time.time() + self.execution_timeout.total_seconds()
+            kwargs["execution_deadline"] = self._execution_deadline
+        end = min((at for at in kwargs.values() if at is not None), default=None)
         self.defer(
             trigger=AgentRunTrigger(
                 run_id=run_id,
                 agentruns_conn_id=self.agentruns_conn_id,
                 wait_for=[str(status) for status in wait_for],
                 poll_interval=poll_interval,
-                end_time=deadline,
+                end_time=end,
                 missing_until=missing_until,
                 watch=self.watch,
                 seen=self._logged_status,
             ),
             method_name="execute_complete",
-            kwargs={"deadline": deadline},
-            timeout=None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time()) + _TRIGGER_GRACE),
+            kwargs=kwargs,
+            timeout=None if end is None else timedelta(seconds=max(0.0, end - time.time()) + _TRIGGER_GRACE),
         )
 
+    def trigger_error(self, event: dict[str, Any] | None, deadline: float | None) -> BaseException | None:
+        """
+        Return the error in a trigger's event, or None.
 
-def trigger_error(event: dict[str, Any] | None) -> AgentRunsError | None:
-    """
-    Return the error in a trigger's event, or None.
+        The resumed task reads the run first, so most errors surface there. What remains is a timeout, and errors that
+        occur only in the triggerer.
+        """
+        if not event or "error" not in event:
+            return None
+        if event["error"] != AgentRunTimeoutError.__name__:
+            return AgentRunsError(
+                f"The triggerer cannot read agent run {single_line(event['run_id'])}, although this worker can. "
+                f"{event['error']}: {event['message']}"
+            )
+        if self._execution_deadline is not None and self._execution_deadline < (deadline or math.inf):
+            from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
-    The resumed task reads the run first, so most errors surface there. What remains is a timeout, and errors that
-    occur only in the triggerer.
-    """
-    if not event or "error" not in event:
-        return None
-    if event["error"] == AgentRunTimeoutError.__name__:
+            return AirflowTaskTimeout(f"execution_timeout ({self.execution_timeout}) has passed: {event['message']}")
         return AgentRunTimeoutError(event["message"])
-    return AgentRunsError(
-        f"The triggerer cannot read agent run {single_line(event['run_id'])}, although this worker can. "
-        f"{event['error']}: {event['message']}"
-    )
 
 
 def state_store(context: Context) -> StateStore | None:

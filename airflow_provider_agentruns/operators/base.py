@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.arguments import check_seconds, check_wait_for
-from airflow_provider_agentruns.base import NEW_RUN_GRACE, AgentRunTask, trigger_error
+from airflow_provider_agentruns.base import NEW_RUN_GRACE, AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunsValueError, AgentRunTimeoutError
 from airflow_provider_agentruns.run_outcome import has_reached
 from airflow_provider_agentruns.text import single_line
@@ -53,10 +53,14 @@ class WaitingOperator(AgentRunTask):
         raise NotImplementedError
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any], deadline: float | None = None
+        self,
+        context: Context,
+        event: dict[str, Any],
+        deadline: float | None = None,
+        execution_deadline: float | None = None,
     ) -> dict[str, Any]:
         """Return the result after the trigger has fired."""
-        self.run_id = event["run_id"]
+        self.run_id, self._execution_deadline = event["run_id"], execution_deadline
         with self.error_boundary():
             return self.result(self.wait(event["run_id"], event=event, deadline=deadline))
 
@@ -94,7 +98,7 @@ class WaitingOperator(AgentRunTask):
             run = run or self.read_run(run_id, tolerate_outage=has_waited, missing_until=missing_until)
             if run and self.has_reached(run):
                 return run
-            if error := trigger_error(event):
+            if error := self.trigger_error(event, deadline):
                 raise error
             if self.deferrable:
                 self.defer_wait(

@@ -14,7 +14,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.bases.sensor import PokeReturnValue
 
 from airflow_provider_agentruns.arguments import check_run_id, check_wait_for
-from airflow_provider_agentruns.base import AgentRunTask, trigger_error
+from airflow_provider_agentruns.base import AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunFailedError, AgentRunsError, AgentRunTimeoutError
 from airflow_provider_agentruns.run_outcome import has_reached
 from airflow_provider_agentruns.text import single_line
@@ -99,16 +99,22 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
                 # In a DAG file, output["run_id"] means the XCom key, not the entry of the value.
                 self.push_run_id(context, run.id)
                 return PokeReturnValue(True, run_summary(run))
-            if error := trigger_error(self._event):
+            if error := self.trigger_error(self._event, self._deadline):
                 raise _sensor_timeout(str(error)) if isinstance(error, AgentRunTimeoutError) else error
         if self.deferrable:
             deadline = time.time() + self.timeout if self._deadline is None else self._deadline
             self.defer_wait(run_id, self.wait_for, poll_interval=self.poke_interval, deadline=deadline)
         return False
 
-    def execute_complete(self, context: Context, event: dict[str, Any], deadline: float | None = None) -> Any:
+    def execute_complete(
+        self,
+        context: Context,
+        event: dict[str, Any],
+        deadline: float | None = None,
+        execution_deadline: float | None = None,
+    ) -> Any:
         """Read the run after the trigger has fired. Wait again if the run has changed once more."""
-        self._event, self._deadline = event, deadline
+        self._event, self._deadline, self._execution_deadline = event, deadline, execution_deadline
         # The triggerer has logged this status.
         self._logged_status = event.get("status")
         # This is another process than the one that began to wait.

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import (
@@ -100,6 +102,15 @@ class TestStart:
         task = start("slow", deferrable=deferrable, timeout=0.3, retries=0)
         assert isinstance(task.error, AgentRunTimeoutError)
         assert [run.status for run in agent_runs_emulator.service.runs.values()] == ["running"]
+
+    @pytest.mark.agent_runs(speed=0.01)
+    def test_execution_timeout_ends_a_deferred_wait_and_a_retry_waits_for_the_same_run(
+        self, agent_runs_emulator: Emulator
+    ) -> None:
+        task = start("slow", deferrable=True, execution_timeout=timedelta(seconds=0.3), timeout=60, retries=1)
+        assert isinstance(task.error, AirflowTaskTimeout)
+        assert str(task.error).startswith("execution_timeout (0:00:00.300000) has passed: agent run ")
+        assert (task.try_number, len(agent_runs_emulator.service.runs)) == (2, 1)
 
     @pytest.mark.parametrize(
         ("agent", "business", "error"),

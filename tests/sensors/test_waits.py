@@ -12,7 +12,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
 from airflow.sdk.bases.sensor import PokeReturnValue
 
 from airflow_provider_agentruns.emulator.runs import Run
@@ -280,19 +286,38 @@ class TestDeferred:
         assert isinstance(caught.value, AirflowFailException) is (kind is AgentRunNotFoundError)
         assert isinstance(caught.value, AirflowSensorTimeout) is (kind is AgentRunTimeoutError)
 
-    def test_the_deadline_stays(self, serve: Serve) -> None:
+    @pytest.mark.parametrize("limit", ["timeout", "execution_timeout"])
+    def test_the_deadline_stays(self, serve: Serve, limit: str) -> None:
         serve([run("running")] * 2)
         before = time.time()
+        limits = {"timeout": timedelta(hours=2), limit: timedelta(hours=1)}
         with pytest.raises(TaskDeferred) as first:
-            sensor(timeout=timedelta(hours=1)).execute({})
+            sensor(**limits).execute({})
         end = first.value.trigger.end_time
         assert before + 3600 <= end <= time.time() + 3600
         # Longer than the trigger's own time, in case no triggerer is running.
         assert timedelta(hours=1) < first.value.timeout < timedelta(hours=1, minutes=2)
         kwargs = {**first.value.kwargs, "event": {"run_id": "r-1", "status": "completed"}}
         with pytest.raises(TaskDeferred) as second:
-            sensor(timeout=timedelta(hours=1)).resume_execution(first.value.method_name, kwargs, {})
+            sensor(**limits).resume_execution(first.value.method_name, kwargs, {})
         assert (second.value.trigger.end_time, second.value.kwargs) == (end, first.value.kwargs)
+
+    @pytest.mark.parametrize(
+        ("arguments", "state", "tries", "error"),
+        [
+            ({}, "failed", 2, AirflowTaskTimeout),
+            ({"timeout": 0.1}, "failed", 1, AgentRunTimeoutError),
+            # As if it had passed on a worker.
+            ({"soft_fail": True}, "skipped", 1, AirflowSkipException),
+        ],
+    )
+    def test_execution_timeout_ends_the_wait(
+        self, agent_runs_emulator: Emulator, arguments: dict[str, Any], state: str, tries: int, error: type
+    ) -> None:
+        run = agent_runs_emulator.service.create_run("needs_approval", business_id=BUSINESS)
+        limit = timedelta(seconds=0.3)
+        task = wait(run.id, wait_for="completed", deferrable=True, retries=1, execution_timeout=limit, **arguments)
+        assert (task.state, task.try_number, type(task.error).__name__) == (state, tries, error.__name__)
 
 
 def test_all_modes_and_sources_of_the_run_id_in_a_dag_run(

@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     TaskDeferred,
 )
 from airflow.sdk import BaseOperator
@@ -87,7 +88,7 @@ def run_task(make: Callable[[], BaseOperator], *, has_state_store: bool = True) 
         except AirflowSkipException as e:
             run.state, run.error = "skipped", e
             return run
-        except Exception as e:  # noqa: BLE001 -- Airflow's task runner catches all errors of a task
+        except (Exception, AirflowTaskTimeout) as e:  # noqa: BLE001 -- Airflow's task runner catches all errors of a task
             run.state, run.error = "failed", e
             if isinstance(e, AirflowFailException | AirflowSensorTimeout) or run.try_number > run.max_tries:
                 return run

@@ -75,15 +75,13 @@ def serialize_trail(task_id: str, map_index: int, trail: Any, run_id: str) -> di
     """Return what a page shows of an answer to a run; None if the XCom value is not the trail of one."""
     if not isinstance(trail, dict) or trail.get("run_id") != run_id:
         return None
-    person, chosen = _dict(trail.get("responded_by")), trail.get("chosen_options")
     return {
         "task_id": task_id,
         "map_index": map_index,
-        "who": as_line(person.get("name")) or as_line(person.get("id")),
-        "at": as_line(trail.get("responded_at")),
-        "chosen": [as_line(option) for option in chosen[:MAX_INTERRUPTS]] if isinstance(chosen, list) else [],
-        **_lines(trail, "interrupt_id", "label", "by", "delivery", "status"),
+        **_decision(trail),
+        **_lines(trail, "interrupt_id", "label", "delivery", "status"),
         "sent": as_json(trail.get("sent")),
+        "superseded": [_decision(decision) for decision in _dicts(trail.get("superseded"))[:MAX_INTERRUPTS]],
     }
 
 
@@ -177,6 +175,16 @@ def _source(source: dict[str, Any]) -> dict[str, Any]:
         "host": urlsplit(address).netloc if address else None,
         "tier": as_line(source.get("source_tier")),
         "kind": as_line(source.get("source_type")),
+    }
+
+
+def _decision(decision: dict[str, Any]) -> dict[str, Any]:
+    person, chosen = _dict(decision.get("responded_by")), decision.get("chosen_options")
+    return {
+        "who": as_line(person.get("name")) or as_line(person.get("id")),
+        "by": as_line(decision.get("by")),
+        "at": as_line(decision.get("responded_at")),
+        "chosen": [as_line(option) for option in chosen[:MAX_INTERRUPTS]] if isinstance(chosen, list) else [],
     }
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.browser.hostile import hostile, long_address
+from tests.browser.hostile import hostile
 from tests.support.standalone import Standalone
 
 if TYPE_CHECKING:
@@ -32,11 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """Return the service, with hostile agents."""
-    with Emulator(
-        speed=5,
-        agents={"hostile": hostile, "long_address": long_address},
-        extra={"rate_limit": 1000, "run_url": "https://runs.example.com/{run_id}"},
-    ) as emulator:
+    extra = {"rate_limit": 1000, "run_url": "https://runs.example.com/{run_id}"}
+    with Emulator(speed=5, agents={"hostile": hostile}, extra=extra) as emulator:
         yield emulator
 
 

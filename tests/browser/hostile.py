@@ -42,6 +42,9 @@ MADE_VISIBLE = {
 #: A word that offers no line break.
 UNBROKEN = "0123456789abcdef" * 5
 
+#: The address of a source without a name, wider than a phone.
+LONG_ADDRESS = f"https://registry.example.com/filings/{UNBROKEN}"
+
 #: The label of the form's field.
 TITLE = "Why <script>window.hacked = 4</script> [x](https://evil.example/title)"
 
@@ -61,6 +64,7 @@ def hostile(case: Case) -> ScriptBody:
             {"url": "https://user@evil.example/", "source_name": "registry.example.com"},
             "javascript:alert(10)",
             f"javascript:{UNBROKEN}",
+            LONG_ADDRESS,
         ],
         "# heading </li>": everything,
         "digest": UNBROKEN,
@@ -81,11 +85,3 @@ def hostile(case: Case) -> ScriptBody:
         ]
     )
     return [{"title": "What a person said", "type": "report", "answer": answer}]
-
-
-def long_address(case: Case) -> ScriptBody:
-    """Ask a question with an unnamed source whose URL is wider than a phone."""
-    yield Work(0.1, "read_page", "Reads the business's page")
-    page = {"title": "Page", "type": "page", "sources": [f"https://registry.example.com/filings/{UNBROKEN}"]}
-    yield Ask([{"agent": case.agent, "label": "Is this the page?", "artifacts": [page]}])
-    return []

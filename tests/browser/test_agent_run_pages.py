@@ -21,6 +21,7 @@ from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import Instances
 from tests.plugins.served import ServedAirflow
 from tests.support.airflow_versions import FORM_STATE
+from tests.support.scripted_server import ScriptedServer, answer
 
 if TYPE_CHECKING:
     from tests.browser.agent_run_pages import AgentRunPages
@@ -112,6 +113,7 @@ def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
     trail = {
         "run_id": run.id, "interrupt_id": question["id"], "label": question["value"]["label"], "by": "person",
         "responded_by": {"name": "Ada"}, "chosen_options": ["Approve"], "delivery": "confirmed", "status": "running",
+        "superseded": [{"responded_by": {"name": "Bob"}, "chosen_options": ["Reject"]}],
     }  # fmt: skip
     instances.task(*place[:2], task_id="reviewed", state="success", xcoms={"trail": trail})
     place = instances.task(
@@ -123,11 +125,14 @@ def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
         pages.wait_for("Identification of")
         assert [card.text for card in browser.all(".card h3")][1:] == ["Registration", "Owners", "Website"]
         assert "Approve by Ada" in pages.text
+        assert "Earlier decision, not sent: Reject by Bob" in pages.text
         assert "Confirmed by the service. Run resumed." in pages.text
         links = browser.all(".sources a")
         assert all((link.get_dom_attribute("href") or "").startswith("https://") for link in links)
         assert {link.get_dom_attribute("rel") for link in links} == {"noopener noreferrer"}
-        assert pages.text.count(run.id) == 1
+        assert run.id not in pages.text
+        [run_id] = browser.all(f"code[title='{run.id}']")
+        assert run_id.text == run.id[:8]
         # Nothing can change anymore, so the page sends no more requests.
         asked, requests = pages.asked, len(service.requests)
         time.sleep(8)
@@ -162,13 +167,14 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
         instances.task(f"check_{agent}", ago=4000, state="deferred", trigger={**CONNECTION, "run_id": run.id})
     instances.task(
         "weekly_review_of_all_businesses_that_moved_last_month", task_id="reviewed.review_1", map_index=0,
-        state=FORM_STATE, operator="AgentRunReviewOperator", ago=200_000,
+        label="Address", state=FORM_STATE, operator="AgentRunReviewOperator", ago=200_000,
         form={"subject": "Should the company's address be changed?", "interrupt_id": "int-1"},
     )  # fmt: skip
     for scheme in SCHEMES:
         for width in (1280, 360):
             browser.be(width, scheme)
             pages.open_list_alone()
+            pages.wait_for("reviewed.review_1 [Address]")
             pages.wait_for("Should the company's address be changed?")
             browser.wait(lambda: {"needs_approval", "slow"} <= agents(browser))
             pages.check_looks()
@@ -221,6 +227,40 @@ def test_text_from_a_hostile_agent_stays_text(pages: AgentRunPages, service: Emu
         pages.take_whole(f"run-hostile-light-{width}")
 
 
+def test_a_failed_run_shows_its_error_first(pages: AgentRunPages, service: Emulator, instances: Instances) -> None:
+    run = service.service.create_run("fails", business_id=BUSINESS)
+    while service.service.get_run(run.id).status != "error":
+        time.sleep(0.1)
+    place = instances.task("failed", state="failed", rendered={**CONNECTION, "run_id": run.id})[:3]
+    for scheme in SCHEMES:
+        pages.browser.be(360, scheme)
+        pages.open_task_alone(*place)
+        pages.wait_for("No response after three tries")
+        assert pages.text.index("Run failed") < pages.text.index("Timeline")
+        pages.check_looks()
+        pages.take_whole(f"run-failed-{scheme}-360")
+
+
+def test_a_timeline_says_that_it_shortens_a_wait(pages: AgentRunPages, instances: Instances) -> None:
+    at = [f"2026-01-31T12:0{time}Z" for time in ("0:00", "0:10", "5:00", "5:10")]
+    kinds = ("activity", "interrupt", "activity")
+    steps = [
+        {"label": kind, "type": kind, "status": "completed", "started_at": at[index], "completed_at": at[index + 1]}
+        for index, kind in enumerate(kinds)
+    ]
+    run = {"id": "r-1", "status": "completed", "started_at": at[0], "ended_at": at[-1], "steps": steps}
+    with ScriptedServer(lambda _: answer(run)) as service, pytest.MonkeyPatch.context() as environment:
+        connection = {"conn_type": "agentruns", "host": service.url, "password": "x"}
+        environment.setenv("AIRFLOW_CONN_SCRIPTED", json.dumps(connection))
+        rendered = {"agentruns_conn_id": "scripted", "run_id": "r-1"}
+        pages.open_task_alone(*instances.task("waited", state="success", rendered=rendered)[:3])
+        pages.wait_for("Not to scale: time waiting for a person (striped) is shortened.")
+        pages.check_looks()
+        pages.take_whole("run-shortened-light-1280")
+    widths = pages.browser.script("return [...document.querySelectorAll('.bar')].map(bar => bar.clientWidth)")
+    assert widths[1] < widths[0] + widths[2]
+
+
 def test_an_unreachable_service_is_reported_and_can_be_retried(pages: AgentRunPages, instances: Instances) -> None:
     browser = pages.browser
     rendered = {"agentruns_conn_id": "unreachable", "run_id": "run-1"}
@@ -268,4 +308,6 @@ def running_for(browser: Browser) -> float:
 
 def agents(browser: Browser) -> set[str]:
     """Return the agents in the list."""
-    return set(browser.script("return [...document.querySelectorAll('td.agent')].map(one => one.innerText)"))
+    return set(
+        browser.script("return [...document.querySelectorAll('td.agent')].map(one => one.innerText.split(' ')[0])")
+    )

@@ -123,7 +123,7 @@ def test_questions_link_to_their_forms(reader: httpx.Client, instances: Instance
     run = run_of("two_questions", "interrupted")
     first, second = run.interrupts
     place = instances.task("asks", rendered={**RENDERED, "run_id": run.id})
-    review = {"task_id": "review", "operator": "AgentRunReviewOperator", "state": "awaiting_input"}
+    review: dict[str, Any] = {"task_id": "review", "operator": "AgentRunReviewOperator", "state": "awaiting_input"}
     instances.task(*place[:2], **review, map_index=0, form={"subject": "First?", "interrupt_id": first["id"]})
     instances.task(
         *place[:2], **review, map_index=1, form={"subject": "?", "interrupt_id": second["id"], "answered": True}
@@ -171,16 +171,18 @@ def test_the_trail_holds_the_answers_to_this_run(
 ) -> None:
     run = run_of("instant", "completed")
     place = instances.task("answered", rendered={**RENDERED, "run_id": run.id})
-    given = {
+    given: dict[str, Any] = {
         "run_id": run.id, "responded_by": {"id": "7", "name": "Ada"}, "responded_at": "2026-01-31T12:00:00Z",
         "chosen_options": ["Approve"], "sent": {"decision": "approve"}, "delivery": "confirmed",
     }  # fmt: skip
+    given["superseded"] = [{"chosen_options": ["Reject"], "responded_by": {"id": "8", "name": "Bob"}}, "no decision"]
     trails = [given, {**given, "run_id": "another"}, "no trail at all"]
     for index, trail in enumerate(trails):
         instances.task(*place[:2], task_id="review", map_index=index, state="success", xcoms={"trail": trail})
     [shown] = reader.get(task_path(*place)).json()["trail"]
     assert (shown["who"], shown["chosen"], shown["at"]) == ("Ada", ["Approve"], "2026-01-31T12:00:00Z")
     assert (shown["task_id"], shown["map_index"], shown["delivery"]) == ("review", 0, "confirmed")
+    assert [(decision["who"], decision["chosen"]) for decision in shown["superseded"]] == [("Bob", ["Reject"])]
     assert '"decision": "approve"' in shown["sent"]
 
 

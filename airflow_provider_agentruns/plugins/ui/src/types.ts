@@ -84,18 +84,22 @@ export interface Question {
   form: (TaskPlace & { shown_at: string | null }) | null;
 }
 
-export interface Answer {
-  task_id: string;
-  map_index: number;
-  interrupt_id: string | null;
-  label: string | null;
+export interface Decision {
   by: string | null;
   who: string | null;
   at: string | null;
   chosen: string[];
+}
+
+export interface Answer extends Decision {
+  task_id: string;
+  map_index: number;
+  interrupt_id: string | null;
+  label: string | null;
   delivery: string | null;
   status: string | null;
   sent: string;
+  superseded: Decision[];
 }
 
 export interface TaskRun extends Refreshed {

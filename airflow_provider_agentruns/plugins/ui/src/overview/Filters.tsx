@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The filters of the list.
 
+import { statusLabel } from "../parts/Status";
 import type { Waiting, WaitingTask } from "../types";
 
 export interface Selection {
@@ -83,16 +84,12 @@ function Filter({ label, all, values, value, set }: FilterProps) {
         <option value="">{all}</option>
         {offered.map((option) => (
           <option key={option} value={option}>
-            {optionLabel(option)}
+            {label === "Status" ? statusLabel(option) : option}
           </option>
         ))}
       </select>
     </label>
   );
-}
-
-function optionLabel(option: string): string {
-  return option === "interrupted" ? "waiting for a person" : option;
 }
 
 function distinct(values: string[]): string[] {

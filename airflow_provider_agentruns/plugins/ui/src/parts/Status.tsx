@@ -11,6 +11,10 @@ const KINDS: Record<string, { kind: string; label: string; icon: "check" | "cros
   "not found": { kind: "bad", label: "Not found", icon: "cross" },
 };
 
+export function statusLabel(status: string): string {
+  return KINDS[status]?.label ?? status;
+}
+
 export function Status({ status }: { status: string | null }) {
   const known = status === null ? { kind: "none", label: "Unknown", icon: "dot" as const } : KINDS[status];
   const { kind, label, icon } = known ?? { kind: "none", label: status, icon: "dot" as const };

@@ -3,9 +3,16 @@
 
 import { moment } from "../clock";
 import { AirflowLink, nameOf, pathOf } from "../parts/links";
-import type { Answer, TaskPlace } from "../types";
+import type { Answer, Decision, TaskPlace } from "../types";
 
 const AUTOMATIC: Record<string, string> = { policy: "the DAG's policy", timeout: "timeout (default answer)" };
+
+const DELIVERIES: Record<string, string> = {
+  confirmed: "Confirmed by the service.",
+  presumed: "Assumed delivered: the question is no longer pending.",
+  "not sent": "Not sent to the service.",
+  unknown: "The service may have received it.",
+};
 
 export function Answers({ answers, place }: { answers: Answer[]; place: TaskPlace }) {
   if (answers.length === 0) return null;
@@ -17,27 +24,39 @@ export function Answers({ answers, place }: { answers: Answer[]; place: TaskPlac
           <li key={index}>
             <p class="label">{answer.label ?? answer.interrupt_id}</p>
             <p>
-              <strong>{answer.chosen.join(", ") || "Answered"}</strong>
-              {" by "}
-              {AUTOMATIC[answer.by ?? ""] ?? answer.who ?? "a person"}
-              {answer.at && <span class="quiet"> · {moment(answer.at)}</span>}
+              <Decided decision={answer} />
             </p>
+            {answer.superseded.map((decision, index) => (
+              <p key={index}>
+                Earlier decision, not sent: <Decided decision={decision} />
+              </p>
+            ))}
             <p class="quiet">
-              {answer.delivery === "confirmed" ? "Confirmed by the service." : "Assumed delivered: the question is no longer pending."}{" "}
-              {answer.status && <>{statusAfter(answer.status)} </>}
-              Sent by{" "}
+              {DELIVERIES[answer.delivery ?? ""] ?? answer.delivery} {answer.status && <>{statusAfter(answer.status)} </>}
+              Task{" "}
               <AirflowLink href={pathOf({ ...place, task_id: answer.task_id, map_index: answer.map_index })}>
                 {nameOf(answer)}
               </AirflowLink>
             </p>
             <details>
-              <summary>Answer sent</summary>
+              <summary>Answer</summary>
               <pre tabIndex={0}>{answer.sent}</pre>
             </details>
           </li>
         ))}
       </ol>
     </section>
+  );
+}
+
+function Decided({ decision: { chosen, by, who, at } }: { decision: Decision }) {
+  return (
+    <>
+      <strong>{chosen.join(", ") || "Answered"}</strong>
+      {" by "}
+      {AUTOMATIC[by ?? ""] ?? who ?? "a person"}
+      {at && <span class="quiet"> · {moment(at)}</span>}
+    </>
   );
 }
 

@@ -62,7 +62,11 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": {
                     "hidden-fields": ["login", "schema", "extra"],
                     "relabeling": {"host": "Base URL", "password": "API token"},
-                    "placeholders": {"host": "https://api.middesk.com"},
+                    "placeholders": {
+                        "host": "https://api.middesk.com",
+                        # Airflow's Test button rejects a stored connection without a port.
+                        "port": "443 (the Test button needs a port)",
+                    },
                 },
                 "conn-fields": json.loads(_CONNECTION_FIELDS.read_text(encoding="utf-8")),
             }

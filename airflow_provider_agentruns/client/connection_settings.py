@@ -15,9 +15,11 @@ import logging
 import re
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from pydantic import (
     AfterValidator,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_BASE_URL = "https://api.middesk.com"
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 #: The shortest webhook secret, in characters. A shorter one could be guessed.
 _SHORTEST_SECRET = 8
@@ -80,8 +84,11 @@ def _check_verify(value: bool | str) -> bool | str:
 
 
 def _check_proxy(value: str | None) -> str | None:
-    if value and not _url(value, "http", "https", "socks5", "socks5h"):
+    url = _url(value, "http", "https", "socks5", "socks5h") if value else None
+    if value and not url:
         raise ValueError("should be a URL such as http://proxy.example.com:3128")
+    if url and url.scheme.startswith("socks") and not find_spec("socksio"):
+        raise ValueError("is a SOCKS proxy: install airflow-provider-agentruns[socks], or use an HTTP proxy")
     return value
 
 
@@ -258,6 +265,32 @@ class Settings(BaseModel):
         return settings
 
     @cached_property
+    def proxy_url(self) -> str | None:
+        """
+        The proxy to use: the connection's, or else the environment's. httpx itself fails on networks in ``NO_PROXY``.
+
+        :raises AgentRunsConfigError: If the environment's proxy cannot be used.
+        """
+        url = urlsplit(self.base_url)
+        if url.scheme == "http" and not self.allow_http:
+            # A proxy would read the token.
+            return None
+        if self.proxy or proxy_bypass(url.netloc):
+            return self.proxy
+        proxies = getproxies()
+        name = next((name for name in (url.scheme, "all") if proxies.get(name)), None)
+        if name is None:
+            return None
+        proxy = proxies[name] if "://" in proxies[name] else f"http://{proxies[name]}"
+        try:
+            return _check_proxy(proxy)
+        except ValueError as e:
+            raise AgentRunsConfigError(
+                f"The environment variable {name.upper()}_PROXY {e}. The field proxy of the connection's extra takes "
+                "precedence over it"
+            ) from None
+
+    @cached_property
     def account(self) -> str:
         """An identifier of the account that does not reveal the token."""
         digest = hashlib.sha256(self.token.get_secret_value().encode()).hexdigest()
@@ -266,7 +299,7 @@ class Settings(BaseModel):
     @cached_property
     def secrets(self) -> tuple[str, ...]:
         """All secrets, in each form in which they could appear in a text. The longest come first."""
-        password = urlsplit(self.proxy or "").password or ""
+        password = urlsplit(self.proxy_url or "").password or ""
         decoded = unquote(password)
         found = {self.token.get_secret_value(), password, decoded, quote(decoded), quote(decoded, safe="")}
         found |= {secret.get_secret_value() for secret in self.webhook_secret}
@@ -302,7 +335,7 @@ def _base_url(host: str | None, port: int | None, schema: str | None) -> str:
         host = f"[{host}]"
     url = host if "://" in host else f"{schema or 'https'}://{host}"
     parsed = _url(url, "http", "https")
-    if port and parsed and parsed.port is None:
+    if port and parsed and parsed.port is None and port != _DEFAULT_PORTS[parsed.scheme]:
         parts = urlsplit(url)
         url = parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
     return url

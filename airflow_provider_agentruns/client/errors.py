@@ -69,6 +69,11 @@ def connection_error(
 
     unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     details = redact(str(error)) or "no details"
+    if "CERTIFICATE_VERIFY_FAILED" in details:
+        details += (
+            ". If your network uses its own CA, set verify in the connection's extra to the path of its CA bundle. "
+            "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE have no effect"
+        )
     kind = AgentRunsResponseTooLargeError if isinstance(error, BodyTooLargeError) else AgentRunsConnectionError
     return kind(
         f"{request.method} {request.path}: {base_url} "

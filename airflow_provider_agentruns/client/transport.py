@@ -79,8 +79,6 @@ class _Transport:
 
     def _client_arguments(self) -> dict[str, Any]:
         settings = self.settings
-        # A proxy, also one from the environment, would read the token in a request over plain HTTP.
-        use_proxy = settings.allow_http or not settings.base_url.startswith("http:")
         return {
             "base_url": settings.base_url,
             "headers": {
@@ -92,8 +90,8 @@ class _Transport:
             "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             "timeout": settings.timeout,
             "verify": _ssl_context(settings.verify),
-            "proxy": settings.proxy if use_proxy else None,
-            "trust_env": use_proxy,
+            "proxy": settings.proxy_url,
+            "trust_env": False,
             "follow_redirects": False,
         }
 
@@ -252,9 +250,8 @@ def _ssl_context(verify: bool | str) -> ssl.SSLContext | bool:
     """Load the certificates once per process, because that blocks the event loop for some milliseconds."""
     if verify is False:
         return False
-    if not isinstance(verify, str):
-        return httpx.create_ssl_context()
     try:
-        return ssl.create_default_context(cafile=verify)
+        return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else httpx.create_ssl_context()
     except OSError as e:
-        raise AgentRunsConfigError(f"verify (extra): no CA certificates can be read from {verify}: {e}") from None
+        source = f"verify (extra), {verify}" if isinstance(verify, str) else "environment variable SSL_CERT_FILE"
+        raise AgentRunsConfigError(f"{source}: no CA certificates can be read from it: {e}") from None

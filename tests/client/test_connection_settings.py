@@ -56,7 +56,7 @@ def test_json_and_the_text_of_a_form_or_uri_mean_the_same(tmp_path: Path) -> Non
     bundle = tmp_path / "ca.pem"
     bundle.touch()
     assert from_extra(verify=str(bundle)).verify == str(bundle)
-    with pytest.raises(AgentRunsConfigError, match="no CA certificates can be read from"):
+    with pytest.raises(AgentRunsConfigError, match="no CA certificates can be read"):
         Transport(from_extra(verify=str(bundle)))
 
 
@@ -74,6 +74,7 @@ def test_empty_fields_of_the_form_count_as_not_set(empty: str | None) -> None:
         ({"verify": "/no/such/bundle.pem"}, "verify (extra) should be true, false, or the path of a CA bundle"),
         ({"allow_http": "perhaps"}, "allow_http (extra) "),
         ({"proxy": "http://proxy:port"}, "proxy (extra) should be a URL"),
+        ({"proxy": "socks5://proxy:1080"}, "proxy (extra) is a SOCKS proxy: install airflow-provider-agentruns[socks]"),
         ({"resume_body": "{"}, "resume_body (extra) should be a JSON object"),
         ({"resume_body": {"input": "{input}"}}, "resume_body (extra) should be a JSON object that contains"),
         ({"webhook_secret": ["long-enough", "short"]}, "webhook_secret (extra) should be a secret of at least"),
@@ -150,6 +151,8 @@ def test_unknown_extra_fields_are_warned_about(caplog: pytest.LogCaptureFixture)
         ({"host": " https://api.example.com/ "}, "https://api.example.com"),
         ({"host": "https://api.example.com/gate/v1/"}, "https://api.example.com/gate"),
         ({"host": "api.example.com", "port": 8443}, "https://api.example.com:8443"),
+        ({"host": "https://api.example.com", "port": 0}, "https://api.example.com"),
+        ({"host": "https://api.example.com", "port": 443}, "https://api.example.com"),
         ({"host": "https://api.example.com/gate", "port": 8443}, "https://api.example.com:8443/gate"),
         ({"host": "api.example.com", "schema": "https"}, "https://api.example.com"),
         ({"host": "127.0.0.1", "port": 8400, "schema": "http"}, "http://127.0.0.1:8400"),

@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns import run_status
-from airflow_provider_agentruns.client import requests
+from airflow_provider_agentruns.client import requests, transport
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.transport import AsyncTransport
 from airflow_provider_agentruns.exceptions import (
     AgentRunsAPIError,
+    AgentRunsConfigError,
     AgentRunsConnectionError,
     AgentRunsError,
 )
@@ -165,6 +166,32 @@ class TestProxies:
             monkeypatch.setenv("http_proxy", proxy.url)
             [run] = caller.send(settings("http://service.invalid", allow_http=True), GET)
         assert run.id == "proxied"
+
+    @pytest.mark.parametrize(
+        ("name", "value", "problem"),
+        [
+            ("ALL_PROXY", "socks://proxy:1080", "ALL_PROXY should be a URL such as http://proxy.example.com:3128"),
+            ("https_proxy", "socks5://proxy:1080", "HTTPS_PROXY is a SOCKS proxy: install airflow-provider-agentruns"),
+            ("SSL_CERT_FILE", "/no/such/file", "environment variable SSL_CERT_FILE: no CA certificates can be read"),
+        ],
+    )
+    def test_a_wrong_setting_in_the_environment_is_named(
+        self, caller: Caller, monkeypatch: pytest.MonkeyPatch, name: str, value: str, problem: str
+    ) -> None:
+        monkeypatch.setenv(name, value)
+        transport._ssl_context.cache_clear()
+        with pytest.raises(AgentRunsConfigError, match=problem):
+            caller.send(settings("https://service.invalid"), GET)
+
+    def test_networks_in_no_proxy(self, caller: Caller, proxy: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,fd00::/8")
+        with proxy:
+            monkeypatch.setenv("http_proxy", proxy.url.removeprefix("http://"))
+            [run] = caller.send(settings("http://service.invalid", allow_http=True), GET)
+            assert run.id == "proxied"
+        with ScriptedServer([answer(RUN)]) as server:
+            [run] = caller.send(settings(server.url, allow_http=True), GET)
+            assert run.id == "r-1"
 
     def test_no_error_contains_the_password_of_a_proxy(self, caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.DEBUG, "airflow_provider_agentruns")

@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client import requests, transport
@@ -125,3 +135,28 @@ def test_a_response_that_is_too_large(
         error = error_of(caller, server.url, request_, max_retries=0)
     assert "the response is larger than 65536 bytes" in str(error)
     assert error.in_doubt is (request_ is POST)
+
+
+@pytest.mark.usefixtures("no_backoff")
+def test_an_unknown_ca_is_named_with_the_setting_for_it(caller: Caller, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    certificate = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "server.pem").write_bytes(private + certificate)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "server.pem")
+    with context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True) as server:
+
+        def accept() -> None:
+            with suppress(OSError):
+                server.accept()
+
+        thread = Thread(target=accept)
+        thread.start()
+        error = error_of(caller, f"https://127.0.0.1:{server.getsockname()[1]}", GET, max_retries=0)
+        thread.join()
+    assert "set verify in the connection's extra to the path of its CA bundle" in str(error)
+    assert not error.in_doubt

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.standalone.people import Review, answers, interrupted
 from tests.support.airflow_versions import FORM_STATE
@@ -27,7 +29,8 @@ def reviews(airflow: Standalone, dag_id: str, dag_run: str) -> set[Review]:
 def test_the_examples_succeed_when_people_approve(airflow: Standalone, emulator: Emulator) -> None:
     airflow.unpause(DESK)
     run_id, _ = interrupted(airflow, emulator, "needs_approval")
-    dag_runs = {dag_id: airflow.start_dag(dag_id) for dag_id in STARTED}
+    # Before Airflow 3.3, a retry takes an equal run that another DAG run has started at the same time.
+    dag_runs = {dag_id: airflow.start_dag(dag_id, {"business_id": str(uuid4())}) for dag_id in STARTED}
     dag_runs[REMINDER] = airflow.start_dag(REMINDER, {"run_id": run_id})
     reminder = Review(airflow, REMINDER, dag_runs[REMINDER], "remind")
     reminder.wait_for("success")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
@@ -144,6 +145,7 @@ def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask
         TaskInstance.dag_id == dag_id,
         TaskInstance.run_id == dag_run_id,
         TaskInstance.state.in_(_FORM_STATES),
+        _dag_exists(),
         HITLDetail.created_at.is_not(None),
         HITLDetail.responded_at.is_(None),
     )
@@ -227,7 +229,12 @@ def _is_agent_task(dag_ids: Collection[str], states: Collection[str]) -> ColumnE
         # A subclass has another name, but the same template fields.
         cast(RenderedTaskInstanceFields.rendered_fields, Text).contains(f'"{_CONN_ID}"', autoescape=True),
     )
-    return and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(states), of_this_package)
+    return and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(states), _dag_exists(), of_this_package)
+
+
+def _dag_exists() -> ColumnElement[bool]:
+    """Select tasks whose DAG is still in the DAG files. Airflow never resumes others."""
+    return TaskInstance.dag_id.in_(select(DagModel.dag_id).where(DagModel.is_stale.is_(False)))
 
 
 def _task(row: Any) -> AgentTask:

@@ -17,7 +17,7 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.trigger import Trigger
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 CONNECTION = "agentruns_default"
 TRIGGER = "airflow_provider_agentruns.triggers.agent_run.AgentRunTrigger"
@@ -117,6 +117,12 @@ class Instances:
         for name, value in (xcoms or {}).items():
             self.set_xcom(dag_id, run_id, task_id, map_index, name, value)
         return dag_id, run_id, task_id, map_index
+
+    @staticmethod
+    def remove_dag_file(dag_id: str) -> None:
+        """Mark a DAG as Airflow does when its file is gone."""
+        with create_session() as session:
+            session.execute(update(DagModel).where(DagModel.dag_id == dag_id).values(is_stale=True))
 
     def set_xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int, name: str, value: Any) -> None:
         """Store an XCom value as JSON, as tasks do."""

@@ -16,6 +16,7 @@ from airflow_provider_agentruns.plugins import status_cache
 from airflow_provider_agentruns.plugins.routes import overview
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import CONNECTION, Instances
+from tests.support.airflow_versions import FORM_STATE
 
 RENDERED = {"agentruns_conn_id": CONNECTION}
 
@@ -84,6 +85,15 @@ def test_only_active_tasks_of_this_package_are_listed(reader: httpx.Client, inst
     assert {row["dag_id"] for row in listed(reader)["rows"]} == {
         "subclass", "wrapped", "up_for_retry", "up_for_reschedule",
     }  # fmt: skip
+
+
+@pytest.mark.usefixtures("database")
+def test_tasks_of_a_dag_that_was_deleted_are_not_listed(reader: httpx.Client, instances: Instances) -> None:
+    review: dict[str, Any] = {"operator": "AgentRunReviewOperator", "state": FORM_STATE}
+    instances.task("deleted", **review, form={"subject": "?", "interrupt_id": "i"})
+    assert [row["has_form"] for row in listed(reader)["rows"]] == [True]
+    instances.remove_dag_file("deleted")
+    assert (listed(reader)["rows"], listed(reader)["dag_ids"]) == ([], [])
 
 
 def test_status_and_agent_come_from_the_service(

@@ -120,11 +120,13 @@ def read_documents(folder: ObjectStoragePath, since: datetime | None = None) -> 
 
 def _read(path: ObjectStoragePath) -> dict[str, Any] | Unreadable:
     try:
-        document = json.loads(path.read_bytes())
-    except ValueError as e:
-        return Unreadable(str(path), str(e))
-    if not isinstance(document, dict) or not isinstance(document.get("id"), str) or document.get("format") != FORMAT:
-        return Unreadable(str(path), "not an audit document")
+        document: dict[str, Any] = json.loads(path.read_bytes())
+        if document["format"] != FORMAT:
+            raise ValueError(f"unknown format {document['format']!r}")
+        _decided_at(document)
+        str(document["id"])
+    except (ValueError, KeyError, TypeError) as e:
+        return Unreadable(str(path), f"{type(e).__name__}: {e}")
     return document
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Required
 
-from pydantic import BaseModel
+from pydantic import BaseModel, PrivateAttr
 
 # pydantic cannot read the standard library's before Python 3.12.
 from typing_extensions import TypedDict
@@ -29,16 +29,21 @@ class ListedRun(TypedDict, total=False):
 
 
 class ListedPage(BaseModel):
-    """
-    The part of a page of the listing that pollers and pages need.
-
-    ``left_out`` is how many entries could not be parsed.
-    """
+    """The part of a page of the listing that pollers and pages need."""
 
     has_more: bool = False
     total_count: int | None = None
     data: Annotated[list[ListedRun], FIRST_ERROR_ONLY] = []
-    left_out: int = 0
+    _left_out: int = PrivateAttr(default=0)
+
+    @property
+    def left_out(self) -> int:
+        """How many entries could not be parsed."""
+        return self._left_out
+
+    def leave_out(self, entries: int = 1) -> None:
+        """Count entries that could not be parsed."""
+        self._left_out += entries
 
 
 class _StreamedRun(TypedDict, total=False):

@@ -112,7 +112,7 @@ def listed_page(response: Response) -> ListedPage:
         try:
             page.data.append(_LISTED_RUN.validate_python(entry))
         except ValidationError:
-            page.left_out += 1
+            page.leave_out()
     return page
 
 

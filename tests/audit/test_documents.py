@@ -156,7 +156,9 @@ def test_the_command_names_the_mistake(
     assert says in errors
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"a": 1}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"a": 1}', '{"format": 2}', '{"format": 1, "id": "x", "responded_at": 5}']
+)
 def test_the_command_reports_files_that_are_not_documents(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Tests by generated data: all that the contract allows is understood, and whatever goes wrong, things are done once.
+Tests with generated data: everything that the contract allows is read, and under all faults, things are done once.
 
-``PROPERTY_TESTS=long`` tries thousands of cases where else some hundreds are tried.
+``PROPERTY_TESTS=long`` tries thousands of cases instead of hundreds.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A service in which each request meets the fault that a history defines, and a worker that may die at any moment.
+A service in which each request has the fault that a history defines, and a worker that may die at any moment.
 
-Everything happens in this process and by one clock, so that thousands of histories can run. The service is the one of
-the other tests. Requests, retries, and responses are the package's own code.
+Everything happens in this process and by one clock, so that thousands of histories can run. Requests, retries, and
+responses are the package's own code.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.idempotency.task import Killed
 from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, errors, html
 from tests.support.state_store import StateStore
 
-#: How often a worker's client sends again what may be sent again.
+#: Retries of one request.
 MAX_RETRIES = 2
 
 
@@ -41,8 +41,8 @@ class Fault:
     The fault of one request.
 
     :param reply: ``ok`` for the service's own response; otherwise the fault, or a status as a number.
-    :param done: Whether the service carries it out ``at once`` or ``never``, or how many seconds after its sender has
-        seen the failure, or died.
+    :param done: When the service carries it out. A number counts seconds from the moment at which the sender has seen
+        the failure or died.
     :param takes: Seconds until the sender gets a response or an error.
     """
 
@@ -56,10 +56,10 @@ FINE = Fault()
 
 class Adversary(Service):
     """
-    Does with each request what its fault says; beyond the last fault, all goes well.
+    Applies the faults to requests, in order.
 
-    :ivar posts_faults: The faults of the next POSTs, in order; ``gets_faults`` likewise.
-    :ivar carried_out: Called with each POST that takes effect, before it does.
+    :ivar posts_faults: The faults of the next POSTs. ``gets_faults`` are those of the next GETs.
+    :ivar carried_out: Called before a POST takes effect.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -71,11 +71,11 @@ class Adversary(Service):
         self._order_of_plan = itertools.count()
 
     def at(self, seconds: float, happening: Callable[[], object]) -> None:
-        """Have something happen so many seconds from now."""
+        """Schedule a call."""
         heapq.heappush(self._plan, (self.clock.moment.add(seconds=seconds), next(self._order_of_plan), happening))
 
     def catch_up(self) -> None:
-        """Let everything happen that was to happen by now, each at its own time."""
+        """Make all calls that are due, each at its own time."""
         now = self.clock.moment
         while self._plan and self._plan[0][0] <= now:
             self.clock.moment, _, happening = heapq.heappop(self._plan)
@@ -83,7 +83,7 @@ class Adversary(Service):
         self.clock.moment = now
 
     def __call__(self, request: Received) -> Reply:
-        """Answer a request, or let it meet its fault."""
+        """Answer a request, or apply its fault."""
         faults = self.gets_faults if request.method == "GET" else self.posts_faults
         fault = faults.pop(0) if faults else FINE
         self.catch_up()
@@ -122,9 +122,9 @@ class Adversary(Service):
 
 class Worker:
     """
-    One try of a task: sends requests and stores state, until it ends or dies.
+    One try of a task, which sends requests and stores state.
 
-    :param dies: Between which two of its steps it dies; None or a number beyond the last for not at all.
+    :param dies: The number of steps after which it dies. None if it does not die.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Worker:
         return Retrying(**self._policy)(self._send_once, build(*args, **kwargs))
 
     def sleep(self, seconds: float) -> None:
-        """Let time go by."""
+        """Advance the clock."""
         self._step()
         self._service.clock.sleep(seconds)
 

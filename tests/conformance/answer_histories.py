@@ -29,9 +29,8 @@ class World:
     :param has_store: Whether a state store exists, as in Airflow 3.3 and later.
     :param knows_question: Whether the tasks know the question at the time of the answer.
     :param strict: Whether the service rejects an answer to a question that is not pending, which is not documented.
-    :param asks_next: What the agent asks once its first question is answered: nothing, or something else under the
-        same id or under another. ``asks_after`` says how many seconds later.
-    :param rival_at: When someone else answers the first question, in seconds; None for never.
+    :param asks_next: The ID of the question that the agent asks ``asks_after`` seconds after the first answer.
+    :param rival_at: The second at which someone else answers the first question, or None.
     :param shows_after: Seconds until the run shows a change.
     """
 
@@ -53,13 +52,13 @@ class Try:
     """
     A try of a task.
 
-    :param task: Which of two tasks: ``a`` answers the run's first question, ``b`` its second.
+    :param task: ``a`` answers the run's first question, ``b`` its second.
     :param answer: The answer, which a template may render differently in each try.
-    :param pause: Seconds since the try before.
-    :param posts: What becomes of its POSTs; of further ones nothing bad. ``gets`` likewise.
-    :param shown: How the run is shown in each read; with a field more only if the question is known.
-    :param dies: After which of its steps the worker dies; None for not at all.
-    :param overtaken: Whether someone else answers just before its first POST is carried out.
+    :param pause: Seconds after the previous try.
+    :param posts: The faults of its first POSTs. ``gets`` are those of its first GETs.
+    :param shown: How the run is shown in each read.
+    :param dies: The number of steps after which the worker dies. None if it does not die.
+    :param overtaken: Whether someone else answers before its first POST takes effect.
     """
 
     task: Literal["a", "b"] = "a"
@@ -129,9 +128,9 @@ def histories(draw: st.DrawFn) -> History:
     """Draw a history."""
     fields = draw(_WORLDS)
     if not fields["has_store"] and fields["asks_next"] == "same id":
-        # Without a store, only the question's digest tells a question from the next one under its id.
+        # Without a store, only the digest distinguishes a question from the next one with the same ID.
         fields["knows_question"] = True
-    # What a rival does between our reading and our answer is beyond us, unless the service refuses what is late.
+    # The package cannot know of a rival between its read and its answer, unless the service rejects late answers.
     rivals: bool = fields["strict"] and fields["asks_next"] != "same id"
     world = World(rival_at=draw(_RIVALS) if rivals else None, **fields)
     tries = [

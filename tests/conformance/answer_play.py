@@ -45,8 +45,8 @@ class AnsweringService(Adversary):
     """
     The service of a history.
 
-    :ivar taken: All answers that were taken, in order.
-    :ivar settled: By when all that has been sent shows.
+    :ivar taken: The answers that the service accepted, in order.
+    :ivar settled: When the effects of all requests show.
     """
 
     def __init__(self, clock: Clock, world: World) -> None:
@@ -65,14 +65,14 @@ class AnsweringService(Adversary):
             self.at(world.rival_at, self.be_overtaken)
 
     def __call__(self, request: Received) -> Reply:
-        """Answer a request, and note when its effect shows at the latest."""
+        """Answer a request, and set when its effect shows at the latest."""
         reply = super().__call__(request)
         if request.method == "POST":
             self.settled = self.clock.moment.add(seconds=SHOWS_IN + 0.1)
         return reply
 
     def be_overtaken(self) -> None:
-        """Let someone else answer the first question, if it is still there."""
+        """Let someone else answer the first question if it is pending."""
         if any(interrupt["value"] == QUESTIONS["a"][1] for interrupt in self._run["interrupts"]):
             self._resume(self._run, {"interrupt_id": "i-1", "input": RIVALS_ANSWER})
 
@@ -121,7 +121,7 @@ class _Task:
     given: set[str] = field(default_factory=set)
 
     def mark(self, answer: str) -> str:
-        """Make an answer that tells whose it is."""
+        """Return an answer that names the task."""
         return f"{self.name}: {answer}"
 
 
@@ -129,7 +129,7 @@ class AnswerPlay:
     """
     Plays a history.
 
-    :ivar service: The service, with what has become of it.
+    :ivar service: The service in its final state.
     :ivar outcomes: The types of the results and errors of all tries; NoneType if a worker died.
     """
 
@@ -160,7 +160,7 @@ class AnswerPlay:
                 self._check_end(task, self.make(Try(name, last[-1] if last else "yes")))
 
     def make(self, one: Try) -> Answered | AgentRunsError | None:
-        """Make a try; None where its worker dies."""
+        """Make a try, and return its result, or None if the worker dies."""
         self.clock.sleep(one.pause)
         if self._waits:
             self.clock.moment = max(self.clock.moment, self.service.settled)
@@ -202,11 +202,11 @@ class AnswerPlay:
         return outcome
 
     def taken_of(self, task: _Task) -> list[Taken]:
-        """Return the answers of a task that the service has taken."""
+        """Return the answers of a task that the service accepted."""
         return [taken for taken in self.service.taken if taken.answer.startswith(f"{task.name}:")]
 
     def _check(self, task: _Task) -> None:
-        """A task gives one answer, and to the question that it was about."""
+        """A task gives one answer, and only to its own question."""
         taken = self.taken_of(task)
         assert len(taken) <= 1, f"answered twice: {taken}"
         interrupt_id, question = QUESTIONS[task.name]
@@ -225,7 +225,7 @@ class AnswerPlay:
             assert given == [task.mark(one.answer)], f"{given} was taken"
 
     def _check_end(self, task: _Task, outcome: Answered | AgentRunsError | None) -> None:
-        """Once nothing goes wrong, a try ends with the answer, or says why it cannot be given."""
+        """Without faults, a try ends with the answer, or with an error that says why there is none."""
         if isinstance(outcome, Answered):
             return
         assert isinstance(outcome, AgentRunConflictError), outcome
@@ -236,7 +236,7 @@ class AnswerPlay:
 
 
 def play(history: History) -> AnswerPlay:
-    """Play a history, and return what has become of all."""
+    """Play a history."""
     it = AnswerPlay(history)
     it.play()
     return it

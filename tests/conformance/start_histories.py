@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Histories of a task that starts a run: a world, and what befalls one try after the other.
+Histories of a task that starts a run: a world, and the faults of each try.
 
-What is drawn keeps to what the package builds on: a run that a request starts shows within ``LISTING_LAG`` seconds
-after the sender has learnt of the failure or died; a 429 says that nothing was done; clocks differ by so much.
+All histories keep the assumptions of the package: a run that a request starts is listed within ``LISTING_LAG`` seconds
+after the sender has seen the failure or died; a 429 means that nothing was done; clocks differ by a few seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.idempotency.service import Order
 
 T = TypeVar("T")
 
-#: As the code has it, in seconds.
+#: The package's constant, in seconds.
 LISTING_LAG = 8.0
 
 STARTS = {
@@ -34,8 +34,8 @@ class Sibling:
     """
     A run that someone else starts.
 
-    :param about: The same work as the task's own run, or another.
-    :param at: Seconds after the task's first try; before it, if negative.
+    :param about: Whether it has the same subject as the task's own run.
+    :param at: Seconds after the task's first try.
     """
 
     agent: Literal["instant", "slow"]
@@ -48,14 +48,14 @@ class World:
     """
     What stays the same in a history.
 
-    :param about: What is started, of ``STARTS``.
+    :param about: A key of ``STARTS``.
     :param has_store: Whether a state store exists, as in Airflow 3.3 and later.
-    :param evidence: Where the service shows what a run works on.
-    :param orders: Of the listing, one search after the other.
+    :param evidence: Where the service shows the subject of a run.
+    :param orders: The order of the listing in each search.
     :param skew: Seconds by which the service's clock is ahead.
-    :param shows_after: Seconds until a run shows in the listing.
+    :param shows_after: Seconds until a run is listed.
     :param lasts: Seconds until a run ends.
-    :param dag_age: For how many seconds the DAG run has been there when the first try begins.
+    :param dag_age: Seconds between the start of the DAG run and the first try.
     """
 
     about: Literal["business", "context", "thread"] = "business"
@@ -73,7 +73,7 @@ class World:
 
     @property
     def tells(self) -> bool:
-        """Whether the service shows which run works on what."""
+        """Whether the service shows the subject of a run."""
         return self.about == "thread" or self.evidence != "none"
 
     @property
@@ -90,11 +90,11 @@ class Try:
     """
     A try of the task.
 
-    :param pause: Seconds since the try before.
-    :param posts: What becomes of its POSTs; of further ones nothing bad. ``gets`` likewise.
-    :param dies: After which of its steps the worker dies; None for not at all.
-    :param cleared: Whether a person has cleared the task just before.
-    :param ahead: Seconds by which its worker's clock is ahead.
+    :param pause: Seconds after the previous try.
+    :param posts: The faults of its first POSTs. ``gets`` are those of its first GETs.
+    :param dies: The number of steps after which the worker dies. None if it does not die.
+    :param cleared: Whether a person cleared the task before the try.
+    :param ahead: Seconds by which the worker's clock is ahead.
     """
 
     pause: float = 0.0
@@ -107,23 +107,19 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What befalls a task."""
+    """A world, and the tries of a task in it."""
 
     world: World
     tries: tuple[Try, ...]
 
 
 def seconds(most: float) -> st.SearchStrategy[float]:
-    """Draw a time, to the tenth."""
+    """Draw a number of seconds, in tenths."""
     return st.integers(0, round(most * 10)).map(lambda tenths: tenths / 10)
 
 
 def posts(longest_delay: float) -> st.SearchStrategy[Fault]:
-    """
-    Draw the fault of a POST; most often it is unknown to the sender.
-
-    :param longest_delay: By how many seconds it may be late.
-    """
+    """Draw the fault of a POST, which can take effect some seconds later. Most faults leave the sender in doubt."""
     takes = st.sampled_from([0.0, 0.3, 5.0, 30.0, 60.0])
     done = st.sampled_from(["at once", "never"]) | seconds(longest_delay)
     broken = st.builds(Fault, st.sampled_from(["lost", "unreadable", 500, 502, 503, 504]), done, takes)
@@ -133,7 +129,7 @@ def posts(longest_delay: float) -> st.SearchStrategy[Fault]:
 
 
 def up_to(most: int, one: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ...]]:
-    """Draw several of a kind, every number of them as often as any other."""
+    """Draw a tuple. Each length is equally likely."""
     return st.one_of([st.tuples(*[one] * number) for number in range(most + 1)])
 
 
@@ -148,7 +144,7 @@ _SIBLINGS = st.lists(
     st.one_of(
         st.builds(Sibling, st.just("instant"), st.just("other"), seconds(200).map(lambda at: at - 60)),
         st.builds(Sibling, st.just("slow"), st.sampled_from(["same", "other"]), seconds(200).map(lambda at: at - 60)),
-        # Long before, such as yesterday's: never to be taken. And a twin, whom nothing tells from the own one.
+        # Old runs must never be used. Newer ones are twins, which cannot be distinguished from the task's own run.
         st.builds(Sibling, st.just("instant"), st.just("same"), st.sampled_from([-86400.0, -9000.0, -5.0, 1.0, 30.0])),
     ),
     max_size=4,
@@ -168,13 +164,13 @@ _FIELDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     }
 )
 _ABOUT: st.SearchStrategy[tuple[Any, Any]] = st.sampled_from(
-    # Only of a business the service lists the threads.
+    # The service lists threads of businesses only.
     [("business", evidence) for evidence in ("listing", "thread", "run", "none")]
     + [("context", evidence) for evidence in ("thread", "none")]
     + [("thread", "none")]
 )
 _CLOCKS = st.one_of(
-    # A service that does not tell the time is taken to have the worker's, but for five seconds.
+    # Without a Date header, the package assumes that the clocks differ by five seconds at most.
     st.tuples(st.just(False), st.sampled_from([0.0, 0.4, -0.4])),
     st.tuples(st.just(True), st.sampled_from([0.0, 0.7, -2.3, 300.0, -3600.0])),
 )

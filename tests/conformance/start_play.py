@@ -28,7 +28,7 @@ class StartingService(Adversary):
     """
     The service of a history.
 
-    :ivar own: The ids of the runs that the task has started, in order.
+    :ivar own: The IDs of the runs that the task started, in order.
     """
 
     def __init__(self, clock: Clock, world: World) -> None:
@@ -43,7 +43,7 @@ class StartingService(Adversary):
         self.threads_tell = world.evidence == "thread"
 
     def add_run(self, agent: str = "instant", **fields: Any) -> dict[str, Any]:
-        """Hold another run, and let it end in time."""
+        """Add a run that ends later."""
         run = super().add_run(agent, **fields)
         if self.world.evidence == "run":
             run["business_id"] = fields.get("business_id")
@@ -51,7 +51,7 @@ class StartingService(Adversary):
         return run
 
     def add_sibling(self, sibling: Sibling, age: float = 0.0) -> None:
-        """Hold a run of someone else's."""
+        """Add a run that someone else started."""
         same = sibling.about == "same"
         thread_id = "t-own" if same and self.world.about == "thread" else None
         self.add_run(sibling.agent, business_id="b-1" if same else "b-2", thread_id=thread_id, age=age)
@@ -82,7 +82,7 @@ class StartPlay:
     """
     Plays a history.
 
-    :ivar service: The service, with what has become of it.
+    :ivar service: The service in its final state.
     :ivar outcomes: The types of the results and errors of all tries; NoneType if a worker died.
     """
 
@@ -108,7 +108,7 @@ class StartPlay:
                 self.service.at(sibling.at, partial(self.service.add_sibling, sibling))
 
     def play(self) -> None:
-        """Play it, and have two more tries after it in which nothing goes wrong."""
+        """Play the history, and then two tries without faults."""
         with patch.object(pendulum, "now", self.clock.now):
             for one in self._tries:
                 self.make(one)
@@ -116,7 +116,7 @@ class StartPlay:
             self._check_end(self.make(Try()), self.make(Try()))
 
     def make(self, one: Try) -> Started | AgentRunsError | None:
-        """Make a try; None where its worker dies."""
+        """Make a try, and return its result, or None if the worker dies."""
         self.clock.sleep(one.pause)
         self.service.catch_up()
         self.clock.ahead = one.ahead
@@ -153,10 +153,10 @@ class StartPlay:
             self._noted[note["run_id"]] = note["series"]
 
     def _check_start(self) -> None:
-        """There is one run, and another one only where the task was cleared after the first had ended."""
+        """A second run starts only after the task was cleared, and after the first run has ended."""
         if not self.service.own:
             return
-        # Of a twin's run the task may believe that it is its own, and leave its own alone.
+        # The task can mistake a twin for its own run.
         last = next(reversed(self._noted), "") if self.world.has_twin else self.service.own[-1]
         may_start = last in self._noted and self._noted[last] < self._series
         assert may_start, f"a second run is started; {self.service.own} are there"
@@ -186,7 +186,7 @@ class StartPlay:
             return
         assert isinstance(first, Started), first
         if isinstance(second, AgentRunStartInDoubtError):
-            # Without a store, a later try is in doubt again, whatever the one before has found.
+            # Without a store, a later try is in doubt again.
             assert not self.world.has_store
             return
         assert isinstance(second, Started), second
@@ -194,7 +194,7 @@ class StartPlay:
 
 
 def play(history: History) -> StartPlay:
-    """Play a history, and return what has become of all."""
+    """Play a history."""
     it = StartPlay(history)
     it.play()
     return it

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Draws whatever the contract allows, straight from its schemas, so that nothing is left out for lack of imagination.
+Draws everything that the schemas of the contract allow.
 
-Also what it allows by not forbidding it: unknown fields in every object, text of all planes of Unicode, numbers of
-any size, and an instant in each of its spellings.
+This includes unknown fields in every object, text of all planes of Unicode, numbers of any size, and all spellings of a
+time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SCHEMAS = CONTRACT["components"]["schemas"]
 #: Of all planes of Unicode.
 TEXT = st.text(max_size=20)
 
-#: Names that mean something to our models, to pydantic or to Python; the service may use them as well.
+#: Names that have a meaning in the models, pydantic, or Python. The service may use them as well.
 _LOADED_NAMES = st.sampled_from(
     [
         *("data", "served_at", "size", "left_out", "raw_output", "_raw_output", "pending", "label", "walk", "finished"),
@@ -34,7 +34,6 @@ _LOADED_NAMES = st.sampled_from(
 
 NAMES = st.text(max_size=12) | _LOADED_NAMES
 
-#: Of each size, also such as no machine word holds.
 NUMBERS = st.integers(-(2**40), 2**40) | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 
 SCALARS = st.none() | st.booleans() | NUMBERS | TEXT
@@ -66,19 +65,19 @@ _FORMATS = {
 
 
 def of(name: str) -> st.SearchStrategy[Any]:
-    """Draw what one of the contract's named schemas allows."""
+    """Draw what a named schema of the contract allows."""
     return _named(name)
 
 
 @functools.cache
 def _named(name: str) -> st.SearchStrategy[Any]:
-    # Deferred, since a step holds steps.
+    # Deferred, because a step contains steps.
     return st.deferred(lambda: of_schema(json.dumps(_SCHEMAS[name])))
 
 
 @functools.cache
 def of_schema(text: str) -> st.SearchStrategy[Any]:
-    """Draw what a schema allows; given as JSON, so that each is translated once."""
+    """Draw what a schema allows. As JSON text, a schema can be a key of the cache."""
     schema = json.loads(text)
     if ref := schema.get("$ref"):
         return of(ref.rpartition("/")[2])
@@ -108,7 +107,7 @@ def _of_kind(kind: str | None, schema: dict[str, Any]) -> st.SearchStrategy[Any]
             return st.none()
         case None:
             return VALUES
-    raise ValueError(f"the contract has a type that is new to us: {kind}")
+    raise ValueError(f"unknown type in the contract: {kind}")
 
 
 def _objects(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -126,7 +125,7 @@ def _objects(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 RUNS = of("Run")
 RUN_LISTS = of("RunList")
 
-#: Runs that ask something.
+#: Runs with questions.
 INTERRUPTED = st.tuples(RUNS, st.lists(of("Interrupt"), min_size=1, max_size=2)).map(
     lambda both: {**both[0], "status": "interrupted", "interrupts": both[1]}
 )
@@ -136,7 +135,7 @@ COMPLETED = st.tuples(RUNS, of("Output")).map(lambda both: {**both[0], "status":
 
 
 def with_small_numbers(value: Any) -> Any:
-    """Cut integers that Airflow's processes cannot tell each other."""
+    """Reduce integers that Airflow's processes cannot send to each other."""
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return value % 2**63
     if isinstance(value, list):
@@ -146,7 +145,7 @@ def with_small_numbers(value: Any) -> Any:
 
 @st.composite
 def sloppy(draw: st.DrawFn, documents: st.SearchStrategy[Any]) -> Any:
-    """Draw a document in which the service does not keep to the contract: nulls, new statuses, values of any kind."""
+    """Draw a document that breaks the contract: nulls, new statuses, values of any kind."""
     document = draw(documents)
     for _ in range(draw(st.integers(1, 3))):
         if places := list(places_in(document)):
@@ -156,7 +155,7 @@ def sloppy(draw: st.DrawFn, documents: st.SearchStrategy[Any]) -> Any:
 
 
 def places_in(part: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield each value's place in a document, as what holds it and under which key."""
+    """Yield the container and the key of each value in a document."""
     keys = part.keys() if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else ()
     for key in keys:
         yield part, key
@@ -164,7 +163,7 @@ def places_in(part: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def instant(text: str) -> datetime:
-    """Read an instant by the standard library alone, to compare with what the package reads."""
+    """Parse a time with the standard library, to compare it with what the package reads."""
     moment = datetime.fromisoformat(text)
     # Python knows no -00:00; both are UTC.
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=timezone(timedelta()))

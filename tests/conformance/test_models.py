@@ -37,12 +37,12 @@ INSTANTS = {"created_at", "updated_at", "started_at", "ended_at", "completed_at"
 
 
 def canonical(value: Any) -> str:
-    """Write a JSON value so that two are the same if, and only if, they say the same; 1 is neither 1.0 nor true."""
+    """Return a JSON value in a form in which equal values are equal texts. 1 is neither 1.0 nor true."""
     return json.dumps(_with_instants(value), sort_keys=True)
 
 
 def without_empty(dumped: Any, sent: Any) -> Any:
-    """Leave out fields that were not sent and hold nothing, which a model has all the same."""
+    """Remove fields that were not sent and that the model adds with empty values."""
     if isinstance(dumped, list) and isinstance(sent, list) and len(dumped) == len(sent):
         return [without_empty(one, other) for one, other in zip(dumped, sent, strict=True)]
     if not (isinstance(dumped, dict) and isinstance(sent, dict)):

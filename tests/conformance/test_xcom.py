@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values of tasks leave XCom as they entered it, whatever the service sends."""
+"""XCom does not change the values of tasks, whatever the service sends."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def test_a_summary(document: dict[str, Any]) -> None:
 
 
 def survives(value: Any) -> bool:
-    """Whether Airflow hands a value on as it is."""
+    """Whether XCom returns a value unchanged."""
     try:
         return json.dumps(through_xcom(value)) == json.dumps(value)
-    except Exception:  # noqa: BLE001 -- whatever it meets that it cannot carry
+    except Exception:  # noqa: BLE001 -- Airflow can raise anything
         return False
 
 
@@ -67,7 +67,7 @@ _MEANT = st.sampled_from(
     ["dict", "set", "x.y", "builtins.tuple", "airflow.sdk.definitions.connection.Connection", None, 1]
 ) | st.sampled_from([{"a": 1}, [1], {"conn_id": "c"}])
 
-#: Keys that mean something to Airflow's serialization, and what an agent may write under them.
+#: Keys that have a meaning in Airflow's serialization, with values that an agent may write.
 HOSTILE = st.fixed_dictionaries({"__type": _MEANT, "__var": _MEANT}) | st.dictionaries(
     st.sampled_from(["__classname__", "__id__", "__type", "__var", "__source", "__version__", "__data__"]),
     _MEANT,
@@ -78,7 +78,7 @@ HOSTILE = st.fixed_dictionaries({"__type": _MEANT, "__var": _MEANT}) | st.dictio
 
 @st.composite
 def hostile(draw: st.DrawFn, documents: st.SearchStrategy[dict[str, Any]], under: str) -> dict[str, Any]:
-    """Draw a run in a part of which an agent has written what is meant for Airflow."""
+    """Draw a run in which an agent uses such keys."""
     document = draw(documents)
     holder, key = draw(st.sampled_from(list(strategies.places_in(document[under]))))
     if isinstance(holder[key], dict):
@@ -89,7 +89,7 @@ def hostile(draw: st.DrawFn, documents: st.SearchStrategy[dict[str, Any]], under
 
 
 def check_refused_or_same(hand_on: Callable[[], Any], raw: Any) -> None:
-    """What is refused would not have survived, and what is not refused does."""
+    """A value is rejected exactly if XCom would change it."""
     try:
         value = hand_on()
     except AgentRunSerializationError:
@@ -117,5 +117,4 @@ def test_a_hostile_output_stays_data_or_is_rejected(document: dict[str, Any]) ->
 def test_a_lone_surrogate_is_replaced(document: dict[str, Any]) -> None:
     document["output"]["artifacts"].append({"title": "\0", "half": "\ud800"})
     run = requests.get_run("r-1").parse(Response(200, {}, json.dumps(strategies.with_small_numbers(document)).encode()))
-    # NUL is a character, and stays.
     assert xcom_values.xcom_value(run, None)["artifacts"][-1] == {"title": "\0", "half": "\ufffd"}

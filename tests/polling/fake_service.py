@@ -156,12 +156,13 @@ class FakeService:
             shown = self._shown[max(0, count - start - per_page) : max(0, count - start)][::-1]
         else:
             shown = self._shown[start : start + per_page]
-        return ListedPage(
+        page = ListedPage(
             has_more=start + per_page < count,
             total_count=count if self.counts else None,
             data=[self._entry(run, now) for _, _, run in shown if run.id not in self.unreadable | self.withheld],
-            left_out=sum(run.id in self.unreadable for _, _, run in shown),
         )
+        page.leave_out(sum(run.id in self.unreadable for _, _, run in shown))
+        return page
 
     def status(self, run_id: str, now: float) -> RunStatus:
         """Return the status of a run."""

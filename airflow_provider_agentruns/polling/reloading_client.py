@@ -6,20 +6,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.transport import AsyncTransport
-from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConnectionError
+from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConnectionError, AgentRunsError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+from airflow_provider_agentruns.text import single_line
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which the connection is reloaded, and seconds that may take.
+#: Seconds after which the connection is reloaded, and seconds that loading may take.
 _RELOAD_AFTER = 300.0
-_RELOAD_TIMEOUT = 10.0
+_LOAD_TIMEOUT = 10.0
 
 #: After this many rejections in a row, the token is wrong for all runs.
 _REJECTIONS_OF_WRONG_TOKEN = 4
@@ -35,6 +38,8 @@ class ReloadingClient:
         self._reloading = asyncio.Lock()
         # Hooks with earlier settings, over which requests may still be in progress.
         self._retired: list[AgentRunHook] = []
+        # Whether the latest attempt to reload failed. Only the first one in a row is worth a warning.
+        self._keeps_earlier = False
         # How often in a row the token was rejected. The first rejection reloads the connection.
         self._rejections = 0
 
@@ -51,7 +56,7 @@ class ReloadingClient:
         """
         if time.monotonic() - self._loaded_at > _RELOAD_AFTER:
             await self._reload()
-        return await self._hook.aget_conn()
+        return await self._load(self._hook)
 
     async def send(self, request: Request[T]) -> T:
         """
@@ -76,8 +81,10 @@ class ReloadingClient:
         return await self._send(self._hook, request)
 
     async def _send(self, hook: AgentRunHook, request: Request[T]) -> T:
+        transport = await self._load(hook)
         try:
-            response = await (await hook.aget_conn()).send_once(request)
+            with _connection_errors(f"{request.method} {request.route}"):
+                response = await transport.send_once(request)
         except AgentRunsAuthError as e:
             if e.status_code == 401 and self._rejections and hook is self._hook:
                 self._rejections += 1
@@ -90,14 +97,21 @@ class ReloadingClient:
         self._loaded_at = time.monotonic()
         hook = AgentRunHook(self._conn_id)
         try:
-            async with asyncio.timeout(_RELOAD_TIMEOUT):
-                await hook.aget_conn()
-        except Exception as e:  # noqa: BLE001 -- an edit can break anything that builds a client
-            log.warning("Cannot reload connection %r; keeping its earlier settings: %s", self._conn_id, e)
+            await self._load(hook)
+        except AgentRunsError as e:
+            level = logging.DEBUG if self._keeps_earlier else logging.WARNING
+            log.log(level, "Cannot reload connection %r; keeping its earlier settings: %s", self._conn_id, e)
+            self._keeps_earlier = True
             return False
+        self._keeps_earlier = False
         self._retired.append(self._hook)
         self._hook = hook
         return True
+
+    async def _load(self, hook: AgentRunHook) -> AsyncTransport:
+        with _connection_errors(f"connection {self._conn_id!r} cannot be loaded"):
+            async with asyncio.timeout(_LOAD_TIMEOUT):
+                return await hook.aget_conn()
 
     async def close_retired(self) -> None:
         """Close clients with earlier settings. Call this while no request is in progress."""
@@ -108,3 +122,19 @@ class ReloadingClient:
         """Close all clients."""
         await self.close_retired()
         await self._hook.aclose()
+
+
+@contextmanager
+def _connection_errors(action: str) -> Iterator[None]:
+    """
+    Turn unexpected errors into retryable ones, so that none ends all waits of a connection at once.
+
+    Secrets backends, TLS, proxies, and host names can raise errors of any library.
+    """
+    try:
+        yield
+    except AgentRunsError:
+        raise
+    except Exception as e:
+        log.debug("Unexpected error", exc_info=True)
+        raise AgentRunsConnectionError(single_line(f"{action}: {type(e).__name__}: {e}", 500)) from e

@@ -55,6 +55,7 @@ class Request(Generic[T]):
     :param body: The JSON body.
     :param max_bytes: The largest response, in bytes; None for the transport's limit.
     :param max_wait: The longest delay by the rate limit, in seconds; None for any.
+    :param answer: The interrupt ID and the input, for the connection's own form of the body.
     """
 
     method: Literal["GET", "POST"]
@@ -65,6 +66,7 @@ class Request(Generic[T]):
     priority: Priority = Priority.WAIT
     max_bytes: int | None = None
     max_wait: float | None = None
+    answer: tuple[str, Any] | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -132,21 +134,22 @@ def resume_run(
     input: Any,  # noqa: A002 -- the service's own word
     *,
     include_steps: bool = False,
-    template: dict[str, Any] | None = None,
 ) -> Request[AgentRun]:
     """
-    Answer one pending interrupt.
+    Answer one pending interrupt, with the body that the connection's ``resume_body`` describes.
 
-    :param input: Any JSON value.
-    :param template: The body to send. The strings ``{interrupt_id}`` and ``{input}`` in it are replaced.
+    :param input: The answer: any JSON value.
+    :param include_steps: Whether the returned run contains its steps.
     """
+    answer = (_text("interrupt_id", interrupt_id), input)
     return Request(
         "POST",
         f"/v1/runs/{_id('run_id', run_id)}/resume",
         model(AgentRun),
         _include(include_steps),
-        fill_resume_body(template or DEFAULT_RESUME_BODY, _text("interrupt_id", interrupt_id), input),
+        fill_resume_body(DEFAULT_RESUME_BODY, *answer),
         Priority.START,
+        answer=answer,
     )
 
 

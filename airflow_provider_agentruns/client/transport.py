@@ -28,7 +28,7 @@ from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.errors import connection_error, read
 from airflow_provider_agentruns.client.event_stream import STREAM_ARGUMENTS, EventStream
 from airflow_provider_agentruns.client.limiter import limiter_for
-from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.requests import Request, fill_resume_body
 from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsRateLimitError
 
@@ -109,6 +109,9 @@ class _Transport:
             if self._observe:
                 self._observe(record)
 
+    def _json(self, request: Request[Any]) -> dict[str, Any] | None:
+        return fill_resume_body(self.settings.resume_body, *request.answer) if request.answer else request.body
+
     def _body(self, request: Request[Any], response: httpx.Response) -> BodyReader:
         return BodyReader(response.headers, self.settings.timeout, request.max_bytes or MAX_RESPONSE_BYTES)
 
@@ -165,7 +168,9 @@ class Transport(_Transport):
         delay = self._limiter.wait(request.priority, request.max_wait)
         with (
             self._recorded(request, delay) as record,
-            self._http.stream(request.method, request.path, params=request.params, json=request.body) as response,
+            self._http.stream(
+                request.method, request.path, params=request.params, json=self._json(request)
+            ) as response,
         ):
             content = self._read(request, response)
             record.finish(response.status_code)
@@ -226,7 +231,7 @@ class AsyncTransport(_Transport):
                     # httpx limits single reads only. A response whose head arrives byte by byte could take days.
                     asyncio.timeout(self.settings.timeout + _GRACE),
                     self._http.stream(
-                        request.method, request.path, params=request.params, json=request.body
+                        request.method, request.path, params=request.params, json=self._json(request)
                     ) as response,
                 ):
                     content = await self._read(request, response)

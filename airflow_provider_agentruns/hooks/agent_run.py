@@ -102,6 +102,8 @@ class AgentRunHook(BaseHook):
     aget_run = _async_method(requests.get_run)
     create_run = _method(requests.create_run)
     acreate_run = _async_method(requests.create_run)
+    resume_run = _method(requests.resume_run)
+    aresume_run = _async_method(requests.resume_run)
     rate_artifact = _method(requests.rate_artifact)
     arate_artifact = _async_method(requests.rate_artifact)
     list_agents = _method(requests.list_agents)
@@ -133,37 +135,6 @@ class AgentRunHook(BaseHook):
             walk.advance(page)
             for run in page.data:
                 yield run
-
-    def resume_run(
-        self,
-        run_id: str,
-        interrupt_id: str,
-        input: Any,  # noqa: A002 -- the service's own word
-        *,
-        include_steps: bool = False,
-    ) -> AgentRun:
-        """
-        Answer one pending interrupt, with the body that the connection's ``resume_body`` describes.
-
-        :param input: The answer: any JSON value.
-        :param include_steps: Whether the returned run contains its steps.
-        """
-        body = self.settings.resume_body
-        return self.send(requests.resume_run, run_id, interrupt_id, input, include_steps=include_steps, template=body)
-
-    async def aresume_run(
-        self,
-        run_id: str,
-        interrupt_id: str,
-        input: Any,  # noqa: A002 -- the service's own word
-        *,
-        include_steps: bool = False,
-    ) -> AgentRun:
-        """Async twin of :meth:`resume_run`."""
-        body = (await self.aget_conn()).settings.resume_body
-        return await self.asend(
-            requests.resume_run, run_id, interrupt_id, input, include_steps=include_steps, template=body
-        )
 
     def stream_run(self, run_id: str) -> Iterator[RunEvent]:
         """

@@ -61,7 +61,6 @@ def answer_once(
     *,
     send: Send,
     store: StateStore | None,
-    resume_body: dict[str, Any],
     is_retry: bool = False,
     question: str | None = None,
     sleep: Sleep = time.sleep,
@@ -72,13 +71,12 @@ def answer_once(
     :param answer: Any JSON value.
     :param store: Keeps values from one try to the next; None on Airflow before 3.3. If nothing is stored, an interrupt
         that is gone when a later try begins counts as answered by someone else.
-    :param resume_body: The connection's template of the request body.
     :param is_retry: Whether this is not the first try of the task, so that an answer may be on its way.
     :param question: The :func:`digest` of the question at the time the answer was given, if known.
     :raises AgentRunInterruptGoneError: If the interrupt is not pending, and not because of an answer of this task.
     :raises AgentRunConflictError: If someone else answered it at the same time.
     """
-    request = {"run_id": run_id, "interrupt_id": interrupt_id, "input": answer, "template": resume_body}
+    request = {"run_id": run_id, "interrupt_id": interrupt_id, "input": answer}
     # Rejects an answer that cannot be sent before anything is read or stored.
     requests.resume_run(**request)
     shown = f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)}"

@@ -23,8 +23,7 @@ def answer_interrupt(
     :param answer: Any JSON value.
     :param question: The digest of what was asked when the answer was given, if known.
     """
-    settings = task.hook.settings
-    task.run_page = settings.run_page(run_id)
+    task.run_page = task.hook.settings.run_page(run_id)
     try:
         answered = answer_once(
             run_id,
@@ -32,7 +31,6 @@ def answer_interrupt(
             answer,
             send=task.hook.send,
             store=state_store(context),
-            resume_body=settings.resume_body,
             is_retry=task.current_attempt(context).number > 1,
             question=question,
         )

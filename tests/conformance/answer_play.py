@@ -11,7 +11,6 @@ from unittest.mock import patch
 
 import pendulum
 
-from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
 from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
@@ -186,7 +185,6 @@ class AnswerPlay:
                 task.mark(one.answer),
                 send=worker.send,
                 store=worker.store,
-                resume_body=DEFAULT_RESUME_BODY,
                 question=digest(question) if self.world.knows_question else None,
                 sleep=worker.sleep,
             )

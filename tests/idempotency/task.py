@@ -7,7 +7,6 @@ import logging
 from contextlib import suppress
 from typing import Any
 
-from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
 from airflow_provider_agentruns.client.transport import Transport
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.idempotency.create_run import Started, start_once
@@ -79,7 +78,6 @@ class Task:
             answer,
             send=self.send,
             store=self.store,
-            resume_body=DEFAULT_RESUME_BODY,
             sleep=self._clock.sleep,
         )
         self.confirmed = answered.confirmed

@@ -2,9 +2,9 @@
 """
 Starts this DAG when agent runs complete, whoever started them, and combines their outputs.
 
-The asset receives an event for each poll that finds completed runs, and the event reports all of them. On Airflow 3.3,
-each run is reported at least once, even if the triggerer is killed, the DAG is paused, or the watcher is edited. If an
-event arrives while the DAG is queued, as with ``max_active_runs``, Airflow holds it until the next event.
+The asset receives one event per run. Airflow starts the DAG with all events that have arrived since its last run. Each
+event reaches a DAG run, also if many arrive together. On Airflow 3.3, each run is reported at least once, even if the
+triggerer is killed, the DAG is paused, or the watcher is edited.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ with DAG(
         """Return the IDs of the runs in the asset events that started this DAG run."""
         events = triggering_asset_events[completed_runs]
         # An event that a person created in Airflow's UI has no payload.
-        runs = [run for event in events if "payload" in event.extra for run in event.extra["payload"]["runs"]]
-        print(*runs, sep="\n")
+        payloads = [event.extra["payload"] for event in events if "payload" in event.extra]
+        print(*payloads, sep="\n")
         # If a triggerer is killed, a run can be reported twice.
-        return list(dict.fromkeys(run["run_id"] for run in runs))
+        return list(dict.fromkeys(payload["run_id"] for payload in payloads))
 
     output = AgentRunOutputOperator.partial(
         task_id="output", retries=2, retry_delay=timedelta(seconds=10), map_index_template="{{ task.run_id }}"

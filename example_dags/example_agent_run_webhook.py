@@ -31,8 +31,7 @@ with DAG(
         """Return the IDs of the runs in the asset events that started this DAG run."""
         events = triggering_asset_events[completed_runs]
         # An event that a person created in Airflow's UI has no payload.
-        runs = [run for event in events if "payload" in event.extra for run in event.extra["payload"]["runs"]]
-        return [run["run_id"] for run in runs]
+        return [event.extra["payload"]["run_id"] for event in events if "payload" in event.extra]
 
     output = AgentRunOutputOperator.partial(
         task_id="output", retries=2, retry_delay=timedelta(seconds=10), map_index_template="{{ task.run_id }}"

@@ -16,6 +16,10 @@ Tested with Airflow 3.1.8, 3.2.2, and 3.3.2. What each module uses, and why:
     The stores inside ``AssetStateStoreAccessors`` (Airflow 3.3+). A trigger that several assets share has a store for
     each of them, gets one by its asset, and has no public way to learn which assets it watches.
 
+``held_events``
+    The tables of assets, asset events, and queued DAGs. No public function queues a DAG for an event that Airflow holds
+    back.
+
 ``required_action``
     The supervisor's messages ``CreateHITLDetailPayload`` and ``GetHITLDetailResponse``. ``HITLOperator`` does not
     return the form that Airflow holds, which can be an older one, and no public function reads the answer to a form.

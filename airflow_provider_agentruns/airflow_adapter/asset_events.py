@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.assets.manager import asset_manager
-from airflow.models.asset import AssetActive, AssetDagRunQueue, AssetModel
+from airflow.models.asset import AssetActive, AssetModel
 from airflow.models.asset_state_store import AssetStateStoreModel
 from airflow.serialization.definitions.assets import SerializedAssetUniqueKey
 from airflow.utils.retries import run_with_db_retries
 from airflow.utils.session import create_session
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 
@@ -63,29 +63,8 @@ def delete_keys(session: Session, uri_prefix: str, key_prefix: str, age: timedel
 
 
 def create_events(session: Session, uris: Collection[str], payload: dict[str, Any]) -> None:
-    """
-    Create an event of each asset, and leave none without a DAG run.
-
-    Airflow queues a DAG at its first event. The scheduler then gives the DAG run all events until that moment, and
-    removes the entry from the queue (``SchedulerJobRunner._create_dag_runs_asset_triggered``). An event that arrives
-    between the two would wait for the next event. Therefore the entry's time is set to that of the newest event.
-    """
-    entries = AssetDagRunQueue.asset_id.in_(select(AssetModel.id).where(AssetModel.uri.in_(uris)).scalar_subquery())
-    # Keeps schedulers from removing entries until the transaction ends. SQLite has no such locks: there, a scheduler
-    # that is just removing an entry may leave the newest event for the next one.
-    locked = select(AssetDagRunQueue.target_dag_id).where(entries).with_for_update()
-    session.execute(locked.order_by(AssetDagRunQueue.asset_id, AssetDagRunQueue.target_dag_id))
-    events = [
+    """Create an event of each asset."""
+    for uri in uris:
         asset_manager.register_asset_change(
             asset=SerializedAssetUniqueKey(uri, uri), extra={"from_webhook": True, "payload": payload}, session=session
         )
-        for uri in uris
-    ]
-    # The time of the commit: no DAG run can have received events of this moment before.
-    moment = datetime.now(UTC)
-    for event in events:
-        if event is not None:
-            event.timestamp = moment
-    session.execute(
-        update(AssetDagRunQueue).where(entries).values(created_at=moment).execution_options(synchronize_session=False)
-    )

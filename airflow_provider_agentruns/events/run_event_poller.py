@@ -36,12 +36,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-#: At most this many runs are reported at once.
-MAX_RUNS = 500
-
-#: Seconds between two reports. Airflow's scheduler starts a DAG with the events up to the one that queued it. An event
-#: that arrives before the start waits for the next event.
-REPORT_INTERVAL = 10.0
+#: At most this many runs are in a batch. Airflow must store their events within ``shared_stream_ack_timeout``.
+BATCH_SIZE = 100
 
 #: A poll reads at most this many pages, and at most this many to find unfinished runs.
 MAX_PAGES = 1000
@@ -67,7 +63,7 @@ async def changed_runs(
     conn_id: str, interval: float, store: CursorStore, is_reported: Callable[[RunSnapshot], bool]
 ) -> AsyncGenerator[list[RunSnapshot], None]:
     """
-    Yield runs to report together. They count as reported when the next ones are requested.
+    Yield batches of runs to report. A batch counts as reported when the next one is requested.
 
     :param conn_id: The Airflow connection ID.
     :param interval: The number of seconds between two polls.
@@ -80,12 +76,11 @@ async def changed_runs(
             changes = await poller.poll()
             reported = [run for run in changes if is_reported(run)]
             poller.record(run for run in changes if not is_reported(run))
-            while reported:
-                yield reported[:MAX_RUNS]
-                poller.record(reported[:MAX_RUNS])
-                del reported[:MAX_RUNS]
+            for start in range(0, len(reported), BATCH_SIZE):
+                batch = reported[start : start + BATCH_SIZE]
+                yield batch
+                poller.record(batch)
                 await store.save(poller.tracker)
-                await asyncio.sleep(REPORT_INTERVAL)
             poller.complete()
             await store.save(poller.tracker)
             await asyncio.sleep(max(interval, poller.pages_read * _PAUSE_PER_PAGE))

@@ -26,20 +26,22 @@ class Batch:
     """
     What the stream passes to its only subscriber.
 
-    :param runs: The runs of one event. The first batch has none.
+    :param runs: The runs to report. The first batch has none.
+    :param reported: Whether the subscriber has yielded the events of all runs.
     :param store: The watcher's cursor store. The subscriber sets it, because only a trigger can reach the store.
     """
 
     runs: Sequence[RunSnapshot] = ()
+    reported: bool = False
     store: CursorStore = field(init=False)
     stored: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class StoredEventProducer(SharedStreamProducer):
     """
-    Polls for one trigger. It yields a batch only after the event of the previous one is stored.
+    Polls for one trigger. It yields a batch only after the events of the previous one are stored.
 
-    :param watch: Yields the runs of each event.
+    :param watch: Yields the runs of each batch.
     """
 
     def __init__(self, watch: Watch) -> None:
@@ -61,7 +63,8 @@ class StoredEventProducer(SharedStreamProducer):
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """Note that the events of batches are stored."""
         for item in batch:
-            if item.outcome.is_clean:
+            # A trigger that is stopped amid a batch has stored a part of its events.
+            if item.outcome.is_clean and item.broker_payload.reported:
                 item.broker_payload.stored.set()
 
     async def aclose(self) -> None:

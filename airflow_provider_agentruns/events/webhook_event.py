@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from airflow_provider_agentruns.digest import digest
-from airflow_provider_agentruns.events.event_payload import event_payload
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 
 #: The service retries an event for about three days. Older events are rejected, so that none can be replayed after
@@ -66,8 +65,8 @@ class RunStatusChange:
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The payload of the asset events."""
-        return event_payload([(self.run_id, self.status, self.agent)])
+        """The payload of an asset event, as ``AgentRunEventTrigger`` creates it."""
+        return {"run_id": self.run_id, "status": self.status, "agent": self.agent}
 
 
 def parse_webhook_event(body: bytes) -> RunStatusChange | None:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plugin: the views that Airflow shows, and the web application behind them."""
+"""The plugin: the views that Airflow shows, the web application behind them, and a listener in the scheduler."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
+
+from airflow_provider_agentruns.plugins import listener
 
 #: The URL prefix of the web application, below Airflow's root.
 PREFIX = "/agent-runs"
@@ -32,6 +34,7 @@ class AgentRunsPlugin(AirflowPlugin):
 
     name = "agent_runs"
     fastapi_apps = _LazyApp()
+    listeners = [listener]  # noqa: RUF012 -- as Airflow declares it
     external_views = [  # noqa: RUF012 -- as Airflow declares it
         {
             "name": "Agent run",

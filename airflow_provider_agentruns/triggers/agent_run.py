@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,6 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_agentruns.airflow_adapter.asset_state import asset_state_stores
 from airflow_provider_agentruns.arguments import AWAITABLE, check_agent, check_wait_for, check_watch, log_unknown
-from airflow_provider_agentruns.events.event_payload import event_payload
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import SharedStreamProducer
@@ -109,20 +108,18 @@ class AgentRunTrigger(BaseTrigger):
 
 class AgentRunEventTrigger(BaseEventTrigger):
     """
-    Creates asset events for runs that newly reach one of some statuses. For an ``AssetWatcher``.
+    Creates an asset event for each run that newly reaches one of some statuses. For an ``AssetWatcher``.
 
-    An event reports all runs that one poll finds. Its payload is ``{"runs": [{"run_id", "status", "agent"}, ...]}``; if
-    it reports one run, the run's fields are also at the top level. Runs count whoever started them. A run that is
-    interrupted again, with other questions, is reported again.
+    The payload is ``{"run_id", "status", "agent"}``. Runs count whoever started them. A run that is interrupted again,
+    with other questions, is reported again.
 
     The first start of a watcher takes the statuses that runs have by then as reported. What was reported is kept in
     Airflow's asset state store (Airflow 3.3 and newer), so a later start reports what happened in the meantime. Each
     run is reported at least once; twice only if the triggerer is killed. On Airflow 3.1 and 3.2, each start is a first
     one.
 
-    Two events are at least 10 seconds apart, because Airflow holds an event that arrives while the DAG is queued until
-    the next event. An unfinished run that is not among the newest ones in the listing may be read less often than
-    ``poll_interval``. A service that is down, a wrong token, or a wrong connection delays events and loses none.
+    An unfinished run that is not among the newest ones in the listing may be read less often than ``poll_interval``. A
+    service that is down, a wrong token, or a wrong connection delays events and loses none.
 
     :param agentruns_conn_id: The Airflow connection ID.
     :param statuses: The statuses to report: ``completed``, ``interrupted``, and ``error``, or some of them.
@@ -167,18 +164,20 @@ class AgentRunEventTrigger(BaseEventTrigger):
         return StoredEventProducer(cls(**kwargs)._watch)
 
     async def filter_shared_stream(self, stream: AsyncIterator[Batch]) -> AsyncIterator[TriggerEvent]:
-        """Yield the event of each batch of the stream."""
+        """Yield the events of each batch of the stream."""
         async for batch in stream:
             batch.store = self._cursor_store()
-            if batch.runs:
-                yield _event(batch.runs)
+            for run in batch.runs:
+                yield _event(run)
+            batch.reported = True
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll and yield events where Airflow acknowledges none: on Airflow 3.1 and 3.2."""
         self._changes = self._watch(self._cursor_store())
         try:
             async for runs in self._changes:
-                yield _event(runs)
+                for run in runs:
+                    yield _event(run)
         finally:
             await self.cleanup()
 
@@ -203,5 +202,6 @@ class AgentRunEventTrigger(BaseEventTrigger):
         return CursorStore(stores, self.agentruns_conn_id, self.statuses, self.agent)
 
 
-def _event(runs: Iterable[RunSnapshot]) -> TriggerEvent:
-    return TriggerEvent(event_payload(run[:3] for run in runs))  # type: ignore[no-untyped-call]
+def _event(run: RunSnapshot) -> TriggerEvent:
+    payload = {"run_id": run.run_id, "status": run.status, "agent": run.agent}
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]

@@ -67,21 +67,13 @@ class Assets:
             return list(session.scalars(query))
 
     def reported(self, asset: Asset) -> list[dict[str, Any]]:
-        """Return the runs in the payloads of the events of an asset."""
-        payloads = [extra["payload"] for extra in self.events(asset)]
-        return [run for payload in payloads for run in payload["runs"]]
+        """Return the payload of each event of an asset."""
+        return [extra["payload"] for extra in self.events(asset)]
 
     def queued(self) -> set[str]:
         """Return the DAGs that the scheduler will start."""
         with self._session() as session:
             return set(session.scalars(select(AssetDagRunQueue.target_dag_id).distinct()))
-
-    def missed(self) -> int:
-        """Count the events that a DAG run would not receive if it started now."""
-        covered = select(AssetDagRunQueue.asset_id).where(AssetDagRunQueue.created_at >= AssetEvent.timestamp)
-        query = select(func.count()).where(AssetEvent.asset_id.not_in(covered.correlate(AssetEvent)))
-        with self._session() as session:
-            return session.scalar(query.select_from(AssetEvent)) or 0
 
     def clean_up(self) -> None:
         """Delete what a test has created."""

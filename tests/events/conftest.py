@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let watchers poll as often as they like."""
     monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
-    monkeypatch.setattr(run_event_poller, "REPORT_INTERVAL", 0.02)
     monkeypatch.setattr(run_event_poller, "_PAUSE_PER_PAGE", 0.0)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The event trigger in Airflow's own shared streams: it misses no run, and repeats a report only after a kill."""
+"""The event trigger in Airflow's own shared streams: it misses no run, and repeats an event only after a kill."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_agentruns.airflow_adapter.asset_state import asset_state_stores
 from airflow_provider_agentruns.events import cursor_store, run_event_poller
-from airflow_provider_agentruns.events.event_payload import event_payload
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger, AgentRunTrigger
@@ -49,7 +48,7 @@ def server(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedS
 # Events
 
 
-async def test_each_run_is_reported_once_per_status(runs: Listing) -> None:
+async def test_each_run_makes_one_event_per_status(runs: Listing) -> None:
     runs.add("old", "completed")
     runs.add("open", "interrupted", "i-1")
     async with running(watcher := Watcher(store := FakeStore())):
@@ -69,31 +68,7 @@ async def test_each_run_is_reported_once_per_status(runs: Listing) -> None:
     asked = [("asks", "interrupted")] * 2
     assert sorted(watcher.seen) == [*asked, ("fails", "error"), ("open", "completed"), ("works", "completed")]
     # Nothing else: outputs and questions may hold personal data.
-    assert watcher.runs[0].keys() == {"run_id", "status", "agent"}
-
-
-async def test_one_event_reports_all_runs_of_a_poll(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow would hold further events until the next one."""
-    monkeypatch.setattr(run_event_poller, "MAX_RUNS", 30)
-    async with running(watcher := Watcher(store := FakeStore())):
-        await settled(watcher, store)
-        entries = {f"r-{number}": ("completed", number) for number in range(40)}
-        runs.fault = lambda request: answer({"data": []})
-        for run_id, (status, number) in entries.items():
-            runs.add(run_id, status, agent=f"a-{number}")
-        runs.fault = lambda request: None
-        await watcher.came(40)
-        runs.add("last", "error", agent="b")
-        await watcher.came(41)
-    assert [len(event) for event in watcher.events] == [30, 10, 1]
-    assert sorted(watcher.seen[:40]) == sorted((run_id, "completed") for run_id in entries)
-
-
-def test_the_payload_of_one_run_also_has_its_fields_at_the_top_level() -> None:
-    runs = [("r-1", "completed", "a"), ("r-2", "error", None)]
-    first, second = [dict(zip(("run_id", "status", "agent"), run, strict=True)) for run in runs]
-    assert event_payload(runs) == {"runs": [first, second]}
-    assert event_payload(runs[:1]) == {"runs": [first], **first}
+    assert watcher.events[0].keys() == {"run_id", "status", "agent"}
 
 
 async def test_only_some_statuses_of_one_agent(runs: Listing) -> None:
@@ -110,7 +85,9 @@ async def test_only_some_statuses_of_one_agent(runs: Listing) -> None:
 
 
 @needs_asset_state_store
-async def test_what_happens_while_no_trigger_runs_is_reported_later(runs: Listing) -> None:
+async def test_what_happens_while_no_trigger_runs_is_reported_later(
+    runs: Listing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(first := Watcher(store := FakeStore())):
         await settled(first, store)
         runs.add("reported", "completed")
@@ -118,6 +95,8 @@ async def test_what_happens_while_no_trigger_runs_is_reported_later(runs: Listin
         runs.add("open", "interrupted", "i-1")
         await first.came(3)
         await until(lambda: {"answered", "open"} <= store.cursor["unfinished"].keys())
+    # More than one batch.
+    monkeypatch.setattr(run_event_poller, "BATCH_SIZE", 6)
     expected = [("answered", "completed"), *((f"new-{number:03}", "error") for number in range(20))]
     for run_id, status in expected:
         runs.add(run_id, status)

@@ -64,8 +64,7 @@ def test_an_event_reports_the_status_of_the_run(sent: dict[str, Any], status: st
         assert change is None
         return
     assert change is not None
-    run = {"run_id": sent["data"]["object"]["id"], "status": status, "agent": "cip_orchestrator"}
-    assert change.payload == {**run, "runs": [run]}
+    assert change.payload == {"run_id": sent["data"]["object"]["id"], "status": status, "agent": "cip_orchestrator"}
     assert change.event_id == sent["id"]
 
 

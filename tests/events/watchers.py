@@ -57,7 +57,7 @@ class FakeStore:
 
 class Watcher:
     """
-    A watcher, and the runs that its events report.
+    A watcher, and the payloads of its events.
 
     :param store: The state store of its asset; None as on an Airflow without such stores.
     :param stored: Whether the events reach Airflow's database.
@@ -68,19 +68,13 @@ class Watcher:
         self.trigger = AgentRunEventTrigger(**arguments)
         self.trigger.asset_state_store = store
         self.stored = stored
-        #: The runs of each event.
-        self.events: list[list[dict[str, Any]]] = []
+        self.events: list[dict[str, Any]] = []
         self.task: asyncio.Task[None] | None = None
 
     @property
     def seen(self) -> list[tuple[str, str]]:
-        """Run ID and status of each reported run, in order."""
-        return [(run["run_id"], run["status"]) for run in self.runs]
-
-    @property
-    def runs(self) -> list[dict[str, Any]]:
-        """The reported runs, in order."""
-        return [run for event in self.events for run in event]
+        """Run ID and status of each event, in order."""
+        return [(event["run_id"], event["status"]) for event in self.events]
 
     def start(self) -> None:
         """Run until stopped."""
@@ -93,8 +87,8 @@ class Watcher:
         await asyncio.gather(self.task, return_exceptions=True)
 
     async def came(self, count: int) -> None:
-        """Wait until that many runs are reported. Fails if the trigger fails."""
-        await until(lambda: len(self.runs) >= count or (self.task is not None and self.task.done()))
+        """Wait for that many events. Fails if the trigger fails."""
+        await until(lambda: len(self.events) >= count or (self.task is not None and self.task.done()))
         if self.task is not None and self.task.done():
             self.task.result()
 
@@ -103,7 +97,7 @@ class Watcher:
         if key is None:
             try:
                 async for event in self.trigger.run():
-                    self.events.append(event.payload["runs"])
+                    self.events.append(event.payload)
             finally:
                 await self.trigger.cleanup()
             return
@@ -116,7 +110,7 @@ class Watcher:
             async for event in self.trigger.filter_shared_stream(stream):
                 seq = manager.bind_pending_event(trigger_id=1, key=key)
                 assert seq is not None
-                self.events.append(event.payload["runs"])
+                self.events.append(event.payload)
                 if self.stored:
                     asyncio.get_running_loop().call_later(0.01, manager.confirm_persisted, [seq])
         finally:

@@ -61,6 +61,6 @@ def watch_for_events(fault: str, placement: Placement, stand: Stand) -> tuple[Ou
         return seen
 
     seen = asyncio.run(watch())
-    assert watcher.runs == [{"run_id": seen.runs[0].id, "status": "completed", "agent": "instant"}]
+    assert watcher.events == [{"run_id": seen.runs[0].id, "status": "completed", "agent": "instant"}]
     outcome = Outcome(requests=len(seen.requests), met=seen.met)
     return outcome, [watcher.trigger, watcher.trigger.serialize(), store.values, watcher.events]

@@ -44,6 +44,7 @@ def test_importing_it_imports_nothing_that_airflow_has_not_imported_before() -> 
     assert {name for name in added if name.startswith("airflow_provider_agentruns")} == {
         "airflow_provider_agentruns.plugins",
         "airflow_provider_agentruns.plugins.agent_runs",
+        "airflow_provider_agentruns.plugins.listener",
     } | ({"airflow_provider_agentruns"} & added)
 
 

@@ -23,12 +23,10 @@ DAGS = ("asset_events", "asset_events_too")
 
 
 def received(airflow: Standalone, dag_id: str) -> list[dict[str, Any]]:
-    """Return the agent runs in the events that the finished runs of a DAG have received."""
+    """Return the payloads of the events that the finished runs of a DAG have received."""
     runs = airflow.call("GET", f"/dags/{dag_id}/dagRuns", params={"limit": 100})["dag_runs"]
     finished = [run["dag_run_id"] for run in runs if run["state"] == "success"]
-    return [
-        run for dag_run in finished for payload in airflow.xcom(dag_id, dag_run, "payloads") for run in payload["runs"]
-    ]
+    return [payload for dag_run in finished for payload in airflow.xcom(dag_id, dag_run, "payloads")]
 
 
 def ask(airflow: Standalone, emulator: Emulator) -> tuple[str, str]:

@@ -16,15 +16,17 @@ if AIRFLOW >= (3, 2):
     from airflow.sdk.exceptions import AirflowRescheduleException
     from airflow.sdk.serde import deserialize, serialize
     from airflow.serialization.decoders import smart_decode_trigger_kwargs
+    from airflow.serialization.definitions.dag import SerializedDAG
     from airflow.serialization.encoders import encode_trigger
     from airflow.serialization.serialized_objects import DagSerialization
 else:
     from airflow.exceptions import AirflowRescheduleException
     from airflow.models.dagbag import DagBag
     from airflow.serialization.serde import deserialize, serialize
-    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
+    from airflow.serialization.serialized_objects import SerializedDAG, smart_decode_trigger_kwargs
     from airflow.serialization.serialized_objects import _encode_trigger as encode_trigger
-    from airflow.serialization.serialized_objects import smart_decode_trigger_kwargs
+
+    DagSerialization = SerializedDAG
 
 if AIRFLOW < (3, 3):
     # Airflow 3.3 caches it. Creating it for each task of each ``dag.test()`` takes seconds.
@@ -42,6 +44,7 @@ if AIRFLOW < (3, 3):
 __all__ = [
     "AirflowRescheduleException",
     "DagSerialization",
+    "SerializedDAG",
     "dag_bag",
     "deserialize",
     "encode_trigger",

@@ -7,9 +7,9 @@ import re
 from itertools import pairwise
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.standalone.people import interrupted, review
+from tests.standalone.people import Review, interrupted, review
 from tests.support.standalone import Standalone
-from tests.support.statsd import Metric, StatsdServer
+from tests.support.statsd import StatsdServer
 
 CONNECTION = "agentruns_default"
 
@@ -18,28 +18,20 @@ def test_each_status_change_is_logged_once_while_the_task_is_deferred(
     airflow: Standalone, emulator: Emulator, statsd: StatsdServer
 ) -> None:
     run_id, [question] = interrupted(airflow, emulator, "needs_approval")
-    dag_run = airflow.start_dag("patient", {"run_id": run_id})
-
-    def log() -> str:
-        ti = airflow.task_instance("patient", dag_run, "output")
-        return airflow.task_log("patient", dag_run, "output") if ti["try_number"] else ""
-
-    airflow.wait_for(lambda: "agent_run_status=interrupted" in log(), "log the question")
-    airflow.wait_for(lambda: airflow.task_instance("patient", dag_run, "output")["state"] == "deferred", "defer")
+    wait = Review(airflow, "patient", airflow.start_dag("patient", {"run_id": run_id}), "output")
+    wait.wait_for("deferred")
+    airflow.wait_for(lambda: "agent_run_status=interrupted" in wait.log(), "log the question")
     airflow.wait_for(lambda: any(m.value >= 1 for m in statsd.sent("agentruns.waits", conn_id=CONNECTION)), "count it")
     ended = len(statsd.sent("agentruns.waits.ended", conn_id=CONNECTION, outcome="completed"))
     emulator.service.answer(run_id, question["id"], {"decision": "approve"})
-    airflow.wait_for_dag("patient", dag_run)
-    changes = re.findall(r"agent_run_status=(\w+)(?: agent_run_was=(\w+))?", log())
+    wait.wait_for_dag()
+    changes = re.findall(r"agent_run_status=(\w+)(?: agent_run_was=(\w+))?", wait.log())
     statuses = [status for status, _ in changes]
     assert statuses[-1] == "completed"
     assert all(status == was for (status, _), (_, was) in pairwise(changes)), changes
     assert len(set(pairwise(statuses))) == len(statuses) - 1
-
-    def newly_ended() -> list[Metric]:
-        return statsd.sent("agentruns.waits.ended", conn_id=CONNECTION, outcome="completed")[ended:]
-
-    assert airflow.wait_for(newly_ended, "count the end of the wait")[0].kind == "c"
+    tags = {"conn_id": CONNECTION, "outcome": "completed"}
+    airflow.wait_for(lambda: len(statsd.sent("agentruns.waits.ended", **tags)) > ended, "count the end of the wait")
     assert statsd.sent("agentruns.wait.duration", outcome="completed")[-1].value > 0
 
 

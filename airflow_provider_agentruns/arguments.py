@@ -71,7 +71,7 @@ def check_output_path(output_path: Any) -> None:
         )
 
 
-def log_unknown(arguments: dict[str, Any]) -> None:
-    """Log the names of arguments that this version of a trigger does not know: another version may have stored it."""
+def log_unknown(arguments: dict[str, Any], owner: str = "a trigger") -> None:
+    """Log the names of arguments that this version does not know, because another version stored them."""
     if arguments:
-        log.warning("Ignoring unknown arguments of a trigger: %s", sorted(arguments))
+        log.warning("Ignoring unknown arguments of %s: %s", owner, sorted(arguments))

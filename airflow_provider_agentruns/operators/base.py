@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_agentruns.arguments import check_seconds, check_wait_for
+from airflow_provider_agentruns.arguments import check_seconds, check_wait_for, log_unknown
 from airflow_provider_agentruns.base import NEW_RUN_GRACE, AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunsValueError, AgentRunTimeoutError
 from airflow_provider_agentruns.run_outcome import has_reached
@@ -58,8 +58,10 @@ class WaitingOperator(AgentRunTask):
         event: dict[str, Any],
         deadline: float | None = None,
         execution_deadline: float | None = None,
+        **unknown: Any,
     ) -> dict[str, Any]:
         """Return the result after the trigger has fired."""
+        log_unknown(unknown, "a deferred task")
         self.run_id, self._execution_deadline = event["run_id"], execution_deadline
         with self.error_boundary():
             return self.result(self.wait(event["run_id"], event=event, deadline=deadline))

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSki
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.bases.sensor import PokeReturnValue
 
-from airflow_provider_agentruns.arguments import check_run_id, check_wait_for
+from airflow_provider_agentruns.arguments import check_run_id, check_wait_for, log_unknown
 from airflow_provider_agentruns.base import AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunFailedError, AgentRunsError, AgentRunTimeoutError
 from airflow_provider_agentruns.run_outcome import has_reached
@@ -112,8 +112,10 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
         event: dict[str, Any],
         deadline: float | None = None,
         execution_deadline: float | None = None,
+        **unknown: Any,
     ) -> Any:
         """Read the run after the trigger has fired. Wait again if the run has changed once more."""
+        log_unknown(unknown, "a deferred task")
         self._event, self._deadline, self._execution_deadline = event, deadline, execution_deadline
         # The triggerer has logged this status.
         self._logged_status = event.get("status")

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 
 import pytest
 
+from airflow_provider_agentruns.exceptions import AgentRunsConnectionError
 from tests.polling.fake_service import FakeRun, FakeService, Order, TooLarge, just_started, new_id, seeded
 from tests.polling.simulation import Simulation, Wait
 from tests.polling.virtual_time import BEGINNING
@@ -181,3 +183,28 @@ def test_each_run_is_read_in_turn_if_there_are_too_many(listed: float) -> None:
     every = list(itertools.chain(*gaps.values()))
     assert all(gaps.values())
     assert max(every) < 2.0 * max(sum(every) / len(every), 5.0)
+
+
+@pytest.mark.parametrize(("count", "limit", "warnings"), [(300, 3.0, 1), (300, 20.0, 0)], ids=["too many", "few"])
+def test_an_interval_that_the_limit_does_not_allow_is_logged_once(
+    caplog: pytest.LogCaptureFixture, count: int, limit: float, warnings: int
+) -> None:
+    service = FakeService(largest=20)
+    runs = just_started(count, seeded(9), shortest=60.0, longest=120.0)
+    service.add(runs)
+    Simulation(service, limit=limit).run([Wait(run) for run in runs])
+    assert caplog.text.count("exceeds the connection's rate_limit") == warnings
+
+
+def test_an_outage_is_not_logged_as_an_interval_that_the_limit_does_not_allow(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def down() -> Exception | None:
+        now = asyncio.get_running_loop().time() - BEGINNING
+        return AgentRunsConnectionError("lost") if 20.0 < now < 200.0 else None
+
+    service = FakeService(page_fault=down, read_fault=down)
+    runs = just_started(300, seeded(9), shortest=15.0, longest=260.0)
+    service.add(runs)
+    Simulation(service).run([Wait(run) for run in runs])
+    assert "exceeds the connection's rate_limit" not in caplog.text

@@ -302,6 +302,14 @@ class TestDeferred:
             sensor(**limits).resume_execution(first.value.method_name, kwargs, {})
         assert (second.value.trigger.end_time, second.value.kwargs) == (end, first.value.kwargs)
 
+    def test_a_task_that_a_newer_version_deferred_continues(
+        self, serve: Serve, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        serve([run("completed")])
+        kwargs = {"event": {"run_id": "r-1", "status": "completed"}, "deadline": None, "newer": 1}
+        assert sensor().resume_execution("execute_complete", kwargs, {})["status"] == "completed"
+        assert "Ignoring unknown arguments of a deferred task: ['newer']" in caplog.text
+
     @pytest.mark.parametrize(
         ("arguments", "state", "tries", "error"),
         [

@@ -9,26 +9,20 @@ from uuid import UUID
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 
-def create_form(ti_id: UUID, *, subject: str, body: str, params: dict[str, Any], **form: Any) -> bool:
+def create_form(ti_id: UUID, **form: Any) -> dict[str, Any]:
     """
-    Create the form of a task instance, and return whether Airflow holds it.
+    Create the form of a task instance, and return the form that Airflow holds, as JSON.
 
-    A task instance keeps its first form permanently. Only the response shows whether Airflow took this one. Subject,
-    body, and the fields with a constant value identify a form.
+    A task instance keeps its first form permanently. Airflow then ignores the new one, and deletes an existing answer.
 
-    :param form: The other fields of Airflow's ``CreateHITLDetailPayload``.
+    :param form: The fields of Airflow's ``CreateHITLDetailPayload``.
     """
     from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
     from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-    payload = CreateHITLDetailPayload(ti_id=ti_id, subject=subject, body=body, params=params, **form)
-    held: Any = SUPERVISOR_COMMS.send(payload)
-    return (held.subject, held.body, _constants(held.params)) == (subject, body, _constants(params))
-
-
-def _constants(params: dict[str, Any] | None) -> dict[str, Any]:
-    fields = {name: field for name, field in (params or {}).items() if isinstance(field, dict)}
-    return {name: field.get("value") for name, field in fields.items() if "const" in field.get("schema", {})}
+    held: Any = SUPERVISOR_COMMS.send(CreateHITLDetailPayload(ti_id=ti_id, **form))
+    as_json: dict[str, Any] = held.model_dump(mode="json", include=set(form))
+    return as_json
 
 
 async def read_form(ti_id: UUID) -> Any:

@@ -9,14 +9,13 @@ with one more field; neither proves anything.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Literal
 
-from pendulum import DateTime
-
 from airflow_provider_agentruns.digest import digest
-from airflow_provider_agentruns.exceptions import AgentRunsError
+from airflow_provider_agentruns.exceptions import AgentRunReviewError, AgentRunsError
 from airflow_provider_agentruns.idempotency.state import Sleep
-from airflow_provider_agentruns.models import AgentRun
+from airflow_provider_agentruns.models import AgentRun, Interrupt
 from airflow_provider_agentruns.text import quoted, single_line
 
 #: Seconds between reads of a run that may have accepted the answer. The service may still be processing a request
@@ -38,7 +37,7 @@ def read_until(read: Callable[[], AgentRun], is_clear: Callable[[AgentRun], bool
 
 
 def interrupt_state(
-    run: AgentRun, interrupt_id: str, question: str | None, since: DateTime | None = None
+    run: AgentRun, interrupt_id: str, question: str | None, since: datetime | None = None
 ) -> InterruptState:
     """
     Return the state of a question in a run that was just read.
@@ -48,11 +47,27 @@ def interrupt_state(
     """
     if is_older(run, since):
         return "unclear"
-    interrupt = run.pending(interrupt_id)
+    interrupt = pending_interrupt(run, interrupt_id)
     if interrupt is None:
         return "unclear" if hides_questions(run) else "closed"
     # A different question: the agent used the ID again, or the service shows the same question differently.
     return "open" if question in (None, digest(interrupt.value)) else "unclear"
+
+
+def pending_interrupt(run: AgentRun, interrupt_id: str) -> Interrupt | None:
+    """
+    Return the pending interrupt with this ID, or None.
+
+    :raises AgentRunReviewError: If several questions have this ID, because an answer could reach the wrong one.
+    """
+    found = [interrupt for interrupt in run.interrupts if interrupt.id == interrupt_id]
+    if any(interrupt.value != found[0].value for interrupt in found):
+        raise AgentRunReviewError(
+            f"Agent run {single_line(run.id)} asks {len(found)} questions with the same interrupt ID "
+            f"{quoted(interrupt_id)}. IDs must be unique, because an answer could reach the wrong question. Nothing is "
+            "shown or sent. Report this to the agent's provider"
+        )
+    return found[0] if found else None
 
 
 def hides_questions(run: AgentRun) -> bool:
@@ -60,7 +75,7 @@ def hides_questions(run: AgentRun) -> bool:
     return run.status == "interrupted" and not run.interrupts
 
 
-def is_older(run: AgentRun, since: DateTime | None) -> bool:
+def is_older(run: AgentRun, since: datetime | None) -> bool:
     """Return whether the service shows an older state of the run than at an earlier read."""
     return since is not None and run.updated_at is not None and run.updated_at < since
 

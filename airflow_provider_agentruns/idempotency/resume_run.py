@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import pendulum
-
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
@@ -26,6 +24,7 @@ from airflow_provider_agentruns.idempotency.interrupt_state import (
     interrupt_state,
     is_older,
     no_question,
+    pending_interrupt,
     read_until,
 )
 from airflow_provider_agentruns.idempotency.state import Send, Sleep, StateStore
@@ -63,6 +62,7 @@ def answer_once(
     store: StateStore | None,
     is_retry: bool = False,
     question: str | None = None,
+    seen: str | None = None,
     sleep: Sleep = time.sleep,
 ) -> Answered:
     """
@@ -73,6 +73,7 @@ def answer_once(
         that is gone when a later try begins counts as answered by someone else.
     :param is_retry: Whether this is not the first try of the task, so that an answer may be on its way.
     :param question: The :func:`digest` of the question at the time the answer was given, if known.
+    :param seen: The run's ``updated_at`` at that time in ISO 8601, if known. Older responses are not used.
     :raises AgentRunInterruptGoneError: If the interrupt is not pending, and not because of an answer of this task.
     :raises AgentRunConflictError: If someone else answered it at the same time.
     """
@@ -82,22 +83,22 @@ def answer_once(
     shown = f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)}"
     record: dict[str, Any] | None = store.get(_KEY) if store else None
     # What an earlier try stored before it answered this interrupt.
-    is_same = record and (record["run_id"], record["interrupt_id"]) == (run_id, interrupt_id)
-    earlier = record if record and is_same else {}
-    seen = pendulum.instance(datetime.fromisoformat(earlier["seen"])) if earlier.get("seen") else None
+    earlier = _of_interrupt(record, run_id, interrupt_id)
+    last_seen = earlier.get("seen") or seen
+    not_before = datetime.fromisoformat(last_seen) if last_seen else None
     expected = earlier.get("question", question)
 
     def read() -> AgentRun:
         run: AgentRun = send(requests.get_run, run_id)
         return run
 
-    run = read_until(read, lambda run: interrupt_state(run, interrupt_id, expected, seen) != "unclear", sleep)
-    if is_older(run, seen):
+    run = read_until(read, lambda run: interrupt_state(run, interrupt_id, expected, not_before) != "unclear", sleep)
+    if is_older(run, not_before):
         raise AgentRunsError(
-            f"The service shows agent run {single_line(run_id)} as of {run.updated_at}, before an earlier try answered "
-            f"interrupt {quoted(interrupt_id)}, so it is unknown whether the answer was accepted"
+            f"The service shows agent run {single_line(run_id)} as of {run.updated_at}, older than the run that it "
+            f"showed before, so it is unknown whether interrupt {quoted(interrupt_id)} is pending"
         )
-    interrupt = run.pending(interrupt_id)
+    interrupt = pending_interrupt(run, interrupt_id)
     if interrupt is None:
         if hides_questions(run):
             raise no_question(run_id, interrupt_id)
@@ -155,6 +156,15 @@ def answer_once(
             break
     log.info("%s is answered; the run is %s", shown, single_line(run.status))
     return Answered(run, confirmed=True)
+
+
+def may_have_been_sent(store: StateStore | None, run_id: str, interrupt_id: str) -> bool:
+    """Return whether a try of this task may have answered this interrupt, with an unknown result."""
+    return bool(store and _of_interrupt(store.get(_KEY), run_id, interrupt_id))
+
+
+def _of_interrupt(record: dict[str, Any] | None, run_id: str, interrupt_id: str) -> dict[str, Any]:
+    return record if record and (record["run_id"], record["interrupt_id"]) == (run_id, interrupt_id) else {}
 
 
 def _gone(run: AgentRun, interrupt_id: str, answer: Any, earlier: dict[str, Any]) -> Answered:

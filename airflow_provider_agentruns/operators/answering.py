@@ -1,27 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers what a run asks, for the tasks that answer."""
+"""Reads and answers what a run asks, for the tasks that answer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.base import AgentRunTask, state_store
-from airflow_provider_agentruns.exceptions import AgentRunsError
+from airflow_provider_agentruns.exceptions import AgentRunInterruptGoneError, AgentRunsError
+from airflow_provider_agentruns.idempotency import interrupt_state as probe
 from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
+from airflow_provider_agentruns.models import AgentRun, Interrupt
+from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 def answer_interrupt(
-    task: AgentRunTask, context: Context, run_id: str, interrupt_id: str, answer: Any, question: str | None = None
+    task: AgentRunTask,
+    context: Context,
+    run_id: str,
+    interrupt_id: str,
+    answer: Any,
+    question: str | None = None,
+    seen: str | None = None,
 ) -> Answered:
     """
     Answer one pending interrupt; see :func:`~airflow_provider_agentruns.idempotency.resume_run.answer_once`.
 
     :param answer: Any JSON value.
     :param question: The digest of what was asked when the answer was given, if known.
+    :param seen: The run's ``updated_at`` at that time in ISO 8601, if known.
     """
     task.run_page = task.hook.settings.run_page(run_id)
     try:
@@ -33,9 +45,41 @@ def answer_interrupt(
             store=state_store(context),
             is_retry=task.current_attempt(context).number > 1,
             question=question,
+            seen=seen,
         )
     except AgentRunsError as e:
         metrics.resumed(task.agentruns_conn_id, type(e).__name__)
         raise
     metrics.resumed(task.agentruns_conn_id, "confirmed" if answered.confirmed else "presumed")
     return answered
+
+
+def read_pending(
+    task: AgentRunTask, run_id: str, interrupt_id: str, *, question: str | None, seen: str | None
+) -> tuple[AgentRun, Interrupt]:
+    """
+    Return a run and its pending interrupt as the service shows them now.
+
+    A response can be outdated, so the run is read again for some seconds until it shows what was seen before.
+
+    :param question: The digest of the question that was seen before, if any.
+    :param seen: The run's ``updated_at`` at that time in ISO 8601, if known.
+    :raises AgentRunInterruptGoneError: If the interrupt is not pending.
+    :raises AgentRunReviewError: If several questions have this ID.
+    """
+    since = datetime.fromisoformat(seen) if seen else None
+    run = probe.read_until(
+        lambda: cast("AgentRun", task.read_run(run_id)),
+        lambda run: probe.interrupt_state(run, interrupt_id, question, since) == "open",
+        time.sleep,
+    )
+    if probe.is_older(run, since):
+        raise AgentRunsError(
+            f"The service shows agent run {single_line(run_id)} as of {run.updated_at}, older than the run that it "
+            "showed before. Nothing was sent"
+        )
+    if interrupt := probe.pending_interrupt(run, interrupt_id):
+        return run, interrupt
+    if probe.hides_questions(run):
+        raise probe.no_question(run_id, interrupt_id)
+    raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "another client may have answered it")

@@ -24,20 +24,19 @@ def form_params(
     options: Sequence[str],
     given: ParamsDict,
     rated: Mapping[str, Any] | None,
-    question: str | None,
+    question: str,
 ) -> ParamsDict:
     """
     Return the fields of an interrupt's form.
 
-    :param interrupt: What the agent asks.
     :param options: What a person chooses from.
     :param given: The DAG author's fields, which win over the agent's.
     :param rated: The artifact that the person can rate, if any.
-    :param question: The digest of the question, which the answer has to repeat, or None to omit that field.
+    :param question: The digest of the question.
     """
     described = answer_schema.form_fields(answer_schema.answer_schema(interrupt), options)
     fields = {name: Param(**arguments) for name, arguments in described.items()}
-    fields |= {name: given.get_param(name) for name in given}
+    fields |= {name: _with_value(given.get_param(name)) for name in given}
     if rated:
         given_title = rated.get("title")
         title = plain(given_title, _TEXT_LENGTH) if isinstance(given_title, str) else "the proposal"
@@ -57,23 +56,25 @@ def form_params(
         (answer_schema.ID_FIELD, interrupt.id, "Question ID"),
         (answer_schema.QUESTION_FIELD, question, "Digest of the question"),
     ):
-        if value:
-            description = "Identifies the question that this form answers. Do not change it."
-            fields[name] = Param(value, description, type="string", const=value, title=title)
+        description = "Identifies the question that this form answers. Do not change it."
+        fields[name] = Param(value, description, type="string", const=value, title=title)
     return ParamsDict(fields)
+
+
+def _with_value(field: Param) -> Param:
+    """Return a field with an empty value in place of a missing one, which Airflow's API cannot send."""
+    return Param(field.value if field.has_value else None, field.description, schema=field.schema, source=field.source)
+
+
+def held_params(serialized: Mapping[str, Any]) -> ParamsDict:
+    """Return the fields of a form as Airflow holds them."""
+    return ParamsDict({name: Param(field["value"], schema=field["schema"]) for name, field in serialized.items()})
 
 
 def validation_errors(
     params: ParamsDict, options: Sequence[str], chosen: Sequence[str], entered: Mapping[str, Any]
 ) -> list[str]:
-    """
-    Return why an answer does not fit a form. Does not repeat what was entered, which can be personal data.
-
-    :param params: The fields of the form.
-    :param options: The options of the form.
-    :param chosen: The chosen options.
-    :param entered: The value of each field.
-    """
+    """Return why an answer does not fit a form, without what was entered, which can be personal data."""
     errors = [] if set(chosen) <= set(options) else ["an option that is not on the form"]
     errors += ["a field that is not on the form"] if entered.keys() - params.keys() else []
     for name in params:

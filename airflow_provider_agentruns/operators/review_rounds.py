@@ -3,21 +3,31 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup, task
 
-from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.base import AgentRunTask
+from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
 from airflow_provider_agentruns.operators.output import AgentRunOutputOperator
-from airflow_provider_agentruns.operators.review import AgentRunReviewOperator
+from airflow_provider_agentruns.operators.review import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, AgentRunReviewOperator
+from airflow_provider_agentruns.reviews.audit_trail import TRAIL
+from airflow_provider_agentruns.reviews.open_questions import open_questions
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
+from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
 
+    from airflow_provider_agentruns.models import AgentRun
 
 _OUTPUT = "output"
+
+#: Seconds between reads of a run whose response is older than an answer, or that does not show its question yet.
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 
 class ReviewRounds(TaskGroup):
@@ -28,6 +38,46 @@ class ReviewRounds(TaskGroup):
         """The output of the run, for downstream tasks."""
         task: AgentRunOutputOperator = self.children[f"{self.group_id}.{_OUTPUT}"]  # type: ignore[assignment]
         return task.output
+
+
+class _ReadsNewQuestions(AgentRunTask):
+    """
+    A task that never reads a question as open that a round before has answered.
+
+    :param answered: For each round before, the trails of its reviews. (templated)
+    """
+
+    def __init__(self, *, answered: Sequence[Any] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.answered = answered
+
+    def read_run(self, run_id: str, **options: Any) -> AgentRun | None:
+        """Read the run until the response is not older than the answers, and an interrupted run shows its question."""
+        run = super().read_run(run_id, **options)
+        answered = [trail for trails in self.answered for trail in trails]
+        for pause in (*_PAUSES, None):
+            if run is None or (found := open_questions(run, answered)) is not None:
+                break
+            if pause is None:
+                raise AgentRunsError(
+                    f"Agent run {single_line(run_id)} is {single_line(run.status)}, but the service shows it as it was "
+                    "before the last answer, or without its question. Nobody was asked"
+                )
+            time.sleep(pause)
+            run = super().read_run(run_id, **options)
+        return run and run.model_copy(update={"interrupts": found})
+
+
+class ReviewRoundSensor(_ReadsNewQuestions, AgentRunSensor):
+    """Waits for the run between two rounds."""
+
+    template_fields: Sequence[str] = (*AgentRunSensor.template_fields, "answered")
+
+
+class ReviewRoundsOutputOperator(_ReadsNewQuestions, AgentRunOutputOperator):
+    """Returns the output of the run after the last round."""
+
+    template_fields: Sequence[str] = (*AgentRunOutputOperator.template_fields, "answered")
 
 
 @task
@@ -46,6 +96,8 @@ def review_rounds(
     deferrable: bool | None = None,
     poke_interval: timedelta | float | None = None,
     timeout: timedelta | float | None = None,
+    retries: int | None = None,
+    retry_delay: timedelta | float | None = None,
     **review: Any,
 ) -> ReviewRounds:
     """
@@ -67,39 +119,57 @@ def review_rounds(
     :param deferrable: Whether to wait for the run in the triggerer.
     :param poke_interval: Seconds between two reads of the run, or a ``timedelta``.
     :param timeout: How long each wait for the run may take, in seconds or as a ``timedelta``.
+    :param retries: Retries of each task. Defaults to the number in ``default_args`` or Airflow's configuration, or 3.
+    :param retry_delay: Seconds between two tries, or a ``timedelta``.
     :param review: Arguments of :class:`~airflow_provider_agentruns.operators.agent_run.AgentRunReviewOperator`, such
         as ``options``, ``assigned_users``, ``response_timeout``, or ``decide``.
-    :raises AgentRunsValueError: If ``rounds`` is less than 1.
+    :raises AgentRunsValueError: If ``rounds`` is less than 1, or the group is inside a mapped task group.
     """
     if rounds < 1:
         raise AgentRunsValueError(f"rounds should be at least 1, not {rounds}")
-    # Arguments that are not given come from the DAG's default_args.
-    common = _given(agentruns_conn_id=agentruns_conn_id, deferrable=deferrable)
-    wait_arguments = _given(poke_interval=poke_interval, timeout=timeout) | common
-
     group = ReviewRounds(group_id=group_id)
+    # Arguments that are not given come from the DAG's default_args.
+    author_defaults = {**(group.dag.default_args if group.dag else {}), **group.default_args}
+    default_retries = {"retries": DEFAULT_RETRIES, "retry_delay": DEFAULT_RETRY_DELAY}
+    common = _given(
+        agentruns_conn_id=agentruns_conn_id,
+        deferrable=deferrable,
+        **{name: value for name, value in default_retries.items() if name not in author_defaults},
+    )
+    common |= _given(retries=retries, retry_delay=retry_delay)
+    wait_arguments = _given(poke_interval=poke_interval, timeout=timeout) | common
+    tries = {name: common[name] for name in default_retries if name in common}
     with group:
-        first: Any = AgentRunSensor(task_id="wait_1", run_id=run_id, **wait_arguments)
+        first: Any = ReviewRoundSensor(task_id="wait_1", run_id=run_id, **wait_arguments)
         # All other tasks get the ID from the first, so that a group that is skipped is skipped completely.
         known_run = first.output["run_id"]
-        wait, last = first, None
+        reviews: list[Any] = []
         for number in range(1, rounds + 1):
-            if last is not None:
-                wait = AgentRunSensor(task_id=f"wait_{number}", run_id=known_run, **wait_arguments)
+            wait = first
+            if reviews:
+                trails = [reviews[-1].output[TRAIL]]
+                wait = ReviewRoundSensor(task_id=f"wait_{number}", run_id=known_run, answered=trails, **wait_arguments)
                 # Skipped if nothing was reviewed, because the run is completed then.
-                last >> wait
-            asked = _interrupts.override(task_id=f"interrupts_{number}")(wait.output)
-            last = AgentRunReviewOperator.partial(
-                task_id=f"review_{number}", run_id=known_run, **common, **review
-            ).expand(interrupt=asked)
-        output = AgentRunOutputOperator(
+                reviews[-1] >> wait
+            asked = _interrupts.override(task_id=f"interrupts_{number}", **tries)(wait.output)
+            unmapped = AgentRunReviewOperator.partial(task_id=f"review_{number}", run_id=known_run, **common, **review)
+            try:
+                reviews.append(unmapped.expand(interrupt=asked))
+            except NotImplementedError:
+                raise AgentRunsValueError(
+                    f"review_rounds {group_id!r} is inside a mapped task group, where Airflow cannot map its reviews. "
+                    "Call review_rounds once for each run, or put it into a DAG of its own, and start that DAG for "
+                    "each run with TriggerDagRunOperator.partial(...).expand(conf=...)"
+                ) from None
+        output = ReviewRoundsOutputOperator(
             task_id=_OUTPUT,
             run_id=known_run,
+            answered=[one.output[TRAIL] for one in reviews],
             artifact_type=artifact_type,
             trigger_rule="none_failed_min_one_success",
             **common,
         )
-        [first, last] >> output
+        [first, reviews[-1]] >> output
     return group
 
 

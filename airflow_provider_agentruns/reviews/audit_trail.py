@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_agentruns.digest import digest
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.reviews.decision import Decision
     from airflow_provider_agentruns.reviews.state import ReviewState
 
 #: The XCom key of the trail.
@@ -19,40 +18,47 @@ RESULT = ("run_id", "interrupt_id", "chosen_options", "params_input", "responded
 
 
 def audit_trail(
-    state: ReviewState, decision: Decision, status: str, delivery: str, rating: dict[str, Any] | None = None
+    state: ReviewState, *, status: str | None, delivery: str, rating: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """
-    Return what an auditor asks for.
+    Return what an auditor asks for, after a decision.
 
-    :param status: The status of the run after the answer.
-    :param delivery: ``confirmed`` if the service confirmed the answer, or ``presumed`` if the question was gone
-        after the answer was sent.
+    :param status: The status of the run when it was last read.
+    :param delivery: ``confirmed`` if the service confirmed the answer; ``presumed`` if the question was gone after the
+        answer was sent; ``not sent``; or ``unknown`` if the task failed while the answer may have been accepted.
     """
+    decision: dict[str, Any] = state.decision or {}
     return {
         "run_id": state.run_id,
         "interrupt_id": state.interrupt_id,
-        "chosen_options": decision.chosen_options,
-        "params_input": decision.params_input,
-        "responded_by": decision.responded_by,
-        "responded_at": decision.responded_at,
+        "chosen_options": decision["chosen_options"],
+        "params_input": decision["params_input"],
+        "responded_by": decision["responded_by"],
+        "responded_at": decision["responded_at"],
         "status": status,
         "agent": state.agent,
         "label": state.label,
         "question": state.question,
-        "by": decision.by,
+        "by": decision["by"],
         "shown": state.shown,
         "sent": state.sent[0] if state.sent else None,
         "delivery": delivery,
         "rating": rating,
+        "run_updated_at": state.seen,
+        "superseded": state.superseded,
     }
 
 
 def for_log(trail: dict[str, Any]) -> dict[str, Any]:
     """Return a trail for a log, with digests instead of what can be personal data."""
-    omitted = ("params_input", "agent", "label", "rating")
+    # A request can name options that are not on the form.
+    options = trail["chosen_options"] if trail["by"] == "policy" else (trail["shown"] or {}).get("options", ())
+    omitted = ("params_input", "agent", "label", "rating", "run_updated_at")
     return {
         **{key: value for key, value in trail.items() if key not in omitted},
+        "chosen_options": [option for option in trail["chosen_options"] if option in options],
         "responded_by": (trail["responded_by"] or {}).get("id"),
         "shown": trail["shown"] and digest(trail["shown"]),
         "sent": digest(trail["sent"]),
+        "superseded": len(trail["superseded"]),
     }

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD, QUESTION_
 from airflow_provider_agentruns.reviews.text import interrupt_name, plain
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.models import Interrupt
+    from airflow_provider_agentruns.models import AgentRun, Interrupt
     from airflow_provider_agentruns.reviews.decision import Decision
 
 _LABEL_LENGTH = 300
@@ -25,13 +25,17 @@ START_NEW_RUN = "Nothing is shown or sent. Start a new DAG run to review it"
 @dataclass
 class ReviewState:
     """
-    Everything that is known about a review. Holds JSON values only.
+    Everything that is known about a review, as JSON values.
 
     :param max_tries: Airflow's ``max_tries``, which changes when a person clears the task.
-    :param question: The digest of what is asked.
+    :param question: The digest of what is asked; empty if unknown.
+    :param seen: The run's ``updated_at`` when its question was last read, in ISO 8601.
     :param shown: What the form showed, or None if nobody was asked.
+    :param form: Options, fields, and rules of the form that Airflow holds.
     :param decision: The :class:`~airflow_provider_agentruns.reviews.decision.Decision` as JSON; None before a decision.
     :param sent: The answer in a list; None before it is known.
+    :param delivered: Whether the service has the answer.
+    :param superseded: Earlier decisions that were not delivered, because another person was asked instead.
     """
 
     run_id: str
@@ -40,21 +44,34 @@ class ReviewState:
     question: str
     label: str = ""
     agent: str | None = None
+    seen: str | None = None
     shown: dict[str, Any] | None = None
+    form: dict[str, Any] | None = None
     decision: dict[str, Any] | None = None
     sent: list[Any] | None = None
+    delivered: bool = False
+    superseded: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, run_id: str, interrupt: Interrupt, max_tries: int) -> ReviewState:
-        """Return the state of a review that begins."""
+    def begin(cls, run: AgentRun, interrupt: Interrupt, max_tries: int, earlier: ReviewState | None) -> ReviewState:
+        """
+        Return the state of a review that begins.
+
+        :param earlier: The state before a person cleared the task. An undelivered decision in it is superseded.
+        """
+        superseded = list(earlier.superseded) if earlier else []
+        if earlier and earlier.decision and not earlier.delivered:
+            superseded.append(earlier.decision)
         return cls(
-            run_id=run_id,
+            run_id=run.id,
             interrupt_id=interrupt.id,
             max_tries=max_tries,
             question=digest(interrupt.value),
             # Cleaned, because Airflow's database rejects lone surrogates.
             label=plain(interrupt.label, _LABEL_LENGTH),
             agent=interrupt.agent and plain(interrupt.agent, _LABEL_LENGTH),
+            seen=run.updated_at.isoformat() if run.updated_at else None,
+            superseded=superseded,
         )
 
     @classmethod
@@ -62,12 +79,11 @@ class ReviewState:
         """
         Return the state that an earlier try stored, or None.
 
-        :param stored: The state as JSON.
-        :param run_id: The ID of the run that is reviewed now.
-        :param interrupt_id: The ID of the interrupt that is reviewed now.
+        :param stored: The state as JSON, possibly of another version of the package.
         :raises AgentRunReviewError: If the task instance showed the form of another interrupt.
         """
-        state = cls(**stored) if stored else None
+        known = {one.name for one in fields(cls)}
+        state = cls(**{name: value for name, value in stored.items() if name in known}) if stored else None
         if state is None or (state.run_id, state.interrupt_id) == (run_id, interrupt_id):
             return state
         if state.shown is None:
@@ -81,7 +97,6 @@ class ReviewState:
         """
         Check that the interrupt still asks the same question. An agent can reuse an ID.
 
-        :param interrupt: The interrupt as the run shows it now.
         :raises AgentRunReviewError: If it asks something else.
         """
         if digest(interrupt.value) != self.question:
@@ -90,11 +105,10 @@ class ReviewState:
                 f"showed it, and Airflow keeps a form permanently. {START_NEW_RUN}"
             )
 
-    def check_form(self, decision: Decision) -> None:
+    def check_answer(self, decision: Decision) -> None:
         """
         Check that an answer belongs to the form of this interrupt and this question.
 
-        :param decision: The answer.
         :raises AgentRunReviewError: If it belongs to another form.
         """
         constants = {ID_FIELD: self.interrupt_id, QUESTION_FIELD: self.question}
@@ -103,6 +117,22 @@ class ReviewState:
             raise AgentRunReviewError(
                 f"The answer belongs to another question than {interrupt_name(self.run_id, self.interrupt_id)} asks "
                 "now. Nothing was sent"
+            )
+
+    def check_form(self, form: dict[str, Any]) -> None:
+        """
+        Check that Airflow holds the form that the DAG describes now.
+
+        :param form: Options, fields, and rules of the form, by the names of Airflow's ``HITLOperator``.
+        :raises AgentRunReviewError: If the form that Airflow holds differs.
+        """
+        held = self.form or {}
+        if differing := [name for name, value in form.items() if held.get(name) != value]:
+            raise AgentRunReviewError(
+                "Airflow keeps a task instance's form permanently. The form that it holds for "
+                f"{interrupt_name(self.run_id, self.interrupt_id)} differs from the DAG in: {', '.join(differing)}. "
+                f"Undo that change of the DAG and clear the task, or leave this question to a new DAG run. "
+                "Nothing is shown or sent"
             )
 
     def seconds_to_decide(self, decision: Decision) -> float | None:

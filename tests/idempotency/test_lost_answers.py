@@ -182,7 +182,7 @@ def test_an_older_state_of_the_run_is_left_to_another_try(task: Task, service: S
     with pytest.raises(AgentRunsConnectionError):
         task.answer("yes")
     # This try begins with such a read, too.
-    with pytest.raises(AgentRunsError, match="before an earlier try answered") as caught:
+    with pytest.raises(AgentRunsError, match="older than the run that it showed before") as caught:
         task.answer("yes")
     assert caught.value.retryable
     assert (len(service.posts), run.get("answers")) == (1, None)

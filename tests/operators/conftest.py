@@ -7,8 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.operators.reviewing import Service, Supervisor, TaskInstance
+from tests.support.scripted_server import ScriptedServer
 
 
 @pytest.fixture
@@ -33,3 +36,27 @@ def answer_elsewhere(agent_runs_emulator: Emulator) -> Iterator[Callable[..., No
     stop.set()
     for thread in threads:
         thread.join(5)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """Return the service, over HTTP."""
+    service = Service()
+    monkeypatch.setattr("airflow_provider_agentruns.operators.answering.time.sleep", lambda seconds: None)
+    with ScriptedServer(service) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
+        yield service
+
+
+@pytest.fixture
+def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    """Return the supervisor."""
+    supervisor = Supervisor()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    return supervisor
+
+
+@pytest.fixture
+def ti() -> TaskInstance:
+    """Return the task instance."""
+    return TaskInstance()

@@ -18,7 +18,7 @@ from tests.support.state_store import StateStore
 
 QUESTION = {"label": "Right?", "artifacts": [{"id": "a-1", "title": "Report"}]}
 ANN = {"id": "ann", "name": "Ann"}
-RUN = {"object": "run", "id": "r-1", "agent": "some_agent", "thread_id": "t-1", "updated_at": "2026-01-31T12:00:00Z"}
+RUN = {"object": "run", "id": "r-1", "agent": "some_agent", "thread_id": "t-1"}
 
 
 class Service:
@@ -30,6 +30,8 @@ class Service:
     :ivar ratings: The bodies of ratings.
     :ivar reject: The reply to answers, if not the usual one.
     :ivar reject_rating: The reply to ratings, if not the usual one.
+    :ivar more: Further interrupts, with an ID that may exist already.
+    :ivar outdated: The interrupts in the next responses, which show the run as it was a month ago.
     """
 
     def __init__(self) -> None:
@@ -38,6 +40,9 @@ class Service:
         self.ratings: list[dict[str, Any]] = []
         self.reject: Reply | None = None
         self.reject_rating: Reply | None = None
+        self.more: list[tuple[str, Any]] = []
+        self.outdated: list[list[tuple[str, Any]]] = []
+        self.updated_at = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
     def __call__(self, request: Received) -> Reply:
         """Answer a request."""
@@ -51,9 +56,14 @@ class Service:
         elif request.method == "POST":
             self.ratings.append(request.json)
             return self.reject_rating or answer({"object": "artifact_rating", **request.json}, 201)
-        interrupts = [{"id": name, "agent": "some_agent", "value": value} for name, value in self.pending.items()]
+        if request.method == "GET" and self.outdated:
+            return self._run(self.outdated.pop(0), datetime(2026, 1, 1, tzinfo=UTC))
+        return self._run([*self.pending.items(), *self.more], self.updated_at)
+
+    def _run(self, pending: list[tuple[str, Any]], updated_at: datetime) -> Reply:
+        interrupts = [{"id": name, "agent": "some_agent", "value": value} for name, value in pending]
         status = "interrupted" if interrupts else "running"
-        return answer({**RUN, "status": status, "interrupts": interrupts})
+        return answer({**RUN, "status": status, "interrupts": interrupts, "updated_at": updated_at.isoformat()})
 
 
 class Supervisor:

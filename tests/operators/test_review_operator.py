@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import Param
-from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
@@ -23,7 +21,7 @@ from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperato
 from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
 from tests.operators.reviewing import ANN, QUESTION, Service, Supervisor, TaskInstance, event, review
 from tests.support.airflow_versions import HAS_STATE_STORE, needs_state_store
-from tests.support.scripted_server import ScriptedServer, errors
+from tests.support.scripted_server import errors
 
 if HAS_STATE_STORE:
     from airflow.sdk.exceptions import TaskAwaitingInput
@@ -31,30 +29,6 @@ else:
     TaskAwaitingInput = TaskDeferred
 
 SECRET = "\x1b[31mjane@example.com\nFAKE LOG LINE"
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """Return the service, over HTTP."""
-    service = Service()
-    monkeypatch.setattr("airflow_provider_agentruns.operators.review.time.sleep", lambda seconds: None)
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
-        yield service
-
-
-@pytest.fixture
-def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
-    """Return the supervisor."""
-    supervisor = Supervisor()
-    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
-    return supervisor
-
-
-@pytest.fixture
-def ti() -> TaskInstance:
-    """Return the task instance."""
-    return TaskInstance()
 
 
 def ask(ti: TaskInstance, **arguments: Any) -> AgentRunReviewOperator:
@@ -73,7 +47,7 @@ def test_a_person_is_asked_and_the_answer_is_sent(service: Service, supervisor: 
     assert form is not None
     assert (form.subject, form.options) == ("Right?", ["Approve", "Reject"])
     assert "Report" in (form.body or "")
-    assert list(form.params or {}) == ["why", "interrupt_id"]
+    assert list(form.params or {}) == ["why", "interrupt_id", "_question"]
     assert (form.params or {})["interrupt_id"]["schema"]["const"] == "int-1"
     assert [user.id for user in form.assigned_users or ()] == ["ann"]
     assert service.answers == []
@@ -85,7 +59,7 @@ def test_a_person_is_asked_and_the_answer_is_sent(service: Service, supervisor: 
     assert result["params_input"] == {"why": "Fits", "interrupt_id": "int-1"}
     trail = ti.xcoms["trail"]
     assert (trail["by"], trail["sent"], trail["delivery"]) == ("person", sent, "confirmed")
-    assert (trail["shown"]["body"], trail["shown"]["fields"]) == (form.body, ["why", "interrupt_id"])
+    assert (trail["shown"]["body"], trail["shown"]["fields"]) == (form.body, list(form.params or {}))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +112,7 @@ def test_what_the_service_rejects_does_not_reach_errors_and_logs(
         task.execute_complete(ti.context, event("Approve", why=SECRET))
     assert "jane" not in str(e.value) + capsys.readouterr().out
     # Nobody entered anything here, so the message helps.
-    other = TaskInstance()
+    other, supervisor.form = TaskInstance(), None
     with pytest.raises(AgentRunInvalidRequestError, match="does not match"):
         ask(other).execute_complete(other.context, event("Approve"))
 
@@ -191,7 +165,7 @@ def test_a_reused_id_is_not_answered(service: Service, supervisor: Supervisor, t
     assert service.answers == []
     # Without a state store, the digest in the form shows it.
     other = TaskInstance(has_store=False)
-    with pytest.raises(AgentRunReviewError, match="belongs to another question"):
+    with pytest.raises(AgentRunReviewError, match="asks something else now"):
         review().execute_complete(other.context, event("Approve", _question="0" * 64))
     assert service.answers == []
 
@@ -214,8 +188,7 @@ def test_an_older_form_in_airflow_is_noticed(service: Service, supervisor: Super
     with pytest.raises(AgentRunReviewError, match="cannot show interrupt 'int-2'"):
         review(interrupt="int-2").execute(ti.context)
     ti.store = None
-    ti.max_tries = 99
-    with pytest.raises(AgentRunReviewError, match="this one has the form of another question than interrupt 'int-2'"):
+    with pytest.raises(AgentRunReviewError, match="'int-2' of agent run r-1 differs from the DAG in: params"):
         review(interrupt="int-2").execute(ti.context)
 
 
@@ -237,7 +210,7 @@ def test_a_retry_uses_an_answer_that_a_worker_died_with(
     task = ask(ti)
     assert supervisor.form is not None
     constants = {name: field["value"] for name, field in (supervisor.form.params or {}).items()}
-    assert set(constants) == ({"interrupt_id"} if has_store else {"interrupt_id", "_question"})
+    assert set(constants) == {"interrupt_id", "_question"}
     result = retry(ti, task, event("Reject", **constants))
     assert result["chosen_options"] == ["Reject"]
     assert result["params_input"] == {"interrupt_id": "int-1"}

@@ -24,7 +24,7 @@ TWO_ROUNDS = {
     "g.wait_2": {"g.wait_1", "g.review_1"},
     "g.interrupts_2": {"g.wait_2"},
     "g.review_2": {"g.wait_1", "g.interrupts_2"},
-    "g.output": {"g.wait_1", "g.review_2"},
+    "g.output": {"g.wait_1", "g.review_1", "g.review_2"},
 }
 
 

@@ -11,24 +11,25 @@ import pytest
 
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
-from airflow_provider_agentruns.models import Interrupt
+from airflow_provider_agentruns.models import AgentRun, Interrupt
 from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD, QUESTION_FIELD
 from airflow_provider_agentruns.reviews.audit_trail import audit_trail, for_log
 from airflow_provider_agentruns.reviews.decision import Decision
 from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState
 from tests.reviews.forms import asks
 
+RUN = AgentRun.model_validate({"id": "r-1", "status": "interrupted", "updated_at": "2026-01-31T11:59:00Z"})
 AT = "2026-01-31T12:00:00+00:00"
 SECRET = "123-45-6789"
 VALUE = {"label": f"Is {SECRET} right?", "artifacts": [{"title": "Report"}]}
-SHOWN = {"at": "2026-01-31T11:59:30+00:00", "subject": VALUE["label"], "body": SECRET}
+SHOWN = {"at": "2026-01-31T11:59:30+00:00", "subject": VALUE["label"], "body": SECRET, "options": ["Approve"]}
 SENT = {"decision": "approve", "note": SECRET}
 BY_ANN = Decision("person", ["Approve"], AT, {"id": "ann", "name": f"Ann {SECRET}"}, {"note": SECRET})
 
 
 def review(**more: Any) -> ReviewState:
     """Return the state of a review."""
-    state = ReviewState.begin("r-1", asks(VALUE), 3)
+    state = ReviewState.begin(RUN, asks(VALUE), 3, None)
     for name, value in more.items():
         setattr(state, name, value)
     return state
@@ -68,7 +69,7 @@ def test_another_question_with_the_same_id_is_rejected() -> None:
 def test_an_answer_to_another_form_is_rejected_without_repeating_it(name: str, sent: Any) -> None:
     decision = Decision("person", ["Approve"], AT, params_input={ID_FIELD: "int-1", name: sent})
     with pytest.raises(AgentRunReviewError, match=r"The answer belongs to another .* interrupt 'int-1'") as e:
-        review().check_form(decision)
+        review().check_answer(decision)
     assert "Nothing was sent" in str(e.value)
     assert "secret" not in str(e.value)
     assert not e.value.retryable
@@ -76,12 +77,12 @@ def test_an_answer_to_another_form_is_rejected_without_repeating_it(name: str, s
 
 @pytest.mark.parametrize("given", [{ID_FIELD: "int-1", QUESTION_FIELD: digest(VALUE)}, {ID_FIELD: "int-1"}, {}])
 def test_an_answer_to_this_form_or_to_no_form_is_accepted(given: dict[str, Any]) -> None:
-    review().check_form(Decision("person", ["Approve"], AT, params_input=given))
+    review().check_answer(Decision("person", ["Approve"], AT, params_input=given))
 
 
 def test_labels_are_short_and_can_be_stored() -> None:
     hostile = Interrupt(id="int-1", agent="a\ud800" * 999, value={"label": "\u202e\ud800\x1b[31m\n" + "x" * 10_000})
-    state = ReviewState.begin("r-1", hostile, 0)
+    state = ReviewState.begin(RUN, hostile, 0, None)
     assert state.label.startswith("\ufffd[31m xx")
     assert state.agent is not None
     assert (len(state.label), len(state.agent)) == (300, 300)
@@ -91,7 +92,8 @@ def test_labels_are_short_and_can_be_stored() -> None:
 @pytest.mark.parametrize("answer", [SENT, None, False, []])
 def test_the_trail_has_everything_and_the_log_has_digests_instead_of_personal_data(answer: Any) -> None:
     rating = {"artifact_id": "a-1", "rating": "POSITIVE", "comment": SECRET}
-    trail = audit_trail(review(shown=SHOWN, sent=[answer]), BY_ANN, "running", "presumed", rating)
+    state = review(shown=SHOWN, sent=[answer], decision=asdict(BY_ANN), superseded=[asdict(BY_ANN)])
+    trail = audit_trail(state, status="running", delivery="presumed", rating=rating)
     both = {
         "run_id": "r-1",
         "interrupt_id": "int-1",
@@ -111,14 +113,17 @@ def test_the_trail_has_everything_and_the_log_has_digests_instead_of_personal_da
         "shown": SHOWN,
         "sent": answer,
         "rating": rating,
+        "run_updated_at": "2026-01-31T11:59:00+00:00",
+        "superseded": [asdict(BY_ANN)],
     }
     logged = for_log(trail)
-    assert logged == {**both, "responded_by": "ann", "shown": digest(SHOWN), "sent": digest(answer)}
+    assert logged == {**both, "responded_by": "ann", "shown": digest(SHOWN), "sent": digest(answer), "superseded": 1}
     assert SECRET not in json.dumps(logged)
 
 
 def test_the_trail_says_if_nobody_answered_and_nothing_was_shown() -> None:
-    trail = audit_trail(review(sent=[SENT]), Decision("timeout", ["Reject"], AT), "running", "confirmed")
+    state = review(sent=[SENT], decision=asdict(Decision("timeout", ["Reject"], AT)))
+    trail = audit_trail(state, status="running", delivery="confirmed")
     for found in (trail, for_log(trail)):
         assert [found[key] for key in ("by", "responded_by", "shown")] == ["timeout", None, None]
 

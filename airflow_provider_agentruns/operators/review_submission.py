@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The half of a review after the decision: it validates the decision, answers the interrupt, and leaves a trail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk.definitions.param import ParamsDict
+
+from airflow_provider_agentruns import metrics
+from airflow_provider_agentruns.base import AgentRunTask, state_store
+from airflow_provider_agentruns.digest import digest
+from airflow_provider_agentruns.exceptions import (
+    AgentRunInterruptGoneError,
+    AgentRunInvalidRequestError,
+    AgentRunReviewError,
+    AgentRunsError,
+    AgentRunsValueError,
+)
+from airflow_provider_agentruns.operators.review_form import form_params, held_params, validation_errors
+from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD, RATING, RATING_COMMENT, rated_artifact
+from airflow_provider_agentruns.reviews.audit_trail import RESULT, TRAIL, audit_trail, for_log
+from airflow_provider_agentruns.reviews.decision import Decision, answer_material, default_answer
+from airflow_provider_agentruns.reviews.state import ReviewState
+from airflow_provider_agentruns.reviews.text import interrupt_name
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_agentruns.idempotency.resume_run import Answered
+    from airflow_provider_agentruns.models import AgentRun, Interrupt
+
+#: The key of a review's state in the task state store.
+_STATE_KEY = "agent_run_review"
+
+
+class ReviewSubmission(AgentRunTask, HITLOperator):
+    """Sends the decision on an interrupt."""
+
+    run_id: Any
+    interrupt: Any
+    build_input: Callable[[dict[str, Any]], Any] | str | dict[str, Any] | list[Any] | None
+    feedback: bool
+    form_fields: ParamsDict
+
+    def _submit(self, context: Context, review: ReviewState) -> dict[str, Any]:
+        """Answer the interrupt with the decision, and return the XCom value."""
+        try:
+            answered = self._answer(context, review)
+        except BaseException as e:
+            if isinstance(e, AgentRunInvalidRequestError):
+                # A later try builds the answer again, because the DAG may have changed.
+                review.sent = None
+                self._store(context, review)
+            status = str(self._last_run.status) if self._last_run else None
+            self._finish(context, audit_trail(review, status=status, delivery=self._delivery(context, review, e)))
+            raise
+        review.delivered = True
+        review.seen = answered.run.updated_at.isoformat() if answered.run.updated_at else None
+        self._store(context, review)
+        decision = Decision(**(review.decision or {}))
+        metrics.review_decided(self.agentruns_conn_id, decision.by, review.seconds_to_decide(decision))
+        delivery = "confirmed" if answered.confirmed else "presumed"
+        rating = self._rate(review, decision)
+        trail = audit_trail(review, status=str(answered.run.status), delivery=delivery, rating=rating)
+        self._finish(context, trail)
+        return {key: trail[key] for key in RESULT}
+
+    def _finish(self, context: Context, trail: dict[str, Any]) -> None:
+        """Publish the trail, which is final for this try of the task."""
+        context["ti"].xcom_push(key=TRAIL, value=trail)
+        self.log.info("Agent run interrupt reviewed", **for_log(trail))
+
+    def _delivery(self, context: Context, review: ReviewState, error: BaseException) -> str:
+        """Return whether the answer was not sent, or may have been, when the task fails."""
+        from airflow_provider_agentruns.idempotency.resume_run import may_have_been_sent
+
+        store = state_store(context)
+        is_killed = store is None and not isinstance(error, Exception)
+        is_gone_later = isinstance(error, AgentRunInterruptGoneError) and self.current_attempt(context).number > 1
+        may_be_sent = getattr(error, "in_doubt", False) or may_have_been_sent(store, review.run_id, review.interrupt_id)
+        return "unknown" if may_be_sent or is_killed or is_gone_later else "not sent"
+
+    def _answer(self, context: Context, review: ReviewState) -> Answered:
+        """Build the answer unless an earlier try has, and send it."""
+        from airflow_provider_agentruns.operators.answering import answer_interrupt
+
+        decision = Decision(**(review.decision or {}))
+        if review.sent is None:
+            review.check_answer(decision)
+            _, interrupt = self._pending(review)
+            review.check_question(interrupt)
+            if decision.by != "policy":
+                decision = self._validated(interrupt, decision, review.form or self._form(interrupt))
+            review.decision = asdict(decision)
+            review.sent = [self._input(context, interrupt, decision)]
+            self._store(context, review)
+        try:
+            return answer_interrupt(
+                self, context, review.run_id, review.interrupt_id, review.sent[0], review.question, review.seen
+            )
+        except AgentRunInvalidRequestError as e:
+            if not any(decision.fields.values()):
+                raise
+            hidden = "the agent rejects the answer. Its message is hidden, because it can repeat what a person entered"
+            raise AgentRunInvalidRequestError(e.status_code, [hidden], e.method, e.path) from None
+
+    def _rate(self, review: ReviewState, decision: Decision) -> dict[str, Any] | None:
+        """Rate the artifact, and return what was sent, with the error if it failed, or None without a rating."""
+        artifact_id, rating = (review.shown or {}).get("rated_artifact"), decision.params_input.get(RATING)
+        if not artifact_id or not rating:
+            return None
+        comment = decision.params_input.get(RATING_COMMENT)
+        given = {"artifact_id": artifact_id, "rating": rating, "comment": comment}
+        try:
+            self.hook.rate_artifact(review.run_id, artifact_id, rating, comment)
+        except AgentRunsError as e:
+            # Without the message, in which the service can repeat the comment.
+            self.log.warning("The answer was sent, but not the rating of the artifact: %s", type(e).__name__)
+            return {**given, "error": str(e)}
+        return given
+
+    def _validated(self, interrupt: Interrupt, decision: Decision, form: Mapping[str, Any]) -> Decision:
+        """
+        Return the decision with every field of the form, and check that they are valid.
+
+        :param form: The form that the person saw, which can differ from the DAG.
+        """
+        fields = held_params(form["params"])
+        entered = {name: fields.get_param(name).value for name in fields} | decision.params_input
+        # After a timeout, nobody has filled in the required fields: the DAG author's defaults decide without them.
+        if decision.by == "person" and (
+            errors := validation_errors(fields, form["options"], decision.chosen_options, entered)
+        ):
+            raise self._invalid("; ".join(errors))
+        entered.pop(QUESTION_FIELD, None)
+        return replace(decision, params_input=entered)
+
+    def _invalid(self, reason: str) -> AgentRunReviewError:
+        return AgentRunReviewError(
+            f"The answer to {interrupt_name(str(self.run_id), self._interrupt_id)} does not fit the form: {reason}. "
+            "Nothing was sent. Clear the task to ask again"
+        )
+
+    def _input(self, context: Context, interrupt: Interrupt, decision: Decision) -> Any:
+        if self.build_input is None:
+            return default_answer(interrupt, decision)
+        material = answer_material(interrupt, decision)
+        if callable(self.build_input):
+            return self.build_input(material)
+        return self.render_template(self.build_input, cast("Context", {**context, "answer": material}))
+
+    @property
+    def _interrupt_id(self) -> str:
+        found = self.interrupt.get("id") if isinstance(self.interrupt, Mapping) else self.interrupt
+        if isinstance(found, str) and found.strip():
+            return found
+        raise AgentRunsValueError(
+            "interrupt needs the ID of an interrupt, or an interrupt as AgentRunSensor returns it. This "
+            f"{type(self.interrupt).__name__} has no ID"
+        )
+
+    def _pending(self, review: ReviewState | None) -> tuple[AgentRun, Interrupt]:
+        from airflow_provider_agentruns.operators.answering import read_pending
+
+        question, seen = (review.question, review.seen) if review else (None, None)
+        return read_pending(self, str(self.run_id), self._interrupt_id, question=question, seen=seen)
+
+    def _stored(self, context: Context) -> ReviewState | None:
+        store = state_store(context)
+        return ReviewState.restore(store.get(_STATE_KEY) if store else None, str(self.run_id), self._interrupt_id)
+
+    def _store(self, context: Context, review: ReviewState) -> None:
+        if store := state_store(context):
+            store.set(_STATE_KEY, asdict(review))
+
+    def _form(self, interrupt: Interrupt) -> dict[str, Any]:
+        """Return the form, except subject and body, as Airflow stores it."""
+        rated = rated_artifact(interrupt) if self.feedback else None
+        self.params = form_params(interrupt, self.options, self.form_fields, rated, digest(interrupt.value))
+        users = [{"id": user["id"], "name": user["name"]} for user in self.assigned_users or ()]
+        form = {
+            "options": self.options,
+            "params": self.serialized_params,
+            "defaults": self.defaults,
+            "multiple": self.multiple,
+            "assigned_users": users,
+        }
+        as_json: dict[str, Any] = json.loads(json.dumps(form))
+        return as_json

@@ -149,7 +149,7 @@ class AgentRunReviewOperator(ReviewSubmission):
                     return self._submit(context, review)
                 if review.decision["by"] != "policy" and not review.delivered:
                     return self._submit_or_ask(context, review)
-            elif attempt.number > 1:
+            elif attempt.number > 1 and (review or attempt.was_cleared or state_store(context) is None):
                 # Only the triggerer can read the form. Creating the form again would delete an answer.
                 trigger = FormAnswerTrigger(str(context["ti"].id))
                 self.defer(trigger=trigger, method_name="form_read", timeout=_READ_FORM_WITHIN)

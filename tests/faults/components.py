@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
+from airflow_provider_agentruns.reviews.state import ReviewState
 from tests.support.airflow_versions import HAS_STATE_STORE
 
 RUN = "/v1/runs/[^/]+"
@@ -35,7 +36,9 @@ class AnsweredReview(AgentRunReviewOperator):
     def execute(self, context: Any) -> Any:
         """Continue with the answer in the first try. Before Airflow 3.3, later tries find it in the form."""
         if context["ti"].try_number == 1 or not HAS_STATE_STORE:
-            return self.execute_complete(context, _FORM_EVENT)
+            run, interrupt = self._pending(None)
+            state = ReviewState.begin(run, interrupt, context["ti"].max_tries, None)
+            return self.execute_complete(context, _FORM_EVENT, asdict(state))
         return super().execute(context)
 
 

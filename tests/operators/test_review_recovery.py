@@ -18,10 +18,11 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsError,
 )
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
-from tests.operators.reviewing import ANN, QUESTION, Service, Store, Supervisor, TaskInstance, event, review
+from tests.operators.reviewing import ANN, QUESTION, Service, Supervisor, TaskInstance, event, review
 from tests.operators.test_review_operator import TaskAwaitingInput, ask
 from tests.support.airflow_versions import needs_state_store
 from tests.support.scripted_server import errors
+from tests.support.state_store import StateStore
 
 BOB = {"id": "bob", "name": "Bob"}
 KEPT_OR_LOST = pytest.mark.parametrize("state", ["kept", pytest.param("lost", id="lost")])
@@ -35,7 +36,7 @@ def clear(ti: TaskInstance, state: str = "kept") -> None:
     ti.max_tries += 3
     ti.xcoms = {}
     if state == "lost":
-        ti.store = Store()
+        ti.store = StateStore()
 
 
 def run_again(ti: TaskInstance, task: AgentRunReviewOperator, held: dict[str, Any]) -> Any:

@@ -78,7 +78,10 @@ def _path_of(conn_id: str) -> str:
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-03-01 or 2026-03-01T09:00") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -168,3 +168,9 @@ def test_the_command_reports_files_that_are_not_documents(
     out, errors = capsys.readouterr()
     assert [it["run_id"] for it in json.loads(out)] == ["r-1"]
     assert "2026-03-02.broken.json cannot be read" in errors
+
+
+def test_a_time_that_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--since", "March"])
+    assert "--since: 'March' is not a time such as 2026-03-01" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,9 +79,11 @@ def _check_token(value: SecretStr) -> SecretStr:
 
 
 def _check_verify(value: bool | str) -> bool | str:
-    if isinstance(value, str) and not Path(value).is_file():
-        raise ValueError("should be true, false, or the path of a CA bundle that exists on this machine")
-    return value
+    # A path may be too long to look up.
+    with suppress(OSError):
+        if not isinstance(value, str) or Path(value).is_file():
+            return value
+    raise ValueError("should be true, false, or the path of a CA bundle that exists on this machine")
 
 
 def _check_proxy(value: str | None) -> str | None:
@@ -140,8 +143,9 @@ def _url(value: str, *schemes: str) -> httpx.URL | None:
     import httpx
 
     try:
+        urlsplit(value)
         url = httpx.URL(value)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, ValueError):
         return None
     usable = url.host and 0 < (url.port or 80) < 65_536 and value.isprintable() and " " not in value
     return url if usable and url.scheme in schemes else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -15,6 +16,9 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.execution_time.xcom import resolve_xcom_backend
 
 log = logging.getLogger(__name__)
+
+#: A read that fails after this many seconds stops all reads for a while, because each occupies a thread.
+SLOW, PAUSE = 2.0, 30.0
 
 
 class StoredXCom(NamedTuple):
@@ -38,7 +42,7 @@ class StoredXCom(NamedTuple):
         value, backend = self.value, resolve_xcom_backend()  # type: ignore[no-untyped-call]
         if isinstance(value, str) and backend is not BaseXCom:
             try:
-                value = _decode(backend, self)
+                value = _from_backend(backend, self)
             except Exception as e:  # noqa: BLE001 -- a backend may raise anything
                 # Its message may contain credentials.
                 log.warning("The XCom backend cannot read a value: %s", type(e).__name__)
@@ -50,7 +54,21 @@ class StoredXCom(NamedTuple):
         return value
 
 
+class _Outage:
+    """The time until which no value is read, by ``time.monotonic``, after a slow failure in any thread."""
+
+    ends_at = 0.0
+
+
 @lru_cache(maxsize=500)
-def _decode(backend: type[BaseXCom], stored: StoredXCom) -> Any:
-    """Decode a value once, because pages are refreshed every few seconds."""
-    return backend.deserialize_value(SimpleNamespace(value=stored.value))
+def _from_backend(backend: type[BaseXCom], stored: StoredXCom) -> Any:
+    """Read a value once, because pages are refreshed every few seconds."""
+    began = time.monotonic()
+    if began < _Outage.ends_at:
+        raise TimeoutError
+    try:
+        return backend.deserialize_value(SimpleNamespace(value=stored.value))
+    except Exception:
+        if time.monotonic() - began > SLOW:
+            _Outage.ends_at = time.monotonic() + PAUSE
+        raise

@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.io.xcom import backend
 from airflow.sdk.bases.xcom import BaseXCom
 
+from airflow_provider_agentruns.airflow_adapter import stored_xcom
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.plugins.instances import CONNECTION, Instances
@@ -85,6 +86,21 @@ def test_a_value_that_the_backend_cannot_read_is_never_sent(
     monkeypatch.setenv(BACKEND, f"{__name__}.ReferenceXCom")
     assert reader.get(task_path(*place)).json()["task"]["run_id"] is None
     assert len(service.requests) == before
+
+
+def test_a_slow_outage_of_the_backend_occupies_a_thread_once(
+    reader: httpx.Client, instances: Instances, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BACKEND, f"{__name__}.ReferenceXCom")
+    monkeypatch.setattr(stored_xcom, "SLOW", -1.0)
+    monkeypatch.setattr(stored_xcom._Outage, "ends_at", 0.0)
+    ReferenceXCom.reads = 0
+    dag_run = instances.dag_run("slow")
+    for index in range(5):
+        place = instances.task("slow", dag_run, map_index=index, operator="AgentRunOperator", rendered=RENDERED)
+        instances.set_xcom(*place, "run_id", f"reference-{index}-lost")
+    assert [row["run_id"] for row in reader.get("/agent-runs/api/waiting").json()["rows"]] == [None] * 5
+    assert ReferenceXCom.reads == 1
 
 
 def test_a_value_is_read_from_the_backend_once(

@@ -145,9 +145,9 @@ def _url(value: str, *schemes: str) -> httpx.URL | None:
     try:
         urlsplit(value)
         url = httpx.URL(value)
+        usable = url.host and 0 < (url.port or 80) < 65_536 and value.isprintable() and " " not in value
     except (httpx.InvalidURL, ValueError):
         return None
-    usable = url.host and 0 < (url.port or 80) < 65_536 and value.isprintable() and " " not in value
     return url if usable and url.scheme in schemes else None
 
 

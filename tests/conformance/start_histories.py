@@ -94,6 +94,7 @@ class Try:
     :param posts: The faults of its first POSTs. ``gets`` are those of its first GETs.
     :param dies: The number of steps after which the worker dies. None if it does not die.
     :param cleared: Whether a person cleared the task before the try.
+    :param forgets: Whether Airflow discarded what the task had stored when it was cleared.
     :param ahead: Seconds by which the worker's clock is ahead.
     """
 
@@ -102,6 +103,7 @@ class Try:
     gets: tuple[Fault, ...] = ()
     dies: int | None = None
     cleared: bool = False
+    forgets: bool = False
     ahead: float = 0.0
 
 
@@ -195,5 +197,6 @@ def histories(draw: st.DrawFn) -> History:
     tries = []
     for number in range(draw(_NUMBERS)):
         pause, cleared = draw(_PAUSES) if number else (0.0, False)
-        tries.append(Try(pause, draw(_POSTS[world.shows_after]), cleared=cleared, **draw(_TRIES)))
+        forgets = cleared and draw(st.booleans())
+        tries.append(Try(pause, draw(_POSTS[world.shows_after]), cleared=cleared, forgets=forgets, **draw(_TRIES)))
     return History(world, tuple(tries))

@@ -90,7 +90,7 @@ class StartPlay:
         self.world = history.world
         self.clock = Clock()
         self.service = StartingService(self.clock, history.world)
-        self.service.carried_out = lambda request: self._check_start()
+        self.service.carried_out = self._check_start
         self.store = StateStore() if history.world.has_store else None
         self.start: Start = STARTS[history.world.about]
         self.acknowledged: str | None = None
@@ -99,6 +99,8 @@ class StartPlay:
         self._number = 0
         self._series = 1
         self._own_before_clear = 0
+        self._seen_before_clear = 0
+        self._has_forgotten = self._has_started = False
         self._noted: dict[str, int] = {}
         self._first_possible = self.clock.moment.subtract(seconds=history.world.dag_age)
         for sibling in sorted(history.world.siblings, key=lambda sibling: sibling.at):
@@ -125,7 +127,13 @@ class StartPlay:
             self._series += 1
             self._own_before_clear = len(self.service.own)
             self.acknowledged = None
+            self._seen_before_clear = len(self.service.seen)
+            forgets = one.forgets and not self.world.has_twin
+            self._has_forgotten = forgets or (self._has_forgotten and not self._has_started)
+            self._has_started = False
         self._read_store()
+        if self.store and one.forgets and not self.world.has_twin:
+            self.store.values.clear()
         self.service.posts_faults, self.service.gets_faults = list(one.posts), list(one.gets)
         before = len(self.service.posts)
         outcome: Started | AgentRunsError | None = None
@@ -135,7 +143,7 @@ class StartPlay:
                 self.start,
                 send=worker.send,
                 store=worker.store,
-                attempt=Attempt(self._number, self._series, self._first_possible),
+                attempt=Attempt(self._number, self._series, self._first_possible, was_cleared=self._series > 1),
                 sleep=worker.sleep,
             )
         except Killed:
@@ -152,13 +160,15 @@ class StartPlay:
         if note and "run_id" in note:
             self._noted[note["run_id"]] = note["series"]
 
-    def _check_start(self) -> None:
+    def _check_start(self, request: Received) -> None:
         """A second run starts only after the task was cleared, and after the first run has ended."""
+        is_first = not self._has_started
+        self._has_started |= any(request is sent for sent in self.service.seen[self._seen_before_clear :])
         if not self.service.own:
             return
         # The task can mistake a twin for its own run.
         last = next(reversed(self._noted), "") if self.world.has_twin else self.service.own[-1]
-        may_start = last in self._noted and self._noted[last] < self._series
+        may_start = (self._has_forgotten and is_first) or (last in self._noted and self._noted[last] < self._series)
         assert may_start, f"a second run is started; {self.service.own} are there"
         assert self.service.run(last)["status"] == "completed", f"a second run is started while {last} is active"
 

@@ -59,7 +59,7 @@ class Task:
             start,
             send=self.send,
             store=self.store,
-            attempt=Attempt(self.number, self.series, self._first_possible),
+            attempt=Attempt(self.number, self.series, self._first_possible, was_cleared=self.series > 1),
             sleep=self._clock.sleep,
         )
 
@@ -71,6 +71,7 @@ class Task:
         dies: str = "",
     ) -> AgentRun:
         """Make another try of the task that answers an interrupt of the run ``r-1``."""
+        self.number += 1
         self._dies = dies
         answered = answer_once(
             "r-1",
@@ -78,14 +79,17 @@ class Task:
             answer,
             send=self.send,
             store=self.store,
+            is_retry=self.number > 1,
             sleep=self._clock.sleep,
         )
         self.confirmed = answered.confirmed
         return answered.run
 
-    def clear(self) -> None:
-        """Clear the task, as a person does."""
+    def clear(self, *, keeps_state: bool = True) -> None:
+        """Clear the task, as a person does. Airflow may discard what is stored."""
         self.series += 1
+        if not keeps_state:
+            self.store = StateStore()
 
     def send(self, build: Any, *args: Any, **kwargs: Any) -> Any:
         """Send a request, as ``AgentRunHook.send``."""

@@ -8,15 +8,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.exceptions import (
-    AgentRunConflictError,
     AgentRunInterruptGoneError,
-    AgentRunInvalidRequestError,
     AgentRunsConnectionError,
     AgentRunsError,
-    AgentRunsServerError,
 )
 from tests.idempotency.service import Clock, Mishap, Service
-from tests.idempotency.task import Killed, Task
+from tests.idempotency.task import Task
 from tests.support.scripted_server import Received, Reply, errors, html
 
 
@@ -44,72 +41,6 @@ def test_an_answer_that_did_not_arrive_is_sent_again(
     assert len(service.posts) == 2
     # The service gets time to process the first request.
     assert sum(clock.slept) >= 5.0
-
-
-def test_an_answer_that_is_accepted_late_is_not_sent_again(task: Task, service: Service, run: dict[str, Any]) -> None:
-    service.takes_after = 4.9
-    assert task.answer("yes").status == "running"
-    assert run["answers"] == ["yes"]
-    assert len(service.posts) == 1
-
-
-def test_an_answer_that_arrives_just_before_it_is_sent_again_counts(
-    task: Task, service: Service, clock: Clock, run: dict[str, Any]
-) -> None:
-    service.takes_after = 5.5
-    post = service._post
-
-    def slow_way(request: Received) -> Reply:
-        if len(service.posts) == 2:
-            # The first arrives while the second is on its way.
-            service.takes_after = 0.0
-            service._resume(run, service.posts[0].json)
-            service._due.clear()
-        return post(request)
-
-    service._post = slow_way  # type: ignore[method-assign]
-    after = task.answer("yes")
-    assert (after.status, after.interrupts) == ("running", [])
-    assert run["answers"] == ["yes"]
-    assert len(service.posts) == 2
-
-
-def test_an_answer_of_an_earlier_try_that_arrives_meanwhile_counts(
-    task: Task, service: Service, run: dict[str, Any]
-) -> None:
-    service.mishaps = ["request lost"]
-    with pytest.raises(Killed):
-        task.answer("yes", dies="while its answer is on its way")
-    post = service._post
-
-    def overtaken(request: Received) -> Reply:
-        service._resume(run, service.posts[0].json)
-        return post(request)
-
-    service._post = overtaken  # type: ignore[method-assign]
-    assert task.answer("yes").interrupts == []
-    assert run["answers"] == ["yes"]
-
-
-@pytest.mark.parametrize(("status", "kind"), [(409, AgentRunConflictError), (422, AgentRunInvalidRequestError)])
-def test_a_rejection_of_the_second_request_while_the_question_is_open_is_raised(
-    task: Task, service: Service, status: int, kind: type[Exception]
-) -> None:
-    service.mishaps = ["request lost", errors(status, "no")]
-    with pytest.raises(kind, match="no"):
-        task.answer()
-    assert len(service.posts) == 2
-
-
-def test_an_answer_that_arrives_after_the_last_request_counts_in_the_next_try(
-    task: Task, service: Service, run: dict[str, Any]
-) -> None:
-    service.mishaps = ["request lost", errors(422, "does not fit")]
-    with pytest.raises(AgentRunInvalidRequestError):
-        task.answer("yes")
-    service._resume(run, service.posts[0].json)
-    assert task.answer("yes").interrupts == []
-    assert len(service.posts) == 2
 
 
 def test_an_id_that_is_used_again_right_away_does_not_get_the_answer_twice(
@@ -208,18 +139,3 @@ def test_an_answer_that_is_lost_three_times_is_left_to_the_next_try(
     assert len(service.posts) == 3
     task.answer("yes")
     assert run["answers"] == ["yes"]
-
-
-def test_if_the_run_cannot_be_read_the_answer_is_left_to_the_next_try(
-    task: Task, service: Service, run: dict[str, Any]
-) -> None:
-    service.mishaps = ["answer lost"]
-    get = service._get
-    service._get = lambda request: errors(503, "later") if service.posts else get(request)  # type: ignore[method-assign]
-    with pytest.raises(AgentRunsServerError):
-        task.answer("yes")
-    assert len(service.posts) == 1
-    service._get = get  # type: ignore[method-assign]
-    assert task.answer("yes").interrupts == []
-    assert run["answers"] == ["yes"]
-    assert len(service.posts) == 1

@@ -75,6 +75,23 @@ found(), nothing(), unknown_field()
     assert agent_runs_emulator.count("POST", ".*") == 1
 
 
+def test_a_retry_of_a_function_that_failed_does_not_search(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
+    result = run_dag(f"""
+@task.agent_run(agent="instant", retries=1, retry_delay=timedelta(0), poll_interval=0.1)
+def fails_once(ti=None) -> dict[str, str]:
+    if ti.try_number == 1:
+        raise OSError("no database")
+    return dict(business_id="{BUSINESS}")
+
+fails_once()
+""")
+    assert (result.state, result.tries["fails_once"]) == ("success", 2)
+    assert agent_runs_emulator.count("GET", "/v1/runs") == 0
+    # The annotation describes the function's result, not the task's.
+    assert "artifacts" not in result.xcoms["fails_once"]
+    assert result.xcom("fails_once")["artifacts"]
+
+
 def test_the_subject_cannot_also_be_an_argument(run_dag: DagRunner) -> None:
     with pytest.raises(AssertionError, match="takes no business_id: the function returns it"):
         run_dag(f"""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.idempotency import find_earlier_run, interrupt_state
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
-from tests.support.airflow_versions import HAS_STATE_STORE
+from tests.support.airflow_versions import HAS_STATE_STORE, needs_state_store
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
 
@@ -32,12 +33,13 @@ BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 deferrable_or_not = pytest.mark.parametrize("deferrable", [True, False])
 
 
-def start(agent: str, **arguments: Any) -> TaskRun:
+def start(agent: str, cleared: TaskRun | None = None, **arguments: Any) -> TaskRun:
     """Run an operator that starts a run."""
     common: dict[str, Any] = {"business_id": BUSINESS, "poll_interval": 0.05, "retries": 2}
     return run_task(
         lambda: AgentRunOperator(task_id="review", agent=agent, **{**common, **arguments}),
         has_state_store=HAS_STATE_STORE,
+        cleared=cleared,
     )
 
 
@@ -137,6 +139,32 @@ class TestStart:
         assert (task.state, task.try_number) == ("success", 1)
         assert agent_runs_emulator.count("POST", "/v1/runs") == 1
         assert list(agent_runs_emulator.service.runs) == [task.xcoms["run_id"]]
+
+    @needs_state_store  # Without a store, a cleared task uses a run that has ended.
+    @pytest.mark.parametrize("keeps_state", [True, False])
+    def test_a_cleared_task_uses_its_run_while_that_is_active(
+        self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, keeps_state: bool
+    ) -> None:
+        monkeypatch.setattr(find_earlier_run, "_LISTING_LAG", 0.2)
+        monkeypatch.setattr(find_earlier_run, "READ_INTERVAL", 0.05)
+        task = start("needs_approval", wait_for=())
+        run_ids = [task.value["run_id"]]
+        for answers in (False, True, False):
+            if answers:
+                [run] = agent_runs_emulator.service.runs.values()
+                agent_runs_emulator.service.answer(run.id, run.interrupts[0]["id"], {"decision": "approve"})
+                while agent_runs_emulator.service.get_run(run.id).status != "completed":
+                    time.sleep(0.02)
+            if not keeps_state:
+                task.store.values.clear()
+            task = start("needs_approval", cleared=task, wait_for=())
+            run_ids.append(task.value["run_id"])
+        assert run_ids[0] == run_ids[1] != run_ids[2] == run_ids[3]
+        assert list(agent_runs_emulator.service.runs) == [run_ids[0], run_ids[2]]
+
+    def test_a_unit_test_needs_no_task_instance(self, agent_runs_emulator: Emulator) -> None:
+        task = AgentRunOperator(task_id="start", agent="instant", business_id=BUSINESS, deferrable=False)
+        assert task.execute({})["artifacts"]
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -11,7 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +41,7 @@ class TaskRun:
     :ivar state: ``success``, ``failed``, or ``skipped``.
     :ivar value: The return value.
     :ivar error: The error of the last try.
+    :ivar store: What the task has stored. Tests delete it, as Airflow can do when a task is cleared.
     :ivar events: The events of the triggers that the task deferred to.
     """
 
@@ -54,6 +55,7 @@ class TaskRun:
     xcoms: dict[str, Any] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     reschedules: int = 0
+    store: StateStore = field(default_factory=StateStore)
     begun: pendulum.DateTime = field(default_factory=lambda: pendulum.now("UTC"))
 
     def xcom_push(self, key: str, value: Any) -> None:
@@ -65,21 +67,27 @@ class TaskRun:
         return self.begun if self.reschedules else None
 
 
-def run_task(make: Callable[[], BaseOperator], *, has_state_store: bool = True) -> TaskRun:
+def run_task(
+    make: Callable[[], BaseOperator], *, has_state_store: bool = True, cleared: TaskRun | None = None
+) -> TaskRun:
     """
     Run a task to its end, with all its retries.
 
     :param make: Creates the operator, as parsing the DAG file does in each new process.
+    :param cleared: The task instance that a person has cleared; None for a new one.
     """
-    run = TaskRun(max_tries=make().retries or 0)
-    store = StateStore()
+    retries = make().retries or 0
+    run = TaskRun(max_tries=retries)
+    if cleared:
+        # As Airflow's clear_task_instances does.
+        run = replace(cleared, max_tries=cleared.try_number + retries, state="", value=None, xcoms={}, reschedules=0)
     while True:
         run.try_number += 1
         context: dict[str, Any] = {
             "ti": run,
             "dag_run": SimpleNamespace(start_date=run.begun, run_after=run.begun),
             "task_reschedule_count": 0,
-            **({"task_state_store": store} if has_state_store else {}),
+            **({"task_state_store": run.store} if has_state_store else {}),
         }
         try:
             run.value = _try(make, run, context)

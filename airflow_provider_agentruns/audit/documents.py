@@ -27,7 +27,7 @@ FORMAT = 1
 #: Fields that are the same in each try of a task, and differ for another decision.
 _IDENTITY = (
     *("dag_id", "dag_run_id", "task_id", "map_index"),
-    *("run_id", "interrupt_id", "question", "by", "chosen_options", "responded_by", "responded_at"),
+    *("run_id", "interrupt_id", "question", "by", "chosen_options", "responded_by"),
 )
 
 #: The length of an ID in a file's name, in characters.
@@ -85,7 +85,9 @@ def write_document(folder: ObjectStoragePath, trail: dict[str, Any], ti: Any) ->
         "map_index": ti.map_index,
         **trail,
     }
-    document["id"] = digest({name: document.get(name) for name in _IDENTITY})
+    # A later try can read the same time in another format.
+    decided_at = _decided_at(document).astimezone(UTC).isoformat()
+    document["id"] = digest({**{name: document.get(name) for name in _IDENTITY}, "decided_at": decided_at})
     document |= {"try_number": ti.try_number, "recorded_at": datetime.now(UTC).isoformat()}
     path = folder / _name(document)
     try:

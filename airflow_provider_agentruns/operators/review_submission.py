@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -29,7 +30,7 @@ from airflow_provider_agentruns.reviews.state import ReviewState
 from airflow_provider_agentruns.reviews.text import interrupt_name
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_agentruns.idempotency.resume_run import Answered
     from airflow_provider_agentruns.models import AgentRun, Interrupt
@@ -46,6 +47,14 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
     build_input: Callable[[dict[str, Any]], Any] | str | dict[str, Any] | list[Any] | None
     feedback: bool
     form_fields: ParamsDict
+
+    @cached_property
+    def _audit_folder(self) -> ObjectStoragePath | None:
+        """The folder for documents, if the connection has one."""
+        from airflow_provider_agentruns.audit.documents import open_folder
+
+        folder = self.hook.settings.audit_path
+        return open_folder(folder, create=True) if folder else None
 
     def _submit(self, context: Context, review: ReviewState) -> dict[str, Any]:
         """Answer the interrupt with the decision, and return the XCom value."""
@@ -68,6 +77,10 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         rating = self._rate(review, decision)
         trail = audit_trail(review, status=str(answered.run.status), delivery=delivery, rating=rating)
         self._finish(context, trail)
+        if self._audit_folder:
+            from airflow_provider_agentruns.audit import documents
+
+            documents.write_document(self._audit_folder, trail, context["ti"])
         return {key: trail[key] for key in RESULT}
 
     def _finish(self, context: Context, trail: dict[str, Any]) -> None:
@@ -89,6 +102,8 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         """Build the answer unless an earlier try has, and send it."""
         from airflow_provider_agentruns.operators.answering import answer_interrupt
 
+        # Before anything is sent, an unusable folder fails the task.
+        _ = self._audit_folder
         decision = Decision(**(review.decision or {}))
         if review.sent is None:
             review.check_answer(decision)

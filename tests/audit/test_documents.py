@@ -46,6 +46,7 @@ def test_a_later_try_keeps_the_document_of_an_earlier_one(tmp_path: Path) -> Non
     path = write(tmp_path)
     first = path.read_bytes()
     assert write(tmp_path, try_number=2, delivery="presumed", status="completed") == path
+    assert write(tmp_path, try_number=3, responded_at="2026-03-01T10:30:00+01:00") == path
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [first]
 
 

@@ -85,6 +85,7 @@ class TaskInstance:
 
     def __init__(self, *, has_store: bool = HAS_STATE_STORE) -> None:
         self.id, self.map_index = uuid4(), -1
+        self.dag_id, self.run_id, self.task_id = "reviews", "manual", "review"
         self.try_number, self.max_tries = 1, 2
         self.xcoms: dict[str, Any] = {}
         self.store = StateStore() if has_store else None

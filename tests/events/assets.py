@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from airflow.models.asset import (
@@ -29,19 +27,14 @@ _BUNDLE = "webhooks-tests"
 
 
 class Assets:
-    """
-    Creates assets, each with a DAG that is scheduled by it, and deletes all assets of this package again.
+    """Creates assets, each with a DAG that is scheduled by it, and deletes all assets of this package again."""
 
-    :param session: Opens the database.
-    """
-
-    def __init__(self, session: Callable[[], AbstractContextManager[Session]] = create_session) -> None:
-        self._session = session
+    def __init__(self) -> None:
         self._dags: set[str] = set()
 
     def add(self, asset: Asset, *, dag_id: str = "by_webhooks") -> Asset:
         """Create an asset, and its DAG if it does not exist."""
-        with self._session() as session:
+        with create_session() as session:
             self._add_dag(session, dag_id)
             model = AssetModel(name=asset.name, uri=asset.uri, group=asset.group, extra={})
             session.add(model)
@@ -52,7 +45,7 @@ class Assets:
 
     def deactivate(self, asset: Asset) -> None:
         """Do what the scheduler does when no DAG uses an asset."""
-        with self._session() as session:
+        with create_session() as session:
             session.execute(delete(AssetActive).where(AssetActive.uri == asset.uri))
 
     def events(self, asset: Asset) -> list[dict[str, Any]]:
@@ -63,23 +56,23 @@ class Assets:
             .where(AssetModel.uri == asset.uri)
             .order_by(AssetEvent.id)
         )
-        with self._session() as session:
+        with create_session() as session:
             return list(session.scalars(query))
 
-    def reported(self, asset: Asset) -> list[dict[str, Any]]:
+    def payloads(self, asset: Asset) -> list[dict[str, Any]]:
         """Return the payload of each event of an asset."""
         return [extra["payload"] for extra in self.events(asset)]
 
     def queued(self) -> set[str]:
         """Return the DAGs that the scheduler will start."""
-        with self._session() as session:
+        with create_session() as session:
             return set(session.scalars(select(AssetDagRunQueue.target_dag_id).distinct()))
 
     def clean_up(self) -> None:
         """Delete what a test has created."""
         ours = AssetModel.uri.startswith(f"{SCHEME}://")
         ids = select(AssetModel.id).where(ours).scalar_subquery()
-        with self._session() as session:
+        with create_session() as session:
             for model in (AssetEvent, AssetDagRunQueue, DagScheduleAssetReference, AssetStateStoreModel):
                 session.execute(delete(model).where(model.asset_id.in_(ids)))
             session.execute(delete(AssetActive).where(AssetActive.uri.startswith(f"{SCHEME}://")))

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.triggers import agent_run
+from tests.support.postgres import airflow_sessions, use_sessions
 
 if TYPE_CHECKING:
     from tests.events.assets import Assets
@@ -21,6 +23,21 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let watchers poll as often as they like."""
     monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
     monkeypatch.setattr(run_event_poller, "_PAUSE_PER_PAGE", 0.0)
+
+
+@pytest.fixture(scope="session")
+def postgresql(airflow_home: Path) -> Iterator[sessionmaker[Session]]:
+    """Return sessions of a PostgreSQL database with Airflow's tables."""
+    with airflow_sessions() as sessions:
+        yield sessions
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
+def database(airflow_home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let Airflow use one database after the other."""
+    if request.param == "postgresql":
+        use_sessions(request.getfixturevalue("postgresql"), monkeypatch)
+    return str(request.param)
 
 
 @pytest.fixture

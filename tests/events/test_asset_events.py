@@ -4,14 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +23,7 @@ if not HAS_STATE_STORE:
 from airflow.models.asset_state_store import AssetStateStoreModel
 from airflow.utils.retries import run_with_db_retries
 from airflow.utils.session import create_session
-from sqlalchemy import create_engine, update
+from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -36,8 +32,6 @@ from airflow_provider_agentruns.events import webhook_writer
 from airflow_provider_agentruns.events.webhook_event import MAX_AGE, RunStatusChange
 from airflow_provider_agentruns.events.webhook_writer import KEY_LIFETIME, WebhookWriter
 from tests.events.assets import Assets, kept, rows_of_all_tables
-from tests.support.airflow_home import migrate
-from tests.support.postgres import Postgres
 
 
 def change(run_id: str, status: str = "completed", agent: str = "slow") -> RunStatusChange:
@@ -98,8 +92,9 @@ def test_an_asset_that_no_dag_uses_gets_no_event(assets: Assets) -> None:
     assert rows_of_all_tables() == before
 
 
-def write_at_once(assets: Assets) -> None:
-    """Write the same changes from several threads, in different orders."""
+@pytest.mark.usefixtures("database")
+def test_several_processes_create_one_event(assets: Assets) -> None:
+    """They write the same changes in different orders."""
     all_runs = assets.add(agent_run_asset("hooked"), dag_id="of_all")
     completed = assets.add(agent_run_asset("hooked", status="completed"), dag_id="of_completed")
     runs = [f"r-{number}" for number in range(24)]
@@ -108,33 +103,8 @@ def write_at_once(assets: Assets) -> None:
         counts = threads.map(lambda order: [create(run_id, all_runs.uri, completed.uri) for run_id in order], orders)
         assert sum(map(sum, counts)) == 2 * len(runs)
     for asset in (all_runs, completed):
-        assert Counter(run["run_id"] for run in assets.reported(asset)) == dict.fromkeys(runs, 1)
+        assert Counter(payload["run_id"] for payload in assets.payloads(asset)) == dict.fromkeys(runs, 1)
     assert assets.queued() == {"of_all", "of_completed"}
-
-
-def test_several_processes_create_one_event_on_sqlite(assets: Assets) -> None:
-    write_at_once(assets)
-
-
-@pytest.mark.full
-@pytest.mark.timeout(300)
-def test_several_processes_create_one_event_on_postgresql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    try:
-        server = Postgres()
-    except FileNotFoundError as e:
-        pytest.skip(str(e))
-    with server as postgres:
-        migrate(tmp_path, {**os.environ, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url})
-        engine = create_engine(postgres.url)
-
-        @contextmanager
-        def session() -> Iterator[Session]:
-            with Session(engine, autoflush=False) as session, session.begin():
-                yield session
-
-        monkeypatch.setattr(asset_events, "create_session", session)
-        write_at_once(Assets(session))
-        engine.dispose()
 
 
 # Keys and limits
@@ -176,7 +146,7 @@ async def test_too_many_changes_at_once_and_a_failing_database_are_errors(
     writes = [writer.write("hooked", change(f"r-{number}")) for number in range(4)]
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert [type(result) for result in results] == [type(None), OperationalError, type(None), asyncio.QueueFull]
-    assert [run["run_id"] for run in assets.reported(asset)] == ["r-0", "r-2"]
+    assert [payload["run_id"] for payload in assets.payloads(asset)] == ["r-0", "r-2"]
 
 
 # Assets in DAG files

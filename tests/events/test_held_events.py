@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 from airflow.jobs.job import Job
@@ -32,7 +31,7 @@ DAG_ID = "started_by_runs"
 
 
 @pytest.fixture(autouse=True)
-def dag(airflow_home: Path) -> Iterator[None]:
+def dag(database: str) -> Iterator[None]:
     """Store a DAG that runs one at a time, and is scheduled by a watcher."""
     asset = Asset("runs_for_dag", watchers=[AssetWatcher(name="w", trigger=AgentRunEventTrigger(agent="held"))])
     with DAG(DAG_ID, schedule=[asset], start_date=datetime(2026, 1, 1), max_active_runs=1) as dag:

@@ -6,14 +6,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from airflow import settings
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.orm import scoped_session, sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
@@ -22,7 +21,7 @@ from tests.plugins import rights
 from tests.plugins.instances import Instances
 from tests.plugins.served import ServedAirflow
 from tests.support.airflow_versions import HAS_STATE_STORE
-from tests.support.postgres import Postgres
+from tests.support.postgres import airflow_sessions, use_sessions
 
 if TYPE_CHECKING:
     from tests.events.assets import Assets
@@ -41,25 +40,34 @@ def service() -> Iterator[Emulator]:
         yield emulator
 
 
+def configure(environment: pytest.MonkeyPatch, service: Emulator) -> None:
+    """Set the configuration of the API server, and its connections."""
+    environment.setenv("AIRFLOW__CORE__AUTH_MANAGER", rights.CLASS)
+    environment.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
+    environment.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests" * 4)
+    environment.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", service.connection_uri)
+    environment.setenv("AIRFLOW_CONN_HOOKED", CONNECTION)
+    for conn_id, secret in {"rotated": ["the-old-secret", "the-new-secret"], "weak": "weak", "unhooked": []}.items():
+        value = {"conn_type": "agentruns", "extra": {"webhook_secret": secret}}
+        environment.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
+    environment.setenv("AIRFLOW_CONN_OTHER_TYPE", CONNECTION.replace("agentruns", "http"))
+
+
 @pytest.fixture(scope="session")
 def served(airflow_home: Path, service: Emulator) -> Iterator[ServedAirflow]:
     """Return the API server, with users who have different permissions."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AIRFLOW__CORE__AUTH_MANAGER", rights.CLASS)
-        environment.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
-        environment.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests" * 4)
-        environment.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", service.connection_uri)
-        environment.setenv("AIRFLOW_CONN_HOOKED", CONNECTION)
-        for conn_id, secret in {
-            "rotated": ["the-old-secret", "the-new-secret"],
-            "weak": "weak",
-            "unhooked": None,
-        }.items():
-            value = {"conn_type": "agentruns", "extra": {"webhook_secret": secret} if secret else {}}
-            environment.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(value))
-        environment.setenv("AIRFLOW_CONN_OTHER_TYPE", CONNECTION.replace("agentruns", "http"))
-        with ServedAirflow() as served:
-            yield served
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as environment:
+            configure(environment, service)
+            airflow = stack.enter_context(ServedAirflow())
+        yield airflow
+
+
+@pytest.fixture(autouse=True)
+def _configured(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Configure the API server for one test, so that later tests of this process have none of its connections."""
+    if "served" in request.fixturenames:
+        configure(monkeypatch, request.getfixturevalue("service"))
 
 
 @pytest.fixture
@@ -78,30 +86,17 @@ def instances(airflow_home: Path) -> Iterator[Instances]:
 
 
 @pytest.fixture(scope="session")
-def postgresql(airflow_home: Path) -> Iterator[Engine]:
-    """Return an engine for a PostgreSQL database with Airflow's tables."""
-    from airflow.models import import_all_models
-    from airflow.models.base import Base
-
-    try:
-        server = Postgres()
-    except FileNotFoundError as e:
-        pytest.skip(str(e))
-    with server:
-        engine = create_engine(server.url)
-        import_all_models()
-        Base.metadata.create_all(engine)
-        yield engine
-        engine.dispose()
+def postgresql(airflow_home: Path) -> Iterator[sessionmaker[Session]]:
+    """Return sessions of a PostgreSQL database with Airflow's tables."""
+    with airflow_sessions() as sessions:
+        yield sessions
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(served: ServedAirflow, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let Airflow use one database after the other; the API server opens a session for each request."""
     if request.param == "postgresql":
-        sessions = sessionmaker(request.getfixturevalue("postgresql"), expire_on_commit=False)
-        monkeypatch.setattr(settings, "NonScopedSession", sessions)
-        monkeypatch.setattr(settings, "Session", scoped_session(sessions))
+        use_sessions(request.getfixturevalue("postgresql"), monkeypatch)
     return str(request.param)
 
 

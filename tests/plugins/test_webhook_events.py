@@ -24,7 +24,7 @@ def test_a_signed_webhook_creates_one_event_however_often_it_arrives(sender: Sen
     asset = assets.add(agent_run_asset("hooked", status="completed"))
     sent = event("completed", "r-1", output={"artifacts": [{"title": "secret of the business"}]})
     assert [sender.send(sent).status_code for _ in range(3)] == [204] * 3
-    assert assets.reported(asset) == [{"run_id": "r-1", "status": "completed", "agent": "cip_orchestrator"}]
+    assert assets.payloads(asset) == [{"run_id": "r-1", "status": "completed", "agent": "cip_orchestrator"}]
 
 
 async def test_the_offline_service_reaches_airflow(served: ServedAirflow, assets: Assets) -> None:
@@ -33,8 +33,8 @@ async def test_the_offline_service_reaches_airflow(served: ServedAirflow, assets
     url = f"{served.url}/agent-runs/webhooks/hooked"
     with Emulator(speed=20, webhook=url, webhook_secret=SECRET) as emulator:
         runs = [emulator.service.create_run(agent, business_id=BUSINESS) for agent in statuses]
-        await until(lambda: len(assets.reported(asset)) == 3)
-    reported = {(run["run_id"], run["status"], run["agent"]) for run in assets.reported(asset)}
+        await until(lambda: len(assets.payloads(asset)) == 3)
+    reported = {(payload["run_id"], payload["status"], payload["agent"]) for payload in assets.payloads(asset)}
     assert reported == {(run.id, statuses[run.agent], run.agent) for run in runs}
 
 
@@ -52,6 +52,6 @@ def test_a_webhook_that_the_database_cannot_take_is_sent_again(
         other.execute("ROLLBACK")
         other.close()
     assert (response.status_code, response.headers["retry-after"]) == (503, "30")
-    assert assets.reported(asset) == []
+    assert assets.payloads(asset) == []
     assert sender.send(sent).status_code == 204
-    assert len(assets.reported(asset)) == 1
+    assert len(assets.payloads(asset)) == 1

@@ -59,7 +59,7 @@ def test_both_secrets_are_valid_during_a_rotation(sender: Sender, assets: Assets
     path = "/agent-runs/webhooks/rotated"
     for secret, status in {"the-old-secret": 204, "the-new-secret": 204, "the-lost-secret": 401}.items():
         assert sender.send(event("completed"), path=path, secret=secret).status_code == status
-    assert len(assets.reported(asset)) == 2
+    assert len(assets.payloads(asset)) == 2
 
 
 async def test_an_edited_secret_is_used_soon_and_that_of_a_missing_connection_stays_valid_for_a_moment_only(

@@ -7,8 +7,14 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 #: PostgreSQL refuses to run as root. Debian's package creates this user.
 _USER = "postgres"
@@ -76,3 +82,37 @@ def _programs() -> Path:
     if not versions:
         raise FileNotFoundError("No PostgreSQL server is installed: apt-get install postgresql")
     return versions[-1].parent
+
+
+@contextmanager
+def airflow_sessions() -> Iterator[sessionmaker[Session]]:
+    """
+    Open sessions of a new database with Airflow's tables.
+
+    Skips the test if there is no PostgreSQL on this machine.
+    """
+    from airflow.models import import_all_models
+    from airflow.models.base import Base
+    from airflow.utils.db import synchronize_log_template
+
+    try:
+        server = Postgres()
+    except FileNotFoundError as e:
+        pytest.skip(str(e))
+    with server:
+        engine = create_engine(server.url)
+        import_all_models()
+        Base.metadata.create_all(engine)
+        sessions = sessionmaker(engine, expire_on_commit=False)
+        with sessions.begin() as session:
+            synchronize_log_template(session=session)
+        yield sessions
+        engine.dispose()
+
+
+def use_sessions(sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Airflow use the database of these sessions."""
+    from airflow import settings
+
+    monkeypatch.setattr(settings, "NonScopedSession", sessions)
+    monkeypatch.setattr(settings, "Session", scoped_session(sessions))

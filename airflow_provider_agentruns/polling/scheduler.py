@@ -76,7 +76,7 @@ class PollScheduler:
             run = self.runs[run_id] = TrackedRun(run_id, waiter.joined)
         run.add(waiter)
         if not run.busy:
-            within = 0.0 if len(self.runs) <= _FEW else waiter.interval
+            within = 0.0 if len(self.runs) <= _FEW else min(run.interval, waiter.interval)
             self._schedule(run, min(run.next_poll_at, waiter.joined + within), waiter.joined)
         return run
 
@@ -195,7 +195,7 @@ class PollScheduler:
             if status != run.status and run.status is not None:
                 run.changed_at = now
             last_poll_at = max(run.last_request_at, run.changed_at)
-            if requested_at - last_poll_at > 2 * run.interval and not run.warned:
+            if requested_at - last_poll_at > 2 * run.interval and not (run.warned or run.opening):
                 self.overdue = True
             run.last_request_at, run.status = requested_at, status
             run.failures, run.warned = 0, False

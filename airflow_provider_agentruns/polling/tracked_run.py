@@ -18,6 +18,9 @@ WaitResult = dict[str, str]
 #: Logs a message: its level, the message, its arguments, and structured fields as keyword arguments.
 Log = Callable[..., Any]
 
+#: Until its stream is open, a run is polled at least this often, in seconds.
+_INTERVAL_WITHOUT_STREAM = 1.0
+
 
 @dataclass(eq=False, slots=True)
 class Waiter:
@@ -63,8 +66,9 @@ class TrackedRun:
     #: Whether an individual read is in progress, and whether a stream event asks for one.
     busy: bool = False
     woken: bool = False
-    #: The task that follows its event stream.
+    #: The task that follows its event stream, and whether that task is about to open it.
     stream: asyncio.Task[None] | None = None
+    opening: bool = False
 
     @property
     def label(self) -> str:
@@ -75,6 +79,7 @@ class TrackedRun:
         """Add a waiter."""
         self.waiters.append(waiter)
         self.changed_at = max(self.changed_at, waiter.joined)
+        self.opening = self.opening or (waiter.stream and self.stream is None)
         self._summarize()
 
     def remove(self, waiter: Waiter) -> None:
@@ -83,6 +88,13 @@ class TrackedRun:
             self.waiters.remove(waiter)
             self._summarize()
 
+    def opened(self) -> None:
+        """Poll as often as the waiters want, because the stream is open, or will not be for long."""
+        self.opening = False
+        self._summarize()
+
     def _summarize(self) -> None:
+        longest = _INTERVAL_WITHOUT_STREAM if self.opening else math.inf
         self.interval = min((waiter.interval for waiter in self.waiters), default=math.inf)
+        self.interval = min(self.interval, longest)
         self.end = min((waiter.end for waiter in self.waiters), default=math.inf)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from airflow.sdk import Param
+from airflow.sdk import DAG, Param
+from airflow.sdk.definitions.param import process_params
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
@@ -20,6 +21,7 @@ from airflow_provider_agentruns.exceptions import (
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
 from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
 from tests.operators.reviewing import ANN, QUESTION, Service, Supervisor, TaskInstance, event, review
+from tests.support.airflow_names import DagSerialization
 from tests.support.airflow_versions import HAS_STATE_STORE, needs_state_store
 from tests.support.scripted_server import errors
 
@@ -275,6 +277,9 @@ def test_what_has_no_id_is_rejected(service: Service, ti: TaskInstance, interrup
         ({"subject": "Right?"}, TypeError, "multiple values for keyword argument 'subject'"),
         ({"body": "Right?"}, TypeError, "multiple values for keyword argument 'body'"),
         ({"defaults": "Later"}, ValueError, "should be a subset of options"),
+        ({"assigned_users": ["ann"]}, AgentRunsValueError, r'assigned_users should be a list .*"id": "7".*\'ann\''),
+        ({"assigned_users": {"id": 7, "name": "Ann"}}, AgentRunsValueError, "as text"),
+        ({"assigned_users": "ann"}, AgentRunsValueError, "assigned_users should be a list"),
     ],
 )
 def test_wrong_arguments_are_rejected_when_the_dag_is_parsed(
@@ -282,3 +287,44 @@ def test_wrong_arguments_are_rejected_when_the_dag_is_parsed(
 ) -> None:
     with pytest.raises(error, match=message):
         review(**wrong)
+
+
+def test_reviews_have_retries_unless_the_author_sets_a_number() -> None:
+    assert (review(retries=0).retries, AgentRunReviewOperator(task_id="r", run_id="r-1", interrupt="i").retries) == (
+        0,
+        3,
+    )
+    for defaults, tries in (({}, 3), ({"retries": 0}, 0), ({"retries": 5}, 5)):
+        with DAG("reviews", schedule=None, default_args=defaults) as dag:
+            AgentRunReviewOperator(task_id="one", run_id="r-1", interrupt="i")
+            AgentRunReviewOperator.partial(task_id="many", run_id="r-1").expand(interrupt=["i"])
+        assert [dag.task_dict[name].retries for name in ("one", "many")] == [tries, tries]
+
+
+FIELDS = {"why": Param(type="string", minLength=3), "note": Param(None, type=["null", "string"])}
+
+
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_fields_without_a_default_do_not_stop_the_worker(
+    service: Service, supervisor: Supervisor, ti: TaskInstance, is_mapped: bool
+) -> None:
+    with DAG("reviews", schedule=None) as dag:
+        if is_mapped:
+            many = AgentRunReviewOperator.partial(task_id="review", run_id="r-1", params=FIELDS)
+            many.expand(interrupt=["int-1"])
+        else:
+            review(params=FIELDS)
+    DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
+    found: Any = dag.task_dict["review"]
+    # Airflow validates params before the task starts.
+    assert process_params(dag, found, None, suppress_exception=False) == {}
+    task = found.unmap({"interrupt": "int-1"}) if is_mapped else found
+    with pytest.raises((TaskAwaitingInput, TaskDeferred)):
+        task.execute(ti.context)
+    assert supervisor.form
+    shown = json.loads(supervisor.form.model_dump_json())["params"]
+    assert (shown["why"]["value"], shown["why"]["schema"]) == (None, {"type": "string", "minLength": 3})
+    with pytest.raises(AgentRunReviewError, match="field 'why'"):
+        review(params=FIELDS).execute_complete(ti.context, event("Approve"))
+    review(params=FIELDS).execute_complete(ti.context, event("Approve", why="Fits"))
+    assert service.answers[0][1]["fields"] == {"why": "Fits", "note": None}

@@ -4,18 +4,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, TaskGroup, task
+from airflow.sdk import DAG, TaskGroup, task, task_group
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.operators.agent_run import review_rounds
+from airflow_provider_agentruns.operators.review_rounds import ReviewRoundSensor, ReviewRoundsOutputOperator
 from tests.support.airflow_names import DagSerialization
 from tests.support.dag_runs import DagRunner
+from tests.support.run_task import run_task
+from tests.support.scripted_server import Received, Reply, ScriptedServer, answer
+
+AT = "2026-01-31T12:00:00+00:00"
 
 TWO_ROUNDS = {
     "g.wait_1": set(),
@@ -62,6 +69,80 @@ def test_two_rounds_are_seven_tasks_between_their_neighbors() -> None:
     with empty_dag() as dag, TaskGroup("outer"):
         group = review_rounds("g", "r-1")
     assert group.output.operator.task_id == "outer.g.output"
+
+
+@pytest.mark.parametrize(
+    ("defaults", "arguments", "tries"),
+    [({}, {}, 3), ({"retries": 0}, {}, 0), ({"retries": 4}, {}, 4), ({"retries": 4}, {"retries": 1}, 1)],
+)
+def test_all_tasks_have_retries_unless_the_author_sets_a_number(
+    defaults: dict[str, Any], arguments: dict[str, Any], tries: int
+) -> None:
+    with empty_dag(default_args=defaults) as dag:
+        review_rounds("g", "r-1", 1, **arguments)
+    assert {name: found.retries for name, found in dag.task_dict.items()} == dict.fromkeys(dag.task_dict, tries)
+    assert made(dag, "g.review_1").retries == tries
+    with empty_dag(), TaskGroup("outer", default_args=defaults) as group:
+        review_rounds("g", "r-1", 1, **arguments)
+    assert {found.retries for found in group.iter_tasks()} == {tries}
+
+
+def test_a_mapped_task_group_is_rejected_with_an_explanation() -> None:
+    @task_group
+    def each(run_id: str) -> None:
+        review_rounds("g", run_id)
+
+    with empty_dag(), pytest.raises(AgentRunsValueError, match=r"inside a mapped task group.*TriggerDagRunOperator"):
+        each.expand(run_id=["r-1", "r-2"])
+
+
+def serve(*states: tuple[str, list[str]]) -> Callable[[Received], Reply]:
+    """Serve a run in these states, the last one permanently: the status, and the IDs of its interrupts."""
+    left = list(states)
+
+    def reply(request: Received) -> Reply:
+        status, pending = left.pop(0) if len(left) > 1 else left[0]
+        interrupts = [{"id": name, "agent": "a", "value": {"label": name}} for name in pending]
+        run = {"object": "run", "id": "r-1", "agent": "a", "updated_at": AT, "status": status}
+        return answer({**run, "interrupts": interrupts, "output": {"artifacts": []} if status == "completed" else None})
+
+    return reply
+
+
+ANSWERED = [[{"interrupt_id": "i-1", "question": digest({"label": "i-1"}), "run_updated_at": AT}]]
+OUTDATED = ("interrupted", ["i-1"])
+
+
+@pytest.mark.parametrize(
+    ("states", "asked"),
+    [
+        ([("interrupted", []), ("interrupted", []), ("interrupted", ["i-2"])], ["i-2"]),
+        ([OUTDATED, OUTDATED, ("completed", [])], []),
+        ([OUTDATED, ("interrupted", ["i-1", "i-2"])], ["i-2"]),
+    ],
+)
+def test_a_round_asks_only_what_is_open(
+    monkeypatch: pytest.MonkeyPatch, states: list[tuple[str, list[str]]], asked: list[str]
+) -> None:
+    monkeypatch.setattr("airflow_provider_agentruns.operators.review_rounds.time.sleep", lambda seconds: None)
+    with ScriptedServer(serve(*states)) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
+        done = run_task(lambda: ReviewRoundSensor(task_id="wait_2", run_id="r-1", answered=ANSWERED))
+    assert (done.state, [one["id"] for one in done.value["interrupts"]]) == ("success", asked)
+
+
+def test_the_output_ignores_a_question_that_is_answered_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_agentruns.operators.review_rounds.time.sleep", lambda seconds: None)
+    with ScriptedServer(serve(OUTDATED, OUTDATED, ("completed", []))) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
+        done = run_task(lambda: ReviewRoundsOutputOperator(task_id="output", run_id="r-1", answered=ANSWERED))
+    assert (done.state, done.value) == ("success", {"artifacts": []})
+    with ScriptedServer(serve(("interrupted", []))) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
+        done = run_task(lambda: ReviewRoundSensor(task_id="wait_1", run_id="r-1"))
+    # Skipping all rounds would ask nobody.
+    assert done.state == "failed"
+    assert "without its question. Nobody was asked" in str(done.error)
 
 
 def test_wrong_arguments_are_rejected() -> None:

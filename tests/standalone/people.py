@@ -13,8 +13,8 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from tests.support.airflow_versions import FORM_STATE, HAS_STATE_STORE
 from tests.support.standalone import Standalone
 
-#: The constant fields of a form. Without a state store, an answer must name the question it belongs to.
-CONSTANTS = ["interrupt_id"] if HAS_STATE_STORE else ["interrupt_id", "_question"]
+#: The constant fields of a form, which show to which question an answer belongs.
+CONSTANTS = ["interrupt_id", "_question"]
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 

@@ -97,12 +97,12 @@ class Instances:
                 trigger_id = row.id
                 self._triggers.append(trigger_id)
             session.execute(
-                insert(TaskInstance).values(
+                insert(TaskInstance.__table__).values(
                     id=ti_id,
                     **key,
                     state=state,
                     operator=operator,
-                    _rendered_map_index=label,
+                    rendered_map_index=label,
                     pool="default_pool",
                     pool_slots=1,
                     start_date=started,

@@ -96,8 +96,8 @@ def test_the_log_line_on_the_page_is_real() -> None:
     [shown] = [json.loads(block.text) for block in blocks("json") if '"event"' in block.text]
     said: list[dict[str, Any]] = []
 
-    def tell(level: int, message: str, *args: object, **fields: object) -> None:
+    def record(level: int, message: str, *args: object, **fields: object) -> None:
         said.append({"event": message % args, **fields})
 
-    log_status(tell, shown["agent_run_id"], shown["agent_run_status"], shown["agent_run_was"])
+    log_status(record, shown["agent_run_id"], shown["agent_run_status"], shown["agent_run_was"])
     assert said == [shown]

@@ -53,12 +53,12 @@ def parse(text: str) -> tuple[str, str]:
     """
     Return the versions of Airflow and Python in a text such as ``3.1:3.11``.
 
-    :raises ValueError: If the text is no such pair, or there are no constraints for that Airflow.
+    :raises ValueError: If the text has another form, or there are no constraints for that Airflow.
     """
     if not (found := re.fullmatch(r"(3\.\d+):(3\.\d+)", text)):
         raise ValueError(f"{text!r} must be AIRFLOW:PYTHON, such as 3.1:3.11")
     if not constraints(found[1]).exists():
-        raise ValueError(f"{text!r}: {constraints(found[1]).name} is missing; `make constraints` creates such files")
+        raise ValueError(f"{text!r}: {constraints(found[1]).name} is missing; `make constraints` creates it")
     return found[1], found[2]
 
 

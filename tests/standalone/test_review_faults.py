@@ -22,7 +22,7 @@ def test_a_worker_killed_between_the_post_and_its_response_has_answered_once(
     asked.shown()
     killer.kill_next("POST", f"/v1/runs/{run_id}/resume")
     asked.answer("Approve")
-    # Without a state store, the next try cannot tell its own answer from somebody else's.
+    # Without a state store, the next try does not know whose answer the agent has received.
     asked.wait_for_dag("success" if HAS_STATE_STORE else "failed")
     assert emulator.count("POST", f"/v1/runs/{run_id}/resume") == 1
     assert decisions(emulator, run_id) == [(interrupt_id, "approve")]

@@ -56,7 +56,7 @@ def test_a_worker_killed_right_after_the_answer_leaves_one_answer(
     run_id, [question] = interrupted(airflow, emulator, "needs_approval")
     killer.kill_next("POST", f"/v1/runs/{run_id}/resume")
     dag_run = airflow.start_dag("answer", {"run_id": run_id, "interrupt_id": question["id"]})
-    # Without a state store, the next try cannot tell its own answer from somebody else's.
+    # Without a state store, the next try does not know whose answer the agent has received.
     airflow.wait_for_dag("answer", dag_run, "success" if HAS_STATE_STORE else "failed")
     assert emulator.count("POST", f"/v1/runs/{run_id}/resume") == 1
     assert decisions(emulator, run_id) == [(question["id"], "approve")]

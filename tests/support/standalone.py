@@ -136,7 +136,7 @@ class Standalone:
         """
         Call Airflow's REST API with the rights of an admin, and return the response's JSON.
 
-        A loaded Airflow on SQLite sometimes responds with a 5xx ("database is locked"). The call is then repeated, so make
+        A loaded Airflow on SQLite sometimes responds with a 5xx ("database is locked"). The call is then repeated. Make
         it idempotent.
 
         :param repeated: The status of a repeated call whose first attempt took effect in spite of its 5xx.

@@ -20,7 +20,7 @@ _HEAD = """\
 
 Most faults apply to one request: the POST of a start or an answer, or one read of a wait. Faults that change the
 content of responses, and unknown runs, apply to all requests. So does `refused`, except for the triggers.
-The client repeats each request at most once (`max_retries=1`), and each task has `retries=2`.
+The client repeats each request at most once (`max_retries=1`), or for a second after a 429. Each task has `retries=2`.
 
 | in a cell | meaning |
 |---|---|

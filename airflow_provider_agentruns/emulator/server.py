@@ -79,9 +79,9 @@ class Emulator:
         #: All requests so far, oldest first.
         self.requests: list[RecordedRequest] = []
         layers = [
-            Middleware(FaultMiddleware, self.faults, self.requests),
+            Middleware(FaultMiddleware, faults=self.faults, requests=self.requests),
             *middleware,
-            Middleware(AuthMiddleware, lambda: self._token, rate_limit),
+            Middleware(AuthMiddleware, valid_token=lambda: self._token, rate_limit=rate_limit),
         ]
         self._server = WebServer(create_app(self.service, layers), port, self.faults.closes_connection)
         self.port = self._server.port

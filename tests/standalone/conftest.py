@@ -104,6 +104,7 @@ def airflow(
     shutil.copytree(Path(__file__).parent / "dags", dags)
     for example in (Path(__file__).parents[2] / "example_dags").glob("example_agent_run_review*.py"):
         (dags / example.name).write_text(example.read_text().replace("timedelta(hours=4)", "timedelta(seconds=4)"))
+    emulator.extra = {**emulator.extra, "audit_path": str(home / "audit")}
     environment = {
         "AIRFLOW_CONN_AGENTRUNS_DEFAULT": emulator.connection_uri,
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",  # Only DAGs that are not paused have watchers.

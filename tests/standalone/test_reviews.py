@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.standalone.conftest import RATED_ARTIFACT
 from tests.standalone.people import CONSTANTS, Review, answers, decisions, interrupted, review
@@ -37,6 +39,10 @@ def test_a_person_answers_one_question(airflow: Standalone, emulator: Emulator) 
     assert (trail["shown"]["subject"], trail["shown"]["body"]) == (form["subject"], form["body"])
     airflow.wait_for(lambda: emulator.service.get_run(run_id).output, "see an output")
     assert emulator.service.get_run(run_id).output["artifacts"][0]["decision"] == "reject"
+    documents = [json.loads(path.read_text()) for path in (airflow.home / "audit").iterdir()]
+    [document] = [document for document in documents if document["run_id"] == run_id]
+    assert document.items() >= trail.items()
+    assert (document["dag_run_id"], document["task_id"]) == (asked.ti["dag_run_id"], asked.ti["task_id"])
 
 
 def test_two_questions_at_once_are_reviewed_independently(airflow: Standalone, emulator: Emulator) -> None:

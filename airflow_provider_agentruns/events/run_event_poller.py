@@ -13,7 +13,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from typing import TypeVar
 
 from airflow_provider_agentruns.client import requests
@@ -71,18 +71,19 @@ async def changed_runs(
     :param is_reported: Returns whether a run that newly reached a status is reported.
     """
     poller = RunEventPoller(conn_id, interval, await store.load())
+    tracker = poller.tracker
     try:
         while True:
             changes = await poller.poll()
             reported = [run for run in changes if is_reported(run)]
-            poller.record(run for run in changes if not is_reported(run))
+            tracker.record(run for run in changes if not is_reported(run))
             for start in range(0, len(reported), BATCH_SIZE):
                 batch = reported[start : start + BATCH_SIZE]
                 yield batch
-                poller.record(batch)
-                await store.save(poller.tracker)
-            poller.complete()
-            await store.save(poller.tracker)
+                tracker.record(batch)
+                await store.save(tracker)
+            tracker.advance(poller.read_until)
+            await store.save(tracker)
             await asyncio.sleep(max(interval, poller.pages_read * _PAUSE_PER_PAGE))
     finally:
         await poller.close()
@@ -105,8 +106,8 @@ class RunEventPoller:
         self._hook = AgentRunHook(conn_id)
         self._deep_at = -math.inf
         self._walk: ListingWalk | None = None
-        # Until where the listing was read completely in this poll: the tracker's next horizon.
-        self._read_until = 0.0
+        #: The creation time until which the last poll has read all runs; 0 if it was a shallow poll.
+        self.read_until = 0.0
         what = f"poll agent runs over connection {conn_id!r}"
         self._retrying = keep_trying(what, AgentRunsError, first=interval, longest=_MAX_BACKOFF)
 
@@ -114,18 +115,9 @@ class RunEventPoller:
         """Return the runs that changed since they were recorded. Repeats the poll until it succeeds."""
         changes: list[RunSnapshot] = await self._retrying(self._poll_once)
         if self._first:
-            self.record(changes)
+            self.tracker.record(changes)
             self._first, changes = False, []
         return changes
-
-    def record(self, runs: Iterable[RunSnapshot]) -> None:
-        """Record runs whose events are stored, or that need none."""
-        for run in runs:
-            self.tracker.record(run)
-
-    def complete(self) -> None:
-        """Move the tracker's horizon, after all changes of the poll were recorded."""
-        self.tracker.advance(self._read_until)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -149,7 +141,7 @@ class RunEventPoller:
         if deep:
             await self.close()
         walk = ListingWalk(max_pages=MAX_PAGES, previous=self._walk)
-        self._read_until, self.pages_read = 0.0, 0
+        self.read_until, self.pages_read = 0.0, 0
         while walk.page is not None:
             page = await self._read_page(walk, walk.page)
             if page is None:
@@ -169,7 +161,7 @@ class RunEventPoller:
             return
         self._deep_at = time.monotonic()
         # A creation time in the future must not move the horizon past runs that are created in between.
-        self._read_until = min(now, newest)
+        self.read_until = min(now, newest)
         if walk.truncated:
             log.warning("The listing is incomplete or has over %d pages. Events of some runs may be missing", MAX_PAGES)
         if unusable:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from base64 import b64encode
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,14 +90,15 @@ class RunTracker(BaseModel):
         has_new_interrupt = bool(known.interrupts) and not set(run.interrupts).issubset(known.interrupts)
         return run.status != known.status or has_new_interrupt
 
-    def record(self, run: RunSnapshot) -> None:
-        """Record the run's state. Call it after its event is stored."""
-        known = self.unfinished.pop(run.run_id, None)
-        if run.status not in ("completed", "error"):
-            earlier = [digest for digest in known.interrupts if digest not in run.interrupts] if known else []
-            self.unfinished[run.run_id] = run._replace(interrupts=(*earlier, *run.interrupts)[-_MAX_INTERRUPTS:])
-        elif not self.is_old(run):
-            self.finished[_digest(run.run_id)] = run.created
+    def record(self, runs: Iterable[RunSnapshot]) -> None:
+        """Record the state of runs whose events are stored, or that need none."""
+        for run in runs:
+            known = self.unfinished.pop(run.run_id, None)
+            if run.status not in ("completed", "error"):
+                earlier = [digest for digest in known.interrupts if digest not in run.interrupts] if known else []
+                self.unfinished[run.run_id] = run._replace(interrupts=(*earlier, *run.interrupts)[-_MAX_INTERRUPTS:])
+            elif not self.is_old(run):
+                self.finished[_digest(run.run_id)] = run.created
 
     def advance(self, newest: float) -> None:
         """

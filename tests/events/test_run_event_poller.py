@@ -60,8 +60,8 @@ class Polls:
         """Poll, and return the status of each run that changed."""
         async with asyncio.timeout(120):
             changes = await self.poller.poll()
-        self.poller.record(changes)
-        self.poller.complete()
+        self.tracker.record(changes)
+        self.tracker.advance(self.poller.read_until)
         assert len({run.run_id for run in changes}) == len(changes)
         return {run.run_id: run.status for run in changes}
 
@@ -277,6 +277,37 @@ async def test_a_rotated_token_is_picked_up(listing: Served, where: str, monkeyp
         runs.add("new", "completed")
         runs.add("open", "error")
         assert await watcher.once() == {"new": "completed", "open": "error"}
+
+
+async def test_a_listing_whose_order_changes_hides_no_runs(listing: Served) -> None:
+    runs, _ = listing
+    runs.add_old(200)
+    runs.add("open", age=90_000)
+    async with polls() as watcher:
+        await watcher.once()
+        for order in ("oldest first", "by id", "newest first"):
+            runs.order = order  # type: ignore[assignment]
+            expected = {f"{number:02}-{order}": "completed" for number in range(30)}
+            for run_id in expected:
+                runs.add(run_id, "completed")
+            assert await watcher.once() == expected
+        runs.add("open", "completed")
+        assert await watcher.once() == {"open": "completed"}
+
+
+async def test_a_status_that_changes_twice_between_two_polls_is_reported_as_it_is_then(listing: Served) -> None:
+    runs, _ = listing
+    async with polls() as watcher:
+        await watcher.once()
+        runs.add("r-1", "interrupted", "i-1")
+        assert await watcher.once() == {"r-1": "interrupted"}
+        # Answered, and interrupted again.
+        runs.add("r-1", "running")
+        runs.add("r-1", "interrupted", "i-2")
+        assert await watcher.once() == {"r-1": "interrupted"}
+        runs.add("r-1", "running")
+        runs.add("r-1", "completed")
+        assert await watcher.once() == {"r-1": "completed"}
 
 
 async def test_an_edited_connection_is_picked_up(listing: Served, monkeypatch: pytest.MonkeyPatch) -> None:

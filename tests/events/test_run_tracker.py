@@ -23,7 +23,7 @@ def run(run_id: str, status: str = "running", *interrupts: str, age: float = 0.0
 def tracker() -> RunTracker:
     """Return a tracker that starts now."""
     tracker = RunTracker(horizon=0.0)
-    tracker.record(run("finished", "completed", age=10))
+    tracker.record([run("finished", "completed", age=10)])
     tracker.advance(NOW)
     return tracker
 
@@ -39,7 +39,7 @@ def test_each_status_is_new_once(tracker: RunTracker) -> None:
     for status, interrupts in [("running", ()), ("interrupted", ("i-1",)), ("running", ()), ("completed", ())]:
         seen = run("r-1", status, *interrupts)
         assert tracker.has_changed(seen)
-        tracker.record(seen)
+        tracker.record([seen])
         tracker = again(tracker)
         assert not tracker.has_changed(seen)
     # A replica that lags behind still shows the status before.
@@ -56,8 +56,8 @@ def test_runs_from_before_the_start_are_not_new(tracker: RunTracker) -> None:
 
 
 def test_an_interrupted_run_is_new_again_with_other_interrupts(tracker: RunTracker) -> None:
-    tracker.record(run("r-1", "interrupted", "i-1", "i-2"))
-    tracker.record(run("r-2", "interrupted"))
+    tracker.record([run("r-1", "interrupted", "i-1", "i-2")])
+    tracker.record([run("r-2", "interrupted")])
     tracker = again(tracker)
     # One was answered.
     assert not tracker.has_changed(run("r-1", "interrupted", "i-2"))
@@ -69,13 +69,13 @@ def test_an_interrupted_run_is_new_again_with_other_interrupts(tracker: RunTrack
 
 def test_the_cursor_is_bounded(tracker: RunTracker, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1000):
-        tracker.record(run(f"r-{number}", "completed"))
-        tracker.record(run("asks", "interrupted", f"i-{number}"))
+        tracker.record([run(f"r-{number}", "completed")])
+        tracker.record([run("asks", "interrupted", f"i-{number}")])
     tracker.advance(NOW + 2 * MAX_LISTING_LAG)
     assert len(json.dumps(tracker.model_dump(mode="json"))) < 1000
     monkeypatch.setattr(run_tracker, "MAX_UNFINISHED", 3)
     for number in range(5):
-        tracker.record(run(f"open-{number}", age=number))
+        tracker.record([run(f"open-{number}", age=number)])
     tracker.advance(NOW + 3 * MAX_LISTING_LAG)
     assert set(tracker.unfinished) == {"asks", "open-0", "open-1"}
 
@@ -104,6 +104,6 @@ def test_what_can_be_no_run_gets_no_event(name: str, value: Any) -> None:
 def test_an_unknown_status_and_many_interrupts_are_cut(tracker: RunTracker) -> None:
     seen = listed(status="x" * 10_000, interrupts=[{"id": str(number)} for number in range(1000)])
     assert seen is not None
-    tracker.record(seen)
+    tracker.record([seen])
     assert not tracker.has_changed(seen)
     assert len(json.dumps(tracker.model_dump(mode="json"))) < 1500

@@ -107,26 +107,6 @@ async def test_what_happens_while_no_trigger_runs_is_reported_later(
 
 
 @needs_asset_state_store
-async def test_an_event_that_was_not_stored_is_reported_again(runs: Listing) -> None:
-    async with running(first := Watcher(store := FakeStore())):
-        await settled(first, store)
-    # Airflow takes the events and is killed before they are in its database.
-    killed = Watcher(store, stored=False)
-    before = store.cursor["finished"]
-    async with running(killed):
-        runs.add("1", "completed")
-        await killed.came(1)
-        runs.add("2", "error")
-        await asyncio.sleep(0.2)
-    assert killed.seen == [("1", "completed")]
-    assert store.cursor["finished"] == before
-    async with running(second := Watcher(store)):
-        await second.came(2)
-        await asyncio.sleep(0.2)
-    assert sorted(second.seen) == [("1", "completed"), ("2", "error")]
-
-
-@needs_asset_state_store
 async def test_an_edited_watcher_continues_where_the_previous_one_was(runs: Listing) -> None:
     async with running(first := Watcher(store := FakeStore(), statuses=["completed"])):
         await settled(first, store)

@@ -13,10 +13,11 @@ import pytest
 
 from airflow_provider_agentruns.events.asset_uris import agent_run_asset
 from airflow_provider_agentruns.events.signature import HEADER, sign
+from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from airflow_provider_agentruns.plugins import single_flight_cache
 from airflow_provider_agentruns.plugins.single_flight_cache import TooManyLoadsError
 from airflow_provider_agentruns.plugins.webhooks import secrets
-from airflow_provider_agentruns.plugins.webhooks.secrets import SecretsUnavailableError, WebhookSecrets
+from airflow_provider_agentruns.plugins.webhooks.secrets import WebhookSecrets
 from tests.events.assets import Assets
 from tests.events.sender import SECRET, Sender, body_of, event
 from tests.plugins.served import ServedAirflow
@@ -92,7 +93,7 @@ async def test_a_secret_expires_even_if_its_connection_cannot_be_read_in_time(
         clock.now += secrets.MAX_AGE - 1
         assert await known.get("changing") == ("the-old-secret",)
         clock.now += 1
-        with pytest.raises(SecretsUnavailableError):
+        with pytest.raises(AgentRunsConfigError):
             await known.get("changing")
     finally:
         backend_is_slow.set()

@@ -17,10 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from airflow_provider_agentruns.events.signature import HEADER, is_signed, parse_signature
 from airflow_provider_agentruns.events.webhook_event import parse_webhook_event
 from airflow_provider_agentruns.events.webhook_writer import WebhookWriter
-from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
 from airflow_provider_agentruns.plugins.single_flight_cache import TooManyLoadsError
 from airflow_provider_agentruns.plugins.webhooks.body import BodyReader
-from airflow_provider_agentruns.plugins.webhooks.secrets import SecretsUnavailableError, WebhookSecrets
+from airflow_provider_agentruns.plugins.webhooks.secrets import WebhookSecrets
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ async def receive_webhook(conn_id: str, request: Request) -> Response:
     """Receive a webhook of the service behind a connection. After any 2xx response, the service does not resend it."""
     try:
         await _receive(conn_id, request)
-    except (TooManyLoadsError, SecretsUnavailableError, asyncio.QueueFull, SQLAlchemyError) as e:
+    except (TooManyLoadsError, AgentRunsError, asyncio.QueueFull, SQLAlchemyError) as e:
         # The message of a database error would contain the values of the statement.
         log.error("Asked the service to resend a webhook for connection %r: %s", conn_id, type(e).__name__)
         raise HTTPException(503, "Service temporarily unavailable", {"Retry-After": "30"}) from e

@@ -30,10 +30,6 @@ _CONN_TYPE = "agentruns"
 _CONN_ID = re.compile(r"[A-Za-z0-9_.-]{1,250}")
 
 
-class SecretsUnavailableError(Exception):
-    """The secrets cannot be read at the moment."""
-
-
 class WebhookSecrets:
     """Reads secrets from connections, and caches them. For one event loop."""
 
@@ -49,13 +45,13 @@ class WebhookSecrets:
         Return the secrets of a connection; empty if the connection does not exist or accepts no webhooks.
 
         :raises TooManyLoadsError: If too many other connections are read.
-        :raises SecretsUnavailableError: If the connection cannot be read.
+        :raises AgentRunsError: If the connection cannot be read at the moment.
         """
         if not _CONN_ID.fullmatch(conn_id):
             return ()
         cached = await self._cache.get(conn_id, lambda: self._load(conn_id))
         if cached.value is None:
-            raise SecretsUnavailableError from cached.error
+            raise cached.error or AgentRunsConfigError(f"connection {conn_id!r} cannot be read in time")
         return cached.value
 
     async def _load(self, conn_id: str) -> tuple[str, ...]:

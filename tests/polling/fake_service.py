@@ -24,6 +24,9 @@ Period = tuple[float, str]
 Fault = Callable[[], Exception | None]
 
 
+_DEFAULT_PAGE_SIZE = 20
+
+
 class Order(Enum):
     """The order of the listing."""
 
@@ -41,6 +44,7 @@ class TooLarge(Enum):
     REFUSED = "refused"
 
 
+@dataclass(eq=False, slots=True)
 class FakeRun:
     """
     A run whose statuses are known in advance.
@@ -49,12 +53,9 @@ class FakeRun:
     :param listed: Whether the listing shows it.
     """
 
-    __slots__ = ("id", "listed", "periods")
-
-    def __init__(self, run_id: str, periods: list[Period], *, listed: bool = True) -> None:
-        self.id = run_id
-        self.periods = periods
-        self.listed = listed
+    id: str
+    periods: list[Period]
+    listed: bool = True
 
     @property
     def created(self) -> float:
@@ -78,7 +79,6 @@ class FakeService:
     Holds runs, and returns them as they are at a given time.
 
     :param largest: The largest page size.
-    :param default: The page size that a request for larger pages gets with ``TooLarge.DEFAULT``.
     :param counts: Whether it returns the total number of runs.
     :param lag: By how many seconds the listing's statuses are out of date.
     :param shown_after: Seconds after its creation until the listing shows a run.
@@ -88,12 +88,10 @@ class FakeService:
     :param page_fault: Returns the error of a page request; None for success.
     :param read_fault: The same for a single run.
     :param unreadable: Runs whose entries in the listing cannot be parsed.
-    :param withheld: Runs that are missing on their page, which is shorter then.
     """
 
     order: Order = Order.NEWEST_FIRST
     largest: int = 100
-    default: int = 20
     too_large: TooLarge = TooLarge.CLAMPED
     counts: bool = True
     lag: float = 0.0
@@ -104,7 +102,6 @@ class FakeService:
     page_fault: Fault = lambda: None
     read_fault: Fault = lambda: None
     unreadable: set[str] = field(default_factory=set)
-    withheld: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.runs: dict[str, FakeRun] = {}
@@ -127,15 +124,8 @@ class FakeService:
         """Add runs that ended before the clock started."""
         for run in _finished(count):
             self.runs[run.id] = run
-            ended = run.periods[-1][0]
-            key = (
-                run.id
-                if self.order is Order.BY_ID
-                else ended
-                if self.order is Order.LAST_CHANGED_FIRST
-                else run.created
-            )
-            self._shown.append((key, run.id, run))
+            moment = run.periods[-1][0] if self.order is Order.LAST_CHANGED_FIRST else run.created
+            self._shown.append((run.id if self.order is Order.BY_ID else moment, run.id, run))
         self._shown.sort()
 
     def page(self, number: int, per_page: int, now: float) -> ListedPage:
@@ -147,7 +137,7 @@ class FakeService:
         if per_page > self.largest:
             if self.too_large is TooLarge.REFUSED:
                 raise self._refuse("per_page")
-            per_page = self.largest if self.too_large is TooLarge.CLAMPED else self.default
+            per_page = self.largest if self.too_large is TooLarge.CLAMPED else _DEFAULT_PAGE_SIZE
         self._update(now)
         count, start = len(self._shown), (number - 1) * per_page
         if self.ends and number > 1 and start >= count:
@@ -159,7 +149,7 @@ class FakeService:
         page = ListedPage(
             has_more=start + per_page < count,
             total_count=count if self.counts else None,
-            data=[self._entry(run, now) for _, _, run in shown if run.id not in self.unreadable | self.withheld],
+            data=[self._entry(run, now) for _, _, run in shown if run.id not in self.unreadable],
         )
         page.leave_out(sum(run.id in self.unreadable for _, _, run in shown))
         return page

@@ -21,8 +21,7 @@ import pytest
 
 from airflow_provider_agentruns.client.limiter import RateState
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.polling import poller, registry, reloading_client
-from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter, WaitResult
+from airflow_provider_agentruns.polling import registry, reloading_client
 from tests.polling.fake_service import FakeRun, FakeService
 from tests.polling.virtual_time import BEGINNING, EPOCH, run, virtual_time
 
@@ -98,8 +97,6 @@ class Simulation:
         self.requests: list[PollRequest] = []
         #: When each run was read, individually or on a page.
         self.reads: dict[str, list[float]] = defaultdict(list)
-        #: How many results came for waits that had one.
-        self.second_results = 0
         self._service = service
         self._latency = latency
         self._settings = SimpleNamespace(rate_limit=limit, timeout=30.0, max_streams=0)
@@ -112,16 +109,9 @@ class Simulation:
         :param within: Seconds after which the others are cancelled.
         """
         waits = list(waits)
-        resolve = poller.RunPoller._resolve
-
-        def count_and_resolve(self_: poller.RunPoller, run: TrackedRun, waiter: Waiter, result: WaitResult) -> None:
-            self.second_results += waiter.result.done() and not waiter.result.cancelled()
-            resolve(self_, run, waiter, result)
-
         with ExitStack() as stack:
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setattr(reloading_client, "AgentRunHook", lambda conn_id: _Hook(self))
-            patch.setattr(poller.RunPoller, "_resolve", count_and_resolve)
             stack.enter_context(virtual_time(_PACKAGE))
             run(self._all(waits, within))
         return waits

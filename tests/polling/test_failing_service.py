@@ -102,15 +102,14 @@ def test_individual_reads_that_fail_together_count_as_one_failure() -> None:
     assert max(later - earlier for earlier, later in itertools.pairwise(moments)) < 6.0
 
 
-@pytest.mark.parametrize("why", ["unreadable", "withheld"])
-def test_missing_entries_do_not_lead_to_more_pages(why: str) -> None:
+def test_entries_that_cannot_be_parsed_do_not_lead_to_more_pages() -> None:
     service = FakeService()
     runs = just_started(300, seeded(7), shortest=300.0, longest=301.0)
     service.add(runs)
     service.add_finished(3000)
     missing = just_started(15, seeded(107), shortest=300.0, longest=301.0)
     service.add(missing)
-    getattr(service, why).update(run.id for run in missing)
+    service.unreadable.update(run.id for run in missing)
     simulation = Simulation(service)
     simulation.run([Wait(run) for run in runs])
     # Four pages per interval.

@@ -9,7 +9,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -48,19 +47,12 @@ def measure(row: Row, home: Path) -> Figures:
     return Figures(**json.loads(line))
 
 
-def measure_all(rows: Sequence[Row], raw: Path | None) -> dict[Row, Figures]:
-    """Measure rows, except those whose figures a file has, and print a line for each."""
-    lines = raw.read_text().splitlines() if raw and raw.exists() else []
-    known = {name: Figures(**figures) for name, figures in map(json.loads, lines)}
+def measure_all(rows: Sequence[Row]) -> dict[Row, Figures]:
+    """Measure rows, and print a line for each."""
     results = {}
     for number, row in enumerate(rows, 1):
-        if row.name not in known:
-            with tempfile.TemporaryDirectory(prefix="agentruns-bench-") as home:
-                known[row.name] = measure(row, Path(home))
-            if raw:
-                with raw.open("a") as file:
-                    file.write(json.dumps([row.name, asdict(known[row.name])]) + "\n")
-        results[row] = known[row.name]
+        with tempfile.TemporaryDirectory(prefix="agentruns-bench-") as home:
+            results[row] = measure(row, Path(home))
         console.print(f"{number}/{len(rows)}  {report.one_line(row, results[row])}", soft_wrap=True)
     return results
 
@@ -79,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if os.getloadavg()[0] > (os.cpu_count() or 1):
         console.print("This machine is busy: the figures will be noisy.", style="bold red")
-    results = measure_all(rows, options.raw)
+    results = measure_all(rows)
     tables = report.tables(results)
     for title, lines in tables.items():
         console.print(report.as_table(title, lines))
@@ -109,7 +101,6 @@ def _parser() -> argparse.ArgumentParser:
         "with 5,000 waits. Or names of rows, or the beginnings of names: these print the table and write no report",
     )
     parser.add_argument("--list", action="store_true", help="print the names of all rows")
-    parser.add_argument("--raw", type=Path, help="store the figures in this file; rows in it are not measured again")
     parser.add_argument("--results", type=Path, help="where to write waiting.md and waiting.svg")
     return parser
 

@@ -17,34 +17,18 @@ WARM_UP = 900_000_000
 
 _SEED = 20_260_801
 
-_OUTPUT = json.dumps(
-    {
-        "artifacts": [
-            {
-                "id": str(UUID(int=number, version=4)),
-                "title": title,
-                "type": kind,
-                "confidence": "high",
-                "summary": summary,
-                "sources": [
-                    {
-                        "url": f"https://registry.example.com/filings/{number}",
-                        "source_name": "State registry",
-                        "source_tier": "primary",
-                        "source_type": "registry",
-                    }
-                ],
-            }
-            for number, (title, kind, summary) in enumerate(
-                [
-                    ("Company found", "report", "The company is registered in two states and in good standing."),
-                    ("People", "cip_summary", "Two officers were found; both names match what was submitted."),
-                    ("Address", "cip_summary", "The office is shared with eleven others; mail is taken in there."),
-                ]
-            )
-        ]
-    }
-)
+_SOURCE = {"url": "https://registry.example.com/filings/1", "source_name": "State registry", "source_tier": "primary"}
+
+_ARTIFACT = {
+    "id": str(UUID(int=1, version=4)),
+    "title": "Company found",
+    "type": "report",
+    "confidence": "high",
+    "summary": "The company is registered in two states and in good standing. Two officers match what was submitted.",
+    "sources": [_SOURCE],
+}
+
+_OUTPUT = json.dumps({"artifacts": [_ARTIFACT] * 3})
 
 #: The output of a completed run, as in the responses.
 OUTPUT = _OUTPUT.encode()

@@ -86,12 +86,10 @@ def markdown(results: Results, tables: Mapping[str, Sequence[Sequence[str]]]) ->
 
 def one_line(row: Row, figures: Figures) -> str:
     """Return a row and its figures for the progress on the terminal."""
-    line = (
-        f"{row.name}: {figures.requests:,} requests, {figures.cpu:.2f} CPU s, {figures.memory:.1f} KiB per wait, "
-        f"latency {_latency(figures)} s, fails {_fails(figures)}, {figures.seconds:.0f} s in all, of which the service "
-        f"worked {figures.server_cpu:.1f} s"
+    return (
+        f"{row.name}: {figures.requests:,} requests, {figures.cpu:.2f} CPU s, latency {_latency(figures)} s, "
+        f"fails {_fails(figures)} {figures.failure or ''}"
     )
-    return f"{line}; first failure: {figures.failure}" if figures.failure else line
 
 
 def _line(row: Row, results: Results) -> list[str]:

@@ -96,8 +96,6 @@ class Figures:
     :param refused: How often the service returned 429.
     :param busiest_second: The most requests within one second.
     :param longest_tick: The longest that the loop took for 0.1 s; Airflow warns above 0.2.
-    :param seconds: From the beginning to the last event, or to the cut.
-    :param server_cpu: Seconds of processor time of the service.
     :param failure: The first failure of a wait.
     """
 
@@ -111,8 +109,6 @@ class Figures:
     refused: int
     busiest_second: int
     longest_tick: float
-    seconds: float
-    server_cpu: float
     failure: str | None = None
 
 

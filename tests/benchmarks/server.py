@@ -115,7 +115,6 @@ class Services:
         self._batch = batch
         self._begins_at = begins_at
         self._traffic = Traffic(LIMIT if self._row.limited else None)
-        self._cpu = time.process_time()
 
     def _report(self) -> bytes:
         told = {
@@ -124,7 +123,6 @@ class Services:
             "refused": self._traffic.refused,
             "busiest_second": self._traffic.busiest_second,
             "ends_at": [run.ends_at for run in self._batch],
-            "cpu": time.process_time() - self._cpu,
         }
         return json.dumps(told).encode()
 

@@ -106,7 +106,7 @@ async def measure(row: Row, port: int) -> Figures:
         tasks.append(asyncio.create_task(waits.run(number, trigger)))
     watchdog.all_wait = True
     _, unended = await asyncio.wait(tasks, timeout=began + LONGEST + PATIENCE - time.time())
-    cpu, seconds = _cpu() - cpu, time.time() - began
+    cpu = _cpu() - cpu
     watching.cancel()
     report = _ask(port, "/bench/report")
     del ballast
@@ -123,8 +123,6 @@ async def measure(row: Row, port: int) -> Figures:
         refused=report["refused"],
         busiest_second=report["busiest_second"],
         longest_tick=watchdog.longest,
-        seconds=seconds,
-        server_cpu=report["cpu"],
         failure=waits.first_failure or ("fired before the run's end" if too_early else None),
     )
 

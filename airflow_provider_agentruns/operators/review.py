@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import TaskDeferred, conf
+from airflow.providers.standard.exceptions import HITLTimeoutError
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.definitions.param import ParamsDict
 
@@ -20,20 +21,23 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
     AgentRunInvalidRequestError,
     AgentRunReviewError,
-    AgentRunsValueError,
 )
+from airflow_provider_agentruns.operators.review_form import check_form
 from airflow_provider_agentruns.operators.review_submission import ReviewSubmission
 from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD, rated_artifact
 from airflow_provider_agentruns.reviews.audit_trail import audit_trail
 from airflow_provider_agentruns.reviews.body import body, subject
 from airflow_provider_agentruns.reviews.decision import Decision, decide_by_policy
 from airflow_provider_agentruns.reviews.state import ReviewState
+from airflow_provider_agentruns.reviews.text import interrupt_name
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
     from airflow.sdk.bases.notifier import BaseNotifier
 
     from airflow_provider_agentruns.models import AgentRun, Interrupt
+
+DEFAULT_OPTIONS = ("Approve", "Reject")
 
 #: Retries of a review, unless the DAG's author sets a number. Airflow can fail a task that is answered at once, and a
 #: retry of a review is safe.
@@ -96,7 +100,7 @@ class AgentRunReviewOperator(ReviewSubmission):
         *,
         run_id: str | XComArg,
         interrupt: str | Mapping[str, Any] | XComArg,
-        options: Sequence[str] = ("Approve", "Reject"),
+        options: Sequence[str] = DEFAULT_OPTIONS,
         build_input: Callable[[dict[str, Any]], Any] | str | dict[str, Any] | list[Any] | None = None,
         decide: Callable[[Interrupt], Any] | None = None,
         feedback: bool = False,
@@ -106,7 +110,6 @@ class AgentRunReviewOperator(ReviewSubmission):
         **kwargs: Any,
     ) -> None:
         check_run_id(run_id)
-        _check_users(kwargs.get("assigned_users"))
         # A review makes subject and body from what the agent asks. Python rejects others.
         super().__init__(
             subject="A question of an agent run",
@@ -121,13 +124,21 @@ class AgentRunReviewOperator(ReviewSubmission):
         self.build_input = build_input
         self.decide = decide
         self.feedback = feedback
+        check_form(self.options, self.defaults, self.assigned_users, self.response_timeout)
         # Airflow validates the params of a task before it starts. A field without a default would kill the worker.
         self.form_fields = ParamsDict(form_fields or self.params)
         self.params = ParamsDict()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        """Return the operator for ``expand``. Airflow must not validate ``params`` of a mapped task, either."""
+        """Return the operator for ``expand``, whose arguments Airflow checks only when the agent asks."""
+        defaults, users = kwargs.get("defaults"), kwargs.get("assigned_users")
+        check_form(
+            kwargs.get("options", DEFAULT_OPTIONS),
+            [defaults] if isinstance(defaults, str) else defaults,
+            [users] if isinstance(users, Mapping) else users,
+            kwargs.get("response_timeout"),
+        )
         if "params" in kwargs:
             kwargs["form_fields"] = kwargs.pop("params")
         return super().partial(**kwargs)
@@ -172,12 +183,12 @@ class AgentRunReviewOperator(ReviewSubmission):
 
         :param state: The state of the review when the wait began, in case that the state store has lost it.
         """
-        if "error" in event and event.get("error_type") != "validation":
-            self.process_trigger_event_error(event)
         with self.error_boundary():
-            if "error" in event:
+            if event.get("error_type") == "validation":
                 # Airflow before 3.3 validates the fields, and its message repeats what a person entered.
                 raise self._invalid("Airflow rejects it")
+            if "error" in event:
+                self._fail_after_wait(event)
             decision = Decision.from_event(event)
             begun = ReviewState(**state) if state else None
             review = self._stored(context) or begun
@@ -195,6 +206,16 @@ class AgentRunReviewOperator(ReviewSubmission):
             # Stored first, so that no later try asks again.
             self._store(context, review)
             return self._submit(context, review)
+
+    def _fail_after_wait(self, event: dict[str, Any]) -> None:
+        try:
+            self.process_trigger_event_error(event)
+        except HITLTimeoutError as e:
+            # Final, because each retry would wait for the complete response_timeout again.
+            raise AgentRunReviewError(
+                f"Nobody answered {interrupt_name(str(self.run_id), self._interrupt_id)} within the response_timeout "
+                f"of {self.response_timeout}, and the review has no defaults. Nothing was sent"
+            ) from e
 
     def _was_cleared(self, context: Context, review: ReviewState | None) -> bool:
         """Return whether a person has, or may have, cleared the task since the review began."""
@@ -276,7 +297,7 @@ class AgentRunReviewOperator(ReviewSubmission):
     def _submit_or_ask(self, context: Context, review: ReviewState) -> Any:
         """Send a decision from before a person cleared the task, or ask again if it cannot be used."""
         if not self._is_usable(review):
-            trail = audit_trail(review, status=None, delivery="not sent" if review.seen else "unknown")
+            trail = audit_trail(review, status=None, delivery="not sent" if review.shown else "unknown")
             self._finish(context, trail)
         else:
             try:
@@ -292,18 +313,8 @@ class AgentRunReviewOperator(ReviewSubmission):
         if decision.by == "person" and allowed and (decision.responded_by or {}).get("id") not in allowed:
             self.log.warning("The DAG does not allow the person who decided to answer. Asking again")
             return False
-        if review.seen or not review.question:
+        if review.shown or not review.question:
             return bool(review.question)
         # The state is lost, so an earlier try may have sent the decision. The run changes when it accepts an answer.
         changed = cast("AgentRun", self.read_run(review.run_id)).updated_at
         return changed is not None and changed < datetime.fromisoformat(decision.responded_at)
-
-
-def _check_users(users: Any) -> None:
-    """Check ``assigned_users``, which Airflow reads only when the agent asks."""
-    for user in [users] if isinstance(users, Mapping) else users or ():
-        if not (isinstance(user, Mapping) and all(isinstance(user.get(key), str) for key in ("id", "name"))):
-            raise AgentRunsValueError(
-                'assigned_users should be a list of users such as [{"id": "7", "name": "jane"}], with the user IDs of '
-                f"the auth manager as text. It contains {user!r}"
-            )

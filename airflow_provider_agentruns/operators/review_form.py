@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
+from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.reviews import answer_schema
 from airflow_provider_agentruns.reviews.text import plain
 
@@ -17,6 +19,31 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
 
 _TEXT_LENGTH = 200
+
+
+def check_form(options: Sequence[str], defaults: Sequence[str] | None, users: Any, timeout: Any) -> None:
+    """
+    Check the arguments of a form when the DAG is parsed.
+
+    :param users: The assigned users, in a list.
+    :raises AgentRunsValueError: If Airflow would fail when the agent asks.
+    """
+    if isinstance(options, str) or not options:
+        raise AgentRunsValueError(f'options should be a list of texts such as ["Approve", "Reject"], not {options!r}')
+    if not set(defaults or ()) <= set(options):
+        raise AgentRunsValueError(f"defaults should be a subset of options {list(options)!r}, not {defaults!r}")
+    is_list = users is None or (isinstance(users, Sequence) and not isinstance(users, str))
+    if not is_list or not all(_is_user(user) for user in users or ()):
+        raise AgentRunsValueError(
+            'assigned_users should be a list of users such as [{"id": "7", "name": "jane"}], with the user IDs of the '
+            f"auth manager as text, not {users!r}"
+        )
+    if not isinstance(timeout, timedelta | None):
+        raise AgentRunsValueError(f"response_timeout should be a timedelta such as timedelta(days=3), not {timeout!r}")
+
+
+def _is_user(user: Any) -> bool:
+    return isinstance(user, Mapping) and all(isinstance(user.get(key), str) for key in ("id", "name"))
 
 
 def form_params(

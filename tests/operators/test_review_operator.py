@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from airflow.sdk import DAG, Param
 from airflow.sdk.definitions.param import process_params
 
@@ -18,7 +18,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunReviewError,
     AgentRunsValueError,
 )
-from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
+from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator, review_rounds
 from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
 from tests.operators.reviewing import ANN, QUESTION, Service, Supervisor, TaskInstance, event, review
 from tests.support.airflow_names import DagSerialization
@@ -159,6 +159,18 @@ def test_after_a_timeout_the_defaults_decide_without_the_required_fields(
 
 
 @needs_state_store
+def test_after_a_timeout_without_defaults_no_retry_waits_again(
+    service: Service, supervisor: Supervisor, ti: TaskInstance
+) -> None:
+    task = ask(ti, response_timeout=timedelta(hours=1))
+    with pytest.raises(
+        AgentRunReviewError, match=r"Nobody answered interrupt 'int-1' .* response_timeout of 1:00:00"
+    ) as e:
+        task.execute_complete(ti.context, {"error": "timeout", "error_type": "timeout"})
+    assert isinstance(e.value, AirflowFailException)
+    assert "trail" not in ti.xcoms
+
+
 def test_a_reused_id_is_not_answered(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
     task = ask(ti)
     service.pending = {"int-1": {"label": "Delete everything?"}}
@@ -276,7 +288,9 @@ def test_what_has_no_id_is_rejected(service: Service, ti: TaskInstance, interrup
         ({"run_id": "  "}, AgentRunsValueError, "run_id"),
         ({"subject": "Right?"}, TypeError, "multiple values for keyword argument 'subject'"),
         ({"body": "Right?"}, TypeError, "multiple values for keyword argument 'body'"),
+        ({"options": []}, ValueError, "options"),
         ({"defaults": "Later"}, ValueError, "should be a subset of options"),
+        ({"response_timeout": 60}, AgentRunsValueError, r"response_timeout should be a timedelta .* not 60"),
         ({"assigned_users": ["ann"]}, AgentRunsValueError, r'assigned_users should be a list .*"id": "7".*\'ann\''),
         ({"assigned_users": {"id": 7, "name": "Ann"}}, AgentRunsValueError, "as text"),
         ({"assigned_users": "ann"}, AgentRunsValueError, "assigned_users should be a list"),
@@ -287,6 +301,10 @@ def test_wrong_arguments_are_rejected_when_the_dag_is_parsed(
 ) -> None:
     with pytest.raises(error, match=message):
         review(**wrong)
+    # A mapped review, too, although Airflow creates its instances only when the agent asks.
+    if wrong.keys() <= {"options", "defaults", "response_timeout", "assigned_users"}:
+        with DAG("reviews", schedule=None), pytest.raises(error, match=message):
+            review_rounds("reviewed", "r-1", **wrong)
 
 
 def test_reviews_have_retries_unless_the_author_sets_a_number() -> None:

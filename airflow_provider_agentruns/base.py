@@ -164,12 +164,17 @@ class AgentRunTask(BaseOperator):
         if "ti" not in context:
             return Attempt(number=1, max_tries=retries, earliest_start=pendulum.now("UTC"))
         ti, dag_run = context["ti"], context["dag_run"]
+        run_after = pendulum.instance(dag_run.run_after)
+        started = pendulum.instance(dag_run.start_date or run_after)
+        # When a person clears tasks of a DAG run that has ended, Airflow sets a new start_date.
+        is_restarted = bool(getattr(dag_run, "clear_number", 0))
         return Attempt(
             number=ti.try_number,
             max_tries=ti.max_tries,
-            earliest_start=pendulum.instance(dag_run.start_date or dag_run.run_after),
+            earliest_start=min(started, run_after) if is_restarted else started,
             # When a person clears a task, Airflow sets max_tries to the number of tries so far plus the retries.
             was_cleared=ti.max_tries > retries,
+            restarted_at=started if is_restarted else None,
         )
 
     def _do_render_template_fields(

@@ -98,10 +98,12 @@ class _Creation:
         stored = (self.store.get(_KEY) if self.store else None) or {}
         run_id, since = stored.get("run_id"), stored.get("since")
         if not stored and self.attempt.number > 1:
-            # Airflow before 3.3, or somebody deleted the record, as Airflow can do when a task is cleared. After a
-            # clear, a run that has ended is not used. Without a store, it may be from a try after the clear.
-            window = Window(self.attempt.earliest_start, pendulum.now("UTC") + _LONGEST_DELAY, _CLOCK_DIFFERENCE)
-            return self._search(window, active_only=self.store is not None and self.attempt.was_cleared)
+            # Airflow before 3.3, or somebody deleted the record, as Airflow can do when a task is cleared. A run from
+            # before the clear is used only if it is active. Without a store, a run that was started since may be from
+            # a try after the clear.
+            until = pendulum.now("UTC") + _LONGEST_DELAY
+            active_until = until if self.store and self.attempt.was_cleared else self.attempt.restarted_at
+            return self._search(Window(self.attempt.earliest_start, until, _CLOCK_DIFFERENCE, active_until))
         if not stored:
             return None
         if stored["start"] != self.wanted.fingerprint:
@@ -155,17 +157,15 @@ class _Creation:
         log.info("Agent run %s was started by an earlier try of this task; using it", run_id)
         return Started(run_id, None, is_new=False)
 
-    def _search(self, window: Window, *, active_only: bool = False) -> Started | None:
+    def _search(self, window: Window) -> Started | None:
         log.info("An earlier try may have started a run of %s; searching", single_line(self.wanted.agent))
-        if run := self._find(window, active_only=active_only):
+        if run := self._find(window):
             return self._use(run, "was started by an earlier try of this task")
         log.info("No such run exists; starting one")
         return None
 
-    def _find(self, window: Window, *, active_only: bool = False) -> AgentRun | None:
-        return find_earlier_run.find_earlier_run(
-            self.wanted, window, send=self.send, sleep=self.sleep, active_only=active_only
-        )
+    def _find(self, window: Window) -> AgentRun | None:
+        return find_earlier_run.find_earlier_run(self.wanted, window, send=self.send, sleep=self.sleep)
 
     def _post(self) -> AgentRun:
         run: AgentRun = self.send(requests.create_run, **asdict(self.wanted))

@@ -67,29 +67,28 @@ class Window:
     :param since: When the request was sent at the earliest.
     :param until: When it arrived at the latest.
     :param margin: The possible error of both in seconds, if another worker wrote them.
+    :param active_until: A run that was created before this time counts only if it has not ended.
     """
 
     since: pendulum.DateTime
     until: pendulum.DateTime
     margin: float = 0.0
+    active_until: pendulum.DateTime | None = None
 
 
-def find_earlier_run(
-    start: Start, window: Window, *, send: Send, sleep: Sleep, active_only: bool = False
-) -> AgentRun | None:
+def find_earlier_run(start: Start, window: Window, *, send: Send, sleep: Sleep) -> AgentRun | None:
     """
     Return the run that an earlier request started, or None if it started none.
 
     Reads the listing repeatedly for some seconds, because the service may still be processing the request.
 
-    :param active_only: Whether to ignore runs that have ended.
     :raises AgentRunStartInDoubtError: If several runs could be the one.
     """
     begun = pendulum.now("UTC")
     while True:
         # Decided before the read, which can be slow: the last read begins after the lag.
         is_last = (pendulum.now("UTC") - begun).total_seconds() >= _LISTING_LAG
-        run = _Search(start, window, send, active_only).find(is_last=is_last)
+        run = _Search(start, window, send).find(is_last=is_last)
         if run or is_last:
             return run
         sleep(READ_INTERVAL)
@@ -98,11 +97,11 @@ def find_earlier_run(
 class _Search:
     """One read of the listing. Subjects compare as True for the same, False for another, and None for unknown."""
 
-    def __init__(self, start: Start, window: Window, send: Send, active_only: bool) -> None:
-        self._start, self._send, self._active_only = start, send, active_only
-        # Corrected by the service's clock as soon as that is known.
-        self._since, self._until = window.since, window.until
+    def __init__(self, start: Start, window: Window, send: Send) -> None:
+        self._start, self._window, self._send = start, window, send
         self._margin = pendulum.duration(seconds=_CLOCK_MARGIN + window.margin)
+        # By how much the service's clock is ahead, as soon as that is known.
+        self._skew = pendulum.duration()
         self._context_id = start.business_id or start.context_id
         # The service can list the threads of a business.
         self._is_business = bool(start.business_id) or start.context_type == "business"
@@ -156,8 +155,7 @@ class _Search:
                 walk.advance(None)
                 continue
             if walk.page == 1 and page.served_at:
-                skew = page.served_at - pendulum.now("UTC")
-                self._since, self._until = self._since + skew, self._until + skew
+                self._skew = page.served_at - pendulum.now("UTC")
             for run in page.data:
                 if self._may_be_it(run):
                     created.setdefault(run.id, run)
@@ -168,19 +166,22 @@ class _Search:
         return [*created.values()], not walk.truncated
 
     def _may_be_it(self, run: AgentRun) -> bool:
-        if self._active_only and run.status.finished:
+        window = self._window
+        created = run.created_at - self._skew if run.created_at else None
+        if created and not window.since - self._margin <= created <= window.until + self._margin:
             return False
-        created = run.created_at
-        return created is None or self._since - self._margin <= created <= self._until + self._margin
+        is_old = window.active_until and not (created and created >= window.active_until - self._margin)
+        return not (is_old and run.status.finished)
 
     def _is_before(self, page: RunPage) -> bool:
         """Return whether all runs of a page were created and changed before the window."""
+        begin = self._window.since - self._margin + self._skew
         moments = [moment for run in page.data for moment in (run.created_at, run.updated_at or run.created_at)]
-        return all(moment is not None and moment < self._since - self._margin for moment in moments)
+        return all(moment is not None and moment < begin for moment in moments)
 
     def _distance(self, run: AgentRun) -> tuple[bool, float]:
         """Return a sort key: the run right after the request comes first, runs from before the request come last."""
-        seconds = (run.created_at - self._since).total_seconds() if run.created_at else 0.0
+        seconds = (run.created_at - self._skew - self._window.since).total_seconds() if run.created_at else 0.0
         return seconds < -_CLOCK_MARGIN, abs(seconds)
 
     def _compare(self, run: AgentRun) -> bool | None:

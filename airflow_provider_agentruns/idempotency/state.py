@@ -33,9 +33,11 @@ class Attempt:
     :param max_tries: Airflow's ``max_tries``. It changes when a person clears the task, and at no other time.
     :param earliest_start: No try of the task started before this time.
     :param was_cleared: Whether a person has cleared the task, now or earlier.
+    :param restarted_at: When the DAG run started again after a person cleared it; None if nobody did.
     """
 
     number: int
     max_tries: int
     earliest_start: pendulum.DateTime
     was_cleared: bool = False
+    restarted_at: pendulum.DateTime | None = None

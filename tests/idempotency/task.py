@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from typing import Any
+
+import pendulum
 
 from airflow_provider_agentruns.client.transport import Transport
 from airflow_provider_agentruns.exceptions import AgentRunsError
@@ -16,8 +17,6 @@ from airflow_provider_agentruns.idempotency.state import Attempt
 from airflow_provider_agentruns.models import AgentRun
 from tests.idempotency.service import Clock
 from tests.support.state_store import StateStore
-
-log = logging.getLogger(__name__)
 
 START = Start("instant", business_id="b-1")
 
@@ -40,6 +39,7 @@ class Task:
         self._transport = transport
         self._clock = clock
         self._first_possible = clock.moment
+        self._restarted_at: pendulum.DateTime | None = None
         self._dies = ""
 
     @property
@@ -59,7 +59,13 @@ class Task:
             start,
             send=self.send,
             store=self.store,
-            attempt=Attempt(self.number, self.series, self._first_possible, was_cleared=self.series > 1),
+            attempt=Attempt(
+                self.number,
+                self.series,
+                self._first_possible,
+                was_cleared=self.series > 1,
+                restarted_at=self._restarted_at,
+            ),
             sleep=self._clock.sleep,
         )
 
@@ -88,6 +94,7 @@ class Task:
     def clear(self, *, keeps_state: bool = True) -> None:
         """Clear the task, as a person does. Airflow may discard what is stored."""
         self.series += 1
+        self._restarted_at = self._clock.moment
         if not keeps_state:
             self.store = StateStore()
 

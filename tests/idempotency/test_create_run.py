@@ -156,6 +156,22 @@ def test_without_a_store_a_later_try_finds_the_run_of_the_first(
     assert len(service.posts) == 1
 
 
+@pytest.mark.parametrize(("status", "used"), [("running", "r-1"), ("completed", "r-2")])
+def test_without_a_store_a_cleared_dag_run_uses_its_run_only_while_that_is_active(
+    new_task: Callable[..., Task], service: Service, clock: Clock, status: str, used: str
+) -> None:
+    task = new_task(has_store=False)
+    task.start()
+    service.run("r-1")["status"] = status
+    clock.sleep(300)
+    task.clear()
+    # The run of a try after the clear is used in any case.
+    for _ in range(3):
+        assert task.start().run_id == used
+        service.run(used)["status"] = "completed" if used == "r-2" else "running"
+        clock.sleep(60)
+
+
 def test_a_try_after_a_rejected_one_does_not_use_another_tasks_run(task: Task, service: Service, clock: Clock) -> None:
     # Without any evidence, a search would use the only run of that time.
     service.threads_by_business = service.all_threads = False

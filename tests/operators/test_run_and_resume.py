@@ -6,9 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
@@ -161,6 +163,18 @@ class TestStart:
             run_ids.append(task.value["run_id"])
         assert run_ids[0] == run_ids[1] != run_ids[2] == run_ids[3]
         assert list(agent_runs_emulator.service.runs) == [run_ids[0], run_ids[2]]
+
+    def test_the_search_begins_before_a_clear(self) -> None:
+        task = AgentRunOperator(task_id="review", agent="slow", business_id=BUSINESS, retries=1)
+        first, again = pendulum.datetime(2026, 8, 1), pendulum.datetime(2026, 8, 2)
+        ti = SimpleNamespace(try_number=2, max_tries=2)
+        # Clearing a DAG run that has ended sets a new start_date.
+        dag_run = SimpleNamespace(run_after=first, start_date=again, clear_number=1)
+        attempt = task.current_attempt({"ti": ti, "dag_run": dag_run})
+        assert (attempt.was_cleared, attempt.earliest_start, attempt.restarted_at) == (True, first, again)
+        dag_run = SimpleNamespace(run_after=first, start_date=again, clear_number=0)
+        attempt = task.current_attempt({"ti": ti, "dag_run": dag_run})
+        assert (attempt.earliest_start, attempt.restarted_at) == (again, None)
 
     def test_a_unit_test_needs_no_task_instance(self, agent_runs_emulator: Emulator) -> None:
         task = AgentRunOperator(task_id="start", agent="instant", business_id=BUSINESS, deferrable=False)

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.standalone.people import BUSINESS, decisions, interrupted
-from tests.support.airflow_versions import HAS_STATE_STORE
+from tests.standalone.people import BUSINESS, Review, decisions, interrupted
+from tests.support.airflow_versions import HAS_STATE_STORE, needs_state_store
 from tests.support.client_killer import ClientKiller
 from tests.support.standalone import Standalone
 
@@ -48,6 +48,30 @@ def test_a_worker_killed_right_after_the_start_leaves_one_run(
     assert airflow.task_instance("start", dag_run, "review")["try_number"] >= 2
     assert airflow.xcom("start", dag_run, "review", "run_id") == run_id
     assert airflow.xcom("start", dag_run, "review") == emulator.service.runs[run_id].output
+
+
+@needs_state_store  # Without a store, a cleared task uses a run that has ended.
+def test_a_cleared_task_without_its_record_uses_its_run_while_that_is_active(
+    airflow: Standalone, emulator: Emulator
+) -> None:
+    dag_run = airflow.start_dag("start_only")
+    task = Review(airflow, "start_only", dag_run)
+    task.wait_for_dag()
+    run_id = task.xcom("run_id")
+    # As Airflow does with [state_store] clear_on_success.
+    state = f"/dags/start_only/dagRuns/{dag_run}/taskInstances/review/state-store"
+    airflow.call("DELETE", state)
+    task.clear()
+    task.wait_for_dag()
+    assert (task.ti["try_number"], task.xcom("run_id")) == (2, run_id)
+    [question] = emulator.service.get_run(run_id).interrupts
+    emulator.service.answer(run_id, question["id"], {"decision": "approve"})
+    airflow.wait_for(lambda: emulator.service.get_run(run_id).status == "completed", "complete the run")
+    airflow.call("DELETE", state)
+    task.clear()
+    task.wait_for_dag()
+    assert task.ti["try_number"] == 3
+    assert task.xcom("run_id") != run_id
 
 
 def test_a_worker_killed_right_after_the_answer_leaves_one_answer(

@@ -26,6 +26,9 @@ def dag(name: str) -> DAG:
 with dag("start"):
     AgentRunOperator(task_id="review", agent="slow", business_id=BUSINESS, deferrable=True, poll_interval=0.5, **RETRY)
 
+with dag("start_only"):
+    AgentRunOperator(task_id="review", agent="needs_approval", business_id="b-of-start-only", wait_for=())
+
 with dag("answer"):
     AgentRunResumeOperator(
         task_id="answer",

@@ -113,6 +113,8 @@ def _content(value: dict[str, Any], shown: set[str], depth: int) -> Iterator[str
     yield from _entries({name: part for name, part in value.items() if name not in shown and name not in lists})
     yield ""
     for name in lists:
+        if name == "proposals" and len(value[name]) > 1:
+            yield from (f"**One answer covers all {len(value[name]):,} proposals.**", "")
         for number, part in enumerate(value[name], 1):
             yield from _section(part, f"{_SECTIONS[name]} {number:,} of {len(value[name]):,}", depth + 1)
 

@@ -182,31 +182,19 @@ class AgentRunHook(BaseHook):
     def get_conn(self) -> Transport:
         """Return the transport. The first call reads the connection; :meth:`close` closes the transport."""
         if self._transport is None:
-            with self._reading():
-                connection = self.get_connection(self.agentruns_conn_id)
-                settings = self._read(connection, connection.extra_dejson)
-                for secret in settings.secrets:
-                    airflow_log.mask_secret(secret)
-                self._transport = Transport(settings, metrics.observer(self.agentruns_conn_id))
+            self._transport = self._open()
         return self._transport
 
     async def aget_conn(self) -> AsyncTransport:
         """Async twin of :meth:`get_conn`. Each event loop has its own transport."""
         loop = asyncio.get_running_loop()
         if self._async is None or self._async[0] is not loop:
-            with self._reading():
-                connection = await self.aget_connection(self.agentruns_conn_id)
-                # Airflow 3.3 has async versions of both, because masking sends a message to the supervisor.
-                extra = getattr(connection, "aextra_dejson", None)
-                settings = self._read(connection, await extra() if extra else connection.extra_dejson)
-                for secret in settings.secrets:
-                    if mask := getattr(airflow_log, "amask_secret", None):
-                        await mask(secret)
-                    else:
-                        airflow_log.mask_secret(secret)
-                # Another task of this loop may have opened a transport meanwhile.
-                if self._async is None or self._async[0] is not loop:
-                    self._async = loop, AsyncTransport(settings, metrics.observer(self.agentruns_conn_id))
+            opened = await self._aopen()
+            # Another task of this loop may have opened a transport meanwhile.
+            if self._async is None or self._async[0] is not loop:
+                self._async = loop, opened
+            else:
+                await opened.aclose()
         return self._async[1]
 
     def close(self) -> None:
@@ -247,20 +235,52 @@ class AgentRunHook(BaseHook):
     def _reload(self, rejected: Transport, error: AgentRunsAuthError) -> Transport:
         """Read the connection again. Raise the error if it was not edited, or was not rejected for its token."""
         if rejected is self._transport and error.status_code == 401:
-            self._rejected.append(rejected)
-            self._transport = None
-        if (reloaded := self.get_conn()).settings == rejected.settings:
+            reloaded = self._open()
+            if reloaded.settings == rejected.settings:
+                reloaded.close()
+            else:
+                self._rejected.append(rejected)
+                self._transport = reloaded
+        if (current := self.get_conn()).settings == rejected.settings:
             raise error
-        return reloaded
+        return current
 
     async def _areload(self, rejected: AsyncTransport, error: AgentRunsAuthError) -> AsyncTransport:
         """Async twin of :meth:`_reload`."""
-        if self._async and rejected is self._async[1] and error.status_code == 401:
-            self._async_rejected.append(rejected)
-            self._async = None
-        if (reloaded := await self.aget_conn()).settings == rejected.settings:
+        entry = self._async
+        if entry and rejected is entry[1] and error.status_code == 401:
+            reloaded = await self._aopen()
+            if reloaded.settings == rejected.settings or entry is not self._async:
+                await reloaded.aclose()
+            else:
+                self._async_rejected.append(rejected)
+                self._async = entry[0], reloaded
+        if (current := await self.aget_conn()).settings == rejected.settings:
             raise error
-        return reloaded
+        return current
+
+    def _open(self) -> Transport:
+        """Read the connection, mask its secrets, and return a transport."""
+        with self._reading():
+            connection = self.get_connection(self.agentruns_conn_id)
+            settings = self._read(connection, connection.extra_dejson)
+            for secret in settings.secrets:
+                airflow_log.mask_secret(secret)
+            return Transport(settings, metrics.observer(self.agentruns_conn_id))
+
+    async def _aopen(self) -> AsyncTransport:
+        """Async twin of :meth:`_open`."""
+        with self._reading():
+            connection = await self.aget_connection(self.agentruns_conn_id)
+            # Airflow 3.3 has async versions of both, because masking sends a message to the supervisor.
+            extra = getattr(connection, "aextra_dejson", None)
+            settings = self._read(connection, await extra() if extra else connection.extra_dejson)
+            for secret in settings.secrets:
+                if mask := getattr(airflow_log, "amask_secret", None):
+                    await mask(secret)
+                else:
+                    airflow_log.mask_secret(secret)
+            return AsyncTransport(settings, metrics.observer(self.agentruns_conn_id))
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -103,7 +103,8 @@ def test_a_rejected_request_is_repeated_once_if_the_connection_was_edited(
         monkeypatch.setenv(ENV, connection_json(server.url, token="mk_test_old"))
         with pytest.raises(AgentRunsAuthError) as caught:
             user.call("resume_run", "r-1", "i-1", "yes")
-    assert len(server.requests) == sent
+        assert len(server.requests) == sent
+        assert open_sockets(server.port) <= sent
     assert isinstance(caught.value, AirflowFailException)
 
 

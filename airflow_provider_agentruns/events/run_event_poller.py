@@ -26,7 +26,6 @@ from airflow_provider_agentruns.events.run_tracker import MAX_LISTING_LAG, RunSn
 from airflow_provider_agentruns.exceptions import (
     AgentRunNotFoundError,
     AgentRunsAPIError,
-    AgentRunsAuthError,
     AgentRunsError,
     AgentRunsResponseTooLargeError,
 )
@@ -127,11 +126,11 @@ class RunEventPoller:
         found: dict[str, RunSnapshot] = {}
         try:
             await self._read_listing(found)
-            await self._read_others(found)
         except AgentRunsError:
             # The next attempt reads the Airflow connection again, whose token may have been rotated.
             await self.close()
             raise
+        await self._read_others(found)
         return [run for run in found.values() if self.tracker.has_changed(run)]
 
     async def _read_listing(self, found: dict[str, RunSnapshot]) -> None:
@@ -196,8 +195,6 @@ class RunEventPoller:
                 if self.tracker.is_old(unfinished[run_id]):
                     del unfinished[run_id]
             except AgentRunsError as e:
-                if isinstance(e, AgentRunsAuthError) and e.status_code == 401:
-                    raise
                 # This run may be the only one that cannot be read. It must not stop the events of others.
                 log.warning("Cannot read agent run %s, and will try again: %s", run_id, e)
                 if not isinstance(e, AgentRunsAPIError):

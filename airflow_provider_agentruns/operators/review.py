@@ -21,6 +21,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
     AgentRunInvalidRequestError,
     AgentRunReviewError,
+    AgentRunsError,
 )
 from airflow_provider_agentruns.operators.review_form import check_form
 from airflow_provider_agentruns.operators.review_submission import ReviewSubmission
@@ -190,8 +191,14 @@ class AgentRunReviewOperator(ReviewSubmission):
             if "error" in event:
                 self._fail_after_wait(event)
             decision = Decision.from_event(event)
-            begun = ReviewState(**state) if state else None
-            review = self._stored(context) or begun
+            begun = ReviewState(**{**state, "decision": asdict(decision)}) if state else None
+            try:
+                review = self._stored(context) or begun
+            except AgentRunsError:
+                # The DAG names another interrupt now. The decision on this one must not be lost.
+                if begun:
+                    self._finish(context, audit_trail(begun, status=None, delivery="not sent"))
+                raise
             was_cleared = self._was_cleared(context, review)
             # Without a state, only the answer itself shows to which question it belongs.
             review = review or ReviewState(

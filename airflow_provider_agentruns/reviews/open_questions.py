@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.digest import digest
+from airflow_provider_agentruns.run_status import RunStatus
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun, Interrupt
@@ -20,18 +21,22 @@ def open_questions(run: AgentRun, answered: Iterable[Mapping[str, Any]]) -> list
     :param answered: The trails of the reviews before.
     :return: None if the response is older than the answers, or lacks the questions of an interrupted run.
     """
+    if run.status in (RunStatus.COMPLETED, RunStatus.ERROR):
+        return []
     trails = list(answered)
     if any(_order(run, trail) == "older" for trail in trails):
         return None
     # An agent can ask the same question again, but then the run has changed since the answer.
-    just_answered = {(one["interrupt_id"], one["question"]) for one in trails if _order(run, one) != "newer"}
+    just_answered = {(one.get("interrupt_id"), one.get("question")) for one in trails if _order(run, one) != "newer"}
     found = [one for one in run.interrupts if (one.id, digest(one.value)) not in just_answered]
-    return None if run.status == "interrupted" and not found else found
+    return None if run.status == RunStatus.INTERRUPTED and not found else found
 
 
 def _order(run: AgentRun, trail: Mapping[str, Any]) -> str:
     """Return whether the run is ``newer`` or ``older`` than at the time of an answer; empty if unknown."""
-    if not run.updated_at or not trail["run_updated_at"]:
+    # A trail of an earlier version of the package has no time.
+    if not run.updated_at or not (answered_at := trail.get("run_updated_at")):
         return ""
-    answered = datetime.fromisoformat(trail["run_updated_at"])
-    return "newer" if run.updated_at > answered else "older" if run.updated_at < answered else ""
+    # In seconds, because responses of one service can differ in precision.
+    difference = int(run.updated_at.timestamp()) - int(datetime.fromisoformat(answered_at).timestamp())
+    return "newer" if difference > 0 else "older" if difference < 0 else ""

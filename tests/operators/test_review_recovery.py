@@ -255,3 +255,16 @@ def test_responses_that_are_outdated_are_read_again(service: Service, supervisor
     with pytest.raises(AgentRunsError, match=r"as of 2026-01-01.*older than the run that it showed before"):
         task.execute_complete(other.context, event("Approve"))
     assert other.xcoms["trail"]["delivery"] == "not sent"
+
+
+def test_an_answer_to_the_form_of_another_interrupt_is_not_sent_and_not_lost(
+    service: Service, supervisor: Supervisor, ti: TaskInstance
+) -> None:
+    with pytest.raises(TaskAwaitingInput) as waiting:
+        review().execute(ti.context)
+    service.pending["int-2"] = QUESTION
+    with pytest.raises(AgentRunReviewError, match="cannot show interrupt 'int-2'"):
+        review(interrupt="int-2").execute_complete(ti.context, event("Approve"), **(waiting.value.kwargs or {}))
+    assert service.answers == []
+    trail = ti.xcoms["trail"]
+    assert (trail["interrupt_id"], trail["responded_by"], trail["delivery"]) == ("int-1", ANN, "not sent")

@@ -41,7 +41,11 @@ ONE = [answered("i-1", "Right?")]
         (run(("i-1", "Right?"), at=LATER), ONE, ["i-1"]),
         # Older than the last answer.
         (run(("i-2", "And this?"), at=BEFORE), ONE, None),
-        (run(status="completed", at=BEFORE), ONE, None),
+        (run(status="running", at=BEFORE), ONE, None),
+        (run(status="completed", at=BEFORE), ONE, []),
+        # Responses differ in precision, and trails of an earlier version have no time.
+        (run(("i-2", "And this?")), [answered("i-1", "Right?", "2026-01-31T12:00:01.999+00:00")], ["i-2"]),
+        (run(("i-1", "Right?"), ("i-2", "And this?")), [{"interrupt_id": "i-1"}], ["i-1", "i-2"]),
         (run(("i-2", "b")), [answered("i-1", "a"), answered("i-2", "b", LATER)], None),
         (run(("i-2", "And this?")), [answered("i-1", "Right?", None)], ["i-2"]),
         # Interrupted before the question appears.

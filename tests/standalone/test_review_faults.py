@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.standalone.people import Review, answers, decisions, interrupted, review
-from tests.support.airflow_versions import HAS_STATE_STORE
+from tests.support.airflow_versions import FORM_STATE, HAS_STATE_STORE
 from tests.support.client_killer import ClientKiller
 from tests.support.standalone import Standalone
 
@@ -96,6 +96,30 @@ def test_an_answer_that_names_another_interrupt_is_not_sent(airflow: Standalone,
     # A cleared task asks again, because nothing was decided.
     asked.clear()
     asked.shown()
+    asked.answer("Approve")
+    asked.wait_for_dag()
+    assert decisions(emulator, run_id) == [(interrupt_id, "approve")]
+
+
+def test_a_decision_that_the_service_refused_is_sent_after_a_clear(airflow: Standalone, emulator: Emulator) -> None:
+    asked, run_id, interrupt_id = review(airflow, emulator, "needs_approval", "no_retries")
+    asked.shown()
+    emulator.faults.add("401", "POST", f"/v1/runs/{run_id}/resume")
+    asked.answer("Approve")
+    asked.wait_for_dag("failed")
+    emulator.faults.clear()
+    trail = asked.xcom("trail")
+    assert (trail["delivery"], trail["chosen_options"]) == ("not sent", ["Approve"])
+    assert trail["responded_by"] == {"id": "Anonymous", "name": "Anonymous"}
+    asked.clear()
+    asked.wait_for_dag()
+    assert decisions(emulator, run_id) == [(interrupt_id, "approve")]
+    assert (asked.xcom("trail")["delivery"], asked.xcom("trail")["superseded"]) == ("confirmed", [])
+
+
+def test_an_immediate_answer_arrives_without_retries_in_the_dag(airflow: Standalone, emulator: Emulator) -> None:
+    asked, run_id, interrupt_id = review(airflow, emulator, "needs_approval", "no_retries")
+    asked.wait_for(FORM_STATE)
     asked.answer("Approve")
     asked.wait_for_dag()
     assert decisions(emulator, run_id) == [(interrupt_id, "approve")]

@@ -48,6 +48,9 @@ class DiesAfterAsking(AgentRunReviewOperator):
 with dag("review"):
     AgentRunReviewOperator(task_id="review", run_id=RUN, interrupt=INTERRUPT, **RETRY)
 
+with dag("no_retries"):
+    AgentRunReviewOperator(task_id="review", run_id=RUN, interrupt=INTERRUPT)
+
 with dag("rounds", **RETRY):
     reviewed = review_rounds("reviewed", run_id=RUN, rounds=2, deferrable=True, poke_interval=0.5)
 

@@ -107,6 +107,11 @@ class DagRunner:
             log=captured.out + captured.err,
         )
 
+    @property
+    def path(self) -> Path:
+        """The DAG file that was written last."""
+        return self._written[-1]
+
     def clean_up(self) -> None:
         """Delete the files, so that the next test does not parse them."""
         for path in self._written:

@@ -9,15 +9,9 @@ fields, run ``python -m tests.support.connection_fields``, which writes the form
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import json
 import logging
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cached_property, lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -30,132 +24,19 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
 )
 
+from airflow_provider_agentruns.client import connection_checks as checks
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
-    import httpx
+    pass
 
 log = logging.getLogger(__name__)
 
-DEFAULT_BASE_URL = "https://api.middesk.com"
-
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-#: The shortest webhook secret, in characters. A shorter one could be guessed.
-_SHORTEST_SECRET = 8
-
-
-def _check_base_url(value: str, info: ValidationInfo) -> str:
-    url = _url(value, "http", "https")
-    if url is None:
-        raise ValueError(f"should be a URL such as {DEFAULT_BASE_URL}")
-    if url.userinfo or url.query or url.fragment:
-        raise ValueError(
-            "should not contain a user, password, query, or fragment. The token belongs into the password field"
-        )
-    ip = _ip(url.host)
-    loopback = ip.is_loopback if ip else url.host.rstrip(".") == "localhost"
-    if url.scheme == "http" and not loopback and not info.data.get("allow_http"):
-        raise ValueError(
-            f"is plain http to {url.host}: the token would travel in clear text. Use https, or set allow_http to true "
-            "in the connection's extra if the network itself is safe"
-        )
-    # A URL copied from the reference ends with the version, which each path here begins with.
-    return value.rstrip("/").removesuffix("/v1")
-
-
-def _check_token(value: SecretStr) -> SecretStr:
-    token = value.get_secret_value()
-    if not token:
-        raise ValueError("is missing. Put the API token into the connection's password field")
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError("contains characters that no API token has, perhaps a line break from copying")
-    return value
-
-
-def _check_verify(value: bool | str) -> bool | str:
-    # A path may be too long to look up.
-    with suppress(OSError):
-        if not isinstance(value, str) or Path(value).is_file():
-            return value
-    raise ValueError("should be true, false, or the path of a CA bundle that exists on this machine")
-
-
-def _check_proxy(value: str | None) -> str | None:
-    url = _url(value, "http", "https", "socks5", "socks5h") if value else None
-    if value and not url:
-        raise ValueError("should be a URL such as http://proxy.example.com:3128")
-    if url and url.scheme.startswith("socks") and not find_spec("socksio"):
-        raise ValueError("is a SOCKS proxy: install airflow-provider-agentruns[socks], or use an HTTP proxy")
-    return value
-
-
-def _check_run_url(value: str | None) -> str | None:
-    if value:
-        # Whatever the ID, the URL must lead to one host. Browsers treat a backslash as a slash.
-        urls = [_url(value.replace("{run_id}", run_id), "http", "https") for run_id in ("1", "2")]
-        hosts = {url and (url.userinfo, url.netloc) for url in urls}
-        if "{run_id}" not in value or "\\" in value or None in hosts or len(hosts) > 1:
-            raise ValueError("should be an http or https URL that contains {run_id} after the host")
-    return value
-
-
-def _check_audit_path(value: str | None) -> str | None:
-    if value and not (value.isprintable() and re.match(r"/|[a-z][a-z0-9+]*://.", value)):
-        raise ValueError("should be an absolute path, or a URL such as s3://my_conn@bucket/reviews")
-    return value
-
-
-def _check_resume_body(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise ValueError("should be a JSON object") from None
-    text = json.dumps(value)
-    if not isinstance(value, dict) or "{interrupt_id}" not in text or "{input}" not in text:
-        raise ValueError('should be a JSON object that contains "{interrupt_id}" and "{input}"')
-    return value
-
-
-def webhook_secrets(value: Any) -> tuple[str, ...]:
-    """
-    Return the secrets in the field ``webhook_secret`` of a connection's extra.
-
-    :param value: A list, or a text with spaces between secrets.
-    :raises ValueError: If it is something else, or a secret is too short. The message contains no secret.
-    """
-    secrets = value.split() if isinstance(value, str) else value
-    if not isinstance(secrets, list) or not all(
-        isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET for secret in secrets
-    ):
-        raise ValueError(f"should be a secret of at least {_SHORTEST_SECRET} characters, or a list of such secrets")
-    return tuple(secrets)
-
-
-def _url(value: str, *schemes: str) -> httpx.URL | None:
-    """Return a URL with a host and one of these schemes; None for anything else."""
-    import httpx
-
-    try:
-        urlsplit(value)
-        url = httpx.URL(value)
-        usable = url.host and 0 < (url.port or 80) < 65_536 and value.isprintable() and " " not in value
-    except (httpx.InvalidURL, ValueError):
-        return None
-    return url if usable and url.scheme in schemes else None
-
-
-def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
 
 
 class Settings(BaseModel):
@@ -169,8 +50,8 @@ class Settings(BaseModel):
         title="Allow plain HTTP",
         description="Send the token in clear text to another machine, and through proxies over plain HTTP.",
     )
-    base_url: Annotated[str, AfterValidator(_check_base_url)] = DEFAULT_BASE_URL
-    token: Annotated[SecretStr, AfterValidator(_check_token)]
+    base_url: Annotated[str, AfterValidator(checks.check_base_url)] = checks.DEFAULT_BASE_URL
+    token: Annotated[SecretStr, AfterValidator(checks.check_token)]
     timeout: float = Field(default=30.0, gt=0, le=3600, title="Request timeout", description="Seconds for one request.")
     rate_limit: float = Field(
         default=20.0,
@@ -189,36 +70,36 @@ class Settings(BaseModel):
         title="Open streams",
         description='How many runs one triggerer follows by streams of events, for tasks with watch="stream".',
     )
-    verify: Annotated[bool | str, AfterValidator(_check_verify)] = Field(
+    verify: Annotated[bool | str, AfterValidator(checks.check_verify)] = Field(
         default=True,
         # In a URI, true and false are text.
         union_mode="left_to_right",
         title="TLS verification",
         description="true, false, or the path of a CA bundle.",
     )
-    proxy: Annotated[str | None, AfterValidator(_check_proxy)] = Field(
+    proxy: Annotated[str | None, AfterValidator(checks.check_proxy)] = Field(
         default=None,
         repr=False,
         title="Proxy",
         description="URL of a proxy. Not used for plain HTTP unless that is allowed.",
     )
-    run_url: Annotated[str | None, AfterValidator(_check_run_url)] = Field(
+    run_url: Annotated[str | None, AfterValidator(checks.check_run_url)] = Field(
         default=None,
         title="Run page",
         description="URL of a run's page that contains {run_id}, for the link in the task view.",
     )
-    resume_body: Annotated[dict[str, Any], BeforeValidator(_check_resume_body)] = Field(
+    resume_body: Annotated[dict[str, Any], BeforeValidator(checks.check_resume_body)] = Field(
         default=DEFAULT_RESUME_BODY,
         title="Resume body",
         description="JSON body of an answer. The strings {interrupt_id} and {input} in it are replaced.",
     )
-    audit_path: Annotated[str | None, AfterValidator(_check_audit_path)] = Field(
+    audit_path: Annotated[str | None, AfterValidator(checks.check_audit_path)] = Field(
         default=None,
         title="Audit folder",
         description="Folder in which each review stores a JSON document with its trail: an absolute path, or a URL "
         "such as s3://my_conn@bucket/reviews.",
     )
-    webhook_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(webhook_secrets)] = Field(
+    webhook_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(checks.webhook_secrets)] = Field(
         default=(),
         repr=False,
         title="Webhook secret",
@@ -287,7 +168,7 @@ class Settings(BaseModel):
             return None
         proxy = proxies[name] if "://" in proxies[name] else f"http://{proxies[name]}"
         try:
-            return _check_proxy(proxy)
+            return checks.check_proxy(proxy)
         except ValueError as e:
             raise AgentRunsConfigError(
                 f"The environment variable {name.upper()}_PROXY {e}. The field proxy of the connection's extra takes "
@@ -303,7 +184,7 @@ class Settings(BaseModel):
     @cached_property
     def secrets(self) -> tuple[str, ...]:
         """All secrets, in each form in which they could appear in a text. The longest come first."""
-        password = urlsplit(self.proxy_url or "").password or ""
+        password = urlsplit(self.proxy or self.proxy_url or "").password or ""
         decoded = unquote(password)
         found = {self.token.get_secret_value(), password, decoded, quote(decoded), quote(decoded, safe="")}
         found |= {secret.get_secret_value() for secret in self.webhook_secret}
@@ -333,12 +214,12 @@ def _base_url(host: str | None, port: int | None, schema: str | None) -> str:
     host = (host or "").strip()
     if not host:
         # A connection URI may have an empty host.
-        return DEFAULT_BASE_URL
-    if ":" in host and _ip(host):
+        return checks.DEFAULT_BASE_URL
+    if ":" in host and checks.parse_ip(host):
         # Airflow removes the brackets from a URI.
         host = f"[{host}]"
     url = host if "://" in host else f"{schema or 'https'}://{host}"
-    parsed = _url(url, "http", "https")
+    parsed = checks.parse_url(url, "http", "https")
     if port and parsed and parsed.port is None and port != _DEFAULT_PORTS[parsed.scheme]:
         parts = urlsplit(url)
         url = parts._replace(netloc=f"{parts.netloc}:{port}").geturl()

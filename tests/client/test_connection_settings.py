@@ -119,6 +119,13 @@ def test_no_text_form_of_the_settings_contains_a_secret() -> None:
         assert "-secret" not in text
         assert TOKEN not in text
     assert settings.redact(f"{TOKEN} the-new-secret the-old-secret") == "*** *** ***"
+    local = Settings.from_parts(host="http://127.0.0.1", password=TOKEN, extra={"proxy": "http://user:-secret@proxy"})
+    assert local.redact("-secret") == "***"
+
+
+def test_the_password_of_a_proxy_in_the_environment_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:pass-of-proxy@proxy.example.com")
+    assert from_extra().redact("pass-of-proxy") == "***"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_agentruns.client.connection_settings import webhook_secrets
+from airflow_provider_agentruns.client.connection_checks import webhook_secrets
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from airflow_provider_agentruns.plugins.single_flight_cache import SingleFlightCache
 

@@ -20,8 +20,6 @@ from tests.operators.test_review_operator import ask
 from tests.support.airflow_versions import needs_state_store
 from tests.support.dag_runs import DagRunner
 
-pytestmark = needs_state_store
-
 
 @pytest.fixture
 def folder(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -44,6 +42,7 @@ def retried(ti: TaskInstance, **arguments: Any) -> AgentRunReviewOperator:
     return review(**arguments)
 
 
+@needs_state_store
 def test_the_document_contains_the_trail(
     service: Service, supervisor: Supervisor, ti: TaskInstance, folder: Path
 ) -> None:
@@ -62,6 +61,7 @@ def test_a_policys_decision_has_a_document(service: Service, ti: TaskInstance, f
     assert (document["by"], document["chosen_options"]) == ("policy", ["Reject"])
 
 
+@needs_state_store
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_worker_that_dies_while_it_writes_leaves_one_document(
     service: Service,
@@ -90,6 +90,7 @@ def test_a_worker_that_dies_while_it_writes_leaves_one_document(
     assert len(service.answers) == 1
 
 
+@needs_state_store
 def test_nothing_is_sent_without_the_folder(
     service: Service, supervisor: Supervisor, ti: TaskInstance, folder: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_nothing_is_sent_without_the_folder(
     assert (len(service.answers), len(stored(folder))) == (1, 1)
 
 
+@needs_state_store
 def test_a_document_that_cannot_be_written_fails_the_task(
     service: Service, supervisor: Supervisor, ti: TaskInstance, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +132,7 @@ def test_a_task_of_airflow_writes_a_document(
         )
         wait = AgentRunSensor(task_id="wait", run_id=start.output["run_id"], wait_for="interrupted", poke_interval=0.1)
         AgentRunReviewOperator(
-            task_id="review", run_id=start.output["run_id"], decide=lambda interrupt: "Approve",
+            task_id="review", run_id=wait.output["run_id"], decide=lambda interrupt: "Approve",
             interrupt="{{ ti.xcom_pull('wait')['interrupts'][0]['id'] }}",
         )
     """)

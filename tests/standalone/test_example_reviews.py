@@ -10,9 +10,9 @@ from tests.standalone.people import Review, answers, interrupted
 from tests.support.airflow_versions import FORM_STATE
 from tests.support.standalone import Standalone
 
-STARTED = [f"example_agent_{name}" for name in ("run_review", "run_review_rounds", "run_review_policy", "run_pipeline")]
 PIPELINE = "example_agent_run_pipeline"
 POLICY = "example_agent_run_review_policy"
+STARTED = ("example_agent_run_review", "example_agent_run_review_rounds", POLICY, PIPELINE)
 DESK = "example_agent_run_review_desk"
 REMINDER = "example_agent_run_review_reminder"
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,9 @@ def form_params(
 
 def _with_value(field: Param) -> Param:
     """Return a field with an empty value in place of a missing one, which Airflow's API cannot send."""
-    return Param(field.value if field.has_value else None, field.description, schema=field.schema, source=field.source)
+    shown = copy(field)
+    shown.value = field.value if field.has_value else None
+    return shown
 
 
 def held_params(serialized: Mapping[str, Any]) -> ParamsDict:

@@ -75,7 +75,7 @@ def test_tasks_follow_no_redirect(run_dag: DagRunner, monkeypatch: pytest.Monkey
         result = run_dag(f"""
             AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")
             AgentRunResumeOperator(task_id="resume", run_id="r-1", interrupt_id="i-1", input="yes")
-            AgentRunReviewOperator(task_id="review", run_id="r-1", interrupt="i-1")
+            AgentRunReviewOperator(task_id="review", run_id="r-1", interrupt="i-1", retries=0)
             AgentRunSensor(task_id="sensor", run_id="r-1")
         """)
         assert set(result.states.values()) == {"failed"}

@@ -97,7 +97,8 @@ class TaskInstance:
     @property
     def context(self) -> Any:
         """The context of the current try."""
-        context = {"ti": self, "task_instance": self, "dag_run": SimpleNamespace(start_date=datetime.now(UTC))}
+        dag_run = SimpleNamespace(start_date=datetime.now(UTC), run_after=datetime.now(UTC))
+        context = {"ti": self, "task_instance": self, "dag_run": dag_run}
         return context | ({"task_state_store": self.store} if self.store else {})
 
 

@@ -30,6 +30,9 @@ if HAS_STATE_STORE:
 else:
     TaskAwaitingInput = TaskDeferred
 
+# Without it, the state of a review waits with the task: see tests/standalone.
+pytestmark = needs_state_store
+
 SECRET = "\x1b[31mjane@example.com\nFAKE LOG LINE"
 
 
@@ -42,7 +45,6 @@ def ask(ti: TaskInstance, **arguments: Any) -> AgentRunReviewOperator:
     return task
 
 
-@needs_state_store
 def test_a_person_is_asked_and_the_answer_is_sent(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
     task = ask(ti, params={"why": Param("", type="string")}, assigned_users=[ANN])
     form = supervisor.form
@@ -88,7 +90,6 @@ def test_a_policy_decides_without_a_form(service: Service, ti: TaskInstance) -> 
     assert service.answers[1] == ("int-2", {"as": "is"})
 
 
-@needs_state_store
 @pytest.mark.parametrize("reject", [None, errors(422, f"comment {SECRET} is too long")])
 def test_a_rating_is_no_part_of_the_answer_and_does_not_affect_it(
     service: Service, supervisor: Supervisor, ti: TaskInstance, capsys: pytest.CaptureFixture[str], reject: Any
@@ -158,7 +159,6 @@ def test_after_a_timeout_the_defaults_decide_without_the_required_fields(
     assert ti.xcoms["trail"]["by"] == "timeout"
 
 
-@needs_state_store
 def test_after_a_timeout_without_defaults_no_retry_waits_again(
     service: Service, supervisor: Supervisor, ti: TaskInstance
 ) -> None:
@@ -193,7 +193,6 @@ def test_an_interrupt_that_is_answered_elsewhere_is_not_answered_again(
         task.execute_complete(ti.context, event("Approve"))
 
 
-@needs_state_store
 def test_an_older_form_in_airflow_is_noticed(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
     ask(ti)
     service.pending = {"int-2": QUESTION}
@@ -216,7 +215,7 @@ def retry(ti: TaskInstance, task: AgentRunReviewOperator, found: dict[str, Any])
     return getattr(task, deferred.value.method_name)(ti.context, found)
 
 
-@pytest.mark.parametrize("has_store", [pytest.param(True, marks=needs_state_store), False])
+@pytest.mark.parametrize("has_store", [True, False])
 def test_a_retry_uses_an_answer_that_a_worker_died_with(
     service: Service, supervisor: Supervisor, has_store: bool
 ) -> None:
@@ -231,7 +230,6 @@ def test_a_retry_uses_an_answer_that_a_worker_died_with(
     assert [sent["decision"] for _, sent in service.answers] == ["reject"]
 
 
-@needs_state_store
 def test_a_retry_without_an_answer_keeps_the_form(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
     task = ask(ti)
     form, supervisor.form = supervisor.form, None
@@ -244,7 +242,6 @@ def test_a_retry_without_an_answer_keeps_the_form(service: Service, supervisor: 
     assert supervisor.form == form
 
 
-@needs_state_store
 def test_a_retry_after_the_answer_does_not_send_it_again(
     service: Service, supervisor: Supervisor, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

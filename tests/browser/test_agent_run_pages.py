@@ -72,12 +72,16 @@ def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
     pages: AgentRunPages, service: Emulator, instances: Instances
 ) -> None:
     browser = pages.browser
-    run = service.service.create_run("cip_orchestrator", business_id=BUSINESS)
-    place = instances.task("watched", rendered={**CONNECTION, "run_id": run.id})[:3]
+    rendered = {**CONNECTION, "agent": "cip_orchestrator", "run_id": ""}
+    task = instances.task("watched", operator="AgentRunOperator", rendered=rendered)
+    place = task[:3]
 
-    # The bars of running steps grow, and new steps appear.
+    # The task starts its run while the page is open. The bars of running steps grow, and new steps appear.
     pages.open_task(*place)
     with pages.inside():
+        pages.wait_for("No agent run yet. The task is running.")
+        run = service.service.create_run("cip_orchestrator", business_id=BUSINESS)
+        instances.set_xcom(*task, "run_id", run.id)
         pages.wait_for("Running")
         assert "Selects the agents" in pages.text
         before = running_for(browser)

@@ -3,7 +3,13 @@
 
 import { Icon } from "./Icon";
 
-const KINDS: Record<string, { kind: string; label: string; icon: "check" | "cross" | "person" | "spin" | "dot" }> = {
+interface Kind {
+  kind: string;
+  label: string;
+  icon: "check" | "cross" | "person" | "spin" | "dot";
+}
+
+const KINDS: Record<string, Kind> = {
   completed: { kind: "good", label: "Completed", icon: "check" },
   error: { kind: "bad", label: "Failed", icon: "cross" },
   interrupted: { kind: "person", label: "Waiting for a person", icon: "person" },
@@ -12,16 +18,21 @@ const KINDS: Record<string, { kind: string; label: string; icon: "check" | "cros
 };
 
 export function statusLabel(status: string): string {
-  return KINDS[status]?.label ?? status;
+  return kindOf(status).label;
 }
 
 export function Status({ status }: { status: string | null }) {
-  const known = status === null ? { kind: "none", label: "Unknown", icon: "dot" as const } : KINDS[status];
-  const { kind, label, icon } = known ?? { kind: "none", label: status, icon: "dot" as const };
+  const { kind, label, icon } = kindOf(status ?? "Unknown");
   return (
     <span class={`badge ${kind}`}>
       <Icon name={icon} />
       {label}
     </span>
   );
+}
+
+function kindOf(status: string): Kind {
+  // An own property, because a service could send "constructor".
+  const known = Object.hasOwn(KINDS, status) ? KINDS[status] : undefined;
+  return known ?? { kind: "none", label: status, icon: "dot" };
 }

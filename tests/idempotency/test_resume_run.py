@@ -120,6 +120,19 @@ def test_the_answer_of_a_dead_worker_gets_time_to_arrive(
     assert len(service.posts) == 1
 
 
+def test_without_its_record_the_answer_of_an_earlier_try_gets_time_to_arrive(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    service.takes_after = 3.0
+    with pytest.raises(Killed):
+        task.answer("yes", dies="while its answer is on its way")
+    task.clear(keeps_state=False)
+    with pytest.raises(AgentRunInterruptGoneError, match="someone else may have answered it"):
+        task.answer("yes")
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 1
+
+
 def test_an_answer_may_change_before_one_is_accepted(task: Task, run: dict[str, Any]) -> None:
     with pytest.raises(Killed):
         task.answer("yes", dies="before POST")

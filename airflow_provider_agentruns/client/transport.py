@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,6 +131,8 @@ class Transport(_Transport):
     def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] | None = None) -> None:
         super().__init__(settings, observe)
         self._http = httpx.Client(**self._client_arguments())
+        # Users rarely close a hook. Its sockets close together with it.
+        weakref.finalize(self, self._http.close).atexit = False
 
     def send(self, request: Request[T]) -> T:
         """

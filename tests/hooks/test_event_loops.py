@@ -42,6 +42,12 @@ def test_the_sync_side_has_a_client_of_its_own(agent_runs_emulator: Emulator) ->
     assert open_sockets(agent_runs_emulator.port) == 0
 
 
+def test_a_hook_that_nobody_closes_leaves_nothing_open(agent_runs_emulator: Emulator) -> None:
+    assert AgentRunHook().list_agents()
+    gc.collect()
+    assert open_sockets(agent_runs_emulator.port) == 0
+
+
 async def test_a_hook_used_at_once_by_several_tasks_leaves_nothing_open(agent_runs_emulator: Emulator) -> None:
     hook = AgentRunHook()
     await asyncio.gather(*(hook.alist_agents() for _ in range(5)))

@@ -24,6 +24,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsValueError,
     AgentRunTimeoutError,
 )
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.idempotency import find_earlier_run, interrupt_state
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
 from tests.support.airflow_versions import HAS_STATE_STORE, needs_state_store
@@ -239,6 +240,24 @@ class TestResume:
         assert isinstance(task.error, AgentRunConflictError)
         assert agent_runs_emulator.count("POST", ".*/resume") == 0
         assert [answer.input for answer in agent_runs_emulator.service.answers] == ["reject"]
+
+    def test_a_token_that_is_rotated_while_the_task_runs(
+        self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        question = asked(agent_runs_emulator)
+        read = AgentRunHook.get_connection
+
+        def read_and_rotate(conn_id: str) -> Any:
+            connection = read(conn_id)
+            agent_runs_emulator.rotate_token("mk_test_new")
+            monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", agent_runs_emulator.connection_uri)
+            return connection
+
+        monkeypatch.setattr(AgentRunHook, "get_connection", staticmethod(read_and_rotate))
+        task = resume(*question)
+        assert (task.state, task.try_number) == ("success", 1)
+        assert [request.status for request in agent_runs_emulator.requests][:2] == [401, 200]
+        assert len(agent_runs_emulator.service.answers) == 1
 
     def test_an_answer_that_the_agent_rejects_uses_no_retries(self, agent_runs_emulator: Emulator) -> None:
         run_id, interrupt_id = asked(agent_runs_emulator)

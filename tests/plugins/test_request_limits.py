@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from airflow_provider_agentruns.plugins import client_pool, single_flight_cache
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import Instances
 from tests.plugins.served import task_path
+from tests.support.scripted_server import Received, Reply, ScriptedServer, answer
 
 PathOf = Callable[[str], httpx.URL]
 
@@ -111,6 +113,27 @@ def test_a_page_that_would_wait_too_long_says_so(reader: httpx.Client, path_of: 
     messages = [one["error"]["message"] for one in shown if one["error"]]
     assert 0 < len(messages) < len(runs)
     assert set(messages) == {"Page rate limit reached; retrying shortly"}
+
+
+def test_a_service_that_does_not_respond_yet_is_an_error_that_may_pass(
+    conn_id: str, reader: httpx.Client, path_of: PathOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_pool, "MAX_WAIT", 0.1)
+    may_answer = threading.Event()
+
+    def reply(_: Received) -> Reply:
+        may_answer.wait(20)
+        return answer({"id": "r-1", "status": "completed"})
+
+    with ScriptedServer(reply) as service:
+        connection = {"conn_type": "agentruns", "host": service.url, "password": "x"}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+        place = path_of("r-1")
+        shown = reader.get(place).json()
+        assert (shown["run"], shown["error"]["may_pass"], shown["refresh_after"] > 0) == (None, True, True)
+        assert shown["error"]["message"] == "The service has not responded yet"
+        may_answer.set()
+        assert eventually(reader, place, lambda shown: shown["run"] is not None)["error"] is None
 
 
 def test_an_outage_leaves_the_last_known_state_and_a_rotated_token_is_used_soon(

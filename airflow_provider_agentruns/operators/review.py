@@ -320,6 +320,9 @@ class AgentRunReviewOperator(ReviewSubmission):
         if decision.by == "person" and allowed and (decision.responded_by or {}).get("id") not in allowed:
             self.log.warning("The DAG does not allow the person who decided to answer. Asking again")
             return False
+        if not set(decision.chosen_options) <= set(self.options):
+            self.log.warning("The DAG does not have the chosen option any more. Asking again")
+            return False
         if review.shown or not review.question:
             return bool(review.question)
         # The state is lost, so an earlier try may have sent the decision. The run changes when it accepts an answer.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup, task
@@ -51,12 +52,16 @@ class _ReadsNewQuestions(AgentRunTask):
         super().__init__(**kwargs)
         self.answered = answered
 
+    @cached_property
+    def _trails(self) -> list[Any]:
+        # Each iteration reads XCom.
+        return [trail for trails in self.answered for trail in trails]
+
     def read_run(self, run_id: str, **options: Any) -> AgentRun | None:
         """Read the run until the response is not older than the answers, and an interrupted run shows its question."""
         run = super().read_run(run_id, **options)
-        answered = [trail for trails in self.answered for trail in trails]
         for pause in (*_PAUSES, None):
-            if run is None or (found := open_questions(run, answered)) is not None:
+            if run is None or (found := open_questions(run, self._trails)) is not None:
                 break
             if pause is None:
                 raise AgentRunsError(

@@ -28,8 +28,13 @@ def open_questions(run: AgentRun, answered: Iterable[Mapping[str, Any]]) -> list
         return None
     # An agent can ask the same question again, but then the run has changed since the answer.
     just_answered = {(one.get("interrupt_id"), one.get("question")) for one in trails if _order(run, one) != "newer"}
-    found = [one for one in run.interrupts if (one.id, digest(one.value)) not in just_answered]
-    return None if run.status == RunStatus.INTERRUPTED and not found else found
+    found: dict[tuple[str, str], Interrupt] = {}
+    for one in run.interrupts:
+        key = (one.id, digest(one.value))
+        if key not in just_answered:
+            # The first of each, because a question that is listed twice needs one form.
+            found.setdefault(key, one)
+    return None if run.status == RunStatus.INTERRUPTED and not found else list(found.values())
 
 
 def _order(run: AgentRun, trail: Mapping[str, Any]) -> str:

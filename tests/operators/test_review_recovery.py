@@ -203,13 +203,14 @@ def test_after_a_clear_an_old_form_is_not_shown_as_the_new_one(
     asked_again(ti, review(), {"form": True})
 
 
-def test_a_user_who_may_not_answer_any_more_does_not_decide_after_a_clear(
-    service: Service, supervisor: Supervisor, ti: TaskInstance
+@pytest.mark.parametrize("edit", [{"assigned_users": [BOB]}, {"options": ["Reject", "Escalate"]}])
+def test_an_answer_that_the_dag_does_not_allow_any_more_does_not_count_after_a_clear(
+    service: Service, supervisor: Supervisor, ti: TaskInstance, edit: dict[str, Any]
 ) -> None:
     ask(ti)
     clear(ti)
-    with pytest.raises(AgentRunReviewError, match="differs from the DAG in: assigned_users"):
-        run_again(ti, review(assigned_users=[BOB]), event("Approve", **constants(supervisor)))
+    with pytest.raises(AgentRunReviewError, match=f"differs from the DAG in: {next(iter(edit))}"):
+        run_again(ti, review(**edit), event("Approve", **constants(supervisor)))
     assert (ti.xcoms["trail"]["delivery"], ti.xcoms["trail"]["responded_by"]) == ("not sent", ANN)
     assert service.answers == []
 

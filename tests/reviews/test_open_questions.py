@@ -36,6 +36,7 @@ ONE = [answered("i-1", "Right?")]
         (run(("i-1", "Right?")), ONE, None),
         (run(("i-1", "Right?"), at=None), ONE, None),
         (run(("i-1", "Right?"), ("i-2", "And this?")), ONE, ["i-2"]),
+        (run(("i-1", "a"), ("i-2", "b"), ("i-1", "a")), [], ["i-1", "i-2"]),
         # An agent can use an ID again, and ask the same question again.
         (run(("i-1", "Really?")), ONE, ["i-1"]),
         (run(("i-1", "Right?"), at=LATER), ONE, ["i-1"]),

@@ -67,8 +67,11 @@ async def wait_for_run(
     run = poller.add(run_id, waiter)
     result: WaitResult | None = None
     try:
-        async with asyncio.timeout_at(None if end is None else max(now, waiter.end) + _LAST_READ):
+        if end is None:
             result = await waiter.result
+        else:
+            async with asyncio.timeout_at(max(now, waiter.end) + _LAST_READ):
+                result = await waiter.result
     except TimeoutError:
         result = timed_out(run)
     finally:

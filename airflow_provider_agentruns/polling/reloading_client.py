@@ -33,11 +33,11 @@ class ReloadingClient:
 
     def __init__(self, agentruns_conn_id: str) -> None:
         self._conn_id = agentruns_conn_id
-        self._hook = AgentRunHook(agentruns_conn_id)
+        self._transport: AsyncTransport | None = None
         self._loaded_at = time.monotonic()
-        self._reloading = asyncio.Lock()
-        # Hooks with earlier settings, over which requests may still be in progress.
-        self._retired: list[AgentRunHook] = []
+        self._loading = asyncio.Lock()
+        # Transports with earlier settings, over which requests may still be in progress.
+        self._retired: list[AsyncTransport] = []
         # Whether the latest attempt to reload failed. Only the first one in a row is worth a warning.
         self._keeps_earlier = False
         # How often in a row the token was rejected. The first rejection reloads the connection.
@@ -54,9 +54,13 @@ class ReloadingClient:
 
         :raises AgentRunsError: If the connection cannot be loaded at all.
         """
-        if time.monotonic() - self._loaded_at > _RELOAD_AFTER:
-            await self._reload()
-        return await self._load(self._hook)
+        if self._transport is None or time.monotonic() - self._loaded_at > _RELOAD_AFTER:
+            async with self._loading:
+                if self._transport is None:
+                    return await self._load()
+                if time.monotonic() - self._loaded_at > _RELOAD_AFTER:
+                    await self._reload()
+        return self._transport
 
     async def send(self, request: Request[T]) -> T:
         """
@@ -64,13 +68,13 @@ class ReloadingClient:
 
         :raises AgentRunsError: If it fails. The caller decides when to retry.
         """
-        hook = self._hook
+        transport = await self.transport()
         try:
-            return await self._send(hook, request)
+            return await self._send(transport, request)
         except AgentRunsAuthError:
-            async with self._reloading:
+            async with self._loading:
                 # Another request may have reloaded the connection meanwhile.
-                if hook is self._hook:
+                if transport is self._transport:
                     if self._rejections:
                         raise
                     if not await self._reload():
@@ -78,15 +82,14 @@ class ReloadingClient:
                             "the token is rejected, and the connection cannot be reloaded"
                         ) from None
                     self._rejections = 1
-        return await self._send(self._hook, request)
+        return await self._send(await self.transport(), request)
 
-    async def _send(self, hook: AgentRunHook, request: Request[T]) -> T:
-        transport = await self._load(hook)
+    async def _send(self, transport: AsyncTransport, request: Request[T]) -> T:
         try:
             with _connection_errors(f"{request.method} {request.route}"):
                 response = await transport.send_once(request)
         except AgentRunsAuthError as e:
-            if e.status_code == 401 and self._rejections and hook is self._hook:
+            if e.status_code == 401 and self._rejections and transport is self._transport:
                 self._rejections += 1
             raise
         self._rejections = 0
@@ -94,34 +97,36 @@ class ReloadingClient:
 
     async def _reload(self) -> bool:
         """Load the connection again. Keep the earlier settings if it cannot be loaded or cannot work."""
-        self._loaded_at = time.monotonic()
-        hook = AgentRunHook(self._conn_id)
+        earlier = self._transport
         try:
-            await self._load(hook)
+            await self._load()
         except AgentRunsError as e:
             level = logging.DEBUG if self._keeps_earlier else logging.WARNING
             log.log(level, "Cannot reload connection %r; keeping its earlier settings: %s", self._conn_id, e)
             self._keeps_earlier = True
             return False
         self._keeps_earlier = False
-        self._retired.append(self._hook)
-        self._hook = hook
+        if earlier:
+            self._retired.append(earlier)
         return True
 
-    async def _load(self, hook: AgentRunHook) -> AsyncTransport:
+    async def _load(self) -> AsyncTransport:
+        self._loaded_at = time.monotonic()
         with _connection_errors(f"connection {self._conn_id!r} cannot be loaded"):
             async with asyncio.timeout(_LOAD_TIMEOUT):
-                return await hook.aget_conn()
+                self._transport = await AgentRunHook(self._conn_id).aget_conn()
+        return self._transport
 
     async def close_retired(self) -> None:
-        """Close clients with earlier settings. Call this while no request is in progress."""
+        """Close transports with earlier settings. Call this while no request is in progress."""
         while self._retired:
             await self._retired.pop().aclose()
 
     async def close(self) -> None:
-        """Close all clients."""
+        """Close all transports."""
         await self.close_retired()
-        await self._hook.aclose()
+        if self._transport:
+            await self._transport.aclose()
 
 
 @contextmanager

@@ -63,6 +63,8 @@ class PollScheduler:
         self.runs: dict[str, TrackedRun] = {}
         #: Whether a run was polled so late that its waiters notice, although the service responds.
         self.overdue = False
+        # Whether a poll is late, or a stream event asks for one.
+        self._urgent = False
         self._round: ListingRound | None = None
         self._last_round: ListingRound | None = None
         self._page_failures = 0
@@ -92,13 +94,14 @@ class PollScheduler:
         """Read a run next, because a stream event says that it has changed."""
         run.woken = True
         run.changed_at = now
+        self._urgent = True
         self._schedule(run, now, now)
 
     # Which request is next
 
     def next(self, now: float) -> Step | float:
         """Return the run or the round to send a request for, or the time until which there is none."""
-        if (soonest := self.rate.next_request_at(urgent=True)) > now:
+        if (soonest := self.rate.next_request_at(urgent=self._urgent)) > now:
             return soonest
         due: list[Step] = [*self._individual(now)]
         if self._round is not None and self._round.requested_at == math.inf:
@@ -106,8 +109,8 @@ class PollScheduler:
         if not due:
             return self.next_poll_at()
         first = min(due, key=_next_poll_at)
-        late = now - first.next_poll_at > _LATE * first.interval
-        if (soonest := self.rate.next_request_at(urgent=late)) > now:
+        self._urgent = now - first.next_poll_at > _LATE * first.interval
+        if (soonest := self.rate.next_request_at(urgent=self._urgent)) > now:
             return soonest
         self.rate.request_sent(now)
         if isinstance(first, TrackedRun):
@@ -127,7 +130,8 @@ class PollScheduler:
         if current is not None:
             if not current.wanted:
                 # Runs that are due soon and on later pages save another reading from the top.
-                self._add_to_round(current, filter(current.can_find, self._listed_soon(now)), now)
+                below = [run for run in self._due_soon(now) if current.can_find(run)]
+                self._add_to_round(current, [run for run in below if not self._is_individual(run, now)], now)
             if current.over or now >= current.requested_at + _PAGE_PATIENCE:
                 self._end_round(current, now, unlisted=True)
         due = [run for run in self.runs.values() if run.next_poll_at <= now]
@@ -139,19 +143,18 @@ class PollScheduler:
         return [run for run in due if run.next_poll_at <= now]
 
     def _is_individual(self, run: TrackedRun, now: float) -> bool:
-        without_listing = now < max(run.single_until, self._no_listing_until)
-        return run.woken or without_listing or (self._round is not None and run.end <= now)
+        without_listing = now < run.single_until or now < self._no_listing_until
+        return run.woken or without_listing or (run.end <= now and self._round is not None)
 
-    def _listed_soon(self, now: float) -> list[TrackedRun]:
-        soon = [run for run in self.runs.values() if run.next_poll_at - _EARLY * run.interval <= now]
-        return [run for run in soon if not self._is_individual(run, now)]
+    def _due_soon(self, now: float) -> list[TrackedRun]:
+        return [run for run in self.runs.values() if run.next_poll_at - _EARLY * run.interval <= now]
 
     def _begin_round(self, now: float) -> None:
         """Begin a round, unless it would be for a few runs only."""
         if now >= self._smaller_pages_until:
             # What made the pages too large may have passed.
             self._last_round, self._smaller_pages_until = None, math.inf
-        wanted = self._listed_soon(now)
+        wanted = [run for run in self._due_soon(now) if not self._is_individual(run, now)]
         if len(wanted) > _FEW:
             self._round = ListingRound(now, min(wanted, key=_next_poll_at), self._last_round)
             self._last_round = self._round

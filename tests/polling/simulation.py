@@ -99,7 +99,7 @@ class Simulation:
         self.reads: dict[str, list[float]] = defaultdict(list)
         self._service = service
         self._latency = latency
-        self._settings = SimpleNamespace(rate_limit=limit, timeout=30.0, max_streams=0)
+        self.settings = SimpleNamespace(rate_limit=limit, timeout=30.0, max_streams=0)
         self._rate = RateState()
 
     def run(self, waits: Iterable[Wait], *, within: float = 1200.0) -> list[Wait]:
@@ -136,7 +136,7 @@ class Simulation:
         loop = asyncio.get_running_loop()
         page = int(request.params["page"]) if request.path == "/v1/runs" else None
         self.requests.append(PollRequest(loop.time(), page))
-        self._rate, at = self._rate.assign(loop.time(), self._settings.rate_limit, request.priority)
+        self._rate, at = self._rate.assign(loop.time(), self.settings.rate_limit, request.priority)
         await asyncio.sleep(at - loop.time())
         latency = self._latency()
         # The response shows the runs as they are halfway.
@@ -145,6 +145,9 @@ class Simulation:
             return self._answer(request, loop.time())
         finally:
             await asyncio.sleep(latency / 2)
+
+    async def aclose(self) -> None:
+        """Close nothing."""
 
     def _answer(self, request: Request[Any], now: float) -> Any:
         if request.path != "/v1/runs":
@@ -187,13 +190,10 @@ class Simulation:
 
 
 class _Hook:
-    """Replaces the hook: returns the settings, and a transport to the simulated service."""
+    """Replaces the hook: returns the simulation as the transport."""
 
     def __init__(self, simulation: Simulation) -> None:
-        self._transport = SimpleNamespace(settings=simulation._settings, send_once=simulation.send_once)
+        self._simulation = simulation
 
-    async def aget_conn(self) -> SimpleNamespace:
-        return self._transport
-
-    async def aclose(self) -> None:
-        pass
+    async def aget_conn(self) -> Simulation:
+        return self._simulation

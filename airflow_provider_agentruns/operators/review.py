@@ -61,14 +61,15 @@ class AgentRunReviewOperator(ReviewSubmission):
     """
     Shows one pending interrupt to a person as an Airflow Required Action, waits, and answers it exactly once.
 
-    A retry continues with the answer that was given, and does not ask again. On Airflow 3.3 a waiting review occupies
-    neither a worker nor the triggerer; on 3.1 and 3.2 it is deferred.
+    A later try continues with the decision that was made, and does not ask again. On Airflow 3.3 a waiting review
+    occupies neither a worker nor the triggerer; on 3.1 and 3.2 it is deferred.
 
     ``options``, ``defaults``, ``multiple``, ``params``, ``notifiers``, ``assigned_users``, and ``response_timeout``
     mean the same as for Airflow's ``HITLOperator``.
 
     The XCom value is ``{"run_id", "interrupt_id", "chosen_options", "params_input", "responded_by", "responded_at",
-    "status"}``. The XCom key ``trail`` adds what an auditor asks for: what was asked, shown, and sent.
+    "status"}``. The XCom key ``trail`` adds what an auditor asks for: what was asked, shown, and sent. It also exists
+    if the task fails after a decision.
 
     A task instance keeps its form permanently, so each interrupt needs a task instance of its own. Map over the
     interrupts, or use :func:`~airflow_provider_agentruns.operators.agent_run.review_rounds`.
@@ -87,9 +88,11 @@ class AgentRunReviewOperator(ReviewSubmission):
         :class:`~airflow_provider_agentruns.models.Interrupt` and returns one of ``options``, the answer to send, or
         None to ask a person.
     :param feedback: Whether the form asks for a rating of the proposed artifact, if it has an ID.
+    :param retries: Retries, 3 unless given here, in ``default_args``, or in Airflow's configuration.
     :param agentruns_conn_id: The ID of the Airflow connection. (templated)
     :raises AgentRunConflictError: If the interrupt is not pending, or another client answered it. Nothing is sent.
-    :raises AgentRunReviewError: If the answer belongs to another question, or is not valid. Nothing is sent.
+    :raises AgentRunReviewError: If the answer belongs to another question or is not valid, if several questions have
+        this ID, or if Airflow holds a form that differs from the DAG. Nothing is sent.
     """
 
     template_fields: Sequence[str] = ("run_id", "interrupt", "agentruns_conn_id")

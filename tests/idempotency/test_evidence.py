@@ -149,18 +149,6 @@ def test_a_listing_by_business_that_repeats_its_first_page_is_no_evidence(
     assert len(service.posts) == 1
 
 
-def test_of_several_possible_runs_none_is_used_and_none_is_started(task: Task, service: Service, clock: Clock) -> None:
-    service.threads_by_business = service.all_threads = False
-    service.add_run(business_id="b-2")
-    clock.sleep(1)
-    own = lose_own_run(task, service, clock)
-    with pytest.raises(AgentRunStartInDoubtError) as caught:
-        task.start()
-    assert f"several runs could be the one: {own}, r-1. No other run was started" in str(caught.value)
-    assert caught.value.retryable
-    assert len(service.posts) == 1
-
-
 @pytest.mark.parametrize("missing", [{"thread_id": None}, {"agent": None, "created_at": None, "updated_at": None}, {}])
 def test_a_run_without_evidence_is_possible(
     task: Task, service: Service, clock: Clock, missing: dict[str, Any]

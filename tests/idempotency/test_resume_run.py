@@ -153,14 +153,6 @@ def test_an_id_with_a_new_question_is_not_answered(
     assert len(service.posts) == sent
 
 
-def test_the_order_of_a_questions_fields_does_not_matter(task: Task, run: dict[str, Any]) -> None:
-    with pytest.raises(Killed):
-        task.answer("yes", dies="before POST")
-    run["interrupts"][0]["value"] = dict(reversed(QUESTION.items()))
-    task.answer("yes")
-    assert run["answers"] == ["yes"]
-
-
 def test_the_stored_state_of_another_interrupt_does_not_count(task: Task, run: dict[str, Any]) -> None:
     task.answer("yes", interrupt_id="i-2")
     task.answer("yes", interrupt_id="i-1")

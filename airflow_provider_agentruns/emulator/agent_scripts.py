@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The built-in agents: when each one works, asks a question, and ends. Custom agents are scripts of the same kind.
-
-``GET /v1/agents`` shows the first line of a script's docstring as the agent's description.
-"""
+"""The scripts of the built-in agents. The first line of a docstring is the agent's description in the API."""
 
 from __future__ import annotations
 
@@ -24,39 +20,27 @@ from airflow_provider_agentruns.emulator.script_steps import (
 )
 
 _COMPANIES = ("Cedar & Pine Supply LLC", "Harbor Light Foods Inc", "Northgate Tooling Co", "Blue Finch Studio LLC")
-
-_SOURCE = {
-    "url": "https://registry.example.com/filings/20417",
-    "source_name": "State registry",
-    "source_tier": "primary",
-    "source_type": "government",
-}
+_SOURCE = {"url": "https://registry.example.com/filings/20417", "source_name": "State registry"}
 
 
 def _artifact(kind: str, title: str, summary: str, **fields: Any) -> Json:
     return {"title": title, "type": kind, "confidence": "medium", "summary": summary, **fields}
 
 
-def _report(title: str, summary: str) -> Json:
-    return _artifact("report", title, summary, confidence="high", sources=[])
-
-
 def _question(case: Case, label: str, proposal: Json) -> Json:
-    """Return the value of an interrupt that asks about one proposed change."""
+    """Return an interrupt value that asks about one proposed change."""
     return {"agent": case.agent, "label": label, "artifacts": [proposal]}
 
 
 def _decision(subject: str, answer: Any) -> Json:
-    """Return an artifact that states what a person decided."""
     decided = decision_in(answer)
-    report = _report(f"{subject}: {decided}", f"A person decided: {decided}.")
-    return {**report, "type": "decision", "decision": decided, "answer": answer}
+    return _artifact("decision", f"{subject}: {decided}", "A person decided.", decision=decided, answer=answer)
 
 
 def instant(case: Case) -> ScriptBody:
     """Completes at once."""
     yield Work(0, "look_up", "Looks up the company")
-    return [_report("Company found", f"{case.rng.choice(_COMPANIES)} is in good standing.")]
+    return [_artifact("report", "Company found", f"{case.rng.choice(_COMPANIES)} is in good standing.")]
 
 
 def slow(case: Case) -> ScriptBody:
@@ -64,19 +48,17 @@ def slow(case: Case) -> ScriptBody:
     yield Work(0.5, "plan", "Plans the research")
     yield Delegate(_research(), "research", "Researches the company", agent="researcher")
     yield Work(0.7, "write_report", "Writes the report")
-    return [_report("Research", f"{case.rng.choice(_COMPANIES)} has two places of business.")]
+    return [_artifact("report", "Research", f"{case.rng.choice(_COMPANIES)} has two places of business.")]
 
 
 def _research() -> ScriptBody:
-    yield Work(1.0, "read_registry", "Reads the company registry")
+    yield Work(1.8, "read_registry", "Reads the company registry")
     yield Delegate(_read_web(), "read_web", "Searches the web", agent="web_reader")
-    yield Work(0.8, "compare", "Compares the results")
     return None
 
 
 def _read_web() -> ScriptBody:
-    yield Work(1.0, "find_pages", "Finds the company's pages")
-    yield Work(1.0, "read_pages", "Reads the company's pages")
+    yield Work(2.0, "read_pages", "Reads the company's pages")
     return None
 
 
@@ -105,7 +87,7 @@ def two_questions(case: Case) -> ScriptBody:
     return [_decision("Name", name_answer), _decision("Officer", officer_answer)]
 
 
-#: The answer to the second question must fit this JSON schema.
+#: The schema of the answer to the second question.
 _SECOND_ANSWER = {
     "type": "object",
     "required": ["decision"],
@@ -119,12 +101,12 @@ _SECOND_ANSWER = {
 def two_rounds(case: Case) -> ScriptBody:
     """Asks a second question after the first answer. The second answer must fit a schema."""
     yield Work(0.2, "find_owners", "Looks for the owners")
-    owners = {"title": "Owners", "type": "owner_list", "summary": f"{case.rng.randint(2, 5)} owners found"}
+    owners = _artifact("owner_list", "Owners", f"{case.rng.randint(2, 5)} owners found")
     [first] = yield Ask([_question(case, "Is this list of owners complete?", owners)])
     yield Work(0.2, "rate_risk", "Rates the risk")
     rating = _artifact("risk_rating", "Risk", "Low, with one open point", confidence="low")
-    second_question = _question(case, "Do you agree with the risk rating?", rating)
-    [second] = yield Ask([{**second_question, "input_schema": _SECOND_ANSWER}])
+    question = _question(case, "Do you agree with the risk rating?", rating)
+    [second] = yield Ask([{**question, "input_schema": _SECOND_ANSWER}])
     yield Work(0.1, "apply_decisions", "Applies the decisions")
     return [_decision("Owners", first), _decision("Risk", second)]
 
@@ -134,33 +116,26 @@ def cip_orchestrator(case: Case) -> ScriptBody:
     name = f"{case.rng.choice(('Cedar', 'Harbor', 'Summit', 'Juniper'))} {case.rng.choice(('Foods', 'Tooling'))} LLC"
     state = case.rng.choice(("Delaware", "Oregon", "Texas"))
     owner, stake = case.rng.choice(("Dana Whitfield", "Luis Ortega", "Mei Tanaka")), case.rng.randint(26, 90)
-    yield Work(0.3, "plan", "Selects the agents")
+    yield Work(0.7, "plan", "Selects the agents")
     proposals: list[Json] = []
-    for subject, step, title, summary, details in (
-        ("registry", "Checks the registration", "Registration", f"{name} is registered in {state}.", {"state": state}),
-        ("ownership", "Finds the owners", "Owners", f"{owner} owns {stake} percent.", {"until": None}),
-        ("web", "Reads the website", "Website", "The website names the business and its owner.", {"pages_read": 7}),
+    for subject, title, summary in (
+        ("registry", "Registration", f"{name} is registered in {state}."),
+        ("ownership", "Owners", f"{owner} owns {stake} percent."),
+        ("web", "Website", "The website names the business and its owner."),
     ):
         agent = f"{subject}_agent"
-        yield Delegate(_read_sources(), subject, step, agent=agent)
-        finding = _artifact(f"{subject}_review", title, summary, sources=[_SOURCE], agent=agent, details=details)
+        yield Work(0.8, subject, f"Checks the {title.lower()}", agent=agent)
+        finding = _artifact(f"{subject}_review", title, summary, sources=[_SOURCE], agent=agent)
         label = f"Accept the findings about {title.lower()}?"
         proposals.append({"type": "proposal", "agent": agent, "label": label, "artifacts": [finding]})
-    yield Work(0.4, "combine", "Combines the proposals")
     label = f"Should these changes to {name} be made?"
     [answer] = yield Ask([{"type": "combined_proposal", "agent": case.agent, "label": label, "proposals": proposals}])
     yield Work(0.4, "summarize", "Writes the summary")
     decided = decision_in(answer)
     summary = f"{owner} owns it. A person decided: {decided}."
-    result = _artifact("cip_summary", f"Identification of {name}", summary, sources=[_SOURCE])
-    result |= {"decision": decided, "answer": answer, "checks": {"registration": "passed"}}
+    identification = {"sources": [_SOURCE], "decision": decided, "answer": answer}
+    result = _artifact("cip_summary", f"Identification of {name}", summary, **identification)
     return [result, *(proposal["artifacts"][0] for proposal in proposals)]
-
-
-def _read_sources() -> ScriptBody:
-    yield Work(0.4, "search", "Searches the sources")
-    yield Work(0.4, "read", "Reads the results")
-    return None
 
 
 def fails(case: Case) -> ScriptBody:
@@ -175,10 +150,7 @@ def _unreachable_registry() -> ScriptBody:
     raise Fails("The company registry cannot be reached", "No response after three tries", name="registry_error")
 
 
-BUILTIN: Mapping[str, Script] = MappingProxyType(
-    {
-        script.__name__: script
-        for script in (instant, slow, needs_approval, two_questions, two_rounds, cip_orchestrator, fails)
-    }
-)
-"""Agent types and their scripts."""
+_SCRIPTS = (instant, slow, needs_approval, two_questions, two_rounds, cip_orchestrator, fails)
+
+#: Agent types and their scripts.
+BUILTIN: Mapping[str, Script] = MappingProxyType({script.__name__: script for script in _SCRIPTS})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The web application: one handler for each operation of the contract."""
+"""The web application: one handler per operation of the contract."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
@@ -24,11 +24,6 @@ from airflow_provider_agentruns.emulator.service import RequestError, Service
 T = TypeVar("T")
 
 _CREATED = 201
-_PAGE_SIZE = 20
-_MAX_PAGE_SIZE = 100
-
-#: Seconds between two checks whether a streamed run has changed.
-_CHECK_EVERY = 0.02
 
 _TEXT: Json = {"type": "string", "pattern": r"\S"}
 _THREAD_FIELDS = dict.fromkeys(("type", "business_id", "context_type", "context_id"), _TEXT)
@@ -51,7 +46,6 @@ _RATING: Json = {
 
 
 def create_app(service: Service, middleware: Sequence[Middleware]) -> Starlette:
-    """Return the web application of a service."""
     operations = _Operations(service)
     app = Starlette(
         routes=[
@@ -98,8 +92,7 @@ class _Operations:
 
     async def stream_run(self, request: Request) -> Response:
         run = self._service.get_run(request.path_params["id"])
-        headers = {"Cache-Control": "no-store"}
-        return StreamingResponse(self._events(run.id), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(self._events(run.id), media_type="text/event-stream")
 
     async def rate_artifact(self, request: Request) -> Response:
         run = self._service.get_run(request.path_params["id"])
@@ -133,29 +126,28 @@ class _Operations:
         raise RequestError(404, f"There is no agent {agent_id}")
 
     async def _events(self, run_id: str) -> AsyncIterator[str]:
-        """Yield the events of a run until it ends: its start, a snapshot of its state and each change, and its end."""
+        """Yield the events of a run until it ends."""
         yield _event("RUN_STARTED", self._service.get_run(run_id).as_json(steps=True))
         sent = None
         while True:
             run = self._service.get_run(run_id)
             if run.updated_at != sent:
-                snapshot = run.as_json(steps=True)
-                sent = run.updated_at
+                snapshot, sent = run.as_json(steps=True), run.updated_at
                 yield _event("STATE_SNAPSHOT", snapshot)
                 if run.finished:
                     yield _event("RUN_FINISHED", snapshot)
                     return
-            await asyncio.sleep(_CHECK_EVERY)
+            await asyncio.sleep(0.02)
 
 
 def page_of(request: Request, oldest_first: Iterable[T], show: Callable[[T], Json]) -> Json:
     """
-    Return the page of a listing that a request asks for, newest first.
+    Return the requested page of a listing, newest first.
 
-    :raises RequestError: If the number or the size of the page is not an integer of at least 1.
+    :raises RequestError: If a parameter is wrong.
     """
     items = list(oldest_first)[::-1]
-    size = min(_positive(request, "per_page", _PAGE_SIZE), _MAX_PAGE_SIZE)
+    size = min(_positive(request, "per_page", 20), 100)
     start = (_positive(request, "page", 1) - 1) * size
     data = [show(item) for item in items[start : start + size]]
     return {"object": "list", "has_more": start + size < len(items), "total_count": len(items), "data": data}
@@ -177,25 +169,22 @@ async def _body(request: Request, schema: Json) -> Json:
     """
     Return the body of a request.
 
-    :raises RequestError: If it is not JSON, or does not fit a schema.
+    :raises RequestError: If it is not JSON or does not fit the schema.
     """
     try:
-        body: Any = json.loads((await request.body()).decode())
-        # Python reads NaN, 1e999, and half a surrogate pair, but cannot write them as JSON.
-        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+        body: Json = await request.json()
+    except ValueError:
         raise RequestError(400, "The body is not JSON") from None
     if misfit := best_match(Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(body)):
         name = str(misfit.path[0]) if misfit.path else None
         if misfit.validator == "required":
             name = next(name for name in schema["required"] if name not in body)
         raise RequestError(422, f"{name or 'The body'}: {misfit.message:.200}", name)
-    fields: Json = body
-    return fields
+    return body
 
 
 def _named(body: Json, schema: Json) -> Json:
-    """Return the fields of a body that its schema names, as arguments."""
+    """Return the fields of a body that its schema names, as keyword arguments."""
     return {"agent" if name == "type" else name: body[name] for name in schema["properties"] if name in body}
 
 
@@ -213,9 +202,6 @@ def error_response(
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
-    if isinstance(error, RequestError):
-        return error_response(error.status_code, error.detail, error.parameter)
     if isinstance(error, HTTPException):
-        message = f"{error.detail}: {request.method} {request.url.path}"
-        return error_response(error.status_code, message, headers=error.headers)
+        return error_response(error.status_code, error.detail, getattr(error, "parameter", None), error.headers)
     return error_response(500, "Internal error")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to a request before its handler: it is recorded, a fault may apply, and it is authenticated."""
+"""Middleware that records requests, applies faults, and authenticates requests."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from airflow_provider_agentruns.emulator.faults import Faults
 @dataclass(slots=True)
 class RecordedRequest:
     """
-    One request. It contains no token and no other header.
+    One request, without its headers.
 
     :param query: The part after the question mark, not decoded.
-    :param at: When the request arrived, by ``time.monotonic()``.
+    :param at: The time of arrival by ``time.monotonic()``.
     :param status: The status of the response. None until the response begins.
-    :param fault: The name of the fault that changed the request or its response, if any.
+    :param fault: The name of the fault that applied.
     """
 
     method: str
@@ -39,7 +39,7 @@ class RecordedRequest:
 
 
 class FaultMiddleware(BaseHTTPMiddleware):
-    """Records each request after it was read, and applies the fault that is due."""
+    """Records each request, and applies the fault that is due."""
 
     def __init__(self, app: ASGIApp, faults: Faults, requests: list[RecordedRequest]) -> None:
         super().__init__(app)
@@ -73,15 +73,15 @@ class AuthMiddleware(BaseHTTPMiddleware):
     """
     Responds 401 to a wrong token, and 429 beyond the rate limit.
 
-    :param valid_token: Returns the valid token. None accepts any token.
-    :param rate_limit: Requests per second. None means no limit.
+    :param valid_token: Returns the valid token, or None if any token is valid.
+    :param rate_limit: Requests per second.
     """
 
     def __init__(self, app: ASGIApp, valid_token: Callable[[], str | None], rate_limit: int | None) -> None:
         super().__init__(app)
         self._valid_token = valid_token
         self._rate_limit = rate_limit
-        #: When the last requests were accepted, at most as many as the rate limit.
+        #: The times of the last accepted requests.
         self._accepted = deque[float](maxlen=rate_limit)
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threads and runs, with their steps and questions. ``script_runner`` changes runs."""
+"""Threads and runs with their steps and questions, and the format of IDs and timestamps."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any, Literal
+from uuid import NAMESPACE_OID, uuid5
 
-from airflow_provider_agentruns.emulator.ids import timestamp
 from airflow_provider_agentruns.emulator.script_steps import Context, Json
 
 Status = Literal["running", "completed", "error", "interrupted"]
 
 _FINISHED = ("completed", "error")
 _TICK = timedelta(microseconds=1)
+
+
+def uuid_of(*what: object) -> str:
+    """Return the UUID of something, such as ``"run", 3``. It is always the same."""
+    return str(uuid5(NAMESPACE_OID, "/".join(map(str, what))))
+
+
+def timestamp(moment: datetime) -> str:
+    """Format a moment in UTC as the service does."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass(slots=True)
@@ -28,14 +38,14 @@ class Question:
     answer: Any = None
 
     def as_json(self) -> Json:
-        """Return the interrupt as the service shows it, with the ``agent`` of its value, if any."""
-        agent = self.value.get("agent")
-        return {"id": self.id, **({"agent": agent} if isinstance(agent, str) else {}), "value": self.value}
+        """Return the interrupt as the service shows it."""
+        agent = {"agent": self.value["agent"]} if "agent" in self.value else {}
+        return {"id": self.id, **agent, "value": self.value}
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The status of a run from some moment on, and the IDs of the interrupts that are not answered yet."""
+    """The status of a run since a moment, and the IDs of its pending interrupts."""
 
     since: datetime
     status: Status
@@ -47,9 +57,8 @@ class Run:
     """
     One run.
 
-    :param lock: Protects the run while it changes and while it is shown.
-    :param steps: The steps as the service shows them, each inside its parent.
-    :param states: All states so far, oldest first. The first one begins when the run is created.
+    :param states: All states so far, oldest first.
+    :param steps: The steps as the service shows them.
     """
 
     id: str
@@ -66,36 +75,31 @@ class Run:
 
     @property
     def status(self) -> Status:
-        """``running``, ``completed``, ``error`` or ``interrupted``."""
+        """The current status."""
         return self.states[-1].status
 
     @property
     def finished(self) -> bool:
-        """Whether the run cannot change any more."""
+        """Whether the run has ended."""
         return self.status in _FINISHED
 
     @property
     def created_at(self) -> datetime:
-        """When the run was created and started."""
+        """The time of the start."""
         return self.states[0].since
 
     @property
-    def ended_at(self) -> datetime | None:
-        """When the run ended."""
-        return self.states[-1].since if self.finished else None
-
-    @property
     def interrupts(self) -> list[Json]:
-        """The questions that are not answered yet, as the service shows them."""
+        """The pending interrupts as the service shows them."""
         return list(self.as_json()["interrupts"])
 
     @property
     def output(self) -> Json | None:
-        """The artifacts of a completed run in their envelope."""
+        """The output of a completed run."""
         return {"artifacts": self.artifacts} if self.status == "completed" else None
 
     def touch(self, moment: datetime) -> datetime:
-        """Update ``updated_at``, and return it. No two changes of a run have the same time."""
+        """Update and return ``updated_at``. No two changes of a run have the same time."""
         self.updated_at = max(moment, self.updated_at + _TICK)
         return self.updated_at
 
@@ -103,8 +107,8 @@ class Run:
         """
         Return the run as the service shows it.
 
-        :param steps: Whether to show the steps too.
-        :param state: Show the run as it was when this state began. Default: as it is now.
+        :param steps: Whether to show the steps.
+        :param state: Show the run as it was when this state began.
         """
         with self.lock:
             updated_at = state.since if state else self.updated_at
@@ -128,7 +132,7 @@ class Run:
 
 @dataclass(slots=True)
 class Thread:
-    """A conversation that runs take place in. Its status is that of its newest run."""
+    """A conversation. Its status and steps are those of its newest run."""
 
     id: str
     agent: str
@@ -138,7 +142,7 @@ class Thread:
     newest: Run | None = None
 
     def as_json(self, *, steps: bool = False) -> Json:
-        """Return the thread as the service shows it, with the steps of the newest run if asked."""
+        """Return the thread as the service shows it."""
         newest = self.newest
         shown: Json = {
             "object": "thread",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Executes the script of a run's agent, without a background task: the service updates a run before it reads it.
+Executes scripts without a background task: the service updates a run whenever it reads it.
 
-Each step has the times that it would have had, however late the service reads it.
+The times of a step do not depend on when the service reads the run.
 """
 
 from __future__ import annotations
@@ -13,40 +13,32 @@ from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_agentruns.emulator.ids import Ids, timestamp
-from airflow_provider_agentruns.emulator.runs import Question, Run, State, Status
+from airflow_provider_agentruns.emulator.runs import Question, Run, State, Status, timestamp, uuid_of
 from airflow_provider_agentruns.emulator.script_steps import Ask, Delegate, Fails, Json, ScriptBody, Work
 
 log = logging.getLogger(__name__)
-
-#: Ends a script that never ends although its work takes no time.
-_MAX_STEPS = 10_000
-
-#: Seconds: 30 years. Longer work is cut to this, because a time after the year 9999 cannot be represented.
-_LONGEST_WORK = 1e9
 
 
 class ScriptRunner:
     """Executes the script of one run."""
 
-    def __init__(self, run: Run, script: ScriptBody, ids: Ids, speed: float) -> None:
+    def __init__(self, run: Run, script: ScriptBody, speed: float) -> None:
         self._run = run
-        self._ids = ids
         self._speed = speed
         self._now = run.created_at
         self._steps = 0
         self._progress = self._run_to_the_end(script)
-        #: When the script continues. None while it waits for answers, and after its end.
+        #: The time at which the script continues. None while it waits for answers, and after its end.
         self.due_at: datetime | None = run.created_at
 
     def run_until(self, now: datetime) -> None:
-        """Do all the work that is due by now."""
+        """Do the work that is due."""
         while self.due_at is not None and self.due_at <= now:
             self._now, self.due_at = self.due_at, None
             next(self._progress, None)
 
     def answer(self, question: Question, value: Any, now: datetime) -> None:
-        """Record the answer to a pending question. After the last answer the script continues."""
+        """Record the answer to a pending question. The script continues after the last answer."""
         self._now = now
         question.answer = value
         self._end(question.step)
@@ -56,9 +48,9 @@ class ScriptRunner:
             next(self._progress, None)
 
     def _run_to_the_end(self, script: ScriptBody) -> Generator[None, None, None]:
-        """Run the agent's script, and end the run. Yield when the script must wait for time or for answers."""
+        """Run the script and end the run. Yield when the script must wait for time or for answers."""
         try:
-            artifacts = yield from self._run_script(self._with_ids(script), None)
+            artifacts = yield from self._run_script(self._artifacts(script), None)
         except Fails:
             self._enter("error")
             return
@@ -67,18 +59,15 @@ class ScriptRunner:
         self._end(step, artifacts=artifacts)
         self._enter("completed")
 
-    def _with_ids(self, script: ScriptBody) -> ScriptBody:
+    def _artifacts(self, script: ScriptBody) -> ScriptBody:
         artifacts = _copied((yield from script) or [])
-        return [
-            {"id": self._ids.uuid(self._run.id, "artifact", number), **artifact}
-            for number, artifact in enumerate(artifacts)
-        ]
+        return [{"id": uuid_of(self._run.id, "artifact", n), **artifact} for n, artifact in enumerate(artifacts)]
 
     def _run_script(self, script: ScriptBody, parent: Json | None) -> Generator[None, None, Any]:
         """
         Run a script inside a step, and return its result.
 
-        :raises Fails: If the script fails, after an error step shows why. The enclosing script may catch it.
+        :raises Fails: If the script fails. An error step shows why.
         """
         reply: Any = None
         failure: Fails | None = None
@@ -86,16 +75,12 @@ class ScriptRunner:
             while True:
                 command = script.throw(failure) if failure else script.send(reply)
                 reply = failure = None
-                if self._steps >= _MAX_STEPS:
-                    raise ValueError(f"a run has at most {_MAX_STEPS} steps")
                 match command:
                     case Work():
                         step = self._step(parent, "activity", command.name, command.label, command.agent)
-                        artifacts = _copied(list(command.artifacts))
-                        seconds = min(command.seconds / self._speed, _LONGEST_WORK)
-                        self.due_at = self._now + timedelta(seconds=seconds)
+                        self.due_at = self._now + timedelta(seconds=command.seconds / self._speed)
                         yield
-                        self._end(step, artifacts=artifacts)
+                        self._end(step, artifacts=_copied(list(command.artifacts)))
                     case Ask():
                         asked = self._ask(command, parent)
                         yield
@@ -107,8 +92,6 @@ class ScriptRunner:
                         except Fails as error:
                             failure = error
                         self._end(step, "error" if failure else "completed")
-                    case _:
-                        raise TypeError(f"a script yields Work, Delegate or Ask, not {type(command).__name__}")
         except StopIteration as end:
             return end.value
         except Exception as error:  # noqa: BLE001 -- a script may raise anything; the run shows it
@@ -119,15 +102,14 @@ class ScriptRunner:
         for value in _copied(list(command.values)):
             label = str(value.get("label") or "Asks a person")
             step = self._step(parent, "interrupt", "ask", label, value.get("agent"))
-            asked.append(Question(self._ids.interrupt(self._run.id, len(self._run.questions)), value, step))
+            interrupt_id = f"int_{uuid_of(self._run.id, 'interrupt', len(self._run.questions))[-12:]}"
+            asked.append(Question(interrupt_id, value, step))
             self._run.questions.append(asked[-1])
-        if not asked:
-            raise TypeError("Ask takes one interrupt value or more")
         self._enter("interrupted", tuple(question.id for question in asked))
         return asked
 
     def _reported(self, error: Exception, parent: Json | None) -> Fails:
-        """Add an error step for a failure, unless an inner script has one already."""
+        """Add an error step for a failure, unless an inner script has added it."""
         if isinstance(error, Fails):
             failure = error
         else:
@@ -145,7 +127,7 @@ class ScriptRunner:
 
     def _step(self, parent: Json | None, kind: str, name: str, label: str, agent: str | None = None) -> Json:
         step: Json = {
-            "id": self._ids.uuid(self._run.id, "step", self._steps),
+            "id": uuid_of(self._run.id, "step", self._steps),
             "run_id": self._run.id,
             "agent": agent or (parent or {"agent": self._run.agent})["agent"],
             "type": kind,
@@ -168,5 +150,5 @@ class ScriptRunner:
 
 
 def _copied(value: Any) -> Any:
-    """Copy a JSON value, so that a script can reuse its own."""
+    """Copy a JSON value, so that a script can change its own."""
     return json.loads(json.dumps(value, allow_nan=False))

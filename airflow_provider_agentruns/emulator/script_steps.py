@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The steps that the script of an agent consists of.
+The steps of an agent's script.
 
-A script is a generator function that takes a :class:`Case`, and returns the run's artifacts::
+A script is a generator function that takes a :class:`Case` and returns the run's artifacts::
 
     def reviewer(case):
         '''Looks up a company, asks one question, and reports.'''
@@ -29,7 +29,7 @@ ScriptBody = Generator["Work | Delegate | Ask", Any, "list[Json] | None"]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The resource that a run is about, such as a business. Both fields are None if the thread has no context."""
+    """The resource that a run is about, such as a business."""
 
     type: str | None = None
     id: str | None = None
@@ -40,7 +40,7 @@ class Case:
     """
     The run that a script works on.
 
-    :param rng: Random numbers, seeded for this run, so that each repetition makes the same choices.
+    :param rng: Random numbers that are the same in each repetition of the run.
     """
 
     run_id: str
@@ -58,10 +58,10 @@ class Work:
     One step of work.
 
     :param seconds: The duration at speed 1.
-    :param name: The name of the step for programs.
-    :param label: The name of the step for people.
-    :param agent: The agent that does the work. Default: the agent of the enclosing step.
-    :param artifacts: The artifacts that the completed step shows.
+    :param name: The step's name for programs.
+    :param label: The step's name for people.
+    :param agent: The agent that works. Default: the agent of the enclosing step.
+    :param artifacts: The artifacts of the completed step.
     """
 
     seconds: float
@@ -74,9 +74,9 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Delegate:
     """
-    A step that runs another script. Its result is what that script returns.
+    A step that runs another script, and returns its result.
 
-    :param script: A generator: ``Delegate(search(case), "search", "Searches")``.
+    :param script: A generator, such as ``search(case)``.
     """
 
     script: ScriptBody
@@ -88,9 +88,9 @@ class Delegate:
 @dataclass(frozen=True, slots=True)
 class Ask:
     """
-    Questions that interrupt the run, all at once. The result is the list of answers, in the same order.
+    Questions that interrupt the run. The result is the list of answers in the same order.
 
-    :param values: One interrupt value per question. If a value has an ``input_schema``, the service enforces it.
+    :param values: One interrupt value per question. The service enforces a value's ``input_schema``.
     """
 
     values: Sequence[Json]
@@ -98,9 +98,9 @@ class Ask:
 
 class Fails(Exception):  # noqa: N818 -- reads as a sentence: the script raises Fails
     """
-    Ends the run with an error when a script raises it. An enclosing script may catch it.
+    A script raises this error to end the run. An enclosing script may catch it.
 
-    :param label: The label of the error step, for people.
+    :param label: The label of the error step.
     :param message: What went wrong.
     """
 
@@ -109,16 +109,11 @@ class Fails(Exception):  # noqa: N818 -- reads as a sentence: the script raises 
         self.label = label
         self.message = message
         self.name = name
-        #: Whether the run has an error step for it.
         self.reported = False
 
 
 def decision_in(answer: Any) -> str:
-    """
-    Return the decision that an answer contains, in lower case.
-
-    :param answer: A word such as ``approve``, a list of one word, or an object with a ``decision``.
-    """
+    """Return the decision in an answer: a word such as ``approve``, a list of one word, or an object's ``decision``."""
     if isinstance(answer, dict) and "decision" in answer:
         return decision_in(answer["decision"])
     if isinstance(answer, list) and len(answer) == 1:

@@ -26,22 +26,22 @@ ANY_TOKEN, ANY_SECRET = "mk_test_offline", "whsec_offline"
 
 class Emulator:
     """
-    The offline service. It serves inside the ``with`` block::
+    The offline service. It serves inside a ``with`` block::
 
         with Emulator(speed=20) as emulator:
             httpx.get(f"{emulator.url}/v1/agents", headers={"Authorization": f"Bearer {emulator.token}"})
 
     :param seed: Another seed gives other IDs and other content.
     :param speed: Seconds of an agent's work done per second.
-    :param agents: Agents in addition to the built-in ones: agent types and their scripts.
+    :param agents: Agent types and scripts in addition to the built-in ones.
     :param token: The only valid token. None accepts any token.
     :param rate_limit: Requests per second. None means no limit.
     :param port: 0 selects a free port.
-    :param extra: The extra of the Airflow connection. Default: a rate limit of 1,000 requests per second.
-    :param middleware: ASGI middleware that sees each request first, unless a fault keeps the request away.
-    :param faults: Rules for faults, from the start: see ``Faults.add_plan``. ``faults`` can be changed at any time.
-    :param webhook: The URL that webhooks go to.
-    :param webhook_secret: Signs webhooks. The extra of the Airflow connection contains it, too.
+    :param extra: The extra of the Airflow connection. Default: 1,000 requests per second.
+    :param middleware: ASGI middleware for requests that faults let pass.
+    :param faults: The first rules for faults; see ``Faults.add_plan``.
+    :param webhook: The URL of the receiver of webhooks.
+    :param webhook_secret: Signs webhooks, and is in the extra of the Airflow connection.
     :raises ValueError: If an argument is wrong.
     :raises OSError: If the port is in use.
     """
@@ -97,20 +97,19 @@ class Emulator:
         return self._token or ANY_TOKEN
 
     def rotate_token(self, new: str) -> None:
-        """Replace the valid token. ``connection_uri`` contains the new one."""
+        """Replace the valid token, also in ``connection_uri``."""
         self._token = new
 
     @property
     def connection_uri(self) -> str:
-        """An Airflow connection to the service, as a URI for ``AIRFLOW_CONN_AGENTRUNS_DEFAULT``."""
+        """An Airflow connection as a URI for ``AIRFLOW_CONN_AGENTRUNS_DEFAULT``."""
         query = urlencode({key: v if isinstance(v, str) else json.dumps(v) for key, v in self.extra.items()})
         uri = f"agentruns://:{quote(self.token, safe='')}@127.0.0.1:{self.port}/http"
         return f"{uri}?{query}" if query else uri
 
     def count(self, method: str, path_regex: str) -> int:
         """Return the number of requests with a method and with a path that matches as a whole."""
-        path = re.compile(path_regex)
-        return sum(request.method == method and path.fullmatch(request.path) is not None for request in self.requests)
+        return sum(it.method == method and bool(re.fullmatch(path_regex, it.path)) for it in self.requests)
 
     def start(self) -> Self:
         """Start the server."""
@@ -135,7 +134,6 @@ class Emulator:
         self.stop()
 
     def _open_or_close_port(self) -> None:
-        """Listen, unless a fault refuses connections."""
         with self._port_lock:
             if self._serves:
                 (self._server.stop if self.faults.refuses_connections else self._server.start)()

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The state of the offline service and everything that can be done with it. Free of HTTP.
-
-One lock protects it: a test may read it from its own thread while the web server serves from another.
-"""
+"""The state of the offline service, without HTTP. It is thread-safe."""
 
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from random import Random
 from threading import RLock
 from typing import Any
 
@@ -20,23 +18,18 @@ from jsonschema.exceptions import best_match
 from starlette.exceptions import HTTPException
 
 from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
-from airflow_provider_agentruns.emulator.ids import Ids, timestamp
-from airflow_provider_agentruns.emulator.runs import Run, State, Thread
+from airflow_provider_agentruns.emulator.runs import Run, State, Thread, timestamp, uuid_of
 from airflow_provider_agentruns.emulator.script_runner import ScriptRunner
 from airflow_provider_agentruns.emulator.script_steps import Case, Context, Json, Script
 
 log = logging.getLogger(__name__)
 
-#: The service refuses runs about this business, because it is in audit.
+#: This business is in audit: the service refuses runs about it.
 AUDITED_BUSINESS_ID = "a0d17ed0-0000-4000-8000-000000000422"
 
 
 class RequestError(HTTPException):
-    """
-    The service refuses a request.
-
-    :param parameter: The field that is wrong, if it is one.
-    """
+    """The service refuses a request, because of the field ``parameter`` if that is set."""
 
     def __init__(self, status: int, message: str, parameter: str | None = None) -> None:
         super().__init__(status, message)
@@ -54,12 +47,10 @@ class AcceptedAnswer:
 
 class Service:
     """
-    The service with its agents, threads, and runs.
+    The agents, threads, and runs of the service. ``Emulator`` describes ``seed``, ``speed``, and ``agents``.
 
-    :param seed: Another seed gives other IDs and other content.
-    :param speed: Seconds of an agent's work done per second.
-    :param agents: Agent types and their scripts.
     :param clock: Returns the current time in UTC.
+    :raises ValueError: If ``speed`` is not above 0.
     """
 
     def __init__(
@@ -75,12 +66,12 @@ class Service:
         self.speed = speed
         self.clock = clock
         self.lock = RLock()
-        #: The answers that the service accepted, oldest first.
+        #: All accepted answers, oldest first.
         self.answers: list[AcceptedAnswer] = []
-        #: The ratings that were given, oldest first.
+        #: All ratings, oldest first.
         self.ratings: list[Json] = []
-        self._ids = Ids(seed)
-        self._account_id = self._ids.uuid("account")
+        self._seed = seed
+        self._account_id = uuid_of(seed, "account")
         self._requester: Json = {"id": self._account_id, "name": "Offline account", "email": None}
         self._scripts = dict(agents)
         self._since = clock()
@@ -90,13 +81,13 @@ class Service:
 
     @property
     def runs(self) -> Mapping[str, Run]:
-        """All runs by ID as they are now, oldest first."""
+        """All runs by ID, oldest first."""
         with self.lock:
             return {run.id: self._updated(run) for run in self._runs.values()}
 
     @property
     def threads(self) -> Mapping[str, Thread]:
-        """All threads by ID as they are now, oldest first."""
+        """All threads by ID, oldest first."""
         with self.lock:
             _ = self.runs
             return dict(self._threads)
@@ -106,7 +97,7 @@ class Service:
         return [
             {
                 "object": "agent",
-                "id": self._ids.uuid("agent", agent),
+                "id": uuid_of(self._seed, "agent", agent),
                 "type": agent,
                 "name": agent.replace("_", " ").capitalize(),
                 "description": (inspect.getdoc(script) or "").partition("\n")[0],
@@ -141,7 +132,7 @@ class Service:
             thread = thread or self._open_thread(agent, context)
             now = self.clock()
             run = Run(
-                id=self._ids.uuid("run", len(self._runs)),
+                id=uuid_of(self._seed, "run", len(self._runs)),
                 agent=agent,
                 thread_id=thread.id,
                 context=context,
@@ -150,14 +141,14 @@ class Service:
                 states=[State(now, "running")],
                 updated_at=now,
             )
-            body = script(Case(run.id, agent, context, self._ids.rng(run.id)))
-            self._runners[run.id] = ScriptRunner(run, body, self._ids, self.speed)
+            body = script(Case(run.id, agent, context, Random(run.id)))  # noqa: S311 -- nothing here is secret
+            self._runners[run.id] = ScriptRunner(run, body, self.speed)
             self._runs[run.id] = thread.newest = run
             return self._updated(run)
 
     def get_run(self, run_id: str) -> Run:
         """
-        Return a run as it is now.
+        Return a run.
 
         :raises RequestError: If no run has that ID.
         """
@@ -167,7 +158,7 @@ class Service:
             raise RequestError(404, f"There is no run {run_id}")
 
     def runner(self, run_id: str) -> ScriptRunner | None:
-        """Return what runs the script of a run, or None if the run has ended."""
+        """Return the runner of a run's script, or None if the run has ended."""
         return self._runners.get(run_id)
 
     def answer(self, run_id: str, interrupt_id: str, answer: Any) -> Run:
@@ -189,19 +180,16 @@ class Service:
             return self._updated(run)
 
     def rate(self, run_id: str, artifact_id: str, rating: str, comment: str | None = None) -> Json:
-        """Rate an artifact ``POSITIVE`` or ``NEGATIVE``, and return the rating as the service shows it."""
+        """Rate an artifact ``POSITIVE`` or ``NEGATIVE``, and return the rating."""
         with self.lock:
             run, artifact_id = self.get_run(run_id), artifact_id.lower()
-            values = [question.value for question in run.questions]
-            proposals = [proposal for value in values for proposal in value.get("proposals", ())]
-            parts = [*values, *proposals, {"artifacts": run.artifacts}]
-            artifacts = [artifact for part in parts for artifact in part.get("artifacts", ())]
-            if artifact_id not in (str(artifact.get("id")).lower() for artifact in artifacts):
+            shown = json.dumps([run.artifacts, *(question.value for question in run.questions)])
+            if artifact_id not in shown.lower():
                 raise RequestError(422, f"Run {run.id} has no artifact {artifact_id}", "artifact_id")
             rated = (run.id, artifact_id)
             recorded: Json = {
                 "object": "feedback",
-                "id": self._ids.uuid("feedback", len(self.ratings)),
+                "id": uuid_of(self._seed, "feedback", len(self.ratings)),
                 "run_id": run.id,
                 "rating": rating,
                 "artifact_id": artifact_id,
@@ -214,13 +202,13 @@ class Service:
             return recorded
 
     def create_thread(self, agent: str, **context: str) -> Thread:
-        """Open a thread. Takes the same context as ``create_run``, or none."""
+        """Open a thread, with the context of ``create_run`` or without one."""
         with self.lock:
             self._script(agent)
             return self._open_thread(agent, _context(**context) or Context())
 
     def get_thread(self, thread_id: str) -> Thread:
-        """Return a thread as it is now."""
+        """Return a thread."""
         if thread := self.threads.get(thread_id.lower()):
             return thread
         raise RequestError(404, f"There is no thread {thread_id}", "thread_id")
@@ -232,7 +220,8 @@ class Service:
         return self._scripts[agent]
 
     def _open_thread(self, agent: str, context: Context) -> Thread:
-        thread = Thread(self._ids.uuid("thread", len(self._threads)), agent, context, self._requester, self.clock())
+        thread_id = uuid_of(self._seed, "thread", len(self._threads))
+        thread = Thread(thread_id, agent, context, self._requester, self.clock())
         self._threads[thread.id] = thread
         return thread
 

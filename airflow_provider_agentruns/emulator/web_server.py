@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A uvicorn server in a thread of its own. It listens on loopback only, and can reset connections."""
+"""A uvicorn server on loopback, in a thread of its own. It can reset connections."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ from starlette.types import ASGIApp, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _TRANSPORT = "agent_runs.transport"
-_END_WITHIN = 1.0
 
 
 class WebServer:
     """
-    Serves an application on a port that it reserves from the beginning, and keeps while it is stopped.
+    Serves an application on a port that it also reserves while it is stopped.
 
-    :param port: 0 selects a free port.
     :param closes_connection: Called for each new connection. Returns whether to close it at once.
     :raises OSError: If the port is in use.
     """
@@ -76,11 +74,11 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             reset_connection(connection.transport)
         if self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks, timeout=_END_WITHIN)
+            await asyncio.wait(self.server_state.tasks, timeout=1.0)
 
 
 class _Protocol(H11Protocol):
-    """Makes the connection available to faults, which may also close it before a request is read."""
+    """Makes the connection available to faults."""
 
     def __init__(self, closes_connection: Callable[[], bool], **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -99,7 +97,7 @@ def transport_of(scope: Scope) -> asyncio.Transport:
 
 
 def reset_connection(transport: asyncio.Transport) -> None:
-    """Reset a connection, and drop what has not been sent."""
+    """Reset a connection without sending what is left."""
     with suppress(OSError, AttributeError):  # The connection is closed already.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
@@ -109,9 +107,5 @@ def _bound_socket(port: int) -> socket.socket:
     # asyncio sets TCP_NODELAY only if the protocol is named. Without it each response takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except BaseException:
-        listener.close()
-        raise
+    listener.bind(("127.0.0.1", port))
     return listener

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends webhooks: an event when a run starts, is interrupted, or ends, repeated until the receiver accepts it."""
+"""Sends webhooks when a run starts, is interrupted, or ends."""
 
 from __future__ import annotations
 
@@ -13,42 +13,24 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-from tenacity import (
-    Retrying,
-    before_sleep_log,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_after_attempt,
-    stop_when_event_set,
-    wait_exponential,
-)
+import tenacity
 
-from airflow_provider_agentruns.emulator.ids import timestamp
-from airflow_provider_agentruns.emulator.runs import Run
+from airflow_provider_agentruns.emulator.runs import Run, timestamp
 from airflow_provider_agentruns.emulator.script_steps import Json
 from airflow_provider_agentruns.emulator.service import Service
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two checks for changed runs.
-_CHECK_EVERY = 0.1
-
-#: How often a delivery is tried, and the pause after the first try in seconds. Each pause is twice the one before.
-_MAX_TRIES = 10
+#: Seconds after the first try of a delivery. Each pause is twice the one before.
 _FIRST_PAUSE = 1.0
-
-_TIMEOUT = 10.0
-_SENDERS = 8
 
 _TYPES = {"completed": "run.completed", "error": "run.completed", "interrupted": "run.interrupted"}
 
 
 class Webhooks:
     """
-    Sends the events of a service from threads of its own.
+    Sends the events of a service from its own threads, each until the receiver accepts it.
 
-    :param url: The receiver, such as ``http://127.0.0.1:8080/agent-runs/webhooks/agentruns_default``.
-    :param secret: Signs the events.
     :raises ValueError: If ``url`` is not an http or https URL.
     """
 
@@ -58,7 +40,7 @@ class Webhooks:
         self._url = url
         self._service = service
         self._secret = secret.encode()
-        #: The number of states of each run that events were made of.
+        #: The number of processed states of each run.
         self._reported: dict[str, int] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="agent-runs-webhooks", daemon=True)
@@ -74,16 +56,16 @@ class Webhooks:
             self._thread.join()
 
     def _run(self) -> None:
-        retrying = Retrying(
-            retry=retry_if_exception_type(httpx.HTTPError),
-            wait=wait_exponential(multiplier=_FIRST_PAUSE),
-            sleep=sleep_using_event(self._stopped),
-            stop=stop_after_attempt(_MAX_TRIES) | stop_when_event_set(self._stopped),
-            before_sleep=before_sleep_log(log, logging.WARNING),
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(httpx.HTTPError),
+            wait=tenacity.wait_exponential(multiplier=_FIRST_PAUSE),
+            sleep=tenacity.sleep_using_event(self._stopped),
+            stop=tenacity.stop_after_attempt(10) | tenacity.stop_when_event_set(self._stopped),
+            before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
             retry_error_callback=lambda state: log.warning("A webhook was not delivered: %r", state.outcome),
         )
-        with httpx.Client(timeout=_TIMEOUT, trust_env=False) as http, ThreadPoolExecutor(_SENDERS) as senders:
-            while not self._stopped.wait(_CHECK_EVERY):
+        with httpx.Client(timeout=10.0, trust_env=False) as http, ThreadPoolExecutor(8) as senders:
+            while not self._stopped.wait(0.1):
                 for run in self._service.runs.values():
                     for event in self._new_events(run):
                         senders.submit(retrying, self._send, http, run.id, json.dumps(event).encode())

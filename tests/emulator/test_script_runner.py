@@ -24,25 +24,22 @@ from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, check, labels
 
 
-def _start(script: Script, speed: float = float("inf")) -> tuple[Service, Run]:
-    service = Service(speed=speed, agents={"mine": script}, clock=Clock())
+def _start(script: Script) -> tuple[Service, Run]:
+    service = Service(agents={"mine": script}, clock=Clock())
     run = service.create_run("mine", business_id=BUSINESS_ID)
     check({"$ref": "#/components/schemas/Run"}, run.as_json(steps=True))
     return service, run
 
 
 def test_a_script_gets_its_case() -> None:
-    cases: list[Case] = []
-
     def mine(case: Case) -> ScriptBody:
-        cases.append(case)
+        assert (case.agent, case.context.type, case.context.id) == ("mine", "business", BUSINESS_ID)
         yield Work(0, "work", "Works")
-        return [{"title": "Number", "type": "number", "number": case.rng.random()}]
+        return [{"title": case.run_id, "type": "number", "number": case.rng.random()}]
 
     first, second = (_start(mine)[1] for _ in range(2))
-    assert [case.run_id for case in cases] == [first.id, second.id]
-    assert (cases[0].agent, cases[0].context.type, cases[0].context.id) == ("mine", "business", BUSINESS_ID)
     assert first.output == second.output is not None
+    assert first.output["artifacts"][0]["title"] == first.id
 
 
 def test_the_result_of_a_delegate() -> None:
@@ -92,7 +89,6 @@ def test_a_failure_is_shown_once_and_can_be_caught() -> None:
 @pytest.mark.parametrize(
     ("command", "artifacts", "message"),
     [
-        (Ask([]), None, "Ask takes one interrupt value or more"),
         (Ask([{"set": {1}}]), None, "set is not JSON serializable"),
         (Work("x", "n", "l"), None, "TypeError"),  # type: ignore[arg-type]
         (Work(0, "n", "l"), [{"title": float("nan")}], "not JSON compliant"),
@@ -114,15 +110,6 @@ def test_a_wrong_script_ends_the_run_with_an_error_that_is_logged(
     assert (step["type"], step["label"]) == ("error", "The script raised an error")
     assert message in step["result"]["message"]
     assert "The script of the agent mine raised an error" in caplog.messages
-
-
-@pytest.mark.parametrize(("seconds", "status"), [(0.0, "error"), (float("inf"), "running")])
-def test_a_script_that_never_ends(seconds: float, status: str) -> None:
-    def mine(case: Case) -> ScriptBody:
-        while True:
-            yield Work(seconds, "work", "Works")
-
-    assert _start(mine, speed=1.0)[1].status == status
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Faults of the offline service: ``table`` lists them, ``effects`` is their code, ``plan`` reads the rules that select
-requests, and ``active_faults`` contains the active rules. The middleware applies them.
-"""
+"""The faults of the offline service, and the rules that select the requests they apply to."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from airflow_provider_agentruns.emulator.faults.plan import Rule, rule_of
 
 class Faults:
     """
-    The active rules, in order: the first one that is due applies to a request.
+    The active rules. The first rule that is due applies to a request.
 
     Each rule counts all requests that match it, even if another rule applies. All methods are thread-safe.
 
-    :param seed: Another seed selects other requests for rules with a ``share``.
+    :param seed: Selects the requests of rules with a ``share``.
     :param on_change: Called after each change of the active rules.
     """
 
@@ -33,12 +33,12 @@ class Faults:
 
     def add(self, fault: str, method: str | None = None, path: str | None = None, **fields: Any) -> Rule:
         """
-        Add a rule after the active ones.
+        Add a rule.
 
         :param fault: The name of a fault.
         :param method: Only requests with this method.
         :param path: Only requests whose path matches this regular expression as a whole.
-        :param fields: ``after``, ``times``, ``share``, and the parameters of the fault.
+        :param fields: ``after``, ``times``, ``share``, and parameters of the fault.
         :raises FaultError: If a field is wrong.
         """
         selection = {name: value for name, value in (("method", method), ("path", path)) if value}
@@ -60,7 +60,7 @@ class Faults:
 
     @contextmanager
     def of(self, fault: str, method: str | None = None, path: str | None = None, **fields: Any) -> Iterator[Rule]:
-        """Add a rule for the duration of a block. Takes the arguments of ``add``."""
+        """Add a rule for a block. Takes the arguments of ``add``."""
         rule = self.add(fault, method, path, **fields)
         try:
             yield rule
@@ -68,7 +68,7 @@ class Faults:
             self.remove(rule)
 
     def remove(self, *rules: Rule) -> None:
-        """Remove rules. A fault continues for requests that it already applies to."""
+        """Remove rules. Their faults continue for requests that they already apply to."""
         with self._lock:
             self.active = tuple(rule for rule in self.active if not any(rule is removed for removed in rules))
         self._on_change()

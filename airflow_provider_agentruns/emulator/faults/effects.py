@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The code of the faults. See ``table``.
+The code of the faults.
 
-Each effect takes a request, the service's response or None if the service did not carry out the request, and the
-parameters of the fault. It returns the response to send, or None if it broke the connection.
+An effect takes a request, the response or None if the request was not carried out, and the fault's parameters. It
+returns the response to send, or None if it broke the connection.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from airflow_provider_agentruns.emulator.app import error_response, page_of
-from airflow_provider_agentruns.emulator.ids import timestamp
-from airflow_provider_agentruns.emulator.runs import Run
+from airflow_provider_agentruns.emulator.runs import Run, timestamp
 from airflow_provider_agentruns.emulator.script_steps import Json
 from airflow_provider_agentruns.emulator.service import Service
 from airflow_provider_agentruns.emulator.web_server import reset_connection, transport_of
@@ -101,8 +100,6 @@ async def stream_silent(request: Request, response: StreamingResponse, *, events
 
 
 def status(code: int, message: str) -> Effect:
-    """Return a fault that responds with an error of the contract."""
-
     async def respond(
         request: Request, response: Response | None, *, retry_after: float | str | None = None, **_: Any
     ) -> Response:
@@ -125,8 +122,6 @@ async def redirect(request: Request, _: Response | None, *, status: int) -> Resp
 
 
 def changed_bytes(damage: Callable[[bytes], bytes]) -> Effect:
-    """Return a fault that changes the bytes of the body."""
-
     async def respond(request: Request, response: StreamingResponse) -> Response:
         return _with_body(response, damage(await _body(response)))
 
@@ -134,7 +129,7 @@ def changed_bytes(damage: Callable[[bytes], bytes]) -> Effect:
 
 
 def changed_json(change: Callable[..., Any]) -> Effect:
-    """Return a fault that changes the values in the JSON of the body or of each event, inner values first."""
+    """Return a fault that changes all values in the JSON of a body or of each event, inner values first."""
 
     async def respond(request: Request, response: StreamingResponse, **fields: Any) -> Response:
         def changed(value: Any) -> Any:
@@ -169,8 +164,7 @@ def unknown_fields(value: Any) -> Any:
 async def clock_skew(request: Request, response: Response, *, seconds: float) -> Response | None:
     def shifted(value: Any) -> Any:
         if isinstance(value, str) and _TIME.fullmatch(value):
-            with suppress(OverflowError):
-                return timestamp(datetime.fromisoformat(value) + timedelta(seconds=seconds))
+            return timestamp(datetime.fromisoformat(value) + timedelta(seconds=seconds))
         return value
 
     response.headers["date"] = formatdate(time.time() + seconds, usegmt=True)
@@ -191,7 +185,6 @@ async def listing_lags(request: Request, response: Response, *, seconds: float) 
 
 
 def _with_body(response: Response, body: bytes | AsyncIterator[bytes]) -> Response:
-    """Return a response with another body. A client that disconnects ends an iterator."""
     if not isinstance(body, bytes):
         return StreamingResponse(body, response.status_code, response.headers)
     changed = Response(body, response.status_code, response.headers)
@@ -200,13 +193,12 @@ def _with_body(response: Response, body: bytes | AsyncIterator[bytes]) -> Respon
 
 
 async def _pieces(response: StreamingResponse) -> AsyncIterator[bytes]:
-    """Yield the body in pieces. Each event of a stream is one piece."""
     async for piece in response.body_iterator:
         yield bytes(piece)  # type: ignore[arg-type]
 
 
 async def _body(response: StreamingResponse) -> bytes:
-    """Return the whole body. Of a stream, return the first event."""
+    """Return the body. Of a stream, return the first event."""
     if _is_stream(response):
         return await anext(_pieces(response))
     return b"".join([piece async for piece in _pieces(response)])

@@ -3,10 +3,6 @@
 Reads plans: lists of rules. A rule is a JSON object or a line of text::
 
     [{"fault": "503", "method": "GET", "path": "/v1/runs/.*", "times": 2}, "slow answer GET /v1/runs/.* seconds=3"]
-
-``fault`` is the name of a fault. ``method``, ``path``, ``after``, ``times``, and ``share`` select the requests. All
-other fields are parameters of the fault. In a line of text, the method and the path need no name, and a value that
-contains blanks needs quotes.
 """
 
 from __future__ import annotations
@@ -51,12 +47,11 @@ class Rule:
     """
     A fault and the requests that it applies to.
 
-    :param method: Only requests with this method. None means any.
-    :param path: Only requests whose path matches this regular expression as a whole. None means any.
+    :param path: A regular expression for the whole path.
     :param after: The number of matching requests to spare first.
-    :param times: The number of requests that the fault applies to. None means any number.
+    :param times: The largest number of requests that the fault applies to.
     :param share: The probability that the fault applies to a matching request.
-    :param seen: The number of requests that matched the rule so far.
+    :param seen: The number of matching requests so far.
     :param met: The number of requests that the fault was applied to so far.
     """
 
@@ -80,7 +75,7 @@ class Rule:
         )
 
     async def apply(self, request: Request, call_next: RequestResponseEndpoint) -> Response | None:
-        """Return the response with the fault, or None if the fault broke the connection."""
+        """Return the changed response, or None if the fault broke the connection."""
         parameters = dict(self.parameters)
         taken = parameters.pop("taken", self.fault.carried_out)
         response = await call_next(request) if taken else None
@@ -91,7 +86,7 @@ def rule_of(entry: Any) -> Rule:
     """
     Read one rule.
 
-    :raises FaultError: If the rule is wrong. The message names the rule and the field.
+    :raises FaultError: Names the rule and the wrong field.
     """
     try:
         if isinstance(entry, str):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of all faults: their names, what they do, and their parameters."""
+"""The table of all faults."""
 
 from __future__ import annotations
 
@@ -17,19 +17,15 @@ from airflow_provider_agentruns.emulator.service import Service
 #: A JSON schema with a default and a description.
 Schema = dict[str, Any]
 
-_TEN_YEARS = 10 * 365 * 86400
-
 
 @dataclass(frozen=True)
 class Fault:
     """
     One fault.
 
-    :param does: What the fault does, in a sentence.
+    :param does: A sentence about the fault.
     :param carried_out: Whether the service carries out the request. The parameter ``taken`` overrides it.
-    :param parameters: Names and JSON schemas.
-    :param applies_to: ``request``; ``connection`` if the fault applies before a request is read; or ``service``.
-    :param condition: Returns whether the fault makes sense for a request. It takes the request and the parameters.
+    :param condition: Takes a request and the parameters, and returns whether the fault can apply.
     """
 
     name: str
@@ -43,7 +39,7 @@ class Fault:
 
     @property
     def description(self) -> str:
-        """What the fault does, and whether the service carries out the request."""
+        """Two sentences about the fault."""
         by_default = " by default" if "taken" in self.parameters else ""
         return f"{self.does} The request is {'' if self.carried_out else 'not '}carried out{by_default}."
 
@@ -62,36 +58,31 @@ def _is_new_run(request: Request, parameters: Mapping[str, Any]) -> bool:
     return run is not None and service.clock() - run.created_at < timedelta(seconds=parameters["seconds"])
 
 
+def _schema(kind: str | list[str], default: Any, description: str, **limits: Any) -> Schema:
+    return {"type": kind, "default": default, "description": description, **limits}
+
+
 def _number(default: float, description: str, **limits: float) -> Schema:
-    return {"type": "number", "default": default, "minimum": 0, "description": description, **limits}
+    return _schema("number", default, description, **{"minimum": 0, **limits})
 
 
 def _integer(default: int, description: str, **limits: Any) -> Schema:
-    return {"type": "integer", "default": default, "minimum": 0, "description": description, **limits}
-
-
-def _text(default: str, description: str) -> Schema:
-    return {"type": "string", "default": default, "description": description}
-
-
-_TAKEN = {"taken": {"type": "boolean", "default": False, "description": "Whether the request is carried out"}}
+    return _schema("integer", default, description, **{"minimum": 0, **limits})
 
 
 def _retry_after(default: int | None) -> Schema:
     description = "Retry-After header: seconds or any text, such as an HTTP date; null omits the header"
-    return {
-        "type": ["number", "string", "null"],
-        "default": default,
-        "pattern": r"^[ -~]*\Z",
-        "description": description,
-    }
-
-
-_STATUS = {"minimum": 200, "maximum": 599, "not": {"enum": [204, 304]}}
+    return _schema(["number", "string", "null"], default, description, **_HEADER)
 
 
 def _status(code: int, message: str, **parameters: Schema) -> Fault:
     return Fault(str(code), "Statuses", f"Responds {code}.", effects.status(code, message), parameters=parameters)
+
+
+_HEADER = {"pattern": r"^[ -~]*\Z"}
+_STATUS = {"minimum": 200, "maximum": 599, "not": {"enum": [204, 304]}}
+_TAKEN = {"taken": _schema("boolean", False, "Whether the request is carried out")}
+_TEN_YEARS = 10 * 365 * 86400
 
 
 _TABLE = (
@@ -132,12 +123,12 @@ _TABLE = (
     Fault("foreign error", "Bodies", "Responds with an error body that is not in the contract, or with any other body.",
           effects.foreign_response, False,
           {"status": _integer(500, "Status of the response", **_STATUS),
-           "body": _text('{"error": {"code": "internal", "detail": "Something went wrong"}}', "Body"),
-           "content_type": _text("application/json", "Content type") | {"pattern": r"^[ -~]*\Z"}, **_TAKEN}),
+           "body": _schema("string", '{"error": {"code": "internal", "detail": "Something went wrong"}}', "Body"),
+           "content_type": _schema("string", "application/json", "Content type", **_HEADER), **_TAKEN}),
     Fault("redirect", "Bodies", "Redirects to the same path on 127.0.0.2, where nothing listens.", effects.redirect,
           False, {"status": _integer(302, "Status of the response", enum=[301, 302, 303, 307, 308])}),
     Fault("unknown status", "Content", "Gives each run and thread a status that is not in the contract.",
-          effects.changed_json(effects.unknown_status), True, {"status": _text("paused", "The status")}),
+          effects.changed_json(effects.unknown_status), True, {"status": _schema("string", "paused", "The status")}),
     Fault("unknown fields", "Content", "Adds a field that is not in the contract to each object.",
           effects.changed_json(effects.unknown_fields), True),
     Fault("clock skew", "Content", "Shifts the Date header and all times.", effects.clock_skew, True,
@@ -150,8 +141,8 @@ _TABLE = (
           True, {"events": _integer(0, "Number of events before")}, condition=_is_stream),
 )  # fmt: skip
 
+#: All faults by name.
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _TABLE}
-"""All faults by name."""
 
 
 def describe() -> str:

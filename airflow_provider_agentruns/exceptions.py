@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The errors of this package. They do not depend on Airflow.
-
-If no retry of the task can fix an error, ``hooks.task_errors`` adds a base class of Airflow's.
-"""
+The errors of this package. They do not depend on Airflow: ``hooks.task_errors`` adds its base classes where needed."""
 
 from __future__ import annotations
 
@@ -16,23 +13,22 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun
 
 _MESSAGES_SHOWN = 10
-_MESSAGE_LENGTH = 500
 
-#: The longest text of an error, in characters.
+#: The longest message of the service, and the longest text of an error, in characters.
+_MESSAGE_LENGTH = 500
 _MAX_LENGTH = 8_000
 
 
 class AgentRunsError(Exception):
     """Base of all errors of this package."""
 
-    #: Whether another try of the same task could end differently.
+    #: Whether another try of the task could end differently.
     retryable: bool = True
-
     #: Whether the service may have carried out the request although no usable response arrived.
     in_doubt: bool = False
 
     def __str__(self) -> str:
-        """Return the message on one line, since parts of it come from the service and from agents."""
+        """Return the message on one line, because parts of it come from the service and from agents."""
         return single_line(super().__str__(), _MAX_LENGTH)
 
 
@@ -55,7 +51,7 @@ class AgentRunFailedError(AgentRunsError):
 
 
 class AgentRunInterruptedError(AgentRunsError):
-    """The run asks a person a question, and the task does not wait for answers."""
+    """The run asks a question, and the task does not wait for answers."""
 
 
 class AgentRunTimeoutError(AgentRunsError):
@@ -63,19 +59,19 @@ class AgentRunTimeoutError(AgentRunsError):
 
 
 class AgentRunSerializationError(AgentRunsError):
-    """XCom cannot hold a value of the run, or would change it. The message names the place in the value."""
+    """XCom cannot store a value of the run, or would change it. The message names the place."""
 
     retryable = False
 
 
 class AgentRunReviewError(AgentRunsError):
-    """A form, or what was answered to it, does not fit the question that the run waits with. Nothing was sent."""
+    """A form or its answer does not fit the run's question. Nothing was sent."""
 
     retryable = False
 
 
 class AgentRunStartInDoubtError(AgentRunsError):
-    """It is unknown whether an earlier request started a run. Another try of the task searches for it again."""
+    """An earlier request may have started a run. Another try of the task searches for it again."""
 
 
 class AgentRunsConnectionError(AgentRunsError):
@@ -91,12 +87,12 @@ class AgentRunsConnectionError(AgentRunsError):
 
 
 class AgentRunsResponseTooLargeError(AgentRunsConnectionError):
-    """The service's response is larger than its reader accepts."""
+    """The response is larger than its reader accepts."""
 
 
 class AgentRunsThrottledError(AgentRunsError):
     """
-    The rate limit would delay the request for longer than the caller accepts. Nothing was sent.
+    The rate limit would delay the request for too long. Nothing was sent.
 
     :param delay: The delay in seconds.
     """
@@ -111,7 +107,7 @@ class AgentRunsAPIError(AgentRunsError):
     The service returned an error, or a response that breaks its contract.
 
     :param status_code: The HTTP status of the response.
-    :param messages: The ``message`` of each entry of the response's ``errors`` array, or a description of the response.
+    :param messages: The ``message`` of each entry in ``errors``, or a description of the response.
     :param path: The path of the request, without host and query.
     :param retry_after: Seconds that the service asked to wait; None if it did not.
     :param in_doubt: Whether the service may have carried out the request.
@@ -136,8 +132,7 @@ class AgentRunsAPIError(AgentRunsError):
         self.path = path
         self.retry_after = retry_after
         self.in_doubt = in_doubt
-        said = "; ".join(self.messages) or "no message"
-        super().__init__(f"{method} {path} returned {status_code}: {said}{self.hint}")
+        super().__init__(f"{method} {path} returned {status_code}: {'; '.join(self.messages)}{self.hint}")
 
 
 class AgentRunInvalidRequestError(AgentRunsAPIError):

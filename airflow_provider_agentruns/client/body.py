@@ -11,7 +11,7 @@ import httpx
 
 
 def is_gzip(headers: Mapping[str, str]) -> bool:
-    """Return whether a response is compressed. Encodings other than one gzip may expand to gigabytes, and raise."""
+    """Return whether a response is compressed. Other encodings than one gzip could expand to gigabytes, and raise."""
     value = headers.get("content-encoding", "")
     encoding = value.strip().lower()
     if encoding not in ("", "identity", "gzip"):
@@ -25,10 +25,10 @@ class BodyTooLargeError(httpx.ReadError):
 
 class BodyReader:
     """
-    Collects the body of one response. Every violation of a limit raises an ``httpx.HTTPError``.
+    Collects the body of one response. A violation of a limit raises an ``httpx.HTTPError``.
 
     :param timeout: The longest time for the whole body, in seconds.
-    :param max_bytes: The largest body, in bytes, compressed or not.
+    :param max_bytes: The largest body, compressed or not.
     """
 
     def __init__(self, headers: Mapping[str, str], timeout: float, max_bytes: int) -> None:
@@ -40,13 +40,11 @@ class BodyReader:
         self._content = bytearray()
 
     def add(self, raw: bytes) -> None:
-        """Add bytes as they were received."""
         self._received += len(raw)
         if self._gzip:
-            # One byte more than allowed shows that there is more.
-            limit = self._max_bytes - len(self._content) + 1
             try:
-                raw = self._gzip.decompress(raw, limit)
+                # One byte above the limit shows that the body is too large.
+                raw = self._gzip.decompress(raw, self._max_bytes - len(self._content) + 1)
             except zlib.error as e:
                 raise httpx.DecodingError(f"the response cannot be decompressed: {e}") from None
         self._content += raw
@@ -56,7 +54,6 @@ class BodyReader:
             raise httpx.ReadTimeout(f"the response took longer than {self._timeout:g} s")
 
     def content(self) -> bytes:
-        """Return the whole body. Compressed data must be one complete member."""
         if self._gzip and self._received and (not self._gzip.eof or self._gzip.unused_data):
             raise httpx.DecodingError("the compressed response is incomplete or has data after its end")
         return bytes(self._content)

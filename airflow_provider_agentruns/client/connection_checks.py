@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Checks the values of a connection's fields.
+Checks the fields of a connection.
 
 Each check returns the value to use, or raises a ValueError that describes a valid value.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL = "https://api.middesk.com"
 
-#: The shortest webhook secret, in characters. A shorter one could be guessed.
+#: The shortest webhook secret, in characters. Shorter ones can be guessed.
 _SHORTEST_SECRET = 8
 
 
@@ -33,7 +33,7 @@ def check_base_url(value: str, info: ValidationInfo) -> str:
         raise ValueError(f"should be a URL such as {DEFAULT_BASE_URL}")
     if url.userinfo or url.query or url.fragment:
         raise ValueError(
-            "should not contain a user, password, query, or fragment. The token belongs into the password field"
+            "should not contain a user, password, query, or fragment. The token belongs in the password field"
         )
     ip = parse_ip(url.host)
     loopback = ip.is_loopback if ip else url.host.rstrip(".") == "localhost"
@@ -105,7 +105,7 @@ def webhook_secrets(value: Any) -> tuple[str, ...]:
     Return the secrets in the field ``webhook_secret`` of a connection's extra.
 
     :param value: A list, or a text with spaces between secrets.
-    :raises ValueError: If it is something else, or a secret is too short. The message contains no secret.
+    :raises ValueError: It is something else, or a secret is too short. The message contains no secret.
     """
     secrets = value.split() if isinstance(value, str) else value
     if not isinstance(secrets, list) or not all(

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The settings of a client: the content of an Airflow connection, checked. Independent of Airflow.
+The settings of a client: the content of an Airflow connection, checked. In a URI, all values are text.
 
-Values come from the connection form, from JSON, or from a URI, in which all values are text. After a change of the
-fields, run ``python -m tests.support.connection_fields``, which writes the form.
+After a change of the fields, run ``python -m tests.support.connection_fields``, which writes the connection form.
 """
 
 from __future__ import annotations
@@ -12,27 +11,16 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from airflow_provider_agentruns.client import connection_checks as checks
 from airflow_provider_agentruns.client.requests import DEFAULT_RESUME_BODY
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from airflow_provider_agentruns.text import single_line
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +114,7 @@ class Settings(BaseModel):
         :param schema: ``http`` or ``https``, for a bare host.
         :param extra: The connection's extra. Empty values count as not set.
         :param name: The connection's name in messages.
-        :raises AgentRunsConfigError: If a field is wrong. The message names it and describes a valid value.
+        :raises AgentRunsConfigError: A field is wrong. The message names it and describes a valid value.
         """
         fields = {key: value for key, value in (extra or {}).items() if value not in (None, "")}
         if unknown := sorted(fields.keys() - _EXTRA_FIELDS):
@@ -152,9 +140,9 @@ class Settings(BaseModel):
     @cached_property
     def proxy_url(self) -> str | None:
         """
-        The proxy to use: the connection's, or else the environment's. httpx itself fails on networks in ``NO_PROXY``.
+        The connection's proxy, or else the environment's. httpx itself fails on networks in ``NO_PROXY``.
 
-        :raises AgentRunsConfigError: If the environment's proxy cannot be used.
+        :raises AgentRunsConfigError: The environment's proxy cannot be used.
         """
         url = urlsplit(self.base_url)
         if url.scheme == "http" and not self.allow_http:
@@ -183,7 +171,7 @@ class Settings(BaseModel):
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
-        """All secrets, in each form in which they could appear in a text. The longest come first."""
+        """All secrets in each form in which a text could contain them, longest first."""
         password = urlsplit(self.proxy or self.proxy_url or "").password or ""
         decoded = unquote(password)
         found = {self.token.get_secret_value(), password, decoded, quote(decoded), quote(decoded, safe="")}
@@ -191,13 +179,12 @@ class Settings(BaseModel):
         return tuple(sorted(found - {""}, key=len, reverse=True))
 
     def redact(self, text: str) -> str:
-        """Replace all secrets in a text."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
 
     def run_page(self, run_id: str) -> str:
-        """Return the URL of a run's page, or an empty string if the connection has none."""
+        """Return the URL of a run's page; empty if the connection has none."""
         return self.run_url.replace("{run_id}", quote(run_id, safe="")) if self.run_url else ""
 
 

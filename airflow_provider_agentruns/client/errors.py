@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Turns failed responses and broken connections into the package's errors. Without I/O.
+Converts failed responses and broken connections to the package's errors. Without I/O.
 
-Each error carries ``in_doubt``: whether the service may have carried out a request that must not be repeated, although
-no usable response arrived.
+An error is ``in_doubt`` if the service may have carried out a request that must not be repeated.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def read(request: Request[T], response: Response, redact: Callable[[str], str]) 
     Return the result of a request.
 
     :param redact: Removes secrets from a text, in case the service repeats them.
-    :raises AgentRunsAPIError: If the response is an error or a redirect, or breaks the contract.
+    :raises AgentRunsAPIError: The response is an error or a redirect, or breaks the contract.
     """
     if not 200 <= response.status_code < 300:
         raise _api_error(request, response, redact)
@@ -51,11 +50,7 @@ def read(request: Request[T], response: Response, redact: Callable[[str], str]) 
             "proxy answers in its place"
         )
     raise AgentRunsAPIError(
-        response.status_code,
-        [redact(problem)],
-        request.method,
-        request.path,
-        in_doubt=not request.repeatable,
+        response.status_code, [redact(problem)], request.method, request.path, in_doubt=not request.repeatable
     )
 
 
@@ -84,17 +79,9 @@ def connection_error(
 
 def _api_error(request: Request[Any], response: Response, redact: Callable[[str], str]) -> AgentRunsAPIError:
     status = response.status_code
-    if 300 <= status < 400:
-        location = response.headers.get("location", "an unnamed location")
-        messages = [
-            f"a redirect to {location}, not followed because it would receive the token. "
-            "Correct the connection's base URL"
-        ]
-    else:
-        messages = _messages(response)
     return api_error_class(status)(
         status,
-        [redact(message) for message in messages],
+        [redact(message) for message in _messages(response)],
         request.method,
         request.path,
         retry_after=response.retry_after,
@@ -104,7 +91,13 @@ def _api_error(request: Request[Any], response: Response, redact: Callable[[str]
 
 
 def _messages(response: Response) -> list[str]:
-    """Return the messages of the ``errors`` array, or one that says what the response is instead."""
+    """Return the messages of the ``errors`` array, or one that describes the response."""
+    if 300 <= response.status_code < 400:
+        location = response.headers.get("location", "an unnamed location")
+        return [
+            f"a redirect to {location}, not followed because it would receive the token. "
+            "Correct the connection's base URL"
+        ]
     try:
         messages = [
             f"{entry['message']} ({entry['parameter']})" if entry.get("parameter") else str(entry["message"])

@@ -33,8 +33,7 @@ class EventStream(Generic[T]):
     """
     The events of one response.
 
-    :param request: The request; it parses the events.
-    :raises AgentRunsAPIError: If the response is not an uncompressed stream of events.
+    :raises AgentRunsAPIError: The response is not an uncompressed stream of events.
     """
 
     def __init__(self, request: Request[T], response: httpx.Response, redact: Callable[[str], str]) -> None:
@@ -43,14 +42,12 @@ class EventStream(Generic[T]):
         if "text/event-stream" not in content_type:
             raise self._error(redact(f"the response is {content_type} instead of a stream of events"))
         if is_gzip(response.headers):
-            # The request excluded compression, and httpx would decompress without a limit.
+            # httpx would decompress without a limit.
             raise self._error("the stream of events is compressed")
         response.stream = self._meter = _Meter(response.stream)
-        #: Iterates over the events.
         self.source = EventSource(response)
 
     def parse(self, event: ServerSentEvent) -> T:
-        """Return the result for one event. An invalid event raises an error."""
         self._meter.size = 0
         try:
             return self._request.parse(Response(200, {"event": event.event}, event.data.encode()))

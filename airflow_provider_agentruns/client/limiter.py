@@ -2,9 +2,8 @@
 """
 The rate limit of an account: assigns each request a send time, by priority.
 
-Time is divided into slots, a little wider than ``1 / rate`` seconds, and one request is sent per slot. A cycle of 16
-slots reserves a few slots for starts and one for waits, so that neither queues behind the other for long. An idle
-limiter sends the first request at once.
+One request is sent per slot of a little more than ``1 / rate`` seconds. Each cycle of 16 slots reserves some for starts
+and one for waits, so that neither queues behind the other for long. An idle limiter sends the first request at once.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ class Priority(Enum):
     """
     Which requests go first. The value lists the kinds of slots that a priority may use.
 
-    ``START`` starts a run or answers a question, ``WAIT`` reads for a task, and ``PAGE`` reads for a page. START may
-    use up to 15/16 of the rate, WAIT 14/16, and PAGE 3/16, shared with the higher priorities.
+    ``START`` starts a run or answers a question (15/16 of the rate), ``WAIT`` reads for a task (14/16), and ``PAGE``
+    reads for a page (3/16).
     """
 
     START = "SAP"
@@ -47,24 +46,24 @@ class Priority(Enum):
 #: The kind of each slot of a cycle: S is for starts, W for waits, A for both, and P for all priorities.
 _CYCLE = "SAAAPAAASAPAWAAP"
 
-#: Requests take some milliseconds more or less to arrive. Wider slots keep them apart on arrival.
+#: Wider slots keep requests apart that take some milliseconds more or less to arrive.
 _MARGIN = 1.05
 
-#: Seconds to wait for the file's lock. A process holds it for less than a millisecond, unless it is not scheduled.
+#: Seconds to wait for the file's lock. A process usually holds it for less than a millisecond.
 _LOCK_TIMEOUT = 2.0
 
-#: Seconds without the shared file after it could not be used.
+#: Seconds without the shared file after a failure.
 _RETRY_FILE_AFTER = 10.0
 
 
 @dataclass(frozen=True)
 class RateState:
     """
-    The reserved slots of one account. The state is constant in size, however many requests are queued.
+    The reserved slots of one account. Its size does not depend on the number of queued requests.
 
     :param gap: Seconds between two slots.
     :param anchor: Time of slot 0, in seconds of the store's clock.
-    :param free: The number from which on the slots of each kind are free.
+    :param free: The first free slot of each kind.
     :param blocked_until: No slot is assigned before this time.
     """
 
@@ -83,7 +82,7 @@ class RateState:
         gap, earliest, kinds = _MARGIN / rate, max(now, self.blocked_until), priority.value
         anchor, free = self.anchor, self.free
         if earliest >= anchor + max(free.values()) * self.gap:
-            # Idle: move the slots so that one begins right now.
+            # Idle: move the slots so that one begins now.
             first = next(number for number, kind in enumerate(_CYCLE) if kind in kinds)
             anchor, free = earliest - first * gap, dict.fromkeys(free, first)
         elif gap != self.gap:
@@ -106,28 +105,25 @@ def _first_slot(kind: str, number: int) -> int:
 
 
 class Store(Protocol):
-    """Keeps the state that all processes of an account share. A store never fails: it falls back to its process."""
+    """Keeps the state that all processes of an account share. If sharing fails, it limits its own process."""
 
     def reserve(self, rate: float, priority: Priority, max_delay: float) -> float:
         """
-        Reserve a slot. This call may block.
+        Reserve a slot, and return the seconds until then. This call may block.
 
         :param max_delay: Nothing is reserved if the slot is more than this many seconds away.
-        :return: The seconds until the slot.
         """
 
     def block_for(self, seconds: float) -> None:
         """Assign no slot within the next seconds."""
 
     def blocked_for(self) -> float:
-        """Return for how many seconds no request may be sent; 0 if one may."""
+        """Return for how many seconds no request may be sent."""
 
 
 class FileStore:
     """
     A store in a file that the processes of one user on one machine share.
-
-    If the file cannot be used, the process keeps to the limit alone.
 
     :param account: Identifies the account. The file's name is a digest of it.
     """
@@ -139,7 +135,6 @@ class FileStore:
         self._warned = False
 
     def reserve(self, rate: float, priority: Priority, max_delay: float) -> float:
-        """Reserve a slot, as :class:`Store` describes."""
         with self._locked() as path:
             state, now = self._load(path)
             state, at = state.assign(now, rate, priority)
@@ -148,13 +143,11 @@ class FileStore:
             return max(0.0, at - now)
 
     def block_for(self, seconds: float) -> None:
-        """Assign no slot within the next seconds."""
         with self._locked() as path:
             state, now = self._load(path)
             self._save(path, replace(state, blocked_until=max(state.blocked_until, now + seconds)))
 
     def blocked_for(self) -> float:
-        """Return for how many seconds no request may be sent; 0 if one may."""
         path = None
         with suppress(OSError):
             path = self._path()
@@ -163,8 +156,8 @@ class FileStore:
 
     @contextmanager
     def _locked(self) -> Iterator[Path | None]:
-        """Lock the file and yield its path; yield None if it cannot be used."""
-        # Airflow imports this module to parse DAG files, which send nothing.
+        """Lock the file and yield its path, or None if it cannot be used."""
+        # Not needed to parse DAG files.
         from filelock import FileLock
 
         if time.monotonic() < self._unusable_until:
@@ -193,7 +186,7 @@ class FileStore:
         return folder / hashlib.sha256(f"{self._account}\n{_clock_id()}".encode()).hexdigest()
 
     def _load(self, path: Path | None) -> tuple[RateState, float]:
-        """Return the shared state, or this process's own if the file is missing or corrupt, and the time."""
+        """Return the shared state, or the last one that is known if the file is unusable, and the time."""
         if path is not None:
             with suppress(OSError, ValueError, TypeError):
                 self._state = RateState(**json.loads(path.read_bytes()))
@@ -211,7 +204,6 @@ class FileStore:
                 self._do_without(e)
 
     def _do_without(self, reason: Exception) -> None:
-        """Keep to the limit in this process only, for a while."""
         self._unusable_until = time.monotonic() + _RETRY_FILE_AFTER
         if not self._warned:
             self._warned = True
@@ -220,7 +212,7 @@ class FileStore:
 
 @cache
 def _clock_id() -> str:
-    """Identify the monotonic clock: another boot, or a container with its own time namespace, has another one."""
+    """Identify the monotonic clock, which differs after a boot and in a container with its own time namespace."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text() + str(Path("/proc/self/ns/time").readlink())
     except OSError:
@@ -229,10 +221,9 @@ def _clock_id() -> str:
 
 class Limiter:
     """
-    Delays requests so that all that share a store keep to one rate. Safe to use from threads, event loops, and forks.
+    Delays requests to keep to one rate with all that share the store. Safe in threads, event loops, and forks.
 
     :param rate: Requests per second.
-    :param store: Where the state is kept.
     """
 
     def __init__(self, rate: float, store: Store) -> None:
@@ -256,7 +247,7 @@ class Limiter:
                 return time.monotonic() - begin
 
     async def wait_async(self, priority: Priority = Priority.WAIT, max_wait: float | None = None) -> float:
-        """Do what :meth:`wait` does, without blocking the event loop."""
+        """Async twin of :meth:`wait`."""
         begin = time.monotonic()
         while True:
             # In a thread, because another process may hold the lock.
@@ -266,7 +257,7 @@ class Limiter:
                 return time.monotonic() - begin
 
     def block_for(self, seconds: float) -> None:
-        """Send nothing for some seconds, whatever its priority: the service has answered with a 429."""
+        """Send nothing for some seconds: the service has returned a 429."""
         self._store.block_for(seconds)
 
     def _reserve(self, priority: Priority, begin: float, max_wait: float | None) -> float:
@@ -282,10 +273,10 @@ _limiters: dict[str, Limiter] = {}
 
 def limiter_for(account: str, rate: float) -> Limiter:
     """
-    Return this process's limiter of an account, over the store that all processes of this machine share.
+    Return this process's limiter of an account.
 
-    :param account: Identifies the account; never the token itself.
-    :param rate: Requests per second. The rate of the last call counts, so that an edited connection takes effect.
+    :param account: Identifies the account without revealing the token.
+    :param rate: Requests per second. The rate of the last call applies to all users of the account.
     """
     limiter = _limiters.setdefault(account, Limiter(rate, FileStore(account)))
     limiter.rate = rate

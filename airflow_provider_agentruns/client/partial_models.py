@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of runs and listings that pollers and pages need. What may be large is skipped during parsing."""
+"""The parts of runs and listings that pollers and pages need. Parsing skips what may be large."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ class _Interrupt(TypedDict):
 
 
 class ListedRun(TypedDict, total=False):
-    """The part of a run that pollers and pages need."""
-
     id: Required[str]
     status: Required[str]
     agent: str | None
@@ -29,8 +27,6 @@ class ListedRun(TypedDict, total=False):
 
 
 class ListedPage(BaseModel):
-    """The part of a page of the listing that pollers and pages need."""
-
     has_more: bool = False
     total_count: int | None = None
     data: Annotated[list[ListedRun], FIRST_ERROR_ONLY] = []
@@ -38,11 +34,10 @@ class ListedPage(BaseModel):
 
     @property
     def left_out(self) -> int:
-        """How many entries could not be parsed."""
+        """The number of entries that could not be parsed."""
         return self._left_out
 
     def leave_out(self, entries: int = 1) -> None:
-        """Count entries that could not be parsed."""
         self._left_out += entries
 
 

@@ -31,7 +31,7 @@ class Response:
 
     @property
     def date(self) -> pendulum.DateTime | None:
-        """When the service sent it, by the service's clock, to the second; None if it does not say."""
+        """When the service sent it, by the service's clock, to the second."""
         return _http_date(self.headers.get("date", ""))
 
     @property
@@ -45,11 +45,9 @@ class Response:
 
     def json(self) -> Any:
         """
-        Return the body's JSON value.
+        Return the body's JSON value, with U+FFFD for half a surrogate pair, which databases cannot store.
 
-        Half a surrogate pair becomes U+FFFD, because XCom and databases cannot store it.
-
-        :raises ValueError: If the body is not JSON.
+        :raises ValueError: The body is not JSON.
         """
         try:
             value = json.loads(self.body)
@@ -85,12 +83,11 @@ def run_page(response: Response) -> RunPage:
 
 _LISTED_RUN = TypeAdapter(ListedRun)
 
-#: Of a page with invalid entries, this many are tried. Trying millions would block the event loop.
+#: Parsing more entries one by one would block the event loop.
 _MOST_ENTRIES = 1000
 
 
 def run_state(response: Response) -> ListedRun:
-    """Parse the part of a run that a poller needs."""
     try:
         return _LISTED_RUN.validate_json(response.body)
     except ValidationError:
@@ -99,7 +96,7 @@ def run_state(response: Response) -> ListedRun:
 
 
 def listed_page(response: Response) -> ListedPage:
-    """Parse one page of runs for a poller. One invalid entry must not stop all waits, so it is left out."""
+    """Parse one page of runs for a poller. An invalid entry is left out, because it must not stop all waits."""
     try:
         return ListedPage.model_validate_json(response.body)
     except ValidationError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decides when a request is repeated: one tenacity policy for both transports."""
+"""Decides with tenacity when a request is repeated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 #: The longest pause before a repetition, in seconds, whatever the service asks for.
 LONGEST_PAUSE = 60.0
 
-#: How long a request is repeated after a 429, in seconds. The service did not accept it, so a 429 is no fault.
+#: How long a request is repeated after a 429, in seconds.
 RATE_LIMIT_BUDGET = 300.0
 
 #: Statuses after which the same request may succeed a moment later.
@@ -36,10 +36,7 @@ def policy(max_retries: int) -> dict[str, Any]:
     """
     Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying`` for one request.
 
-    After a 429, the request is repeated within a time budget. The pause grows exponentially with jitter, and begins
-    after the time that the service asks for.
-
-    :param max_retries: The largest number of repetitions after other errors.
+    :param max_retries: The largest number of repetitions, except after a 429, which has a time budget.
     """
     left = max_retries + 1
 
@@ -63,8 +60,7 @@ def is_transient(error: BaseException) -> bool:
     """
     Return whether a request that ended with this error may be sent again.
 
-    It may if another attempt can succeed: the connection broke, the status is transient, or a 2xx response was
-    unreadable. A request in doubt is never sent again, because the service may have carried it out.
+    It may after a broken connection, a transient status, or an unreadable 2xx response, but never if it is in doubt.
     """
     if isinstance(error, AgentRunsAPIError):
         return not error.in_doubt and (error.status_code in _TRANSIENT or error.status_code < 300)
@@ -72,7 +68,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def backoff(failures: int, first: float, longest: float) -> float:
-    """Return how many seconds to wait after failures in a row: ``first``, then twice as many each time."""
+    """Return the seconds to wait after a number of failures in a row: ``first``, then twice as many each time."""
     state = RetryCallState(Retrying(), None, (), {})
     state.attempt_number = failures
     return wait_exponential(multiplier=first, max=max(first, longest))(state)
@@ -80,10 +76,10 @@ def backoff(failures: int, first: float, longest: float) -> float:
 
 def keep_trying(what: str, error: type[Exception], *, first: float, longest: float) -> AsyncRetrying:
     """
-    Return what calls an async function until it succeeds, with pauses that grow exponentially.
+    Return a caller that repeats an async function until it succeeds, with pauses that grow exponentially.
 
     :param what: What the function does, for the log.
-    :param error: After other errors, the function is not called again.
+    :param error: Other errors end the repetition.
     :param first: The first pause, in seconds.
     :param longest: The longest pause, in seconds.
     """

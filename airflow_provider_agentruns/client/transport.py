@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Sends requests: two thin transports over httpx, one sync and one async.
+Sends requests over httpx, sync and async.
 
-Neither follows redirects or stores cookies, so the token goes to the base URL only. The size of a body and the time to
-read it are limited. The async transport also limits the time for the headers of a response.
+No transport follows redirects or stores cookies, so the token goes to the base URL only.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 #: Larger responses are parsed in a thread, so that the event loop keeps running.
 _PARSE_IN_THREAD_BYTES = 1024 * 1024
 
-#: An async request may take this many seconds beyond the connection's timeout, e.g. to connect.
+#: An async request may exceed the connection's timeout by this many seconds, e.g. to connect.
 _GRACE = 5.0
 
 
@@ -94,6 +93,8 @@ class _Transport:
             "proxy": settings.proxy_url,
             "trust_env": False,
             "follow_redirects": False,
+            # Each open stream occupies a connection.
+            "limits": httpx.Limits(max_connections=None, max_keepalive_connections=20),
         }
 
     @contextmanager
@@ -110,8 +111,9 @@ class _Transport:
             if self._observe:
                 self._observe(record)
 
-    def _json(self, request: Request[Any]) -> dict[str, Any] | None:
-        return fill_resume_body(self.settings.resume_body, *request.answer) if request.answer else request.body
+    def _request_arguments(self, request: Request[Any]) -> dict[str, Any]:
+        body = fill_resume_body(self.settings.resume_body, *request.answer) if request.answer else request.body
+        return {"method": request.method, "url": request.path, "params": request.params, "json": body}
 
     def _body(self, request: Request[Any], response: httpx.Response) -> BodyReader:
         return BodyReader(response.headers, self.settings.timeout, request.max_bytes or MAX_RESPONSE_BYTES)
@@ -138,18 +140,18 @@ class Transport(_Transport):
         """
         Send a request and return its result. Repeat it after an error if that is harmless.
 
-        :raises AgentRunsThrottledError: If the rate limit delays it for longer than its ``max_wait``.
-        :raises AgentRunsConnectionError: If the service could not be reached.
-        :raises AgentRunsAPIError: If the service returned an error.
+        :raises AgentRunsThrottledError: The rate limit would delay it for longer than its ``max_wait``.
+        :raises AgentRunsConnectionError: The service could not be reached.
+        :raises AgentRunsAPIError: The service returned an error.
         """
-        result: T = Retrying(**retries.policy(self.settings.max_retries))(self._send_once, request)
+        result: T = Retrying(**retries.policy(self.settings.max_retries))(self.send_once, request)
         return result
 
     def stream(self, request: Request[T]) -> Iterator[T]:
         """
         Yield the events of a stream until the service closes it.
 
-        :raises AgentRunsConnectionError: If the connection breaks before that.
+        :raises AgentRunsConnectionError: The connection broke before that.
         """
         delay = self._limiter.wait(request.priority)
         with (
@@ -163,21 +165,19 @@ class Transport(_Transport):
             for event in events.source.iter_sse():
                 yield events.parse(event)
 
-    def close(self) -> None:
-        """Close all connections."""
-        self._http.close()
-
-    def _send_once(self, request: Request[T]) -> T:
+    def send_once(self, request: Request[T]) -> T:
+        """Do what :meth:`send` does, without repetitions."""
         delay = self._limiter.wait(request.priority, request.max_wait)
         with (
             self._recorded(request, delay) as record,
-            self._http.stream(
-                request.method, request.path, params=request.params, json=self._json(request)
-            ) as response,
+            self._http.stream(**self._request_arguments(request)) as response,
         ):
             content = self._read(request, response)
             record.finish(response.status_code)
         return self._result(request, response, content)
+
+    def close(self) -> None:
+        self._http.close()
 
     def _read(self, request: Request[Any], response: httpx.Response) -> bytes:
         body = self._body(request, response)
@@ -191,9 +191,7 @@ class AsyncTransport(_Transport):
 
     def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] | None = None) -> None:
         super().__init__(settings, observe)
-        # Each open stream occupies a connection.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-        self._http = httpx.AsyncClient(**self._client_arguments(), limits=limits)
+        self._http = httpx.AsyncClient(**self._client_arguments())
 
     async def send(self, request: Request[T]) -> T:
         """Async twin of :meth:`Transport.send`."""
@@ -206,7 +204,7 @@ class AsyncTransport(_Transport):
         """
         Async twin of :meth:`Transport.stream`.
 
-        :param on_send: Is called when the rate limit allows the request.
+        :param on_send: Called when the rate limit allows the request.
         """
         delay = await self._limiter.wait_async(request.priority)
         if on_send:
@@ -222,27 +220,24 @@ class AsyncTransport(_Transport):
                     yield events.parse(event)
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._http.aclose()
 
     async def send_once(self, request: Request[T]) -> T:
-        """Send a request once, for a caller that decides when to retry. Otherwise the same as :meth:`send`."""
+        """Async twin of :meth:`Transport.send_once`."""
         delay = await self._limiter.wait_async(request.priority, request.max_wait)
         with self._recorded(request, delay) as record:
             try:
                 async with (
-                    # httpx limits single reads only. A response whose head arrives byte by byte could take days.
+                    # httpx limits single reads only, so that slow headers could take days.
                     asyncio.timeout(self.settings.timeout + _GRACE),
-                    self._http.stream(
-                        request.method, request.path, params=request.params, json=self._json(request)
-                    ) as response,
+                    self._http.stream(**self._request_arguments(request)) as response,
                 ):
                     content = await self._read(request, response)
                     record.finish(response.status_code)
             except TimeoutError:
                 raise httpx.ReadTimeout(f"no response within {self.settings.timeout:g} s") from None
         if len(content) > _PARSE_IN_THREAD_BYTES or response.status_code == 429:
-            # In a thread, because parsing takes a while, and the limiter's file may be in use after a 429.
+            # In a thread, because parsing takes long, and a 429 writes the limiter's file.
             return await asyncio.to_thread(self._result, request, response, content)
         return self._result(request, response, content)
 
@@ -255,7 +250,7 @@ class AsyncTransport(_Transport):
 
 @lru_cache(maxsize=8)
 def _ssl_context(verify: bool | str) -> ssl.SSLContext | bool:
-    """Load the certificates once per process, because that blocks the event loop for some milliseconds."""
+    """Load the certificates once per process, because loading blocks the event loop."""
     if verify is False:
         return False
     try:

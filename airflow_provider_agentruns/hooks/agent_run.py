@@ -7,6 +7,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -31,8 +32,12 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+AnyTransport = TypeVar("AnyTransport", Transport, AsyncTransport)
 
 _MAX_TEST_MESSAGE = 2000
+
+#: The Test button waits this many seconds for the rate limit.
+_MAX_TEST_WAIT = 5.0
 
 
 def _method(build: Callable[P, Request[T]]) -> Callable[Concatenate[AgentRunHook, P], T]:
@@ -70,18 +75,16 @@ class AgentRunHook(BaseHook):
     """
     Sends requests to the agent runs service.
 
-    Every method has an async twin with the prefix ``a``, for triggers and ``async`` tasks. A request that is harmless
-    to repeat is repeated up to ``max_retries`` times. ``create_run`` and ``resume_run`` are never repeated after an
-    error with ``in_doubt`` set. If the service rejects the token with 401, the hook reads the connection again, and
-    repeats the request if the connection was edited.
-
-    Errors that another try cannot fix do not consume the task's retries.
+    Every method has an async twin with the prefix ``a``, for triggers and ``async`` tasks. The hook repeats harmless
+    requests up to ``max_retries`` times, but no ``create_run`` or ``resume_run`` after an error with ``in_doubt`` set.
+    If the service rejects the token with 401, the hook reads the connection again, and repeats the request if the
+    connection was edited. Errors that another try cannot fix do not consume the task's retries.
 
     :param agentruns_conn_id: The Airflow connection.
-    :raises AgentRunsValueError: From all methods: if an argument is wrong. Nothing is sent then.
-    :raises AgentRunsConfigError: If the connection is missing or cannot work.
-    :raises AgentRunsConnectionError: If the service could not be reached.
-    :raises AgentRunsAPIError: If the service returned an error. Subclasses stand for its status.
+    :raises AgentRunsValueError: From all methods: an argument is wrong. Nothing was sent.
+    :raises AgentRunsConfigError: The connection is missing or cannot work.
+    :raises AgentRunsConnectionError: The service could not be reached.
+    :raises AgentRunsAPIError: The service returned an error. Subclasses stand for its status.
     """
 
     conn_name_attr = "agentruns_conn_id"
@@ -92,11 +95,10 @@ class AgentRunHook(BaseHook):
     def __init__(self, agentruns_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agentruns_conn_id = agentruns_conn_id
-        self._transport: Transport | None = None
-        self._async: tuple[asyncio.AbstractEventLoop, AsyncTransport] | None = None
-        # Transports with a rejected token, over which other requests may still be in progress.
-        self._rejected: list[Transport] = []
-        self._async_rejected: list[AsyncTransport] = []
+        # The last one is in use. Requests may still be in progress over the others, whose token was rejected.
+        self._transports: list[Transport] = []
+        self._async_transports: list[AsyncTransport] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     get_run = _method(requests.get_run)
     aget_run = _async_method(requests.get_run)
@@ -115,11 +117,9 @@ class AgentRunHook(BaseHook):
 
     def list_runs(self, *, page_size: int = 100) -> Iterator[AgentRun]:
         """
-        Iterate over all runs of the account in the service's order. Pages are read as they are needed.
+        Iterate over all runs of the account in the service's order. A run may appear twice if others are created.
 
-        If runs are created meanwhile, a run may appear twice.
-
-        :param page_size: How many runs to request at once; the service may return fewer.
+        :param page_size: The number of runs to request per page. Pages are read as they are needed.
         """
         walk = ListingWalk(page_size=page_size, as_listed=True)
         while walk.page is not None:
@@ -138,12 +138,11 @@ class AgentRunHook(BaseHook):
 
     def stream_run(self, run_id: str) -> Iterator[RunEvent]:
         """
-        Yield a run's events until the service closes the stream, which it does when the run ends.
+        Yield a run's events until the service closes the stream. A new stream starts with the first event again.
 
-        The behavior of a stream at an interrupt is not documented, so read the run before you act on an event. A new
-        stream starts with the first event again.
+        Read the run before you act on an event: the service does not document what a stream does at an interrupt.
 
-        :raises AgentRunsConnectionError: If the stream breaks.
+        :raises AgentRunsConnectionError: The stream broke.
         """
         with task_errors():
             request, transport = requests.stream_run(run_id), self.get_conn()
@@ -166,7 +165,8 @@ class AgentRunHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the service accepts this connection, and a message. Airflow's Test button calls this."""
         try:
-            agents = self.list_agents()
+            # Once, because the repetitions after a 429 can take minutes.
+            agents = self.get_conn().send_once(replace(requests.list_agents(), max_wait=_MAX_TEST_WAIT))
         except AgentRunsError as e:
             return False, str(e)
         names = ", ".join(agent.type for agent in agents) or "none"
@@ -181,32 +181,32 @@ class AgentRunHook(BaseHook):
 
     def get_conn(self) -> Transport:
         """Return the transport. The first call reads the connection; :meth:`close` closes the transport."""
-        if self._transport is None:
-            self._transport = self._open()
-        return self._transport
+        if not self._transports:
+            self._transports.append(self._open(Transport, self._read_settings()))
+        return self._transports[-1]
 
     async def aget_conn(self) -> AsyncTransport:
         """Async twin of :meth:`get_conn`. Each event loop has its own transport."""
         loop = asyncio.get_running_loop()
-        if self._async is None or self._async[0] is not loop:
-            opened = await self._aopen()
-            # Another task of this loop may have opened a transport meanwhile.
-            if self._async is None or self._async[0] is not loop:
-                self._async = loop, opened
-            else:
-                await opened.aclose()
-        return self._async[1]
+        if self._loop is not loop:
+            # Only its own loop can close a transport.
+            self._loop, self._async_transports = loop, []
+        if not self._async_transports:
+            settings = await self._aread_settings()
+            # Another task may have opened a transport meanwhile.
+            if not self._async_transports:
+                self._async_transports.append(self._open(AsyncTransport, settings))
+        return self._async_transports[-1]
 
     def close(self) -> None:
         """Close the sync transport. The next call reads the connection again."""
-        for transport in [*self._rejected, *([self._transport] if self._transport else [])]:
+        transports, self._transports = self._transports, []
+        for transport in transports:
             transport.close()
-        self._rejected, self._transport = [], None
 
     async def aclose(self) -> None:
         """Close the async transport. The next call reads the connection again."""
-        transports = [*self._async_rejected, *([self._async[1]] if self._async else [])]
-        self._async_rejected, self._async = [], None
+        transports, self._async_transports = self._async_transports, []
         for transport in transports:
             await transport.aclose()
 
@@ -214,7 +214,7 @@ class AgentRunHook(BaseHook):
         """
         Send any request of :mod:`airflow_provider_agentruns.client.requests`.
 
-        :param build: The function that describes the request. The other arguments are passed to it.
+        :param build: The function that describes the request. It receives the other arguments.
         """
         with task_errors():
             request, transport = build(*args, **kwargs), self.get_conn()
@@ -234,53 +234,51 @@ class AgentRunHook(BaseHook):
 
     def _reload(self, rejected: Transport, error: AgentRunsAuthError) -> Transport:
         """Read the connection again. Raise the error if it was not edited, or was not rejected for its token."""
-        if rejected is self._transport and error.status_code == 401:
-            reloaded = self._open()
-            if reloaded.settings == rejected.settings:
-                reloaded.close()
-            else:
-                self._rejected.append(rejected)
-                self._transport = reloaded
-        if (current := self.get_conn()).settings == rejected.settings:
+        if (current := self.get_conn()).settings != rejected.settings:
+            return current
+        if error.status_code != 401 or (settings := self._read_settings()) == rejected.settings:
             raise error
-        return current
+        self._transports.append(self._open(Transport, settings))
+        return self._transports[-1]
 
     async def _areload(self, rejected: AsyncTransport, error: AgentRunsAuthError) -> AsyncTransport:
         """Async twin of :meth:`_reload`."""
-        entry = self._async
-        if entry and rejected is entry[1] and error.status_code == 401:
-            reloaded = await self._aopen()
-            if reloaded.settings == rejected.settings or entry is not self._async:
-                await reloaded.aclose()
-            else:
-                self._async_rejected.append(rejected)
-                self._async = entry[0], reloaded
-        if (current := await self.aget_conn()).settings == rejected.settings:
+        if (current := await self.aget_conn()).settings != rejected.settings:
+            return current
+        if error.status_code != 401 or (settings := await self._aread_settings()) == rejected.settings:
             raise error
+        # Another task may have opened a transport meanwhile.
+        if (current := await self.aget_conn()).settings != settings:
+            current = self._open(AsyncTransport, settings)
+            self._async_transports.append(current)
         return current
 
-    def _open(self) -> Transport:
-        """Read the connection, mask its secrets, and return a transport."""
+    def _open(self, kind: type[AnyTransport], settings: Settings) -> AnyTransport:
+        with task_errors():
+            return kind(settings, metrics.observer(self.agentruns_conn_id))
+
+    def _read_settings(self) -> Settings:
+        """Read the connection, and mask its secrets."""
         with self._reading():
             connection = self.get_connection(self.agentruns_conn_id)
-            settings = self._read(connection, connection.extra_dejson)
+            settings = self._check(connection, connection.extra_dejson)
             for secret in settings.secrets:
                 airflow_log.mask_secret(secret)
-            return Transport(settings, metrics.observer(self.agentruns_conn_id))
+            return settings
 
-    async def _aopen(self) -> AsyncTransport:
-        """Async twin of :meth:`_open`."""
+    async def _aread_settings(self) -> Settings:
+        """Async twin of :meth:`_read_settings`."""
         with self._reading():
             connection = await self.aget_connection(self.agentruns_conn_id)
             # Airflow 3.3 has async versions of both, because masking sends a message to the supervisor.
             extra = getattr(connection, "aextra_dejson", None)
-            settings = self._read(connection, await extra() if extra else connection.extra_dejson)
+            settings = self._check(connection, await extra() if extra else connection.extra_dejson)
             for secret in settings.secrets:
                 if mask := getattr(airflow_log, "amask_secret", None):
                     await mask(secret)
                 else:
                     airflow_log.mask_secret(secret)
-            return AsyncTransport(settings, metrics.observer(self.agentruns_conn_id))
+            return settings
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -298,7 +296,7 @@ class AgentRunHook(BaseHook):
                 error.retryable = True
                 raise error from None
 
-    def _read(self, connection: Connection, extra: dict[str, Any]) -> Settings:
+    def _check(self, connection: Connection, extra: dict[str, Any]) -> Settings:
         if connection.conn_type and connection.conn_type != self.conn_type:
             # Its password belongs to another service.
             raise AgentRunsConfigError(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,15 @@ class TestTestButton:
         assert not good
         assert "GET /v1/agents returned 401" in message
         assert TOKEN not in message
+
+    def test_a_429_ends_the_test_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        begin = time.monotonic()
+        with ScriptedServer(lambda _: errors(429, "slow down", Retry_After="60")) as server:
+            monkeypatch.setenv(ENV, connection_json(server.url, max_retries=5))
+            assert "GET /v1/agents returned 429: slow down" in AgentRunHook().test_connection()[1]
+            assert "rate limit would delay this request" in AgentRunHook().test_connection()[1]
+            assert len(server.requests) == 1
+        assert time.monotonic() - begin < 10
 
     def test_airflow_finds_the_hook_by_the_connections_type(
         self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch

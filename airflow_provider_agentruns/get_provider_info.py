@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The metadata of this provider for Airflow: its modules, its connection type, and the form for connections."""
+"""The metadata of this provider for Airflow."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ _MODULES = {
     "triggers": ("agent_run", "form_answer"),
 }
 
-
 #: Generated from the fields of ``Settings``. Airflow reads this module often, and pydantic is slow to import.
 _CONNECTION_FIELDS = Path(__file__).with_name("generated_connection_fields.json")
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's metadata, in the form of Airflow's ``provider_info.schema.json``."""
+    """Return the metadata in the form of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-agentruns",
         "name": _INTEGRATION,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lineage of a task's run, for Airflow's OpenLineage provider if that is installed."""
+"""The lineage of a task's run, for Airflow's OpenLineage provider."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_agentruns.models import AgentRun, Artifact
 
-#: An agent may have read thousands of pages. Only the first sources and types are reported.
+#: The most sources and types in an event.
 _MAX_SOURCES = 100
 _MAX_NAME_LENGTH = 1_000
 
 
 def lineage(run: AgentRun, conn_id: str, base_url: str) -> Any:
-    """Return an ``OperatorLineage``: the run as a facet, its artifacts' sources as inputs, its output as the output."""
+    """Return an ``OperatorLineage``: the run as a facet, the artifacts' sources as inputs, its output as the output."""
     base = import_module("openlineage.client.generated.base")
     artifacts = run.output.artifacts if run.output else []
     facet = _facet_class()(
@@ -43,13 +43,13 @@ def lineage(run: AgentRun, conn_id: str, base_url: str) -> Any:
 
 
 def _types(artifacts: Iterable[Artifact]) -> list[str]:
-    # The models keep a value of a wrong type as the service sent it.
+    # The models keep values of a wrong type.
     types = {artifact.type for artifact in artifacts if isinstance(artifact.type, str) and artifact.type}
     return [single_line(each) for each in sorted(types)[:_MAX_SOURCES]]
 
 
 def _sources(artifacts: Iterable[Artifact]) -> list[tuple[str, str]]:
-    """Return the sources of artifacts as namespace and name, without URL queries, which can hold personal data."""
+    """Return the namespaces and names of sources, without URL queries, which can contain personal data."""
     found: dict[tuple[str, str], None] = {}
     for artifact in artifacts:
         for source in artifact.sources if isinstance(artifact.sources, list) else ():
@@ -66,11 +66,11 @@ def _sources(artifacts: Iterable[Artifact]) -> list[tuple[str, str]]:
 
 @cache
 def _facet_class() -> Any:
-    """Return the facet's class, whose base class exists only with OpenLineage."""
+    """Return the facet's class. Its base class exists only with OpenLineage."""
     attrs, base = import_module("attrs"), import_module("openlineage.client.generated.base")
 
     class AgentRunRunFacet(base.RunFacet):  # type: ignore[name-defined,misc]
-        """The agent run of a task. The names of the fields follow OpenLineage's style."""
+        """The agent run of a task."""
 
         agentRunId: str  # noqa: N815
         agent: str | None

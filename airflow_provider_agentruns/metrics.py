@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Sends metrics through Airflow, to StatsD or OpenTelemetry. ``docs/reference/metrics.md`` lists them.
+Sends metrics through Airflow to StatsD or OpenTelemetry. ``docs/reference/metrics.md`` lists them.
 
-Tags name the connection but no run, because there are thousands of runs.
+No tag names a run, because there are thousands of runs.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.client.transport import RequestRecord
 
 log = logging.getLogger(__name__)
-
-#: The longest value of a tag, in characters.
-_MAX_TAG = 100
 
 
 def observer(conn_id: str) -> Callable[[RequestRecord], None]:
@@ -47,17 +44,17 @@ def _record_request(conn_id: str, record: RequestRecord) -> None:
 
 
 def run_started(conn_id: str, agent: str, *, found: bool) -> None:
-    """Count a run that a task has started; ``found`` if an earlier try had started it."""
+    """Count a run that a task has started, or has ``found`` because an earlier try started it."""
     _count("runs.found" if found else "runs.started", {"conn_id": conn_id, "agent": agent})
 
 
 def waiting(conn_id: str, waits: int) -> None:
-    """Report the current number of waits for a connection in this triggerer."""
+    """Report the number of waits for a connection in this triggerer."""
     _send("gauge", "waits", waits, tags={"conn_id": conn_id, "hostname": socket.gethostname()})
 
 
 def wait_ended(conn_id: str, verdict: Mapping[str, Any], seconds: float) -> None:
-    """Count a deferred wait that has ended with a ``status`` or an ``error``."""
+    """Count a deferred wait that ended with a ``status`` or an ``error``."""
     tags = {"conn_id": conn_id, "outcome": str(verdict.get("status") or verdict.get("error"))}
     _count("waits.ended", tags)
     _time("wait.duration", seconds, tags)
@@ -72,7 +69,7 @@ def resumed(conn_id: str, outcome: str) -> None:
 
 
 def review_asked(conn_id: str) -> None:
-    """Count a form that is shown to people."""
+    """Count a form."""
     _count("reviews.asked", {"conn_id": conn_id})
 
 
@@ -81,7 +78,7 @@ def review_decided(conn_id: str, by: str, seconds: float | None) -> None:
     Count a decision.
 
     :param by: ``person``, ``policy`` or ``timeout``.
-    :param seconds: How long the form was open; None if it was not shown.
+    :param seconds: The time for which the form was open. None if it was not shown.
     """
     tags = {"conn_id": conn_id, "by": by}
     _count("reviews.decided", tags)
@@ -98,18 +95,12 @@ def _time(name: str, seconds: float, tags: dict[str, str]) -> None:
 
 
 def _send(kind: str, name: str, *values: Any, tags: dict[str, str]) -> None:
+    """Send a metric without the characters in tags that some backends reject."""
     try:
-        getattr(_stats(), kind)(
-            f"agentruns.{name}", *values, tags={tag: _clean(text[:_MAX_TAG]) for tag, text in tags.items()}
-        )
+        clean = {tag: re.sub(r"[^A-Za-z0-9_./-]", "_", text[:100]) for tag, text in tags.items()}
+        getattr(_stats(), kind)(f"agentruns.{name}", *values, tags=clean)
     except Exception as e:  # noqa: BLE001 -- a metrics backend must not fail a task that has started a run
         _warn_once(f"{type(e).__name__}: {e}")
-
-
-@lru_cache(maxsize=1024)
-def _clean(text: str) -> str:
-    """Replace the characters that some of Airflow's backends reject, and with them the metric."""
-    return re.sub(r"[^A-Za-z0-9_./-]", "_", text)
 
 
 @lru_cache(maxsize=32)
@@ -119,7 +110,7 @@ def _warn_once(problem: str) -> None:
 
 @cache
 def _stats() -> Any:
-    # Slow to import, and this module is imported in every task.
+    # Slow to import.
     from airflow.providers.common.compat.sdk import Stats
 
     return Stats

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Documents that keep the trails of reviews: written to a folder of object storage, and listed from it."""
+"""The documents in object storage that keep the trails of reviews."""

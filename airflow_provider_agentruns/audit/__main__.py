@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from airflow_provider_agentruns.audit.documents import Unreadable, open_folder, read_documents
+from airflow_provider_agentruns.audit.documents import open_folder, read_documents
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.text import single_line
 
@@ -22,9 +22,6 @@ COLUMNS = (
     *("label", "agent", "run_id", "interrupt_id", "question", "rating"),
     *("dag_id", "dag_run_id", "task_id", "map_index", "recorded_at", "id"),
 )
-
-#: The longest text in a cell, in characters. Spreadsheets accept no more.
-_MAX_CELL = 32_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,16 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AgentRunsError as e:
         sys.stderr.write(f"{e}\n")
         return 1
-    documents = [document for document in found if not isinstance(document, Unreadable)]
+    documents = [document for document in found if isinstance(document, dict)]
     if options.format == "json":
         json.dump(documents, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         write_csv(documents, sys.stdout)
-    unreadable = [document for document in found if isinstance(document, Unreadable)]
-    for file in unreadable:
-        sys.stderr.write(f"{single_line(file.path, 1000)} cannot be read: {single_line(file.reason)}\n")
-    return 1 if unreadable else 0
+    problems = [problem for problem in found if isinstance(problem, str)]
+    for problem in problems:
+        sys.stderr.write(f"{single_line(problem, 1000)}\n")
+    return 1 if problems else 0
 
 
 def write_csv(documents: Iterable[dict[str, Any]], out: TextIO) -> None:
@@ -60,7 +57,8 @@ def write_csv(documents: Iterable[dict[str, Any]], out: TextIO) -> None:
 
 def _cell(value: Any) -> str:
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
-    text = single_line(text, _MAX_CELL)
+    # Spreadsheets accept about 32,000 characters in a cell.
+    text = single_line(text, 32_000)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not isinstance(value, int) else text
 
 

@@ -2,15 +2,13 @@
 """
 Writes one JSON document for each review, and reads the documents of a folder.
 
-The name of a document follows from the decision. A later try of the task therefore finds the document of an earlier
-try, and does not write a second one.
+A document's name follows from the decision, so a later try of the task finds the document of an earlier one.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -30,26 +28,12 @@ _IDENTITY = (
     *("run_id", "interrupt_id", "question", "by", "chosen_options", "responded_by"),
 )
 
-#: The length of an ID in a file's name, in characters.
-_ID_LENGTH = 60
-
-#: The number of hexadecimal digits of a document's ID in its name.
-_DIGITS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A file that is not a document, such as one that a worker could not write completely."""
-
-    path: str
-    reason: str
-
 
 def open_folder(folder: str, *, create: bool) -> ObjectStoragePath:
     """
     Return a folder, and check that the storage can be reached.
 
-    :param folder: An absolute path, or a URL that Airflow's ``ObjectStoragePath`` takes.
+    :param folder: An absolute path, or a URL for Airflow's ``ObjectStoragePath``.
     :param create: Whether to create a folder that does not exist.
     :raises AgentRunsError: If the folder does not exist, or cannot be created or reached.
     """
@@ -59,13 +43,12 @@ def open_folder(folder: str, *, create: bool) -> ObjectStoragePath:
         path = ObjectStoragePath(folder)
         if create:
             path.mkdir(parents=True, exist_ok=True)
-        elif not path.exists():
-            raise AgentRunsError(f"audit_path (extra): {folder} does not exist")
-    except AgentRunsError:
-        raise
+        exists = create or path.exists()
     except Exception as e:
-        # Each storage library raises errors of its own.
+        # Each storage library has its own errors.
         raise AgentRunsError(f"audit_path (extra): cannot use {folder}: {type(e).__name__}: {e}") from e
+    if not exists:
+        raise AgentRunsError(f"audit_path (extra): {folder} does not exist")
     return path
 
 
@@ -73,7 +56,6 @@ def write_document(folder: ObjectStoragePath, trail: dict[str, Any], ti: Any) ->
     """
     Write the document of a review, unless an earlier try has written it. Return its path.
 
-    :param trail: The trail of the review.
     :param ti: Airflow's task instance.
     :raises AgentRunsError: If the document cannot be written.
     """
@@ -86,29 +68,30 @@ def write_document(folder: ObjectStoragePath, trail: dict[str, Any], ti: Any) ->
         **trail,
     }
     # A later try can read the same time in another format.
-    decided_at = _decided_at(document).astimezone(UTC).isoformat()
-    document["id"] = digest({**{name: document.get(name) for name in _IDENTITY}, "decided_at": decided_at})
+    decided_at = _decided_at(document).astimezone(UTC)
+    identity = {name: document.get(name) for name in _IDENTITY}
+    document["id"] = digest({**identity, "decided_at": decided_at.isoformat()})
     document |= {"try_number": ti.try_number, "recorded_at": datetime.now(UTC).isoformat()}
-    path = folder / _name(document)
+    # IDs come from the service and must not lead out of the folder.
+    ids = (file_name_part(str(document[name]), 60) for name in ("run_id", "interrupt_id"))
+    path = folder / ".".join([decided_at.date().isoformat(), *ids, document["id"][:32], "json"])
     try:
-        if path.exists() and (written := _read(path)) and not isinstance(written, Unreadable):
-            if written["id"] != document["id"]:
-                raise AgentRunsError(f"{path} contains another review")
-            return str(path)
-        path.write_bytes(json.dumps(document, indent=2).encode())
-    except AgentRunsError:
-        raise
+        written = _read(path) if path.exists() else None
+        if not isinstance(written, dict):
+            path.write_bytes(json.dumps(document, indent=2).encode())
     except Exception as e:
         raise AgentRunsError(
             f"The answer was sent, but its audit document {path} could not be written: {type(e).__name__}: {e}. A "
             "retry writes it, and does not send the answer again"
         ) from e
+    if isinstance(written, dict) and written["id"] != document["id"]:
+        raise AgentRunsError(f"{path} contains another review")
     return str(path)
 
 
-def read_documents(folder: ObjectStoragePath, since: datetime | None = None) -> Iterator[dict[str, Any] | Unreadable]:
+def read_documents(folder: ObjectStoragePath, since: datetime | None = None) -> Iterator[dict[str, Any] | str]:
     """
-    Yield the documents of a folder, oldest decision first.
+    Yield the documents of a folder, oldest decision first. Of a file that is not a document, yield the reason.
 
     :param since: The earliest time of a decision.
     """
@@ -116,11 +99,12 @@ def read_documents(folder: ObjectStoragePath, since: datetime | None = None) -> 
         if not path.name.endswith(".json") or (since and path.name[:10] < since.astimezone(UTC).date().isoformat()):
             continue
         document = _read(path)
-        if isinstance(document, Unreadable) or not since or _decided_at(document) >= since:
+        if isinstance(document, str) or not since or _decided_at(document) >= since:
             yield document
 
 
-def _read(path: ObjectStoragePath) -> dict[str, Any] | Unreadable:
+def _read(path: ObjectStoragePath) -> dict[str, Any] | str:
+    """Return a document, or the reason why a file is none, such as that a worker died while it wrote the file."""
     try:
         document: dict[str, Any] = json.loads(path.read_bytes())
         if document["format"] != FORMAT:
@@ -128,17 +112,10 @@ def _read(path: ObjectStoragePath) -> dict[str, Any] | Unreadable:
         _decided_at(document)
         str(document["id"])
     except (ValueError, KeyError, TypeError) as e:
-        return Unreadable(str(path), f"{type(e).__name__}: {e}")
+        return f"{path} cannot be read: {type(e).__name__}: {e}"
     return document
 
 
 def _decided_at(document: dict[str, Any]) -> datetime:
     moment = datetime.fromisoformat(document["responded_at"])
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _name(document: dict[str, Any]) -> str:
-    """Return the name of a document. IDs come from the service and must not lead out of the folder."""
-    ids = (file_name_part(str(document[name]), _ID_LENGTH) for name in ("run_id", "interrupt_id"))
-    day = _decided_at(document).astimezone(UTC).date().isoformat()
-    return ".".join([day, *ids, document["id"][:_DIGITS], "json"])

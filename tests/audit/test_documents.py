@@ -52,12 +52,7 @@ def test_a_later_try_keeps_the_document_of_an_earlier_one(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "other",
-    [
-        {"question": "another question under the same ID"},
-        {"chosen_options": ["Reject"]},
-        {"responded_by": {"id": "bob"}},
-        {"task_id": "another task"},
-    ],
+    [{"question": "another"}, {"chosen_options": ["Reject"]}, {"by": "policy"}, {"task_id": "b"}],
 )
 def test_another_decision_has_its_own_document(tmp_path: Path, other: dict[str, Any]) -> None:
     assert write(tmp_path) != write(tmp_path, **other)
@@ -71,9 +66,7 @@ def test_a_document_that_a_worker_wrote_in_part_is_written_again(tmp_path: Path)
     assert json.loads(path.read_text())["try_number"] == 2
 
 
-@pytest.mark.parametrize(
-    "hostile", ["../../etc/cron.d/x", "/etc/passwd", "a\x00b\n\x1b[31m", "..", "ü" * 500, "a.json"]
-)
+@pytest.mark.parametrize("hostile", ["../../etc/cron.d/x", "/etc/passwd", "a\x00b\n\x1b[31m", "..", "ü" * 500])
 def test_an_id_does_not_lead_out_of_the_folder(tmp_path: Path, hostile: str) -> None:
     folder = tmp_path / "audit"
     path = write(folder, run_id=hostile, interrupt_id=hostile)
@@ -157,9 +150,7 @@ def test_the_command_names_the_mistake(
     assert says in errors
 
 
-@pytest.mark.parametrize(
-    "content", ["{", "[]", '{"a": 1}', '{"format": 2}', '{"format": 1, "id": "x", "responded_at": 5}']
-)
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 2}', '{"format": 1, "id": "x", "responded_at": 5}'])
 def test_the_command_reports_files_that_are_not_documents(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
@@ -169,9 +160,3 @@ def test_the_command_reports_files_that_are_not_documents(
     out, errors = capsys.readouterr()
     assert [it["run_id"] for it in json.loads(out)] == ["r-1"]
     assert "2026-03-02.broken.json cannot be read" in errors
-
-
-def test_a_time_that_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--since", "March"])
-    assert "--since: 'March' is not a time such as 2026-03-01" in capsys.readouterr().err

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The events for OpenLineage, with Airflow's own provider for it; ``make test-lineage`` installs that."""
+"""Events of Airflow's OpenLineage provider, which ``make test-lineage`` installs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_lineage_of_a_failed_run(agent_runs_emulator: Emulator, tmp_path: Path, 
 
 
 def emitted(folder: Path, home: Path, agent: str, deferrable: bool) -> list[dict[str, Any]]:
-    """Run a task in an Airflow of its own process that has OpenLineage on, and return what was emitted."""
+    """Run a task in a process with OpenLineage, and return the events."""
     pytest.importorskip(
         "airflow.providers.openlineage", reason="needs Airflow's OpenLineage provider: make test-lineage"
     )

@@ -111,7 +111,7 @@ def test_a_document_that_cannot_be_written_fails_the_task(
 ) -> None:
     task = ask(ti)
     with monkeypatch.context() as broken:
-        broken.setattr(documents, "_name", lambda document: "missing/document.json")
+        broken.setattr(documents, "file_name_part", lambda text, limit: "missing/x")
         with pytest.raises(AgentRunsError, match="could not be written: FileNotFoundError") as error:
             task.execute_complete(ti.context, event("Approve"))
     assert error.value.retryable

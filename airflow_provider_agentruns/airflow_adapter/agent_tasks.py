@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries for the pages: the package's task instances, the agent run and connection of each, and open forms."""
+"""Queries for the pages: the package's task instances, their agent runs and connections, and open forms."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OPERATORS = (
     "AgentRunSensor",
 )
 
-# Only in these states, an answer to the form of a task has an effect. Airflow lists and accepts others.
+# An answer to a form has an effect only in these states. Airflow also accepts answers in others.
 _FORM_STATES = ("awaiting_input", "deferred")
 _FINAL_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
 _RUN_ID, _CONN_ID, _AGENT = "run_id", "agentruns_conn_id", "agent"
@@ -42,7 +42,7 @@ _TRIGGERS = "airflow_provider_agentruns.triggers."
 _MAX_NAME_LENGTH = 250
 _MAX_FORMS = 500
 
-# No path of an object storage, no template, and no masked value.
+# Excludes paths of object storage, templates, and masked values.
 _VALID_RUN_ID = re.compile(r"[\w.:~-]{1,200}")
 
 #: How far the clocks of the service and of Airflow may differ.
@@ -51,30 +51,24 @@ _CLOCK_SKEW = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Form:
-    """A form that waits for an answer."""
+    """A form that waits for an answer, with the values of its fields before the answer."""
 
     subject: str
-    params: dict[str, Any]
+    values: dict[str, Any]
     shown_at: datetime
-
-    def value(self, name: str) -> Any:
-        """Return the value of a field before the answer, or None."""
-        field = self.params.get(name)
-        return field.get("value") if isinstance(field, dict) else field
 
 
 @dataclass(frozen=True)
 class AgentTask:
     """
-    One task instance and its agent run.
+    A task instance and its agent run.
 
-    :param label: The name of an instance of a mapped task, if it has one.
+    :param label: The label of an instance of a mapped task.
+    :param since: When the task entered its state, as far as Airflow stores it.
     :param run_id: ID of the agent run, once known.
-    :param from_xcom: Whether only the task's XCom names that run. People with write access to XCom can change it.
-    :param conn_id: The Airflow connection that the task uses, if known.
+    :param from_xcom: Whether only XCom names the run. Anyone with write access to XCom can change it.
     :param agent: The agent that the task starts, if it starts one.
     :param is_agent_task: Whether the task belongs to this package.
-    :param since: When the task entered its state, as far as Airflow stores it.
     :param dag_run_began: The earliest time at which a task of the DAG run can have started.
     """
 
@@ -95,17 +89,17 @@ class AgentTask:
 
     @property
     def is_final(self) -> bool:
-        """Whether the state changes only if someone clears the task."""
+        """Whether only clearing the task changes its state."""
         return self.state in _FINAL_STATES
 
     def same_run_as(self, other: AgentTask) -> bool:
-        """Return whether both tasks have the same run, as far as Airflow still stores it."""
+        """Return whether both tasks have the same run, as far as it is stored."""
         pairs = (self.run_id, other.run_id), (self.conn_id, other.conn_id)
         return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
     def may_show(self, agent: str | None, created_at: str | None) -> bool:
         """
-        Return whether a page may show the run: a run that only XCom names must be one that this task can have started.
+        Return whether a page may show the run. If only XCom names it, the task must be able to have started it.
 
         :param agent: The run's agent, as the service returned it.
         :param created_at: When the run was created, as an ISO 8601 time with its time zone.
@@ -119,16 +113,15 @@ class AgentTask:
 
 def find(session: Session, dag_id: str, dag_run_id: str, task_id: str, map_index: int) -> AgentTask | None:
     """Return one task instance, or None if it does not exist."""
-    key = {"dag_id": dag_id, "run_id": dag_run_id, "task_id": task_id, "map_index": map_index}
-    found = _tasks(session, *(getattr(TaskInstance, name) == value for name, value in key.items()))
-    task = found[0] if found else None
-    if task and task.run_id and not task.conn_id:
-        return replace(task, conn_id=_connection_in_dag(session, dag_id, task_id))
-    return task
+    values = {"dag_id": dag_id, "run_id": dag_run_id, "task_id": task_id, "map_index": map_index}
+    for task in _tasks(session, *(getattr(TaskInstance, name) == value for name, value in values.items())):
+        has_all = task.conn_id or not task.run_id
+        return task if has_all else replace(task, conn_id=_connection_in_dag(session, dag_id, task_id))
+    return None
 
 
 def in_states(session: Session, dag_ids: Collection[str], states: Collection[str], limit: int) -> list[AgentTask]:
-    """Return the package's tasks of some DAGs that are in some states, those that started first."""
+    """Return the package's tasks of some DAGs that are in some states, oldest first."""
     return _tasks(session, _is_agent_task(dag_ids, states), limit=limit)
 
 
@@ -136,11 +129,11 @@ def count_by_dag(session: Session, dag_ids: Collection[str], states: Collection[
     """Return the number of these tasks in each DAG that has any."""
     query = _joined(select(TaskInstance.dag_id, func.count()))
     rows = session.execute(query.where(_is_agent_task(dag_ids, states)).group_by(TaskInstance.dag_id))
-    return {row[0]: row[1] for row in rows}
+    return dict(map(tuple, rows))
 
 
 def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask]:
-    """Return the tasks of a DAG run whose form waits for an answer."""
+    """Return the tasks of a DAG run with a form that waits for an answer."""
     where = (
         TaskInstance.dag_id == dag_id,
         TaskInstance.run_id == dag_run_id,
@@ -154,18 +147,17 @@ def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask
 
 def xcom_values(session: Session, dag_id: str, dag_run_id: str, key: str, limit: int) -> list[tuple[str, int, Any]]:
     """Return task ID, map index, and value of a DAG run's XComs with a key, oldest first."""
-    query = (
+    rows = session.execute(
         select(XComModel.task_id, XComModel.map_index, XComModel.value, XComModel.timestamp)
         .where(XComModel.dag_id == dag_id, XComModel.run_id == dag_run_id, XComModel.key == key)
         .order_by(XComModel.timestamp)
         .limit(limit)
     )
-    rows = session.execute(query)
     return [(row.task_id, row.map_index, StoredXCom(row.value, row.timestamp).read()) for row in rows]
 
 
 def _connection_in_dag(session: Session, dag_id: str, task_id: str) -> str | None:
-    """Return the connection in the DAG's code. Airflow deletes the rendered fields of old task instances."""
+    """Return the connection in the serialized DAG. Airflow deletes the rendered fields of old task instances."""
     dag: Any = SerializedDagModel.get_dag(dag_id, session=session)
     task = dag.task_dict.get(task_id) if dag else None
     # A mapped task has its constant arguments in partial_kwargs.
@@ -174,7 +166,7 @@ def _connection_in_dag(session: Session, dag_id: str, task_id: str) -> str | Non
 
 
 def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> list[AgentTask]:
-    """Select only the columns that pages need: others can be large."""
+    """Return tasks, oldest first. Select only the columns that pages need, because others can be large."""
     query = _joined(
         select(
             TaskInstance.dag_id,
@@ -199,7 +191,7 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> lis
             DagRun.start_date.label("dag_run_start"),
         )
     )
-    query = (
+    rows = session.execute(
         query.join(DagRun, and_(DagRun.dag_id == TaskInstance.dag_id, DagRun.run_id == TaskInstance.run_id))
         .outerjoin(XComModel, and_(_same_task(XComModel), XComModel.key == _RUN_ID))
         .outerjoin(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
@@ -208,11 +200,11 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> lis
         .order_by(TaskInstance.start_date, TaskInstance.id)
         .limit(limit)
     )
-    return [_task(row) for row in session.execute(query)]
+    return [_task(row) for row in rows]
 
 
 def _joined(query: Any) -> Any:
-    """Join the tables by which :func:`_is_agent_task` recognizes a task."""
+    """Join the tables that :func:`_is_agent_task` uses."""
     rendered = RenderedTaskInstanceFields
     return query.outerjoin(Trigger, TaskInstance.trigger_id == Trigger.id).outerjoin(rendered, _same_task(rendered))
 
@@ -226,14 +218,14 @@ def _is_agent_task(dag_ids: Collection[str], states: Collection[str]) -> ColumnE
     of_this_package = or_(
         TaskInstance.operator.in_(OPERATORS),
         Trigger.classpath.startswith(_TRIGGERS, autoescape=True),
-        # A subclass has another name, but the same template fields.
+        # A subclass has the same template fields.
         cast(RenderedTaskInstanceFields.rendered_fields, Text).contains(f'"{_CONN_ID}"', autoescape=True),
     )
     return and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(states), _dag_exists(), of_this_package)
 
 
 def _dag_exists() -> ColumnElement[bool]:
-    """Select tasks whose DAG is still in the DAG files. Airflow never resumes others."""
+    """Return a condition for tasks whose DAG file exists. Airflow never resumes others."""
     return TaskInstance.dag_id.in_(select(DagModel.dag_id).where(DagModel.is_stale.is_(False)))
 
 
@@ -243,10 +235,12 @@ def _task(row: Any) -> AgentTask:
     trigger: dict[str, Any] = row.Trigger.kwargs if has_trigger else {}
     form = None
     if row.shown_at is not None and row.responded_at is None and row.state in _FORM_STATES:
-        form = Form(row.subject, row.params if isinstance(row.params, dict) else {}, row.shown_at)
+        fields = row.params if isinstance(row.params, dict) else {}
+        values = {name: field.get("value") if isinstance(field, dict) else field for name, field in fields.items()}
+        form = Form(row.subject, values, row.shown_at)
     run_id = _run_id(trigger.get(_RUN_ID)) or _run_id(rendered.get(_RUN_ID))
-    # XCom comes last, and only for a task that starts its run: no other place names that run while the task works, or
-    # after Airflow has deleted the rendered fields.
+    # Of a task that starts its run, only XCom names the run while the task works, and after Airflow has deleted the
+    # rendered fields.
     from_xcom = not run_id and (row.operator in STARTING_OPERATORS or _AGENT in rendered)
     if from_xcom:
         run_id = _run_id(StoredXCom(row.xcom, row.xcom_written_at).read())
@@ -273,7 +267,7 @@ def _run_id(value: Any) -> str | None:
 
 
 def _name(value: Any) -> str | None:
-    """Return a name; None for an unrendered template, a masked value, and anything that no name looks like."""
+    """Return a name; None for an unrendered template, a masked value, and anything that cannot be a name."""
     if not isinstance(value, str) or not value.strip() or "{{" in value or value == "***":
         return None
     return value if len(value) <= _MAX_NAME_LENGTH and value.isprintable() else None

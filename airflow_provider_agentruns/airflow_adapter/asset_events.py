@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes asset events, and the keys of what they report, to Airflow's database."""
+"""Writes asset events, and keys that prevent duplicates, to Airflow's database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 
 def in_transaction(function: Callable[[Session], None]) -> None:
-    """Call a function in a transaction. If the database fails, try again."""
+    """Call a function in a transaction, and try again if the database fails."""
     for attempt in run_with_db_retries():
         with attempt, create_session() as session:
             function(session)
@@ -29,12 +29,12 @@ def add_key(session: Session, uris: Collection[str], key: str, source: str) -> l
     """
     Add a key to assets, and return the URIs of those that did not have it.
 
-    The key is a row of the asset's state store. Its primary key lets one of several processes succeed.
+    The key is a row of the asset's state store, whose primary key lets only one of several processes succeed.
 
     :param uris: The URIs of the assets, which are also their names. Assets that no DAG uses are left out.
-    :param source: The ID of what the key stands for, for people who read the state store.
+    :param source: The ID of the event, for people who read the state store.
     """
-    # All processes lock assets in the same order, so that no two wait for each other.
+    # All processes lock assets in the same order to prevent a deadlock.
     assets = session.execute(
         select(AssetModel.id, AssetModel.uri)
         .join(AssetActive, (AssetActive.name == AssetModel.name) & (AssetActive.uri == AssetModel.uri))

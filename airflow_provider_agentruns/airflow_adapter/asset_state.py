@@ -8,9 +8,7 @@ from typing import Any
 
 def asset_state_stores(accessors: Any) -> list[Any]:
     """
-    Return the state store of each asset that watches with one and the same trigger.
-
-    ``AssetStateStoreAccessors`` gives out a store by its asset, and a trigger does not know its assets.
+    Return the state store of each asset that a trigger watches.
 
     :param accessors: ``BaseEventTrigger.asset_state_store``; None before Airflow 3.3.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queues DAGs for asset events that Airflow holds back."""
+"""Queues DAGs for asset events that Airflow holds."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def queue_held_events(dag_run: DagRun, *, uri_prefix: str, trigger_prefix: str) 
     the DAG run is created would wait for the next event (``SchedulerJobRunner._create_dag_runs_asset_triggered``).
 
     :param dag_run: A DAG run that started or ended, in the scheduler's transaction.
-    :param uri_prefix: Only assets whose URI has this prefix,
-    :param trigger_prefix: or that have a watcher whose trigger's class path has this prefix.
+    :param uri_prefix: Selects assets by their URI.
+    :param trigger_prefix: Also selects assets by the class path of a watcher's trigger.
     """
     session = object_session(dag_run)
     if session is None or dag_run.run_type != DagRunType.ASSET_TRIGGERED:
@@ -33,7 +33,7 @@ def queue_held_events(dag_run: DagRun, *, uri_prefix: str, trigger_prefix: str) 
     received_until = select(func.max(DagRun.run_after)).where(
         DagRun.dag_id == dag_run.dag_id, DagRun.run_type == DagRunType.ASSET_TRIGGERED
     )
-    # The next DAG run receives the events until the time of the queue's entry: that of the newest event.
+    # The next DAG run receives the events until the time of the queue's entry.
     held = (
         select(AssetEvent.asset_id, literal(dag_run.dag_id), func.max(AssetEvent.timestamp))
         .join(AssetModel, AssetModel.id == AssetEvent.asset_id)

@@ -13,7 +13,7 @@ def create_form(ti_id: UUID, **form: Any) -> dict[str, Any]:
     """
     Create the form of a task instance, and return the form that Airflow holds, as JSON.
 
-    A task instance keeps its first form permanently. Airflow then ignores the new one, and deletes an existing answer.
+    A task instance keeps its first form. Airflow ignores a second one, and deletes an existing answer.
 
     :param form: The fields of Airflow's ``CreateHITLDetailPayload``.
     """
@@ -26,12 +26,12 @@ def create_form(ti_id: UUID, **form: Any) -> dict[str, Any]:
 
 
 async def read_form(ti_id: UUID) -> Any:
-    """Return the form of a task instance with its answer, or None if there is no form. Works in the triggerer only."""
+    """Return the form of a task instance with its answer, or None if it has no form. For the triggerer only."""
     from airflow.sdk.execution_time.hitl import get_hitl_detail_content_detail
     from asgiref.sync import sync_to_async
 
     try:
-        # Like Airflow's HITLTrigger: the call blocks on the triggerer's supervisor, so it needs a thread.
+        # The call blocks on the triggerer's supervisor, so it needs a thread, as in Airflow's HITLTrigger.
         return await sync_to_async(get_hitl_detail_content_detail)(ti_id=ti_id)
     except AirflowRuntimeError as e:
         if (e.error.detail or {}).get("status_code") != 404:

@@ -17,27 +17,23 @@ from airflow.sdk.execution_time.xcom import resolve_xcom_backend
 
 log = logging.getLogger(__name__)
 
-#: A read that fails after this many seconds stops all reads for a while, because each occupies a thread.
+#: A read that fails after ``SLOW`` seconds stops all reads for ``PAUSE`` seconds, because each occupies a thread.
 SLOW, PAUSE = 2.0, 30.0
 
 
 class StoredXCom(NamedTuple):
-    """
-    An XCom value as Airflow's database holds it.
-
-    :param value: JSON, text that contains JSON, or what a custom XCom backend stores instead of the value.
-    :param written_at: When it was written. A backend can write to the same place again.
-    """
+    """An XCom value as Airflow's database holds it: JSON, text that contains JSON, or a backend's reference."""
 
     value: Any
+    # Distinguishes values that a backend writes to the same place.
     written_at: datetime | None
 
     def read(self) -> Any:
         """
         Return the value, or None if the XCom backend cannot read it.
 
-        Airflow's own decoder would create objects of the classes that a value names, so only the text that a custom
-        backend stores passes through it.
+        Airflow's decoder creates objects of the classes that a value names, so only text of a custom backend is passed
+        to it.
         """
         value, backend = self.value, resolve_xcom_backend()  # type: ignore[no-untyped-call]
         if isinstance(value, str) and backend is not BaseXCom:
@@ -55,14 +51,14 @@ class StoredXCom(NamedTuple):
 
 
 class _Outage:
-    """The time until which no value is read, by ``time.monotonic``, after a slow failure in any thread."""
+    """The end of the pause after a slow failure, by ``time.monotonic``."""
 
     ends_at = 0.0
 
 
 @lru_cache(maxsize=500)
 def _from_backend(backend: type[BaseXCom], stored: StoredXCom) -> Any:
-    """Read a value once, because pages are refreshed every few seconds."""
+    """Read a value from the backend once, because pages refresh every few seconds."""
     began = time.monotonic()
     if began < _Outage.ends_at:
         raise TimeoutError

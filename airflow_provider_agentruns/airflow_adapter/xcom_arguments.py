@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps arguments of mapped tasks that come from XCom out of Airflow's template rendering."""
+"""Prevents Airflow from rendering arguments of mapped tasks that come from XCom as templates."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def make_xcom_arguments_literal(task: BaseOperator, names: Collection[str], cont
     """
     Wrap the arguments of a mapped task that come from XCom in literals, which Airflow does not render.
 
-    Airflow itself renders what ``expand_kwargs`` gets from XCom. A text that an agent wrote, such as
-    ``{{ conn.agentruns_default.password }}``, would turn into the token.
+    Airflow renders what ``expand_kwargs`` gets from XCom. An agent's text such as
+    ``{{ conn.agentruns_default.password }}`` would become the token.
 
-    :param task: The task after the mapping was applied, before its templates are rendered.
-    :param names: The arguments that are rendered sooner or later, each also the name of an attribute.
+    :param task: The mapped task instance's task, before its templates are rendered.
+    :param names: The template fields.
     """
     mapped = _mapped_operator(task)
     if mapped is None:
         return
-    # A decorated task maps the arguments of its function instead of its own.
+    # A decorated task maps the arguments of its function.
     function_arguments = getattr(mapped, "op_kwargs_expand_input", None)
     if function_arguments is not None:
         partial = mapped.partial_kwargs["op_kwargs"]
@@ -42,8 +42,8 @@ def make_xcom_arguments_literal(task: BaseOperator, names: Collection[str], cont
 
 
 def _mapped_operator(task: BaseOperator) -> Any:
-    """Return the mapped operator that a task was made from, or None for a task that is not mapped."""
-    # Rendering without a DAG happens in unit tests of DAG authors.
+    """Return the mapped operator of a task, or None if the task is not mapped."""
+    # DAG authors' unit tests render tasks without a DAG.
     dag = task.get_dag()
     operator = dag.task_dict.get(task.task_id) if dag else None
     return operator if operator is not None and operator.is_mapped else None
@@ -51,20 +51,20 @@ def _mapped_operator(task: BaseOperator) -> Any:
 
 def _origin(mapped: Any, partial: Mapping[str, Any], context: Context) -> Callable[[str, Any], bool]:
     """
-    Return a function that says whether an argument with this name and value comes from XCom.
+    Return a function that returns whether the argument with a name and value comes from XCom.
 
-    :param mapped: What was passed to ``expand`` (a mapping) or to ``expand_kwargs`` (anything else).
+    :param mapped: The argument of ``expand_kwargs``, or a mapping with the arguments of ``expand``.
     """
     if isinstance(mapped, Mapping):
         from_xcom = {name for name, values in mapped.items() if not isinstance(values, Mapping | Sequence)}
         return lambda name, _: name in from_xcom
     own = mapped[context["ti"].map_index or 0] if isinstance(mapped, Sequence) else mapped
     if isinstance(own, Mapping):
-        # The author wrote these arguments into the DAG file.
+        # These arguments are in the DAG file.
         return lambda _, __: False
     return lambda name, value: value is not partial.get(name)
 
 
 def _literal(value: Any) -> Any:
-    # None means "not given" to operators. What Airflow resolves already is not rendered afterward.
+    # None means "not given" to operators. Airflow does not render values that it resolves.
     return value if value is None or hasattr(value, "resolve") else literal(value)

@@ -10,8 +10,8 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import Depends
 
-#: Dependencies of a route that shows tasks: of the DAG in its path parameter ``dag_id``, or of all readable DAGs. A
-#: page shows what Airflow stores in task instances, XComs, and forms, so it requires access to all three.
+#: Dependencies of a route that shows tasks of the DAG in its path, or of all readable DAGs. Pages show data from task
+#: instances, XComs, and forms, so they require access to all three.
 READS_TASKS: list[Any] = [
     Depends(requires_access_dag("GET", entity))
     for entity in (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM, DagAccessEntity.HITL_DETAIL)

@@ -12,12 +12,11 @@ from airflow_provider_agentruns.plugins import listener
 #: The URL prefix of the web application, below Airflow's root.
 PREFIX = "/agent-runs"
 
-
 _ICONS = {"icon": "agent-runs/static/icon.svg", "icon_dark_mode": "agent-runs/static/icon-dark.svg"}
 
 
 class _LazyApp:
-    """Creates the web application on first access. Only the API server accesses it, and pays for its imports."""
+    """Creates the web application on first access. Only the API server accesses it."""
 
     def __get__(self, instance: object, owner: type) -> list[dict[str, Any]]:
         from airflow_provider_agentruns.plugins.app import get_app

@@ -17,7 +17,7 @@ from airflow_provider_agentruns.plugins.routes import overview, pages, task
 
 log = logging.getLogger(__name__)
 
-# Only the package's own script, styles, images, and data, and only inside Airflow's own pages.
+# Pages load only the package's own files and data, and only Airflow's pages can contain them.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -31,7 +31,7 @@ _HEADERS = {
 
 @cache
 def get_app() -> FastAPI:
-    """Return this process's application. Airflow asks more than once."""
+    """Return this process's application. Airflow calls it more than once."""
     app = FastAPI(title="Agent runs", openapi_url=None)
     app.state.clients = ClientPool()
     app.middleware("http")(_add_headers)
@@ -49,9 +49,9 @@ def get_app() -> FastAPI:
 
 
 async def _add_headers(request: Request, respond: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Keep a browser from executing anything an agent wrote, and from storing data."""
+    """Prevent browsers from executing an agent's text and from storing data."""
     response = await respond(request)
     response.headers.update(_HEADERS)
-    # Browsers keep files, but ask each time whether they changed.
+    # Browsers may store files, but must revalidate them.
     response.headers.setdefault("Cache-Control", "no-cache" if "etag" in response.headers else "no-store")
     return response

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Clients with which pages read the service, one per connection. No browser sees a token.
+The clients of the pages, one per connection.
 
-All viewers of a run share one request, and pages have the lowest priority under the connection's rate limit, so that
-tasks always get through. If pages want more than the limit allows, they show older data and say so.
+All viewers of a run share one request. Pages have the lowest priority under the connection's rate limit. If they need
+more requests than it allows, they show older data and say so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_agentruns.client import requests
@@ -39,27 +38,22 @@ _CONNECTION_MAX_AGE = 60.0
 
 
 class PageClient:
-    """
-    Reads runs over one connection, for all pages of this process.
-
-    :param conn_id: The Airflow connection.
-    """
+    """Reads runs over one connection, for all pages of this process."""
 
     def __init__(self, conn_id: str) -> None:
         self._hook = AgentRunHook(conn_id)
         self._opened_at = 0.0
         self._in_flight = 0
-        self._runs: SingleFlightCache[dict[str, Any]] = SingleFlightCache(_fresh_for, MAX_WAIT)
-        #: The statuses of many runs.
+        self._runs: SingleFlightCache[dict[str, Any]] = SingleFlightCache(self._load, _fresh_for, MAX_WAIT)
         self.statuses = StatusCache(self.send)
 
     async def run(self, run_id: str) -> CachedValue[dict[str, Any]]:
         """Return a run as pages show it: ``run`` with its steps, and ``page``, the URL of the service's page."""
-        return await self._runs.get(run_id, partial(self._load, run_id))
+        return await self._runs.get(run_id)
 
     async def send(self, request: Request[T]) -> T:
         """
-        Send a request once: a page is refreshed soon anyway.
+        Send a request once, because a page is refreshed soon anyway.
 
         :raises AgentRunsThrottledError: If the rate limit would delay the request for more than :data:`MAX_DELAY`.
         :raises AgentRunsError: As :class:`AgentRunHook` does.

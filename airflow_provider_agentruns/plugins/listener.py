@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the scheduler calls when a DAG run starts or ends: leaves no asset event of agent runs without a DAG run."""
+"""The scheduler's listener: no asset event of an agent run is left without a DAG run."""
 
 from __future__ import annotations
 
@@ -20,13 +20,5 @@ def on_dag_run_running(dag_run: Any) -> None:
     )
 
 
-@hookimpl
-def on_dag_run_success(dag_run: Any) -> None:
-    """Queue the DAG again for events that were not committed when this DAG run started."""
-    on_dag_run_running(dag_run)
-
-
-@hookimpl
-def on_dag_run_failed(dag_run: Any) -> None:
-    """Queue the DAG again for events that were not committed when this DAG run started."""
-    on_dag_run_running(dag_run)
+# Events may also arrive, or be committed, while a DAG run starts.
+on_dag_run_success = on_dag_run_failed = on_dag_run_running

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What pages show, as JSON: bounded, and tolerant of fields with an unexpected type. Free of Airflow and I/O.
+What pages show, as JSON: bounded, and tolerant of fields with an unexpected type.
 
-Text from an agent may be hostile. It loses invisible characters and those that reorder other text, and a page shows it
-as text only. Links lead to web pages only.
+Text from an agent may be hostile. It loses invisible characters and those that reorder other text. Links lead to web
+pages only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_provider_agentruns.models import AgentRun, Interrupt, RunStatus
 from airflow_provider_agentruns.reviews.text import clean, plain, safe_url
 from airflow_provider_agentruns.run_outcome import failure_reason
 
-#: How many of each a page shows.
+#: The number of each that a page shows.
 MAX_STEPS, MAX_ARTIFACTS, MAX_SOURCES, MAX_INTERRUPTS = 500, 100, 30, 50
 
 #: How deep a page nests steps.
@@ -36,12 +36,13 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, indent=2, default=str)
 
 def parse_run(body: bytes) -> dict[str, Any]:
     """
-    Parse the response for a run with its steps, and return what a page shows of it.
+    Return what a page shows of a run.
 
+    :param body: The response for the run with its steps.
     :raises AgentRunsResponseTooLargeError: If the response holds more than :data:`MAX_VALUES` values.
     :raises ValueError: If it is not a JSON object, or too deeply nested.
     """
-    # Each value but the first of a list or object follows a comma. Those in texts count too, which does not matter.
+    # Each value but the first of a list or object follows a comma. Commas in texts count too, which does not matter.
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise AgentRunsResponseTooLargeError("the run has too many values")
     try:
@@ -96,7 +97,7 @@ def as_text(value: Any) -> str | None:
 
 
 def as_json(value: Any) -> str:
-    """Return a JSON value as indented text, cut at a bounded length. What is cut costs nothing."""
+    """Return a JSON value as indented text, cut at a bounded length. The rest is not encoded."""
     text = ""
     for part in _ENCODER.iterencode(value):
         text += part[: _MAX_TEXT + 1]
@@ -138,22 +139,18 @@ def _count(steps: list[dict[str, Any]]) -> int:
 
 
 def _step(step: dict[str, Any]) -> dict[str, Any]:
-    artifacts = step.get("artifacts")
     return {
         "label": as_line(step.get("label")) or as_line(step.get("name")) or "Unnamed step",
         **_lines(step, "id", "name", "agent", "type", "status"),
         **_times(step, "started_at", "completed_at"),
         "resolution": as_line(_dict(step.get("result")).get("resolution")),
-        "artifacts": len(artifacts) if isinstance(artifacts, list) else 0,
+        "artifacts": len(_list(step.get("artifacts"))),
     }
 
 
 def _artifact(artifact: dict[str, Any]) -> dict[str, Any]:
-    found = artifact.get("sources")
     # Some agents return URLs instead of objects.
-    sources = _dicts(
-        [{"url": one} if isinstance(one, str) else one for one in found] if isinstance(found, list) else []
-    )
+    sources = _dicts([{"url": one} if isinstance(one, str) else one for one in _list(artifact.get("sources"))])
     other = {name: value for name, value in artifact.items() if name not in _ARTIFACT_FIELDS}
     return {
         "title": as_line(artifact.get("title")) or "Untitled",
@@ -171,7 +168,7 @@ def _source(source: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": as_line(source.get("source_name")) or as_line(url) or "Source",
         "url": address or None,
-        # A name can be misleading, so the page shows the host next to it.
+        # The page shows the host next to the name, which can be misleading.
         "host": urlsplit(address).netloc if address else None,
         "tier": as_line(source.get("source_tier")),
         "kind": as_line(source.get("source_type")),
@@ -179,12 +176,12 @@ def _source(source: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decision(decision: dict[str, Any]) -> dict[str, Any]:
-    person, chosen = _dict(decision.get("responded_by")), decision.get("chosen_options")
+    person = _dict(decision.get("responded_by"))
     return {
         "who": as_line(person.get("name")) or as_line(person.get("id")),
         "by": as_line(decision.get("by")),
         "at": as_line(decision.get("responded_at")),
-        "chosen": [as_line(option) for option in chosen[:MAX_INTERRUPTS]] if isinstance(chosen, list) else [],
+        "chosen": [as_line(option) for option in _list(decision.get("chosen_options"))[:MAX_INTERRUPTS]],
     }
 
 
@@ -196,8 +193,8 @@ def _failure(run: dict[str, Any]) -> str | None:
 
 
 def _interrupt(interrupt: dict[str, Any]) -> dict[str, Any]:
-    interrupt_id, value = as_line(interrupt.get("id")) or "", interrupt.get("value")
-    label = Interrupt(id=interrupt_id, value=value).label
+    interrupt_id = as_line(interrupt.get("id")) or ""
+    label = Interrupt(id=interrupt_id, value=interrupt.get("value")).label
     return {"id": interrupt_id, "agent": as_line(interrupt.get("agent")), "label": as_line(label)}
 
 
@@ -214,4 +211,8 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    return [entry for entry in _list(value) if isinstance(entry, dict)]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The statuses of many runs, read with pages of the service's listing rather than one request per run."""
+"""The statuses of many runs, read from pages of the service's listing instead of one by one."""
 
 from __future__ import annotations
 
@@ -33,11 +33,7 @@ _FINISHED = (RunStatus.COMPLETED, RunStatus.ERROR)
 
 
 class StatusCache:
-    """
-    The statuses of the runs on the overview page, of one connection. For one event loop.
-
-    :param send: Sends a request and returns its result.
-    """
+    """The statuses of one connection's runs, for the overview page. For one event loop."""
 
     def __init__(self, send: Callable[[Request[Any]], Awaitable[Any]]) -> None:
         self._send = send
@@ -46,17 +42,19 @@ class StatusCache:
         # In the order in which they were read.
         self._known: dict[str, ListedRun] = {}
         self._walk: ListingWalk | None = None
-        self._refreshes: SingleFlightCache[bool] = SingleFlightCache(lambda _: FRESH_FOR, _MAX_WAIT)
+        self._refreshes: SingleFlightCache[bool] = SingleFlightCache(self._refresh, lambda _: FRESH_FOR, _MAX_WAIT)
 
     async def get(self, run_ids: Collection[str]) -> tuple[dict[str, ListedRun], AgentRunsError | None]:
-        """Return what is known of some runs after a refresh, if one is due, and why the last refresh failed."""
+        """Refresh the statuses if they are due. Return those of some runs, and why the last refresh failed."""
         self._wanted.update(run_ids)
-        refresh = await self._refreshes.get("all", self._refresh)
+        refresh = await self._refreshes.get("all")
         return {run_id: self._known[run_id] for run_id in run_ids if run_id in self._known}, refresh.error
 
-    async def _refresh(self) -> bool:
+    async def _refresh(self, _: str) -> bool:
         wanted, self._wanted = self._wanted, set()
-        missing = {run_id for run_id in wanted if self._status(run_id) not in _FINISHED}
+        missing = {
+            run_id for run_id in wanted if run_id not in self._known or self._known[run_id]["status"] not in _FINISHED
+        }
         if len(missing) > MAX_SINGLE_READS:
             await self._read_pages(missing)
         # Start with the runs that were not read for the longest time.
@@ -69,7 +67,7 @@ class StatusCache:
         return True
 
     async def _read_pages(self, missing: set[str]) -> None:
-        """Read pages of the listing, and remove the runs on them from the missing ones."""
+        """Read pages of the listing, and remove their runs from the missing ones."""
         walk = self._walk = ListingWalk(max_pages=MAX_PAGES, previous=self._walk)
         while walk.page is not None and missing:
             try:
@@ -84,9 +82,6 @@ class StatusCache:
                     missing.remove(run["id"])
                     self._store(run["id"], run)
             walk.advance(page)
-
-    def _status(self, run_id: str) -> str | None:
-        return self._known[run_id]["status"] if run_id in self._known else None
 
     def _store(self, run_id: str, run: ListedRun) -> None:
         self._known.pop(run_id, None)

@@ -14,8 +14,6 @@ import pytest
 from airflow_provider_agentruns.events.asset_uris import agent_run_asset
 from airflow_provider_agentruns.events.signature import HEADER, sign
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
-from airflow_provider_agentruns.plugins import single_flight_cache
-from airflow_provider_agentruns.plugins.single_flight_cache import TooManyLoadsError
 from airflow_provider_agentruns.plugins.webhooks import secrets
 from airflow_provider_agentruns.plugins.webhooks.secrets import WebhookSecrets
 from tests.events.assets import Assets
@@ -39,7 +37,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return the clock that the cache goes by."""
     clock = Clock()
-    monkeypatch.setattr(single_flight_cache, "time", clock)
+    monkeypatch.setattr(secrets, "time", clock)
     return clock
 
 
@@ -83,12 +81,12 @@ async def test_an_edited_secret_is_used_soon_and_that_of_a_missing_connection_st
 async def test_a_secret_expires_even_if_its_connection_cannot_be_read_in_time(
     known: WebhookSecrets, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(single_flight_cache, "WAIT_WITH_VALUE", 0.01)
     set_secret(monkeypatch, "the-old-secret")
     await known.get("changing")
+    monkeypatch.setattr(secrets, "_MAX_WAIT", 0.01)
+    monkeypatch.setattr(secrets, "_MAX_WAIT_IF_KNOWN", 0.01)
     backend_is_slow = threading.Event()
     monkeypatch.setattr(secrets, "_read", lambda _: backend_is_slow.wait(30) and None)
-    monkeypatch.setattr(known._cache, "_max_wait", 0.01)
     try:
         clock.now += secrets.MAX_AGE - 1
         assert await known.get("changing") == ("the-old-secret",)
@@ -102,7 +100,6 @@ async def test_a_secret_expires_even_if_its_connection_cannot_be_read_in_time(
 async def test_unknown_connections_are_read_within_limits_and_displace_no_others(
     known: WebhookSecrets, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(single_flight_cache, "MAX_ENTRIES", 30)
     set_secret(monkeypatch, "the-valid-secret")
     await known.get("changing")
     clock.now += secrets.FRESH_FOR
@@ -111,10 +108,9 @@ async def test_unknown_connections_are_read_within_limits_and_displace_no_others
         await asyncio.sleep(0)
         assert await known.get("changing") == ("the-valid-secret",)
         results = await asyncio.gather(*strangers, return_exceptions=True)
-        assert [result for result in results if isinstance(result, tuple)] == [()] * secrets.MAX_LOADS
-        assert sum(isinstance(result, TooManyLoadsError) for result in results) == 100 - secrets.MAX_LOADS
-    assert len(known._cache._entries) == 30
-    assert known._cache.peek("changing")
+        assert [result for result in results if isinstance(result, tuple)] == [()] * secrets.MAX_READS
+        assert sum(isinstance(result, AgentRunsConfigError) for result in results) == 100 - secrets.MAX_READS
+    assert set(known._known) == {"changing"}
 
 
 @pytest.mark.parametrize("conn_id", ["", "a/b", "line\nbreak", "\x1b[31mred", "x" * 251])

@@ -30,8 +30,7 @@ REFRESH_AFTER = 5.0
 
 router = APIRouter()
 
-
-# Tasks, and the number of them in each DAG that has any.
+# Tasks, and their number in each DAG.
 _AirflowData = tuple[list[AgentTask], dict[str, int]]
 
 

@@ -24,9 +24,6 @@ REFRESH_AFTER, REFRESH_AFTER_ERROR = 3.0, 15.0
 
 _MAX_TRAILS = 100
 
-# Larger numbers do not fit into the database's column.
-_MAX_INDEX_DIGITS = 9
-
 _NO_CONNECTION = (
     "Airflow no longer stores which connection this task used: it deletes the rendered fields of old DAG runs"
 )
@@ -36,7 +33,7 @@ router = APIRouter()
 
 
 class _AirflowData(NamedTuple):
-    """What Airflow's database holds about a task instance and about the other tasks of its DAG run."""
+    """A task instance, and the open forms and earlier answers in its DAG run."""
 
     task: AgentTask
     forms: list[AgentTask]
@@ -45,8 +42,9 @@ class _AirflowData(NamedTuple):
 
 # Not async: FastAPI calls it in a thread, where it may wait for the database.
 def _read(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index: str = "-1") -> _AirflowData:
-    # If a task is not mapped, Airflow leaves the placeholder {MAP_INDEX} in the URL.
-    index = int(map_index) if map_index.isdecimal() and len(map_index) <= _MAX_INDEX_DIGITS else -1
+    # If a task is not mapped, Airflow leaves the placeholder {MAP_INDEX} in the URL. Larger numbers do not fit into the
+    # database's column.
+    index = int(map_index) if map_index.isdecimal() and len(map_index) <= 9 else -1
     task = agent_tasks.find(session, dag_id, run_id, task_id, index)
     if task is None:
         raise HTTPException(404, "Task instance not found")
@@ -117,14 +115,10 @@ def _questions(run: dict[str, Any] | None, forms: list[AgentTask]) -> list[dict[
     """Return the run's questions with their forms. If the run cannot be read, return those that the forms show."""
     shown = {}
     for task in forms:
-        if task.form and (interrupt_id := as_line(task.form.value(ID_FIELD))):
+        if task.form and (interrupt_id := as_line(task.form.values.get(ID_FIELD))):
             place = {**_task_key(task), "shown_at": task.form.shown_at.isoformat()}
-            shown[interrupt_id] = {
-                "id": interrupt_id,
-                "agent": None,
-                "label": as_line(task.form.subject),
-                "form": place,
-            }
+            label = as_line(task.form.subject)
+            shown[interrupt_id] = {"id": interrupt_id, "agent": None, "label": label, "form": place}
     if run is None:
         return list(shown.values())
     return [{**question, "form": shown.get(question["id"], {}).get("form")} for question in run["interrupts"]]

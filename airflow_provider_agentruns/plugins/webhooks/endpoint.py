@@ -2,8 +2,8 @@
 """
 The route to which the service sends webhooks: ``POST /agent-runs/webhooks/{connection ID}``.
 
-It requires no Airflow login, because the signature authenticates the sender. Without a valid signature, a sender
-learns only which connections accept webhooks.
+The signature authenticates the sender, not an Airflow login. Without a valid one, a sender learns only which
+connections accept webhooks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from airflow_provider_agentruns.events.signature import HEADER, is_signed, parse
 from airflow_provider_agentruns.events.webhook_event import parse_webhook_event
 from airflow_provider_agentruns.events.webhook_writer import WebhookWriter
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
-from airflow_provider_agentruns.plugins.single_flight_cache import TooManyLoadsError
 from airflow_provider_agentruns.plugins.webhooks.body import BodyReader
 from airflow_provider_agentruns.plugins.webhooks.secrets import WebhookSecrets
 
@@ -41,7 +40,7 @@ async def receive_webhook(conn_id: str, request: Request) -> Response:
     """Receive a webhook of the service behind a connection. After any 2xx response, the service does not resend it."""
     try:
         await _receive(conn_id, request)
-    except (TooManyLoadsError, AgentRunsError, asyncio.QueueFull, SQLAlchemyError) as e:
+    except (AgentRunsError, asyncio.QueueFull, SQLAlchemyError) as e:
         # The message of a database error would contain the values of the statement.
         log.error("Asked the service to resend a webhook for connection %r: %s", conn_id, type(e).__name__)
         raise HTTPException(503, "Service temporarily unavailable", {"Retry-After": "30"}) from e

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TaskGroup, task
 
 from airflow_provider_agentruns.base import AgentRunTask
-from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
+from airflow_provider_agentruns.exceptions import AgentRunInterruptedError, AgentRunsError, AgentRunsValueError
 from airflow_provider_agentruns.operators.output import AgentRunOutputOperator
 from airflow_provider_agentruns.operators.review import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, AgentRunReviewOperator
 from airflow_provider_agentruns.reviews.audit_trail import TRAIL
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _OUTPUT = "output"
 
-#: Seconds between reads of a run whose response is older than an answer, or that does not show its question yet.
+#: Seconds between reads of a run while the response is outdated or lacks the question.
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 
@@ -36,16 +36,16 @@ class ReviewRounds(TaskGroup):
 
     @property
     def output(self) -> XComArg:
-        """The output of the run, for downstream tasks."""
+        """The run's output, for downstream tasks."""
         task: AgentRunOutputOperator = self.children[f"{self.group_id}.{_OUTPUT}"]  # type: ignore[assignment]
         return task.output
 
 
 class _ReadsNewQuestions(AgentRunTask):
     """
-    A task that never reads a question as open that a round before has answered.
+    A task that ignores questions that an earlier round has answered.
 
-    :param answered: For each round before, the trails of its reviews. (templated)
+    :param answered: For each earlier round, the trails of its reviews. (templated)
     """
 
     def __init__(self, *, answered: Sequence[Any] = (), **kwargs: Any) -> None:
@@ -58,7 +58,7 @@ class _ReadsNewQuestions(AgentRunTask):
         return [trail for trails in self.answered for trail in trails]
 
     def read_run(self, run_id: str, **options: Any) -> AgentRun | None:
-        """Read the run until the response is not older than the answers, and an interrupted run shows its question."""
+        """Read the run until the response is current. An interrupted run must show an open question."""
         run = super().read_run(run_id, **options)
         for pause in (*_PAUSES, None):
             if run is None or (found := open_questions(run, self._trails)) is not None:
@@ -84,6 +84,14 @@ class ReviewRoundsOutputOperator(_ReadsNewQuestions, AgentRunOutputOperator):
 
     template_fields: Sequence[str] = (*AgentRunOutputOperator.template_fields, "answered")
 
+    def has_reached(self, run: AgentRun) -> bool:
+        """Return whether the run has completed. A run that still asks fails the task without a retry."""
+        try:
+            return super().has_reached(run)
+        except AgentRunInterruptedError as e:
+            e.retryable = False
+            raise
+
 
 @task
 def _interrupts(run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -108,26 +116,21 @@ def review_rounds(
     """
     Return a task group that waits for a run, lets people review each of its interrupts, and returns its output.
 
-    Each round reviews the interrupts that are pending at the same time side by side. When the run is completed, later
-    rounds are skipped. A run that is still interrupted after the last round fails the task ``output``, whose message
-    lists the open questions.
+    Each round reviews all pending interrupts in parallel. If the run completes, later rounds are skipped. If it still
+    asks after the last round, the task ``output`` fails with the open questions, without a retry.
 
-    The run's output is the XCom value of the task ``output`` in the group. Downstream tasks use ``.output`` of the
-    returned group.
+    The output is the XCom value of the task ``output``. Downstream tasks use ``.output`` of the returned group.
 
-    :param group_id: The ID of the group.
-    :param run_id: The ID of the run: a template, or another task's output.
+    :param run_id: The run's ID, as a template or another task's output.
     :param rounds: How many times the run may ask, at least 1.
-    :param agentruns_conn_id: The ID of the Airflow connection. Defaults to that in ``default_args``, or
-        ``agentruns_default``.
+    :param agentruns_conn_id: The Airflow connection. Defaults to ``default_args``, or ``agentruns_default``.
     :param artifact_type: Return only artifacts of this type.
     :param deferrable: Whether to wait for the run in the triggerer.
     :param poke_interval: Seconds between two reads of the run, or a ``timedelta``.
-    :param timeout: How long each wait for the run may take, in seconds or as a ``timedelta``.
-    :param retries: Retries of each task. Defaults to the number in ``default_args`` or Airflow's configuration, or 3.
+    :param timeout: The maximum duration of each wait for the run, in seconds or as a ``timedelta``.
+    :param retries: Retries of each task. Defaults to ``default_args``, Airflow's configuration, or 3.
     :param retry_delay: Seconds between two tries, or a ``timedelta``.
-    :param review: Arguments of :class:`~airflow_provider_agentruns.operators.agent_run.AgentRunReviewOperator`, such
-        as ``options``, ``assigned_users``, ``response_timeout``, or ``decide``.
+    :param review: Arguments of :class:`~airflow_provider_agentruns.operators.agent_run.AgentRunReviewOperator`.
     :raises AgentRunsValueError: If ``rounds`` is less than 1, or the group is inside a mapped task group.
     """
     if rounds < 1:

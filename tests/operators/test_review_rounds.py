@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, TaskGroup, task, task_group
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
@@ -129,6 +130,15 @@ def test_a_round_asks_only_what_is_open(
         monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
         done = run_task(lambda: ReviewRoundSensor(task_id="wait_2", run_id="r-1", answered=ANSWERED))
     assert (done.state, [one["id"] for one in done.value["interrupts"]]) == ("success", asked)
+
+
+def test_a_group_whose_run_still_asks_fails_without_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(serve(("interrupted", ["i-2"]))) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
+        done = run_task(lambda: ReviewRoundsOutputOperator(task_id="output", run_id="r-1", retries=3))
+    assert done.state == "failed"
+    assert isinstance(done.error, AirflowFailException)
+    assert "waits for a person: 'i-2' (interrupt i-2)" in str(done.error)
 
 
 def test_the_output_ignores_a_question_that_is_answered_already(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,7 @@
 """
 A service in which each request has the fault that a history defines, and a worker that may die at any moment.
 
-Everything happens in this process and by one clock, so that thousands of histories can run. Requests, retries, and
-responses are the package's own code.
+Requests, retries, and responses are the package's own code, in one process and with one virtual clock.
 """
 
 from __future__ import annotations
@@ -31,9 +30,6 @@ from tests.idempotency.task import Killed
 from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, errors, html
 from tests.support.state_store import StateStore
 
-#: Retries of one request.
-MAX_RETRIES = 2
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -55,12 +51,7 @@ FINE = Fault()
 
 
 class Adversary(Service):
-    """
-    Applies the faults to requests, in order.
-
-    :ivar posts_faults: The faults of the next POSTs. ``gets_faults`` are those of the next GETs.
-    :ivar carried_out: Called before a POST takes effect.
-    """
+    """Applies the faults of the next POSTs and GETs. Calls ``carried_out`` before a POST takes effect."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
@@ -115,9 +106,8 @@ class Adversary(Service):
         return self._post(request)
 
     def _dated(self, reply: Reply) -> Reply:
-        if not self.tells_time:
-            return reply
-        return replace(reply, headers={**reply.headers, "Date": self.now.format("ddd, DD MMM YYYY HH:mm:ss [GMT]")})
+        date = {"Date": self.now.format("ddd, DD MMM YYYY HH:mm:ss [GMT]")} if self.tells_time else {}
+        return replace(reply, headers={**reply.headers, **date})
 
 
 class Worker:
@@ -127,13 +117,11 @@ class Worker:
     :param dies: The number of steps after which it dies. None if it does not die.
     """
 
-    def __init__(
-        self, service: Adversary, store: StateStore | None, *, dies: int | None = None, max_retries: int = MAX_RETRIES
-    ) -> None:
+    def __init__(self, service: Adversary, store: StateStore | None, *, dies: int | None = None) -> None:
         self.store = None if store is None else _Noted(store, self._step)
         self._service = service
         self._left = dies
-        self._policy = {**retries.policy(max_retries), "sleep": service.clock.sleep, "before_sleep": None}
+        self._policy = {**retries.policy(2), "sleep": service.clock.sleep, "before_sleep": None}
 
     def send(self, build: Callable[..., Request[Any]], *args: Any, **kwargs: Any) -> Any:
         """Send a request, as ``AgentRunHook.send``."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Histories of tasks that answer the questions of a run: a world, and the faults of one try after the other.
+Histories of tasks that answer the questions of a run.
 
 All histories keep the assumptions of the package: an accepted answer shows in the run within ``SHOWS_IN`` seconds after
 its sender has seen the failure or died; a 429 means that nothing was done; an agent that uses an ID again asks
@@ -53,11 +53,10 @@ class Try:
     A try of a task.
 
     :param task: ``a`` answers the run's first question, ``b`` its second.
-    :param answer: The answer, which a template may render differently in each try.
     :param pause: Seconds after the previous try.
     :param posts: The faults of its first POSTs. ``gets`` are those of its first GETs.
     :param shown: How the run is shown in each read.
-    :param dies: The number of steps after which the worker dies. None if it does not die.
+    :param dies: The number of steps after which the worker dies.
     :param overtaken: Whether someone else answers before its first POST takes effect.
     """
 

@@ -41,12 +41,7 @@ class Taken:
 
 
 class AnsweringService(Adversary):
-    """
-    The service of a history.
-
-    :ivar taken: The answers that the service accepted, in order.
-    :ivar settled: When the effects of all requests show.
-    """
+    """The service of a history. The effects of all requests show when they have ``settled``."""
 
     def __init__(self, clock: Clock, world: World) -> None:
         super().__init__(clock)
@@ -125,12 +120,7 @@ class _Task:
 
 
 class AnswerPlay:
-    """
-    Plays a history.
-
-    :ivar service: The service in its final state.
-    :ivar outcomes: The types of the results and errors of all tries; NoneType if a worker died.
-    """
+    """Plays a history. ``outcomes`` are the types of all results and errors; NoneType if a worker died."""
 
     def __init__(self, history: History) -> None:
         self.history = history
@@ -139,8 +129,7 @@ class AnswerPlay:
         self.service = AnsweringService(self.clock, history.world)
         self.outcomes: set[str] = set()
         self.tasks = {name: _Task(name, StateStore() if self.world.has_store else None) for name in QUESTIONS}
-        # Without a store, nobody knows of an answer that is still on its way; where that matters, it is not promised
-        # that it is waited for.
+        # Without a store, the package cannot wait for an answer that has not arrived.
         self._waits = not self.world.has_store and (
             not self.world.strict
             or self.world.asks_next == "same id"

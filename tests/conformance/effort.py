@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The number of examples: few and always the same by default, many and random with ``PROPERTY_TESTS=long``.
-
-A failing example is printed as Python, so that you can run it again.
-"""
+"""The number of examples: few and always the same by default, many and random with ``PROPERTY_TESTS=long``."""
 
 from __future__ import annotations
 
@@ -23,15 +19,9 @@ configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis"
 
 
 def tries(few: int, many: int) -> settings:
-    """
-    Return the number of examples for a test with ``@given``.
-
-    :param few: By default.
-    :param many: With ``PROPERTY_TESTS=long``.
-    """
+    """Return the number of examples for a test with ``@given``."""
     return settings(
         max_examples=many if LONG else few,
-        # A slow machine is no failure.
         deadline=None,
         derandomize=not LONG,
         database=None,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Histories of a task that starts a run: a world, and the faults of each try.
+Histories of a task that starts a run.
 
 All histories keep the assumptions of the package: a run that a request starts is listed within ``LISTING_LAG`` seconds
 after the sender has seen the failure or died; a 429 means that nothing was done; clocks differ by a few seconds.
@@ -31,12 +31,7 @@ STARTS = {
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """
-    A run that someone else starts.
-
-    :param about: Whether it has the same subject as the task's own run.
-    :param at: Seconds after the task's first try.
-    """
+    """A run that someone else starts, some seconds after the task's first try."""
 
     agent: Literal["instant", "slow"]
     about: Literal["same", "other"]
@@ -92,9 +87,9 @@ class Try:
 
     :param pause: Seconds after the previous try.
     :param posts: The faults of its first POSTs. ``gets`` are those of its first GETs.
-    :param dies: The number of steps after which the worker dies. None if it does not die.
+    :param dies: The number of steps after which the worker dies.
     :param cleared: Whether a person cleared the task before the try.
-    :param forgets: Whether Airflow discarded what the task had stored when it was cleared.
+    :param forgets: Whether Airflow discarded the task's state when it was cleared.
     :param ahead: Seconds by which the worker's clock is ahead.
     """
 
@@ -121,7 +116,7 @@ def seconds(most: float) -> st.SearchStrategy[float]:
 
 
 def posts(longest_delay: float) -> st.SearchStrategy[Fault]:
-    """Draw the fault of a POST, which can take effect some seconds later. Most faults leave the sender in doubt."""
+    """Draw the fault of a POST. Most faults leave the sender in doubt."""
     takes = st.sampled_from([0.0, 0.3, 5.0, 30.0, 60.0])
     done = st.sampled_from(["at once", "never"]) | seconds(longest_delay)
     broken = st.builds(Fault, st.sampled_from(["lost", "unreadable", 500, 502, 503, 504]), done, takes)

@@ -20,16 +20,9 @@ from tests.idempotency.task import Killed
 from tests.support.scripted_server import Received, Reply, errors
 from tests.support.state_store import StateStore
 
-#: Seconds after which nothing of a history is on its way any more.
-_LONG_ENOUGH = 600.0
-
 
 class StartingService(Adversary):
-    """
-    The service of a history.
-
-    :ivar own: The IDs of the runs that the task started, in order.
-    """
+    """The service of a history. ``own`` contains the IDs of the runs that the task started."""
 
     def __init__(self, clock: Clock, world: World) -> None:
         super().__init__(clock)
@@ -79,12 +72,7 @@ class StartingService(Adversary):
 
 
 class StartPlay:
-    """
-    Plays a history.
-
-    :ivar service: The service in its final state.
-    :ivar outcomes: The types of the results and errors of all tries; NoneType if a worker died.
-    """
+    """Plays a history. ``outcomes`` are the types of all results and errors; NoneType if a worker died."""
 
     def __init__(self, history: History) -> None:
         self.world = history.world
@@ -114,7 +102,7 @@ class StartPlay:
         with patch.object(pendulum, "now", self.clock.now):
             for one in self._tries:
                 self.make(one)
-            self.clock.sleep(_LONG_ENOUGH)
+            self.clock.sleep(600)
             self._check_end(self.make(Try()), self.make(Try()))
 
     def make(self, one: Try) -> Started | AgentRunsError | None:

@@ -33,15 +33,6 @@ def parse(request: Request[Any], body: bytes) -> Any:
         return None
 
 
-def check_run(body: bytes) -> AgentRun | None:
-    """Read a run in all ways, and compare."""
-    whole: AgentRun | None = parse(requests.get_run("r"), body)
-    if whole is None:
-        return None
-    check_listed(parse(requests.get_run_state("r"), body), whole)
-    return whole
-
-
 def check_listed(lean: dict[str, Any], whole: AgentRun) -> None:
     """Compare the fields that a wait reads with the whole run."""
     assert lean["id"] == whole.id
@@ -69,10 +60,9 @@ def test_a_page_is_read_alike(document: dict[str, Any]) -> None:
 @given(strategies.sloppy(strategies.RUNS))
 def test_what_can_be_read_of_a_run_off_the_contract_is_read_alike(document: dict[str, Any]) -> None:
     body = json.dumps(document).encode()
-    lean = parse(requests.get_run_state("r"), body)
-    if check_run(body) is None and lean is not None:
-        # The partial parser can read more documents, because it checks fewer fields.
-        assert lean["status"] == document["status"]
+    whole: AgentRun | None = parse(requests.get_run("r"), body)
+    if whole is not None:
+        check_listed(parse(requests.get_run_state("r"), body), whole)
 
 
 @tries(40, 5000)
@@ -90,15 +80,3 @@ def test_no_run_is_lost_from_a_page_off_the_contract(document: dict[str, Any]) -
     assert len(lean.data) + lean.left_out == len(entries)
     readable = [entry for entry in entries if parse(requests.get_run("r"), json.dumps(entry).encode())]
     assert {entry["id"] for entry in readable} <= {listed["id"] for listed in lean.data}
-    for listed in lean.data:
-        seen = (listed["id"], listed["status"], [asked["id"] for asked in listed.get("interrupts") or ()])
-        assert seen in [
-            (entry.get("id"), entry.get("status"), _asked(entry)) for entry in entries if isinstance(entry, dict)
-        ]
-
-
-def _asked(entry: dict[str, Any]) -> list[str]:
-    """Return the IDs of a run's readable interrupts."""
-    interrupts = entry.get("interrupts")
-    asked = [one for one in interrupts if isinstance(one, dict)] if isinstance(interrupts, list) else []
-    return [one["id"] for one in asked if isinstance(one.get("id"), str)]

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Passes a value from one task to another through XCom, as Airflow 3.3 does, without the processes.
-
-Task, supervisor, API server, database, and back: each step uses Airflow's own encoder and decoder.
-"""
+"""Passes a value from one task to another through XCom, with Airflow's own encoders and decoders."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ _FORM_EVENT = {
     "timedout": False,
 }
 
-#: Task IDs and the exceptions that Airflow met in the tasks. The callbacks of the table's DAGs fill it.
+#: Task IDs and the exceptions of the tasks.
 EXCEPTIONS: dict[str, list[BaseException]] = {}
 
 
 def record_exception(context: Any) -> None:
-    """Airflow calls this function after a try of a task has failed."""
+    """Airflow calls this function after a failed try of a task."""
     EXCEPTIONS.setdefault(context["ti"].task_id, []).append(context["exception"])
 
 
@@ -34,7 +34,7 @@ class AnsweredReview(AgentRunReviewOperator):
     """A review whose first try begins with a person's answer, because ``dag.test()`` cannot answer a form."""
 
     def execute(self, context: Any) -> Any:
-        """Continue with the answer in the first try. Before Airflow 3.3, later tries find it in the form."""
+        """Continue with the answer, in the first try only if later tries find it in the state store."""
         if context["ti"].try_number == 1 or not HAS_STATE_STORE:
             run, interrupt = self._pending(None)
             state = ReviewState.begin(run, interrupt, context["ti"].max_tries, None)
@@ -47,12 +47,9 @@ class Component:
     """
     One component.
 
-    :param title: The head of its column.
-    :param method: The method of the request that a fault applies to.
-    :param path: The path of that request, as a regular expression.
+    :param method: The method of the request that a fault applies to. ``path`` is a regular expression for its path.
     :param after: The number of such requests to spare first.
     :param task: The task in a DAG file, if it is one.
-    :param does: ``start`` if the component starts a run, ``answer`` if it answers an interrupt, else ``read``.
     :param waits: Whether it is a trigger.
     """
 

@@ -36,12 +36,7 @@ def without_end(pieces: Iterable[bytes], kind: str = "application/json", status:
 
 @contextmanager
 def bounded(*spigots: Spigot) -> Iterator[None]:
-    """
-    Fail if the block takes too much memory or time.
-
-    :param spigots: To close in that case, so that the block ends.
-    :raises AssertionError: If the block takes too much memory or time.
-    """
+    """Close the spigots and fail if the block takes too much memory or time."""
     before, begun, over, too_much = _resident(), time.monotonic(), threading.Event(), []
 
     def watch() -> None:
@@ -64,11 +59,7 @@ def bounded(*spigots: Spigot) -> Iterator[None]:
 
 
 class EndlessListing:
-    """
-    A service whose listing of runs always has another page. Its runs never end.
-
-    :param size: The number of runs on a page.
-    """
+    """A service whose listing of runs always has another page. Its runs never end."""
 
     def __init__(self, size: int = 100) -> None:
         self.pages = 0

@@ -2,8 +2,7 @@
 """
 Which request of a component a fault applies to, or why it cannot apply.
 
-Most faults apply to one request, and the service works again after it. What can be read in responses, and an unknown
-run, last. No placement depends on the speed of the machine: a fault lasts for a number of requests, not for a time.
+Most faults apply to one request. Changed contents of responses and unknown runs last.
 """
 
 from __future__ import annotations
@@ -17,19 +16,13 @@ from tests.faults.stand import Placement
 #: All rows of the table, and their groups.
 GROUPS = {name: fault.group for name, fault in FAULTS.items()}
 
-#: Longer than any test.
 _HOUR = 3600.0
-
-#: Nobody waits for these responses.
 _TIMING: dict[str, dict[str, Any]] = {"slow answer": {"seconds": _HOUR}, "slow body": {"pause": 1.0}}
-
-#: Request timeouts in seconds. The short one is for faults that only a timeout ends.
-_TIMEOUT, _SHORT_TIMEOUT = 20.0, 1.5
 
 
 def timeout_for(fault: str) -> float:
-    """Return the request timeout of the connection for the row of a fault."""
-    return _SHORT_TIMEOUT if GROUPS[fault] == "Timing" or fault == "stream silent" else _TIMEOUT
+    """Return the request timeout in seconds: short for faults that only a timeout ends."""
+    return 1.5 if GROUPS[fault] == "Timing" or fault == "stream silent" else 20.0
 
 
 def place(fault: str, name: str) -> Placement | str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Searches everything that the package puts out for a token, in any encoding."""
+"""Searches output for a token in any encoding."""
 
 from __future__ import annotations
 
@@ -27,17 +27,13 @@ def forms_of(token: str) -> set[bytes]:
 
 
 def leaks(token: str, out: Iterable[tuple[str, bytes]]) -> list[str]:
-    """
-    Return the places that contain a token.
-
-    :param out: Places and their content.
-    """
+    """Return the places whose content contains a token."""
     forms = forms_of(token)
     return [where for where, content in out if any(form in content for form in forms)]
 
 
 def of_all(things: Iterable[object]) -> Iterator[tuple[str, bytes]]:
-    """Yield everything that exceptions, with their causes, and other objects show."""
+    """Yield everything that objects and exceptions with their causes show."""
     pending, seen = list(things), set()
     while pending:
         it = pending.pop()

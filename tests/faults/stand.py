@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An offline service and a connection for each component, so that their requests can be told apart."""
+"""An offline service and a connection for each component."""
 
 from __future__ import annotations
 
@@ -24,11 +24,8 @@ from airflow_provider_agentruns.emulator.server import Emulator
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
-#: In all tokens of the table. URLs and base64 write it differently.
+#: The beginning of all tokens. URLs and base64 write it differently.
 TOKEN_PREFIX = "mk_test_0pen/Sesame+please"
-
-#: Seconds after which a service that refuses connections accepts them again, if something waits for it.
-_REFUSED_FOR = 0.5
 
 _RUN_PATH = re.compile("/v1/runs/([^/]+)")
 _REPORT = {"title": "Report", "type": "report", "confidence": "high", "summary": "All is well", "sources": []}
@@ -48,11 +45,7 @@ def curious(case: Case) -> ScriptBody:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """
-    A rule for the offline service.
-
-    :param also: Another fault, without which this one would not show.
-    """
+    """A rule for the offline service, and ``also`` another one without which this one would not show."""
 
     fault: str
     method: str | None = None
@@ -63,7 +56,7 @@ class Placement:
 
 @dataclass(slots=True)
 class Seen:
-    """What a service has seen while a fault was active."""
+    """The requests, runs, and answers of a service while a fault was active."""
 
     rule: Rule
     requests: list[RecordedRequest] = field(default_factory=list)
@@ -77,19 +70,14 @@ class Seen:
 
 
 class Stand:
-    """
-    The service of one component.
-
-    :param name: The name of the component.
-    """
+    """The service of one component."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.conn_id = f"faults_{name}"
-        self._tokens = 0
         self._reads: Counter[str] = Counter()
         self.emulator = Emulator(
-            token=self._next_token(),
+            token=f"{TOKEN_PREFIX}/{name}",
             agents={"patient": patient, "curious": curious},
             middleware=[Middleware(_AnswersPatientRuns, self)],
         )
@@ -107,26 +95,17 @@ class Stand:
             {"conn_type": "agentruns", "host": self.emulator.url, "password": self.emulator.token, "extra": extra}
         )
 
-    def rotate(self) -> None:
-        """Replace the token of the service and of the connection."""
-        self.emulator.rotate_token(self._next_token())
-        self.connect()
-
     def run(self, agent: str) -> Run:
         """Start a run."""
         return self.service.create_run(agent, business_id=BUSINESS)
 
     @contextmanager
     def suffering(self, placement: Placement, *, returns: bool = False) -> Iterator[Seen]:
-        """
-        Activate a fault for a block, and record what the service sees.
-
-        :param returns: Whether a service that refuses connections accepts them again after a while.
-        """
+        """Activate a fault for a block. If the service ``returns``, it refuses connections for a while only."""
         requests, runs, answers = len(self.emulator.requests), len(self.service.runs), len(self.service.answers)
         placements = [it for it in (placement, placement.also) if it]
         rules = [self.emulator.faults.add(it.fault, it.method, it.path, **it.fields) for it in placements]
-        timer = threading.Timer(_REFUSED_FOR, self.emulator.faults.clear)
+        timer = threading.Timer(0.5, self.emulator.faults.clear)
         if returns and placement.fault == "refused":
             timer.start()
         seen = Seen(rules[0])
@@ -150,10 +129,6 @@ class Stand:
                 self._reads[run_id] += 1
                 if self._reads[run_id] == 2:
                     self.service.answer(run_id, run.interrupts[0]["id"], "continue")
-
-    def _next_token(self) -> str:
-        self._tokens += 1
-        return f"{TOKEN_PREFIX}/{self.name}/{self._tokens}"
 
 
 class _AnswersPatientRuns:

@@ -40,7 +40,7 @@ token: in plain text, URL-encoded, in base64, and in hex.
 
 
 def write(rows: dict[str, dict[str, str]]) -> None:
-    """Write the table: faults, their components, and the text of each cell."""
+    """Write the table. ``rows`` contains the text of each cell by fault and component."""
     lines = [_HEAD]
     by_group = sorted(GROUPS, key=lambda fault: [*dict.fromkeys(GROUPS.values())].index(GROUPS[fault]))
     for title, faults in itertools.groupby(by_group, lambda fault: GROUPS[fault]):

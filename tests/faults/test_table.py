@@ -22,16 +22,15 @@ from tests.support.dag_runs import DagRunner
 
 _WRITES = os.environ.get("AGENTRUNS_FAULT_TABLE") == "write"
 
-#: The rows that `make test` runs completely. They show the most: one request in doubt, and one to repeat.
+#: The rows that `make test` runs completely: one request in doubt, and one to repeat.
 SHORT = ("answer lost", "503")
-
 
 _ROWS = [fault if fault in SHORT and not _WRITES else pytest.param(fault, marks=pytest.mark.full) for fault in GROUPS]
 
 
 @pytest.fixture(scope="module")
 def rows() -> Iterator[dict[str, dict[str, str]]]:
-    """Collect the rows, and write the table if that is asked for. Rows that did not run stay as they are."""
+    """Collect the rows, and write those that ran to the table if that is requested."""
     rows: dict[str, dict[str, str]] = {}
     yield rows
     if _WRITES:

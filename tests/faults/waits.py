@@ -16,9 +16,6 @@ from tests.triggers.waiting import event_of, until
 #: Seconds within which each wait must end, also if the service never responds.
 _WITHIN = 120.0
 
-#: Seconds in which a watcher could report something twice.
-_AFTERWARDS = 0.3
-
 
 def wait_for_run(fault: str, placement: Placement, stand: Stand, *, stream: bool) -> tuple[Outcome, list[Any]]:
     """Wait for a run that completes after the fault has applied; return the outcome and what to search for tokens."""
@@ -57,7 +54,8 @@ def watch_for_events(fault: str, placement: Placement, stand: Stand) -> tuple[Ou
                 await asyncio.to_thread(stand.run, "instant")
                 async with asyncio.timeout(_WITHIN):
                     await watcher.came(1)
-                await asyncio.sleep(_AFTERWARDS)
+                # The watcher could report something twice.
+                await asyncio.sleep(0.3)
         return seen
 
     seen = asyncio.run(watch())

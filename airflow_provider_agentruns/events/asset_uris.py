@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The assets that receive events from webhooks, for DAGs that are scheduled by agent runs."""
+"""The assets that receive events from webhooks."""
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -30,12 +31,12 @@ def agent_run_asset(
     :param agent: Only runs of this agent type; None for all.
     :raises AgentRunsValueError: If an argument is invalid.
     """
-    # Imported here, because the API server needs the other functions of this module only.
+    # Imported here because the API server needs only the other functions of this module.
     from airflow.sdk import Asset
 
     if not isinstance(agentruns_conn_id, str) or not agentruns_conn_id.strip():
         raise AgentRunsValueError(f"agentruns_conn_id must be the ID of a connection, not {agentruns_conn_id!r}")
-    if status is not None and status not in AWAITABLE:
+    if status not in (None, *AWAITABLE):
         raise AgentRunsValueError(f"status must be {', '.join(AWAITABLE)}, or None for all of them, not {status!r}")
     check_agent(agent)
     return Asset(_uri(agentruns_conn_id, status, agent))
@@ -43,8 +44,7 @@ def agent_run_asset(
 
 def asset_uris(agentruns_conn_id: str, status: str, agent: str | None) -> list[str]:
     """Return the URIs of all assets that get an event when a run of an agent reaches a status."""
-    agents = {None, agent or None}
-    return [_uri(agentruns_conn_id, one_status, one_agent) for one_status in (None, status) for one_agent in agents]
+    return [_uri(agentruns_conn_id, *key) for key in product((None, status), {None, agent or None})]
 
 
 def _uri(agentruns_conn_id: str, status: str | None, agent: str | None) -> str:

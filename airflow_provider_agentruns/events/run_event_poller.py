@@ -2,9 +2,9 @@
 """
 Polls the service for one watcher, and yields the runs to report.
 
-Each poll reads the listing from its newest end. A *shallow* poll stops at the first page that holds nothing new. A
-*deep* poll, every few minutes, continues to the tracker's horizon, so that it finds runs that the listing shows late.
-Both continue while pages hold several unfinished runs. The other unfinished runs are read one by one, in turn.
+Each poll reads the listing from its newest end. A *shallow* poll stops at the first page without new runs. A *deep*
+poll, every few minutes, continues to the tracker's horizon to find runs that the listing shows late. Both continue
+while pages show several unfinished runs. The poller reads the other unfinished runs one by one, in turn.
 """
 
 from __future__ import annotations
@@ -35,27 +35,24 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-#: At most this many runs are in a batch. Airflow must store their events within ``shared_stream_ack_timeout``.
+#: The largest number of runs per batch. Airflow must store their events within ``shared_stream_ack_timeout``.
 BATCH_SIZE = 100
 
-#: A poll reads at most this many pages, and at most this many to find unfinished runs.
+#: The largest number of pages per poll, and of pages that are read only for unfinished runs.
 MAX_PAGES = 1000
 _MAX_UNFINISHED_PAGES = 10
 
-#: So many unfinished runs that no page shows are read per second of the poll interval.
+#: How many unfinished runs are read one by one, per second of the poll interval.
 _READS_PER_SECOND = 0.25
 
-#: A deep poll takes place this often, in seconds. It reads the connection again, which may have been edited.
+#: The number of seconds between two deep polls. A deep poll also reads the connection again, which may be edited.
 _DEEP_INTERVAL = MAX_LISTING_LAG / 2
 
-#: Reading many pages delays the next poll by this many seconds per page, so that tasks of the account are not slowed.
+#: Each page delays the next poll to at least this many seconds, which leaves requests to the account's tasks.
 _PAUSE_PER_PAGE = 0.25
 
 #: The longest pause after failures, in seconds, unless the poll interval is longer.
 _MAX_BACKOFF = 60.0
-
-#: Statuses of a response with which a service may reject the size of a page.
-_TOO_LARGE = (400, 413, 422)
 
 
 async def changed_runs(
@@ -94,18 +91,18 @@ class RunEventPoller:
 
     :param conn_id: The Airflow connection ID.
     :param interval: The number of seconds between two polls.
-    :param tracker: Where to continue. Without one, what the first poll finds counts as reported.
+    :param tracker: The state to continue from. Without one, the runs of the first poll count as reported.
     """
 
     def __init__(self, conn_id: str, interval: float, tracker: RunTracker | None) -> None:
         self._interval = interval
         self._first = tracker is None
-        self.tracker = tracker or RunTracker()
-        self.pages_read = 0
+        self.tracker = tracker or RunTracker(saved_at=0.0)
         self._hook = AgentRunHook(conn_id)
         self._deep_at = -math.inf
         self._walk: ListingWalk | None = None
-        #: The creation time until which the last poll has read all runs; 0 if it was a shallow poll.
+        self.pages_read = 0
+        #: The last poll has read all runs that were created until then; 0 after a shallow poll.
         self.read_until = 0.0
         what = f"poll agent runs over connection {conn_id!r}"
         self._retrying = keep_trying(what, AgentRunsError, first=interval, longest=_MAX_BACKOFF)
@@ -123,9 +120,8 @@ class RunEventPoller:
         await self._hook.aclose()
 
     async def _poll_once(self) -> list[RunSnapshot]:
-        found: dict[str, RunSnapshot] = {}
         try:
-            await self._read_listing(found)
+            found = await self._read_listing()
         except AgentRunsError:
             # The next attempt reads the Airflow connection again, whose token may have been rotated.
             await self.close()
@@ -133,8 +129,9 @@ class RunEventPoller:
         await self._read_others(found)
         return [run for run in found.values() if self.tracker.has_changed(run)]
 
-    async def _read_listing(self, found: dict[str, RunSnapshot]) -> None:
-        """Read the runs that changed, and the unfinished ones."""
+    async def _read_listing(self) -> dict[str, RunSnapshot]:
+        """Return the listed runs that changed or are unfinished, by ID."""
+        found: dict[str, RunSnapshot] = {}
         now, newest, unusable = time.time(), 0.0, 0
         deep = time.monotonic() - self._deep_at >= _DEEP_INTERVAL
         if deep:
@@ -156,27 +153,26 @@ class RunEventPoller:
             worthwhile = len(unfinished) > 1 and self.pages_read < _MAX_UNFINISHED_PAGES
             walk.advance(page, stop=only_old and not worthwhile)
         self._walk = walk
-        if not deep:
-            return
-        self._deep_at = time.monotonic()
-        # A creation time in the future must not move the horizon past runs that are created in between.
-        self.read_until = min(now, newest)
-        if walk.truncated:
-            log.warning("The listing is incomplete or has over %d pages. Events of some runs may be missing", MAX_PAGES)
-        if unusable:
-            log.warning("%d agent runs without a creation time or a usable ID get no events", unusable)
+        if deep:
+            self._deep_at = time.monotonic()
+            # A creation time in the future must not move the horizon past runs that are created in between.
+            self.read_until = min(now, newest)
+            if walk.truncated:
+                log.warning("The listing is incomplete or has over %d pages. Some runs may get no events", MAX_PAGES)
+            if unusable:
+                log.warning("%d agent runs without a creation time or a usable ID get no events", unusable)
+        return found
 
     async def _read_page(self, walk: ListingWalk, number: int) -> ListedPage | None:
-        """Return the page at which the walk is; None if the walk has to continue at another page instead."""
+        """Return a page of the walk; None if the walk continues at another page instead."""
         try:
             return await self._send(requests.list_run_states(page=number, page_size=walk.page_size))
-        except AgentRunsAPIError as e:
-            if number > 1 and e.status_code in NO_SUCH_PAGE:
+        except (AgentRunsAPIError, AgentRunsResponseTooLargeError) as e:
+            status = e.status_code if isinstance(e, AgentRunsAPIError) else 413
+            if number > 1 and status in NO_SUCH_PAGE:
                 walk.advance(None)
-            elif e.status_code not in _TOO_LARGE or not walk.shrink():
-                raise
-        except AgentRunsResponseTooLargeError:
-            if not walk.shrink():
+            # The service may reject the size of a page.
+            elif status not in (400, 413, 422) or not walk.shrink():
                 raise
         return None
 
@@ -185,17 +181,17 @@ class RunEventPoller:
         unfinished = self.tracker.unfinished
         others = [run_id for run_id in unfinished if run_id not in found]
         for run_id in others[: math.ceil(self._interval * _READS_PER_SECOND)]:
-            # To the end: the others are next.
+            # Move the run to the end, so that the next poll reads others.
             unfinished[run_id] = unfinished.pop(run_id)
             try:
                 if run := RunSnapshot.from_listed(await self._send(requests.get_run_state(run_id))):
                     found[run_id] = run
             except AgentRunNotFoundError:
-                # A new run may be unknown to a replica of the service. An older one was deleted.
+                # A replica of the service may not know a new run yet. An older run was deleted.
                 if self.tracker.is_old(unfinished[run_id]):
                     del unfinished[run_id]
             except AgentRunsError as e:
-                # This run may be the only one that cannot be read. It must not stop the events of others.
+                # Only this run may be unreadable. It must not stop the events of others.
                 log.warning("Cannot read agent run %s, and will try again: %s", run_id, e)
                 if not isinstance(e, AgentRunsAPIError):
                     return

@@ -1,44 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Decides which runs newly reached a status. What it knows is a watcher's cursor. Without I/O.
+Decides which runs newly reached a status. The state of a tracker is a watcher's cursor. Without I/O.
 
-The *horizon* is a creation time. Runs created at or before it need no event unless they are among the unfinished runs.
-The tracker therefore keeps only unfinished runs and runs that were created after the horizon.
+The *horizon* is a creation time. Runs created at or before it need no event unless they are among the unfinished runs,
+so the tracker keeps only unfinished runs and finished runs created after the horizon.
 """
 
 from __future__ import annotations
 
 import logging
-from base64 import b64encode
 from collections.abc import Iterable
-from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from airflow_provider_agentruns.client.paging import timestamp
-
-if TYPE_CHECKING:
-    from airflow_provider_agentruns.client.partial_models import ListedRun
+from airflow_provider_agentruns.client.partial_models import ListedRun
+from airflow_provider_agentruns.digest import digest
 
 log = logging.getLogger(__name__)
 
-#: A run may appear in the listing this many seconds after its creation and is still reported.
+#: Runs that the listing shows at most this many seconds after their creation are reported.
 MAX_LISTING_LAG = 600.0
 
-#: The tracker keeps at most this many unfinished runs, and forgets the oldest ones first.
+#: The tracker keeps at most this many unfinished runs, and drops the oldest ones first.
 MAX_UNFINISHED = 10_000
 
-# Of the interrupts of a run, the tracker considers at most this many.
+#: The tracker considers at most this many interrupts per run.
 _MAX_INTERRUPTS = 50
 
-# No ID, status, or agent type of the service is nearly as long. A longer one must not reach Airflow's database.
+#: IDs, statuses, and agent types that are longer must not reach Airflow's database.
 _MAX_LENGTH = 255
 
 
 class RunSnapshot(NamedTuple):
     """
-    A run as the service returned it.
+    The state of a run as the service returned it.
 
     :param created: The creation time by the service's clock, in seconds since 1970.
     :param interrupts: Digests of the IDs of the pending interrupts. A listing may omit them.
@@ -65,16 +62,17 @@ class RunTracker(BaseModel):
     """
     Compares runs with their recorded states.
 
-    :param unfinished: The unfinished runs by their IDs, also with earlier interrupts. The latest one is recorded last.
+    :param unfinished: The unfinished runs by ID, with earlier interrupts. The run that was recorded last comes last.
     :param finished: The creation times of finished runs after the horizon, by a digest of the run ID.
+    :param saved_at: When the cursor was saved, in seconds since 1970.
     """
 
+    saved_at: float
     horizon: float = 0.0
     unfinished: dict[str, RunSnapshot] = {}
     finished: dict[str, float] = {}
 
     def is_old(self, run: RunSnapshot) -> bool:
-        """Return whether the run was created at or before the horizon."""
         return run.created <= self.horizon
 
     def knows(self, run: RunSnapshot) -> bool:
@@ -95,19 +93,19 @@ class RunTracker(BaseModel):
         for run in runs:
             known = self.unfinished.pop(run.run_id, None)
             if run.status not in ("completed", "error"):
-                earlier = [digest for digest in known.interrupts if digest not in run.interrupts] if known else []
+                earlier = [one for one in known.interrupts if one not in run.interrupts] if known else []
                 self.unfinished[run.run_id] = run._replace(interrupts=(*earlier, *run.interrupts)[-_MAX_INTERRUPTS:])
             elif not self.is_old(run):
                 self.finished[_digest(run.run_id)] = run.created
 
     def advance(self, newest: float) -> None:
         """
-        Move the horizon, because all runs that were created until now are recorded.
+        Move the horizon after a poll that recorded all runs.
 
         :param newest: The creation time of the newest run.
         """
         self.horizon = max(self.horizon, newest - MAX_LISTING_LAG)
-        self.finished = {digest: created for digest, created in self.finished.items() if created > self.horizon}
+        self.finished = {run: created for run, created in self.finished.items() if created > self.horizon}
         oldest_first = sorted(self.unfinished, key=lambda run_id: self.unfinished[run_id].created)
         for run_id in oldest_first[:-MAX_UNFINISHED]:
             log.warning("Agent run %s gets no events: too many are unfinished", run_id)
@@ -115,4 +113,4 @@ class RunTracker(BaseModel):
 
 
 def _digest(some_id: str) -> str:
-    return b64encode(blake2b(some_id.encode(errors="replace"), digest_size=6).digest()).decode()
+    return digest(some_id)[:12]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Creates and verifies the signature of a webhook: the HMAC-SHA256 of its body under a secret of the connection."""
+"""The signature of a webhook: the HMAC-SHA256 of its body under a secret of the connection."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _FORM = re.compile(r"\s*(?:sha256=)?([0-9a-f]{64})\s*", re.ASCII | re.IGNORECASE
 
 
 def sign(body: bytes, secret: str) -> str:
-    """Return the signature of a body, as the header contains it."""
+    """Return the value of the header for a body."""
     return f"sha256={hmac.digest(secret.encode(), body, hashlib.sha256).hex()}"
 
 
 def parse_signature(header: str | None) -> str | None:
-    """Return the signature in a header: hexadecimal, with or without ``sha256=``. None if there is none."""
+    """Return the signature in a header, with or without ``sha256=``, as :func:`sign` does; None if there is none."""
     match = _FORM.fullmatch(header or "")
     return f"sha256={match[1].lower()}" if match else None
 
 
 def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
-    """Return whether one of the secrets signed the body. The time that this takes reveals nothing of a secret."""
+    """Return, in constant time, whether one of the secrets signed the body."""
     return any([hmac.compare_digest(signature, sign(body, secret)) for secret in secrets])  # noqa: C419

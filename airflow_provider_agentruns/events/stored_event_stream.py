@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Learns from Airflow when an event is stored, so that the cursor is saved only then. Airflow 3.3 and newer.
+Learns from Airflow when an event is stored, so that the cursor is saved only afterwards. Airflow 3.3 and newer.
 
 It uses the acknowledgement of Airflow's shared streams (``airflow/triggers/shared_stream.py``, read in Airflow 3.3.2),
-with one stream per trigger. A shared stream would miss runs: a subscriber that joins later receives nothing from
-before, and the producer can neither read nor save the cursors of its subscribers.
+with one stream per trigger. A stream with several subscribers would miss runs: a late subscriber receives no earlier
+batch, and the producer cannot access the subscribers' cursors.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 from airflow_provider_agentruns.events.cursor_store import CursorStore
 from airflow_provider_agentruns.events.run_tracker import RunSnapshot
 
-Watch = Callable[[CursorStore], AsyncGenerator[list[RunSnapshot], None]]
-
 
 @dataclass
 class Batch:
@@ -28,7 +26,7 @@ class Batch:
 
     :param runs: The runs to report. The first batch has none.
     :param reported: Whether the subscriber has yielded the events of all runs.
-    :param store: The watcher's cursor store. The subscriber sets it, because only a trigger can reach the store.
+    :param store: The watcher's cursor store. The subscriber sets it, because only a trigger can access the store.
     """
 
     runs: Sequence[RunSnapshot] = ()
@@ -44,7 +42,7 @@ class StoredEventProducer(SharedStreamProducer):
     :param watch: Yields the runs of each batch.
     """
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Callable[[CursorStore], AsyncGenerator[list[RunSnapshot], None]]) -> None:
         self._watch = watch
         self._changes: AsyncGenerator[list[RunSnapshot], None] | None = None
 
@@ -57,13 +55,13 @@ class StoredEventProducer(SharedStreamProducer):
         async for runs in self._changes:
             batch = Batch(runs)
             yield batch, batch
-            # Airflow fails the subscriber, and with it this stream, if that takes too long.
+            # If this takes too long, Airflow fails the subscriber and this stream.
             await batch.stored.wait()
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """Note that the events of batches are stored."""
         for item in batch:
-            # A trigger that is stopped amid a batch has stored a part of its events.
+            # If a trigger is stopped during a batch, only a part of its events is stored.
             if item.outcome.is_clean and item.broker_payload.reported:
                 item.broker_payload.stored.set()
 

@@ -1,33 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parses the body of a signed webhook. Independent of Airflow, and without I/O."""
+"""Parses the body of a signed webhook. Without I/O."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, FailFast, Field, ValidationError
+from pydantic import AliasPath, AwareDatetime, BaseModel, Field, ValidationError
 
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.field_types import FIRST_ERROR_ONLY
 
-#: The service retries an event for about three days. Older events are rejected, so that none can be replayed after
-#: its key was deleted.
+#: The service retries an event for about three days. Rejecting older events prevents a replay after the deletion of
+#: their keys.
 MAX_AGE = timedelta(days=4)
 
-#: The service's clock may be ahead by this much.
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
 
-_ENDED = ("completed", "error")
-
-# Longer than any ID, status, or agent type of the service, and as long as Airflow's columns allow.
+# Airflow's columns allow 255 characters, more than any ID, status, or agent type of the service has.
 _Name = Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(hide_input_in_errors=True)
-
     type: str
 
 
@@ -42,19 +37,18 @@ class _Event(_Body):
     run_id: _Name = Field(validation_alias=AliasPath("data", "object", "id"))
     status: _Name | None = Field(None, validation_alias=AliasPath("data", "object", "status"))
     agent: _Name | None = Field(None, validation_alias=AliasPath("data", "object", "agent"))
-    interrupts: Annotated[list[_Interrupt] | None, FailFast()] = Field(
+    interrupts: Annotated[list[_Interrupt] | None, FIRST_ERROR_ONLY] = Field(
         None, validation_alias=AliasPath("data", "object", "interrupts")
     )
 
 
-@dataclass(frozen=True)
-class RunStatusChange:
+class RunStatusChange(NamedTuple):
     """
     A run that reached a status.
 
     :param status: ``completed``, ``interrupted``, or ``error``.
-    :param key: Identifies this status of this run, whichever event reports it. An interrupted run has another key for
-        other interrupts.
+    :param key: Identifies this status of this run in all events that report it. The keys of two interruptions with
+        different interrupts differ.
     """
 
     event_id: str
@@ -62,11 +56,6 @@ class RunStatusChange:
     status: str
     agent: str | None
     key: str
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        """The payload of an asset event, as ``AgentRunEventTrigger`` creates it."""
-        return {"run_id": self.run_id, "status": self.status, "agent": self.agent}
 
 
 def parse_webhook_event(body: bytes) -> RunStatusChange | None:
@@ -88,14 +77,14 @@ def parse_webhook_event(body: bytes) -> RunStatusChange | None:
         raise AgentRunsValueError(f"The event of {event.created_at.isoformat()} is older than {MAX_AGE.days} days")
     if event.created_at > now + _MAX_CLOCK_SKEW:
         raise AgentRunsValueError(f"The event of {event.created_at.isoformat()} is from the future. Check the clocks")
-    # The run's status counts more than the event's type, because a late event may show the run as it is by now.
-    if event.status in _ENDED:
+    # The run's status takes precedence over the event's type, because a late event may show the run's current state.
+    if event.status in ("completed", "error"):
         return RunStatusChange(event.id, event.run_id, event.status, event.agent, f"{event.run_id}:{event.status}")
     if event.type == "run.completed":
         raise AgentRunsValueError(
-            f"data.object.status of a run.completed event must be {' or '.join(_ENDED)}, not {event.status!r}"
+            f"data.object.status of a run.completed event must be completed or error, not {event.status!r}"
         )
-    # A run.interrupted event reports an interruption even if the run has continued since.
+    # A run.interrupted event reports an interruption even if the run has continued.
     if event.type == "run.interrupted" or (event.status == "interrupted" and event.interrupts):
         interrupts = sorted(digest([interrupt.id, interrupt.value]) for interrupt in event.interrupts or ())
         key = f"{event.run_id}:interrupted:{digest(interrupts or event.id)[:32]}"

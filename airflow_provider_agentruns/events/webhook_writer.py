@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from asyncio import QueueFull
 from datetime import timedelta
+from functools import partial
 
 import anyio.to_thread
 from sqlalchemy.orm import Session
@@ -14,10 +15,10 @@ from airflow_provider_agentruns.airflow_adapter import asset_events
 from airflow_provider_agentruns.events.asset_uris import SCHEME, asset_uris
 from airflow_provider_agentruns.events.webhook_event import MAX_AGE, RunStatusChange
 
-#: At most this many changes are written or wait. The service sends the others again.
+#: The largest number of changes that are pending. The service resends the others.
 MAX_PENDING = 2000
 
-#: Old keys are deleted this often, in seconds, and after this time, which is longer than any event is accepted.
+#: The number of seconds between deletions of old keys, and the age of old keys: longer than any event is accepted.
 DELETE_INTERVAL = 3600.0
 KEY_LIFETIME = MAX_AGE + timedelta(days=1)
 
@@ -28,7 +29,7 @@ class WebhookWriter:
     """Writes one change after the other. For one event loop."""
 
     def __init__(self) -> None:
-        # A burst of webhooks takes one thread and one database connection, and no thread of Airflow's own requests.
+        # A burst of webhooks uses one thread and one database connection, and no thread of Airflow's own requests.
         self._limiter = anyio.CapacityLimiter(1)
         self._pending = 0
         # Not at the start: all processes of an API server start together.
@@ -45,20 +46,17 @@ class WebhookWriter:
             raise QueueFull
         self._pending += 1
         try:
-            await anyio.to_thread.run_sync(self._write, conn_id, change, limiter=self._limiter)
+            write = partial(self._write, conn_id, change)
+            await anyio.to_thread.run_sync(asset_events.in_transaction, write, limiter=self._limiter)
         finally:
             self._pending -= 1
 
-    def _write(self, conn_id: str, change: RunStatusChange) -> None:
+    def _write(self, conn_id: str, change: RunStatusChange, session: Session) -> None:
+        # An asset that already has the key drops the change: it is a duplicate.
         uris = asset_uris(conn_id, change.status, change.agent)
-
-        def write(session: Session) -> None:
-            # An asset that has the key already drops the change: it is a duplicate.
-            new = asset_events.add_key(session, uris, _KEY_PREFIX + change.key, change.event_id)
-            if new:
-                asset_events.create_events(session, new, change.payload)
-            if time.monotonic() >= self._delete_at:
-                self._delete_at = time.monotonic() + DELETE_INTERVAL
-                asset_events.delete_keys(session, f"{SCHEME}://", _KEY_PREFIX, KEY_LIFETIME)
-
-        asset_events.in_transaction(write)
+        new = asset_events.add_key(session, uris, _KEY_PREFIX + change.key, change.event_id)
+        payload = {"run_id": change.run_id, "status": change.status, "agent": change.agent}
+        asset_events.create_events(session, new, payload)
+        if time.monotonic() >= self._delete_at:
+            self._delete_at = time.monotonic() + DELETE_INTERVAL
+            asset_events.delete_keys(session, f"{SCHEME}://", _KEY_PREFIX, KEY_LIFETIME)

@@ -19,13 +19,11 @@ from tests.events.listing import Listing
 from tests.events.watchers import ENV
 from tests.hooks.connections import connection_json
 from tests.support.scripted_server import LOST, Reply, ScriptedServer, answer, errors, html
-from tests.triggers.waiting import until
 
 Served = tuple[Listing, ScriptedServer]
 
 KINDS: dict[str, dict[str, Any]] = {
     "newest first": {},
-    "oldest first": {"order": "oldest first"},
     "oldest first, no count": {"order": "oldest first", "counts": False},
     "unordered, no count": {"order": "by id", "counts": False},
     "pages of three": {"largest": 3},
@@ -127,12 +125,12 @@ async def test_entries_that_cannot_be_read_hide_no_others(
     runs, _ = listing
     async with polls() as watcher:
         await watcher.once()
-        runs.add("1", "completed", agent={"type": "odd"})
+        runs.add("1", "completed", age=500, agent={"type": "odd"})
         runs.add("2", "error", created_at="odd")
         runs.runs["3"] = {"created_at": "2026-01-01T00:00:00Z", "id": 4}
-        runs.add("4\n", "completed")
-        runs.add("5" * 300, "completed")
-        runs.add("6", "completed")
+        runs.add("4\n", "completed", age=400)
+        runs.add("5" * 300, "completed", age=300)
+        runs.add("6", "completed", age=200)
         assert await watcher.once() == {"6": "completed"}
         assert await watcher.once() == {}
     assert "5 agent runs without a creation time or a usable ID get no events" in caplog.text
@@ -193,7 +191,7 @@ async def test_a_deleted_run_is_forgotten_unless_it_is_new(listing: Served) -> N
         assert watcher.tracker.unfinished.keys() == {"new", "other"}
 
 
-@pytest.mark.parametrize("fault", [errors(401, "Not yours"), errors(500, "Down"), html(), LOST], ids=str)
+@pytest.mark.parametrize("fault", [errors(401, "Not yours"), LOST], ids=str)
 async def test_a_run_that_cannot_be_read_does_not_stop_the_others(
     listing: Served, fault: Reply, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -211,19 +209,7 @@ async def test_a_run_that_cannot_be_read_does_not_stop_the_others(
         assert await watcher.once() == {"r-1": "completed"}
 
 
-FAULTS = [
-    errors(401, "unknown token"),
-    errors(403, "You may not list runs"),
-    errors(422, "Something"),
-    errors(429, "Too many", Retry_After="0"),
-    errors(500, "Down"),
-    html(),
-    answer({"data": 5}),
-    LOST,
-]
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=range(len(FAULTS)))
+@pytest.mark.parametrize("fault", [errors(401, "No"), errors(422, "Odd"), html(), answer({"data": 5}), LOST], ids=str)
 async def test_a_failing_service_is_waited_for(listing: Served, fault: Reply) -> None:
     runs, _ = listing
     runs.add_old(400)
@@ -276,37 +262,6 @@ async def test_a_rotated_token_is_picked_up(listing: Served, monkeypatch: pytest
         assert await watcher.once() == {"new": "completed", "open": "error"}
 
 
-async def test_a_listing_whose_order_changes_hides_no_runs(listing: Served) -> None:
-    runs, _ = listing
-    runs.add_old(200)
-    runs.add("open", age=90_000)
-    async with polls() as watcher:
-        await watcher.once()
-        for order in ("oldest first", "by id", "newest first"):
-            runs.order = order  # type: ignore[assignment]
-            expected = {f"{number:02}-{order}": "completed" for number in range(30)}
-            for run_id in expected:
-                runs.add(run_id, "completed")
-            assert await watcher.once() == expected
-        runs.add("open", "completed")
-        assert await watcher.once() == {"open": "completed"}
-
-
-async def test_a_status_that_changes_twice_between_two_polls_is_reported_as_it_is_then(listing: Served) -> None:
-    runs, _ = listing
-    async with polls() as watcher:
-        await watcher.once()
-        runs.add("r-1", "interrupted", "i-1")
-        assert await watcher.once() == {"r-1": "interrupted"}
-        # Answered, and interrupted again.
-        runs.add("r-1", "running")
-        runs.add("r-1", "interrupted", "i-2")
-        assert await watcher.once() == {"r-1": "interrupted"}
-        runs.add("r-1", "running")
-        runs.add("r-1", "completed")
-        assert await watcher.once() == {"r-1": "completed"}
-
-
 async def test_an_edited_connection_is_picked_up(listing: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_event_poller, "_DEEP_INTERVAL", 0.0)
     async with polls() as watcher:
@@ -316,17 +271,3 @@ async def test_an_edited_connection_is_picked_up(listing: Served, monkeypatch: p
             monkeypatch.setenv(ENV, connection_json(server.url))
             other.add("new", "completed")
             assert await watcher.once() == {"new": "completed"}
-
-
-async def test_a_missing_connection_is_waited_for(
-    listing: Served, monkeypatch: pytest.MonkeyPatch, airflow_home: object, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A secrets backend that is down looks the same."""
-    _, server = listing
-    monkeypatch.delenv(ENV)
-    async with polls() as watcher:
-        waiting = asyncio.create_task(watcher.once())
-        await until(lambda: "Cannot poll agent runs over connection" in caplog.text)
-        assert server.requests == []
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        assert await waiting == {}

@@ -22,7 +22,7 @@ def run(run_id: str, status: str = "running", *interrupts: str, age: float = 0.0
 @pytest.fixture
 def tracker() -> RunTracker:
     """Return a tracker that starts now."""
-    tracker = RunTracker(horizon=0.0)
+    tracker = RunTracker(saved_at=0.0)
     tracker.record([run("finished", "completed", age=10)])
     tracker.advance(NOW)
     return tracker

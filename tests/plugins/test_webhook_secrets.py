@@ -113,14 +113,6 @@ async def test_unknown_connections_are_read_within_limits_and_displace_no_others
     assert set(known._known) == {"changing"}
 
 
-@pytest.mark.parametrize("conn_id", ["", "a/b", "line\nbreak", "\x1b[31mred", "x" * 251])
-async def test_an_id_that_no_connection_has_is_not_read(
-    known: WebhookSecrets, monkeypatch: pytest.MonkeyPatch, conn_id: str
-) -> None:
-    monkeypatch.setattr(secrets, "_read", lambda _: pytest.fail("was read"))
-    assert await known.get(conn_id) == ()
-
-
 def test_a_body_that_arrives_late_needs_a_secret_that_is_still_valid(
     served: ServedAirflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:

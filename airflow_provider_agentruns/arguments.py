@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Validation of the arguments that operators, the sensor, and triggers share. Needs neither Airflow nor the models.
+Validates the arguments that operators, the sensor, and triggers share. Needs neither Airflow nor the models.
 
-Each function raises ``AgentRunsValueError`` for a wrong argument. Templates and XComArgs pass.
+Each function raises ``AgentRunsValueError`` for a wrong argument, and accepts templates and XComArgs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsValueError
 
 log = logging.getLogger(__name__)
 
-#: Statuses that a task can wait for. A run stays in each of them until something outside acts on it.
+#: The statuses that a task can wait for. A run stays in each of them until something outside acts on it.
 AWAITABLE = ("completed", "interrupted", "error")
 
 
@@ -31,7 +31,7 @@ def check_wait_for(wait_for: Collection[str] | str, *, may_be_empty: bool = Fals
 
 
 def check_agent(agent: Any) -> None:
-    """Check an agent type to select runs by; None selects all runs."""
+    """Check an agent type that selects runs; None selects all runs."""
     if agent is not None and (not isinstance(agent, str) or not agent.strip()):
         raise AgentRunsValueError(f"agent should be an agent type, or None for all, not {agent!r}")
 
@@ -72,6 +72,6 @@ def check_output_path(output_path: Any) -> None:
 
 
 def log_unknown(arguments: dict[str, Any], owner: str = "a trigger") -> None:
-    """Log the names of arguments that this version does not know, because another version stored them."""
+    """Log the names of unknown arguments, which another version of this package stored."""
     if arguments:
         log.warning("Ignoring unknown arguments of %s: %s", owner, sorted(arguments))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A digest of JSON values, to compare questions and answers without storing or logging them."""
+"""A digest of JSON values, which compares questions and answers without storing them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Outputs in object storage, for outputs that are too large for XCom: XCom then holds a reference.
+Stores outputs that are too large for XCom in object storage. XCom then holds a reference.
 
-To move all large XCom values, Airflow has a backend (``[common.io] xcom_objectstorage_path``). This module serves a
-single task whose output other programs have to find.
+This serves single tasks whose output other programs must find. To move all large XCom values, use Airflow's backend
+(``[common.io] xcom_objectstorage_path``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type
     """
     Write a run's output to object storage, and return a reference to it.
 
-    The file is named after the run and the artifact type, so that a retry overwrites it, and nothing else does.
+    The run and the artifact type determine the file's name, so only a retry overwrites the file.
 
     :param folder: A URL that Airflow's ``ObjectStoragePath`` takes, such as ``s3://my_conn@bucket/agent-runs``.
     :param artifact_type: The type of the artifacts, if only those of one type are stored.
@@ -55,16 +55,15 @@ def load_output(value: dict[str, Any]) -> dict[str, Any]:
     :raises AgentRunsValueError: If ``value`` is neither.
     :raises AgentRunsError: If the file has changed since the task wrote it.
     """
-    is_reference = isinstance(value, dict) and value.keys() == _REFERENCE and isinstance(value["artifacts"], int)
-    if not isinstance(value, dict) or not ("artifacts" in value or is_reference):
+    from airflow.sdk import ObjectStoragePath
+
+    if not isinstance(value, dict) or "artifacts" not in value:
         raise AgentRunsValueError(
             "load_output takes the XCom value of AgentRunOperator or AgentRunOutputOperator: a dict with artifacts, or "
             f"with output_path; not {type(value).__name__}"
         )
-    if not is_reference:
+    if value.keys() != _REFERENCE or not isinstance(value["artifacts"], int):
         return value
-    from airflow.sdk import ObjectStoragePath
-
     path = value["output_path"]
     content = ObjectStoragePath(path).read_bytes()
     if hashlib.sha256(content).hexdigest() != value["sha256"]:

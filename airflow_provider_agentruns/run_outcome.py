@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run's status means to a task that waits for it, and the messages about it. Free of Airflow and I/O."""
+"""Decides whether a run's status ends a task's wait, and describes the outcome. Without Airflow and I/O."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun, Step
 
 _MAX_QUESTIONS = 10
-_MAX_QUESTION_LENGTH = 300
-
-_MAX_MESSAGES = 3
-_MAX_MESSAGE_LENGTH = 500
 
 
 def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: bool = False) -> bool:
@@ -47,9 +43,9 @@ def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: 
 
 def log_status(log: Callable[..., Any], run_id: str, status: str, previous: str | None) -> None:
     """Log a change of a run's status with an Airflow logger, as text and as fields that a log store can search."""
-    shown = single_line(run_id), single_line(status)
-    fields = {"agent_run_id": shown[0], "agent_run_status": shown[1], "agent_run_was": previous}
-    log(logging.INFO, "Agent run %s is %s", *shown, **fields)
+    run_id, status = single_line(run_id), single_line(status)
+    fields = {"agent_run_id": run_id, "agent_run_status": status, "agent_run_was": previous}
+    log(logging.INFO, "Agent run %s is %s", run_id, status, **fields)
 
 
 def describe_failure(run: AgentRun) -> str:
@@ -72,7 +68,7 @@ def failure_reason(run: AgentRun) -> str:
 def describe_questions(run: AgentRun) -> str:
     """Return the questions that an interrupted run asks, each with its interrupt's ID."""
     shown = [
-        f"{quoted(interrupt.label, _MAX_QUESTION_LENGTH)} (interrupt {single_line(interrupt.id)})"
+        f"{quoted(interrupt.label, 300)} (interrupt {single_line(interrupt.id)})"
         for interrupt in run.interrupts[:_MAX_QUESTIONS]
     ]
     if (more := len(run.interrupts) - _MAX_QUESTIONS) > 0:
@@ -86,8 +82,8 @@ def _messages(fields: dict[str, Any] | None, result: Any = None) -> list[str]:
     errors = fields.get("errors")
     places = [fields, result, fields.get("error"), *(errors if isinstance(errors, list) else ())]
     found = [place.get("message") if isinstance(place, dict) else place for place in places]
-    texts = [single_line(text, _MAX_MESSAGE_LENGTH) for text in found if isinstance(text, str) and text.strip()]
-    return list(dict.fromkeys(texts))[:_MAX_MESSAGES]
+    texts = [single_line(text, 500) for text in found if isinstance(text, str) and text.strip()]
+    return list(dict.fromkeys(texts))[:3]
 
 
 def _step_name(step: Step) -> str:

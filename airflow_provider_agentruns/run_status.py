@@ -10,6 +10,8 @@ from airflow_provider_agentruns.text import single_line
 
 log = logging.getLogger(__name__)
 
+_warned_of: set[str] = set()
+
 
 class RunStatus(StrEnum):
     """
@@ -32,16 +34,10 @@ class RunStatus(StrEnum):
     def _missing_(cls, value: object) -> RunStatus | None:
         if not isinstance(value, str):
             return None
-        # Not stored in the class: a service that invents statuses must not fill the memory.
-        member = str.__new__(cls, single_line(value, _STATUS_LENGTH))
+        # Not stored in the class: a service that invents statuses must not exhaust the memory.
+        member = str.__new__(cls, single_line(value, 64))
         member._name_ = member._value_ = str(member)
-        if member not in _warned_of and len(_warned_of) < _MOST_WARNINGS:
+        if member not in _warned_of and len(_warned_of) < 20:
             _warned_of.add(member._value_)
             log.warning("The service returned the unknown run status %r, which counts as not finished", member._value_)
         return member
-
-
-_STATUS_LENGTH = 64
-
-_MOST_WARNINGS = 20
-_warned_of: set[str] = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text from outside, such as an agent's question or an ID, made safe for one line of a message or log."""
+"""Makes text from the service, such as a question or an ID, safe for one line of a message or log."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ MAX_LENGTH = 200
 
 
 def single_line(value: object, limit: int = MAX_LENGTH) -> str:
-    """Return a value as printable text on one line: cut to ``limit`` characters, then control characters escaped."""
+    """Return a value as text on one line: cut to ``limit`` characters, with control characters escaped."""
     shown = _cut(str(value), limit)
-    if shown.isprintable():
-        return shown
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in shown
-    )
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in shown)
 
 
 def quoted(value: object, limit: int = MAX_LENGTH) -> str:
@@ -26,7 +22,7 @@ def quoted(value: object, limit: int = MAX_LENGTH) -> str:
 
 
 def file_name_part(text: str, limit: int = 100) -> str:
-    """Return a part of a file name. The text comes from the service and must not lead out of the folder."""
+    """Return text from the service as a part of a file name, which cannot lead out of the folder."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", text)
     if safe == text and len(safe) <= limit:
         return safe

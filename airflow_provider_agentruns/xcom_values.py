@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tasks write to XCom: a run's summary, or its output. Rejects what Airflow would not read back unchanged."""
+"""The XCom values of tasks: a run's summary or output. Rejects values that Airflow would not read back unchanged."""
 
 from __future__ import annotations
 
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 # In airflow.sdk.serde: keys that a dict must not have, and keys that together turn it into an object.
 _RESERVED = frozenset({"__classname__", "__id__"})
 _RESERVED_TOGETHER = frozenset({"__type", "__var"})
-_MAX_KEY_LENGTH = 50
-
-# Airflow's processes exchange integers of at most 64 bits.
-_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 
 def xcom_value(run: AgentRun, output_path: str | None, artifact_type: str | None = None) -> dict[str, Any]:
@@ -58,31 +54,29 @@ def output_envelope(run: AgentRun, artifact_type: str | None = None) -> dict[str
     envelope = run.raw_output if run.raw_output is not None else {"artifacts": []}
     if artifact_type is None:
         return envelope
-    artifacts = [
-        artifact
-        for artifact in envelope.get("artifacts") or ()
-        if isinstance(artifact, dict) and artifact.get("type") == artifact_type
-    ]
-    return {**envelope, "artifacts": artifacts}
+    artifacts = [one for one in envelope.get("artifacts") or () if isinstance(one, dict)]
+    return {**envelope, "artifacts": [one for one in artifacts if one.get("type") == artifact_type]}
 
 
 def check_serializable(value: Any, place: str) -> None:
     """
     Check that Airflow's XCom returns a JSON value unchanged.
 
-    Airflow turns a dict with certain keys into an object of any class, in the task that reads it. An agent must not
-    be able to cause that.
+    Airflow turns a dict with certain keys into an object of any class. An agent must not be able to cause that.
+
+    :raises AgentRunSerializationError: If XCom would change the value.
     """
     if isinstance(value, dict):
         if not _RESERVED.isdisjoint(value) or value.keys() >= _RESERVED_TOGETHER:
             keys = ", ".join(sorted((_RESERVED | _RESERVED_TOGETHER) & value.keys()))
             raise AgentRunSerializationError(f"{place} has the key {keys}, which XCom reserves")
         for key, entry in value.items():
-            check_serializable(entry, f"{place}.{key[:_MAX_KEY_LENGTH]}")
+            check_serializable(entry, f"{place}.{key[:50]}")
     elif isinstance(value, list):
         for number, entry in enumerate(value):
             check_serializable(entry, f"{place}[{number}]")
-    elif (isinstance(value, float) and not isfinite(value)) or (
-        isinstance(value, int) and not _SMALLEST <= value <= _LARGEST
+    # Airflow's processes exchange integers of at most 64 bits.
+    elif (isinstance(value, int) and not -(2**63) <= value < 2**64) or (
+        isinstance(value, float) and not isfinite(value)
     ):
         raise AgentRunSerializationError(f"{place} is a number that XCom cannot hold")

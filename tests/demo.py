@@ -11,12 +11,9 @@ import argparse
 import shutil
 import signal
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-
-from rich.console import Console
-from rich.panel import Panel
-from rich.text import Text
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.support.standalone import Standalone
@@ -32,13 +29,10 @@ _MEANINGS = {
     "failed": "failed",
 }
 
-console = Console(highlight=False, width=110)
-
 
 def say(source: str, text: str) -> None:
     """Print one line with the time and its source."""
-    now = datetime.now(UTC).strftime("%H:%M:%S")
-    console.print(Text.assemble((f"{now}  ", "dim"), (f"{source:<9}", "bold"), text))
+    print(f"{datetime.now(UTC):%H:%M:%S}  {source:<9}{text}", flush=True)
 
 
 def follow(airflow: Standalone, emulator: Emulator, dag_runs: dict[str, str]) -> dict[str, str]:
@@ -73,11 +67,11 @@ def show(airflow: Standalone, emulator: Emulator) -> bool:
     dag_runs = {dag: airflow.start_dag(dag) for dag in DAGS}
     states = follow(airflow, emulator, dag_runs)
     if set(states.values()) != {"success"}:
-        console.print(f"A DAG failed: {states}. See {airflow.log_file.relative_to(ROOT)}", style="bold red")
+        print(f"A DAG failed: {states}. See {airflow.log_file.relative_to(ROOT)}")
         return False
     starts, reads = emulator.count("POST", "/v1/runs"), emulator.count("GET", "/v1/runs.*")
-    console.print(f"\nRequests: {starts} started the runs, {reads} waited for them and read their outputs.")
-    console.print("\nOutputs in XCom, for the next tasks:\n", style="bold")
+    print(f"\nRequests: {starts} started the runs, {reads} waited for them and read their outputs.")
+    print("\nOutputs in XCom, for the next tasks:")
     found = {}
     for dag, dag_run in dag_runs.items():
         for ti in airflow.task_instances(dag, dag_run):
@@ -86,12 +80,10 @@ def show(airflow: Standalone, emulator: Emulator) -> bool:
                 found[run_id] = airflow.xcom(dag, dag_run, "review", map_index=ti["map_index"])
     for run_id, output in found.items():
         for artifact in output["artifacts"]:
-            title = Text(str(artifact["title"]), "bold")
-            subtitle = f"{artifact['type']}, confidence {artifact.get('confidence')}, run {run_id[:8]}"
-            text = Text(str(artifact.get("summary")))
-            console.print(Panel(text, title=title, subtitle=subtitle, title_align="left", subtitle_align="left"))
+            facts = f"{artifact['type']}, confidence {artifact.get('confidence')}, run {run_id[:8]}"
+            print(f"\n{artifact['title']} ({facts})\n  {artifact.get('summary')}")
     if found != {run.id: run.output for run in emulator.service.runs.values()}:
-        console.print("XCom and the service disagree.", style="bold red")
+        print("XCom and the service disagree.")
         return False
     return True
 
@@ -111,12 +103,10 @@ def main() -> int:
             if keep:
                 # SIGTERM also stops the demo, because a shell starts background jobs with SIGINT ignored.
                 signal.signal(signal.SIGTERM, signal.default_int_handler)
-                console.print(f"\nAirflow stays open at {airflow.url} until Ctrl-C.", style="bold")
-                try:
+                print(f"\nAirflow stays open at {airflow.url} until Ctrl-C.", flush=True)
+                with suppress(KeyboardInterrupt):
                     while True:
                         time.sleep(1)
-                except KeyboardInterrupt:
-                    console.print()
     return 0 if good else 1
 
 

@@ -20,7 +20,7 @@ def make_xcom_arguments_literal(task: BaseOperator, names: Collection[str], cont
     ``{{ conn.agentruns_default.password }}`` would become the token.
 
     :param task: The mapped task instance's task, before its templates are rendered.
-    :param names: The template fields.
+    :param names: The template fields, including those that are rendered later.
     """
     mapped = _mapped_operator(task)
     if mapped is None:

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import airflow_provider_agentruns.plugins
-from tests.browser.pages import Browser
+from tests.browser.pages import Browser, Scheme
 
-#: The width of a small phone, in pixels.
-SMALL = 360
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 _AXE = Path(airflow_provider_agentruns.plugins.__path__[0]) / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -129,6 +129,20 @@ class AgentRunPages:
             "faults": self._faults(),
         }
         assert not any(wrong.values()), wrong
+
+    def check_alone(self, text: str, name: str, place: Sequence[str], widths: Sequence[int], *schemes: Scheme) -> None:
+        """
+        Open a page outside Airflow's UI in some widths and color schemes, check its layout, and take screenshots.
+
+        :param text: The text to wait for.
+        :param place: DAG ID, DAG run ID, and task ID of the task instance.
+        """
+        for scheme, width in product(schemes or SCHEMES, widths):
+            self.browser.be(width, scheme)
+            self.open_task_alone(*place)
+            self.wait_for(text)
+            self.check_looks()
+            self.take_whole(f"{name}-{scheme}-{width}")
 
     def _faults(self) -> list[Any]:
         """Return the serious issues that axe reports."""

@@ -18,6 +18,8 @@ from tests.standalone.people import Review
 
 T = TypeVar("T")
 
+Scheme = Literal["light", "dark"]
+
 #: Widths of windows, in pixels.
 DESK, PHONE = 1280, 390
 
@@ -70,7 +72,7 @@ class Browser:
     ) -> None:
         self.driver.quit()
 
-    def be(self, width: int, scheme: Literal["light", "dark"]) -> None:
+    def be(self, width: int, scheme: Scheme) -> None:
         """Set the width of the window and the preferred color scheme."""
         self._width = width
         self._size(_HEIGHT)

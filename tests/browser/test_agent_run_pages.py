@@ -11,10 +11,11 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.browser.hostile import hostile
 from tests.plugins.conftest import BUSINESS
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tests.browser.agent_run_pages import AgentRunPages
     from tests.browser.pages import Browser
 
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 CONNECTION = {"agentruns_conn_id": "watched"}
 
 
@@ -151,13 +151,7 @@ def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
         browser.driver.switch_to.window(tab)
         browser.driver.close()
     browser.driver.switch_to.window(first)
-    for scheme in SCHEMES:
-        for width in (1280, 360):
-            browser.be(width, scheme)
-            pages.open_task_alone(*place)
-            pages.wait_for("Identification of")
-            pages.check_looks()
-            pages.take_whole(f"run-done-{scheme}-{width}")
+    pages.check_alone("Identification of", "run-done", place, (1280, 360))
 
 
 def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: Emulator, instances: Instances) -> None:
@@ -174,7 +168,7 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
         label="Address", state=FORM_STATE, operator="AgentRunReviewOperator", ago=200_000,
         form={"subject": "Should the company's address be changed?", "interrupt_id": "int-1"},
     )  # fmt: skip
-    for scheme in SCHEMES:
+    for scheme in ("light", "dark"):
         for width in (1280, 360):
             browser.be(width, scheme)
             pages.open_list_alone()
@@ -215,34 +209,20 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
 
 def test_text_from_a_hostile_agent_stays_text(pages: AgentRunPages, service: Emulator, instances: Instances) -> None:
     browser = pages.browser
-    run = service.service.create_run("hostile", business_id=BUSINESS)
-    while service.service.get_run(run.id).status != "interrupted":
-        time.sleep(0.1)
-    [question] = service.service.get_run(run.id).interrupts
+    run = run_until(service, "hostile", "interrupted")
+    [question] = run.interrupts
     service.service.answer(run.id, question["id"], {"decision": "approve"})
     place = instances.task("hostile", rendered={**CONNECTION, "run_id": run.id})[:3]
-    for width in (1280, 360):
-        browser.be(width, "light")
-        pages.open_task_alone(*place)
-        pages.wait_for("<script>window.hacked = 1; alert(1)</script>")
-        pages.check_looks()
-        assert browser.script("return window.hacked ?? null") is None
-        assert browser.all("main img, main script, main h4, main a[href*='evil']") == []
-        pages.take_whole(f"run-hostile-light-{width}")
+    pages.check_alone("<script>window.hacked = 1; alert(1)</script>", "run-hostile", place, (1280, 360), "light")
+    assert browser.script("return window.hacked ?? null") is None
+    assert browser.all("main img, main script, main h4, main a[href*='evil']") == []
 
 
 def test_a_failed_run_shows_its_error_first(pages: AgentRunPages, service: Emulator, instances: Instances) -> None:
-    run = service.service.create_run("fails", business_id=BUSINESS)
-    while service.service.get_run(run.id).status != "error":
-        time.sleep(0.1)
+    run = run_until(service, "fails", "error")
     place = instances.task("failed", state="failed", rendered={**CONNECTION, "run_id": run.id})[:3]
-    for scheme in SCHEMES:
-        pages.browser.be(360, scheme)
-        pages.open_task_alone(*place)
-        pages.wait_for("No response after three tries")
-        assert pages.text.index("Run failed") < pages.text.index("Timeline")
-        pages.check_looks()
-        pages.take_whole(f"run-failed-{scheme}-360")
+    pages.check_alone("No response after three tries", "run-failed", place, (360,))
+    assert pages.text.index("Run failed") < pages.text.index("Timeline")
 
 
 def test_a_timeline_says_that_it_shortens_a_wait(pages: AgentRunPages, instances: Instances) -> None:
@@ -269,39 +249,21 @@ def test_an_unreachable_service_is_reported_and_can_be_retried(pages: AgentRunPa
     browser = pages.browser
     rendered = {"agentruns_conn_id": "unreachable", "run_id": "run-1"}
     place = instances.task("cut_off", state="failed", rendered=rendered)[:3]
-    for scheme in SCHEMES:
-        browser.be(360, scheme)
-        pages.open_task_alone(*place)
-        pages.wait_for("Cannot read the run")
-        assert "could not be reached" in pages.text
-        assert "run-1" in pages.text
-        pages.check_looks()
-        pages.take_whole(f"run-unreachable-{scheme}-360")
+    pages.check_alone("Cannot read the run", "run-unreachable", place, (360,))
+    assert "could not be reached" in pages.text
+    assert "run-1" in pages.text
     asked = pages.asked
     [retry] = browser.all(".notice button")
     retry.click()
     browser.wait(lambda: pages.asked > asked)
 
 
-def test_a_task_without_a_run(pages: AgentRunPages, instances: Instances) -> None:
-    pages.open_task_alone(*instances.task("other", operator="BashOperator", state="success", rendered={})[:3])
-    pages.wait_for("No agent run for this task.")
-    pages.open_task_alone(*instances.task("early", state="queued")[:3])
-    pages.wait_for("No agent run yet. The task is queued.")
-    pages.check_looks()
-
-
-def test_the_page_executes_no_foreign_scripts(pages: AgentRunPages) -> None:
-    browser = pages.browser
-    pages.open_list_alone()
-    pages.wait_for("Agent runs")
-    browser.script(
-        "const s = document.createElement('script'); s.textContent = 'window.hacked = 1'; document.body.append(s);"
-        "const i = document.createElement('img'); i.setAttribute('onerror', 'window.hacked = 2'); i.src = 'x:';"
-        "document.body.append(i);"
-    )
-    time.sleep(1)
-    assert browser.script("return window.hacked ?? null") is None
+def run_until(service: Emulator, agent: str, status: str) -> Run:
+    """Start a run and wait for a status."""
+    run_id = service.service.create_run(agent, business_id=BUSINESS).id
+    while (run := service.service.get_run(run_id)).status != status:
+        time.sleep(0.1)
+    return run
 
 
 def running_for(browser: Browser) -> float:

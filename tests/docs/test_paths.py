@@ -22,12 +22,3 @@ def test_named_files_exist(document: str) -> None:
     bases = (ROOT, ROOT / "docs", _PACKAGE, *(path for path in _PACKAGE.iterdir() if path.is_dir()))
     assert named
     assert [name for name in named if not any((base / name).exists() for base in bases)] == []
-
-
-def test_named_functions_exist() -> None:
-    text = (ROOT / "docs/architecture.md").read_text()
-    named = re.findall(r"`([\w/]+\.py)` \(((?:`\w+`(?:, )?)+)\)", text)
-    assert named
-    for path, names in named:
-        source = (_PACKAGE / path).read_text()
-        assert [name for name in re.findall(r"\w+", names) if not re.search(rf"\b{name}\b", source)] == [], path

@@ -84,10 +84,3 @@ def test_built_files_are_small_and_refer_to_no_other_host(name: str) -> None:
     assert len(gzip.compress(built)) < 60_000
     for address in (b"//cdn", b"@import", b"eval(", b"new Function", b"dangerouslySetInnerHTML="):
         assert address not in built
-
-
-def test_the_source_never_inserts_html() -> None:
-    text = "".join(source.read_text() for source in (PLUGINS / "ui" / "src").rglob("*.ts*"))
-    assert "preact" in text
-    for way in ("dangerouslySetInnerHTML", "innerHTML", "outerHTML", "document.write", "insertAdjacentHTML"):
-        assert way not in text

@@ -84,18 +84,6 @@ def test_all_viewers_of_a_run_share_one_request(
     assert bounded.count("GET", "/v1/runs/.*") == 1
 
 
-@pytest.mark.parametrize(("agent", "requests"), [("needs_approval", 1), ("instant", 0)])
-def test_a_run_is_read_again_soon_unless_it_has_ended(
-    reader: httpx.Client, path_of: PathOf, bounded: Emulator, agent: str, requests: int
-) -> None:
-    place = path_of(bounded.service.create_run(agent, business_id=BUSINESS).id)
-    eventually(reader, place, lambda shown: shown["run"]["finished"] is (agent == "instant"))
-    before = bounded.count("GET", "/v1/runs/.*")
-    time.sleep(client_pool.FRESH_FOR + 0.1)
-    reader.get(place)
-    assert bounded.count("GET", "/v1/runs/.*") - before == requests
-
-
 def test_pages_use_only_their_share_of_the_rate_limit(reader: httpx.Client, path_of: PathOf, bounded: Emulator) -> None:
     runs = [bounded.service.create_run("needs_approval", business_id=BUSINESS).id for _ in range(9)]
     paths = [path_of(run_id) for run_id in runs]

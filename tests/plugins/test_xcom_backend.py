@@ -101,17 +101,3 @@ def test_a_slow_outage_of_the_backend_occupies_a_thread_once(
         instances.set_xcom(*place, "run_id", f"reference-{index}-lost")
     assert [row["run_id"] for row in reader.get("/agent-runs/api/waiting").json()["rows"]] == [None] * 5
     assert ReferenceXCom.reads == 1
-
-
-def test_a_value_is_read_from_the_backend_once(
-    reader: httpx.Client, instances: Instances, run_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(BACKEND, f"{__name__}.ReferenceXCom")
-    place = instances.task("named", operator="AgentRunOperator", rendered=RENDERED)
-    run = run_of("instant", "completed")
-    ReferenceXCom.values["reference-1"] = run.id
-    ReferenceXCom.reads = 0
-    instances.set_xcom(*place, "run_id", "reference-1")
-    for _ in range(3):
-        assert reader.get(task_path(*place)).json()["run"]["id"] == run.id
-    assert ReferenceXCom.reads == 1

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Routes of the pages and of their data, below ``/agent-runs``. What they return is built in the modules above."""
+"""Routes of the pages and of their data, below ``/agent-runs``."""

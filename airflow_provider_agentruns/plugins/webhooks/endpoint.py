@@ -13,33 +13,92 @@ import logging
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import ClientDisconnect
 
 from airflow_provider_agentruns.events.signature import HEADER, is_signed, parse_signature
 from airflow_provider_agentruns.events.webhook_event import parse_webhook_event
 from airflow_provider_agentruns.events.webhook_writer import WebhookWriter
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
-from airflow_provider_agentruns.plugins.webhooks.body import BodyReader
 from airflow_provider_agentruns.plugins.webhooks.secrets import WebhookSecrets
 
 log = logging.getLogger(__name__)
+
+#: The largest body, in bytes. A webhook may hold a run's output, which takes some hundred KiB.
+MAX_SIZE = 1024 * 1024
+
+#: The total size of the bodies that a process reads at once, in bytes.
+MAX_TOTAL_SIZE = 64 * MAX_SIZE
+
+#: Seconds that a body may take to arrive.
+_TIMEOUT = 20.0
+
+# The rest of the body is not read, so the TCP connection cannot be used again.
+_CLOSE = {"Connection": "close"}
 
 router = APIRouter()
 
 
 class Receiver:
-    """What one process needs to receive webhooks. For one event loop."""
+    """Receives the webhooks of a process. For one event loop."""
 
     def __init__(self) -> None:
-        self.secrets = WebhookSecrets()
-        self.bodies = BodyReader()
-        self.writer = WebhookWriter()
+        self._secrets = WebhookSecrets()
+        self._writer = WebhookWriter()
+        self._bytes_in_memory = 0
+
+    async def receive(self, conn_id: str, request: Request) -> None:
+        """
+        Verify a webhook and write its asset events.
+
+        :raises HTTPException: If the webhook is rejected.
+        :raises AgentRunsError: If the connection cannot be read at the moment.
+        """
+        if not await self._secrets.get(conn_id):
+            # The same response for a connection without secrets and for one that does not exist.
+            raise HTTPException(404, "Not Found")
+        signature = parse_signature(request.headers.get(HEADER))
+        if signature is None:
+            raise HTTPException(401, f"The header {HEADER} must be the HMAC-SHA256 of the body, in hex")
+        body = await self._read_body(request)
+        # A body may take some time to arrive. Verify it with the secrets that are valid now.
+        if not is_signed(body, signature, await self._secrets.get(conn_id)):
+            log.warning("Rejected a webhook for connection %r: not signed with its webhook_secret", conn_id)
+            raise HTTPException(401, "The signature does not match the body")
+        try:
+            change = parse_webhook_event(body)
+        except AgentRunsValueError as e:
+            log.warning("Rejected a webhook for connection %r: %s", conn_id, e)
+            raise HTTPException(400, str(e)) from None
+        if change is not None:
+            await self._writer.write(conn_id, change)
+
+    async def _read_body(self, request: Request) -> bytes:
+        """Return the body, byte for byte as sent. The sender is not authenticated yet."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                # The server has checked that it is a number.
+                _check_size(int(request.headers.get("content-length", 0)))
+                async for part in request.stream():
+                    _check_size(len(body) + len(part))
+                    body += part
+                    self._bytes_in_memory += len(part)
+                    if self._bytes_in_memory > MAX_TOTAL_SIZE:
+                        raise HTTPException(503, "Service temporarily unavailable", {"Retry-After": "30", **_CLOSE})
+        except TimeoutError:
+            raise HTTPException(408, f"The body did not arrive within {_TIMEOUT:g} s", _CLOSE) from None
+        except ClientDisconnect:
+            raise HTTPException(400, "The body is incomplete") from None
+        finally:
+            self._bytes_in_memory -= len(body)
+        return bytes(body)
 
 
 @router.post("/webhooks/{conn_id}")
 async def receive_webhook(conn_id: str, request: Request) -> Response:
     """Receive a webhook of the service behind a connection. After any 2xx response, the service does not resend it."""
     try:
-        await _receive(conn_id, request)
+        await request.app.state.webhook_receiver.receive(conn_id, request)
     except (AgentRunsError, asyncio.QueueFull, SQLAlchemyError) as e:
         # The message of a database error would contain the values of the statement.
         log.error("Asked the service to resend a webhook for connection %r: %s", conn_id, type(e).__name__)
@@ -47,23 +106,6 @@ async def receive_webhook(conn_id: str, request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def _receive(conn_id: str, request: Request) -> None:
-    receiver: Receiver = request.app.state.webhook_receiver
-    if not await receiver.secrets.get(conn_id):
-        # The same response for a connection without secrets and for one that does not exist.
-        raise HTTPException(404, "Not Found")
-    signature = parse_signature(request.headers.get(HEADER))
-    if signature is None:
-        raise HTTPException(401, f"The header {HEADER} must be the HMAC-SHA256 of the body, in hex")
-    body = await receiver.bodies.read(request)
-    # A body may take some time to arrive. Verify it with the secrets that are valid now.
-    if not is_signed(body, signature, await receiver.secrets.get(conn_id)):
-        log.warning("Rejected a webhook for connection %r: not signed with its webhook_secret", conn_id)
-        raise HTTPException(401, "The signature does not match the body")
-    try:
-        change = parse_webhook_event(body)
-    except AgentRunsValueError as e:
-        log.warning("Rejected a webhook for connection %r: %s", conn_id, e)
-        raise HTTPException(400, str(e)) from None
-    if change is not None:
-        await receiver.writer.write(conn_id, change)
+def _check_size(size: int) -> None:
+    if size > MAX_SIZE:
+        raise HTTPException(413, f"The body is larger than {MAX_SIZE} bytes", _CLOSE)

@@ -14,11 +14,7 @@ from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 
 
 class HookUser:
-    """
-    Calls a hook's methods by the name of the sync method. The async twins run in their own event loop.
-
-    :param kind: ``sync`` or ``async``.
-    """
+    """Calls a hook's methods by the name of the sync method. The async twins run in their own event loop."""
 
     def __init__(self, kind: str, conn_id: str = "agentruns_default") -> None:
         self.kind = kind
@@ -26,7 +22,6 @@ class HookUser:
         self._runner = asyncio.Runner()
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Call a method and return its result."""
         if self.kind == "sync":
             return getattr(self.hook, method)(*args, **kwargs)
         return self._runner.run(getattr(self.hook, f"a{method}")(*args, **kwargs))
@@ -48,7 +43,6 @@ class HookUser:
                 return
 
     def transport(self) -> Transport | AsyncTransport:
-        """Return the hook's transport."""
         transport: Transport | AsyncTransport = self.call("get_conn")
         return transport
 
@@ -60,20 +54,13 @@ class HookUser:
             self._runner.run(self.hook.aclose())
 
     def end(self) -> None:
-        """Close all."""
         self.close()
         self._runner.close()
 
 
 @pytest.fixture(params=["sync", "async"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Return which of the twins a test uses."""
-    return str(request.param)
-
-
-@pytest.fixture
-def user(kind: str) -> Iterator[HookUser]:
+def user(request: pytest.FixtureRequest) -> Iterator[HookUser]:
     """Return a user of the hook over the connection ``agentruns_default``."""
-    user = HookUser(kind)
+    user = HookUser(request.param)
     yield user
     user.end()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Airflow connections for tests, and the TCP connections that come of them."""
+"""Airflow connections for tests, and the TCP connections that they open."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ TOKEN = "mk_test_do-not-tell"
 
 
 def connection_json(url: str, *, token: str | None = TOKEN, **extra: Any) -> str:
-    """
-    Return a connection for ``AIRFLOW_CONN_...``.
-
-    It hardly paces itself and sends nothing twice, unless told otherwise.
-    """
+    """Return a connection for ``AIRFLOW_CONN_...`` without a noticeable rate limit and repetitions."""
     fields = {"conn_type": "agentruns", "host": url, "password": token}
     return json.dumps({**fields, "extra": {"rate_limit": 1000, "max_retries": 0, **extra}})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import pendulum
 from pydantic import (
@@ -17,6 +17,8 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+
+T = TypeVar("T")
 
 
 def _instant(value: Any) -> pendulum.DateTime:
@@ -48,5 +50,8 @@ Text = Annotated[str | None, WrapValidator(or_unchanged)]
 #: Stop at the first invalid entry, because collecting the errors of all takes a hundred times the response's memory.
 FIRST_ERROR_ONLY = FailFast()
 
-NullIsEmptyList = BeforeValidator(lambda value: [] if value is None else value)
-NullIsFalse = BeforeValidator(lambda value: False if value is None else value)
+#: A list. Null counts as empty.
+Entries = Annotated[list[T], FIRST_ERROR_ONLY, BeforeValidator(lambda value: [] if value is None else value)]
+
+#: A bool. Null counts as false.
+Flag = Annotated[bool, BeforeValidator(lambda value: False if value is None else value)]

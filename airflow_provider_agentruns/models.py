@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The service's resources as pydantic models. Independent of Airflow, without I/O.
+The service's resources as pydantic models.
 
-The models accept null in most fields, because a wait of hours must not fail over a field that is not read. Unknown
-fields are kept and returned by ``model_dump()``.
+Most fields accept null, because a long wait must not fail because of a field that nobody reads. Unknown fields are
+kept and returned by ``model_dump()``.
 """
 
 from __future__ import annotations
@@ -13,23 +13,9 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import pendulum
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, PrivateAttr, WrapValidator, model_validator
 
-from airflow_provider_agentruns.field_types import (
-    FIRST_ERROR_ONLY,
-    Instant,
-    NullIsEmptyList,
-    NullIsFalse,
-    Text,
-    or_unchanged,
-)
+from airflow_provider_agentruns.field_types import FIRST_ERROR_ONLY, Entries, Flag, Instant, Text, or_unchanged
 from airflow_provider_agentruns.run_status import RunStatus as RunStatus
 
 
@@ -41,12 +27,12 @@ class Rating(StrEnum):
 
 
 class ServiceModel(BaseModel):
-    """Base of all models: unknown fields are kept, and a repr shows no personal data."""
+    """Base of all models."""
 
     model_config = ConfigDict(extra="allow")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Show only what identifies the resource. Its content may be personal data, which must not reach a log."""
+        """Show only what identifies the resource. Its content may be personal data."""
         for name in ("id", "type", "status", "agent"):
             value = getattr(self, name, None)
             if isinstance(value, str):
@@ -79,21 +65,21 @@ class Artifact(ServiceModel):
     type: Text = None
     confidence: Text = None
     summary: Text = None
-    sources: Annotated[list[Source], FIRST_ERROR_ONLY, NullIsEmptyList, WrapValidator(or_unchanged)] = []
+    sources: Annotated[Entries[Source], WrapValidator(or_unchanged)] = []
 
 
 class Output(ServiceModel):
     """The envelope of a completed run's artifacts."""
 
-    artifacts: Annotated[list[Artifact], FIRST_ERROR_ONLY, NullIsEmptyList] = []
+    artifacts: Entries[Artifact] = []
 
 
 class Interrupt(ServiceModel):
     """
-    A question for a person; the run waits for the answer.
+    A question for a person. The run waits for the answer.
 
-    The shape of ``value`` depends on the agent. Usually it is an object with ``label`` and ``artifacts``. That of an
-    orchestrator has the ``type`` ``combined_proposal`` and ``proposals``.
+    ``value`` depends on the agent. Usually it is an object with ``label`` and ``artifacts``, or, from an orchestrator,
+    with the ``type`` ``combined_proposal`` and ``proposals``.
     """
 
     id: str
@@ -102,7 +88,7 @@ class Interrupt(ServiceModel):
 
     @property
     def label(self) -> str:
-        """The agent's question; without one, the questions of its proposals, or else the ID."""
+        """The agent's question, or the questions of its proposals, or the ID."""
         return _label(self.value) or f"interrupt {self.id}"
 
 
@@ -121,7 +107,7 @@ def _label(value: Any) -> str:
 
 
 class Step(ServiceModel):
-    """One step of a run. ``label`` is for people, and ``steps`` are the steps inside this one."""
+    """One step of a run. ``label`` is for people; ``steps`` are inside this one."""
 
     id: str | None = None
     run_id: str | None = None
@@ -133,9 +119,9 @@ class Step(ServiceModel):
     status: str | None = None
     started_at: Instant | None = None
     completed_at: Instant | None = None
-    steps: Annotated[list[Step], FIRST_ERROR_ONLY, NullIsEmptyList] = []
+    steps: Entries[Step] = []
     result: Any = None
-    artifacts: Annotated[list[Artifact], FIRST_ERROR_ONLY, NullIsEmptyList] = []
+    artifacts: Entries[Artifact] = []
 
     def walk(self) -> Iterator[Step]:
         """Yield this step and all steps inside it, outermost first."""
@@ -150,8 +136,7 @@ class AgentRun(ServiceModel):
     """
     One piece of an agent's work.
 
-    ``output`` is set once the run is completed, ``interrupts`` while it is interrupted, and ``steps`` if they were
-    requested.
+    A completed run has an ``output``, and an interrupted one ``interrupts``. ``steps`` are present if requested.
     """
 
     id: str
@@ -164,7 +149,7 @@ class AgentRun(ServiceModel):
     started_at: Instant | None = None
     ended_at: Instant | None = None
     output: Output | None = None
-    interrupts: Annotated[list[Interrupt], FIRST_ERROR_ONLY, NullIsEmptyList] = []
+    interrupts: Entries[Interrupt] = []
     steps: Annotated[list[Step] | None, FIRST_ERROR_ONLY] = None
 
     _raw_output: dict[str, Any] | None = PrivateAttr(default=None)
@@ -190,9 +175,9 @@ class AgentRun(ServiceModel):
 class RunPage(ServiceModel):
     """One page of the listing of runs."""
 
-    has_more: Annotated[bool, NullIsFalse] = False
+    has_more: Flag = False
     total_count: int | None = None
-    data: Annotated[list[AgentRun], FIRST_ERROR_ONLY, NullIsEmptyList] = []
+    data: Entries[AgentRun] = []
 
     _served_at: pendulum.DateTime | None = PrivateAttr(default=None)
 
@@ -203,7 +188,7 @@ class RunPage(ServiceModel):
 
 
 class RunEvent(ServiceModel):
-    """One event of a run's stream, in AG-UI form: ``RUN_STARTED``, ``STATE_SNAPSHOT``, ``RUN_FINISHED``, ..."""
+    """One event of a run's stream in AG-UI form, such as ``RUN_STARTED`` or ``STATE_SNAPSHOT``."""
 
     type: str
     run_id: str | None = None
@@ -237,12 +222,12 @@ class Thread(ServiceModel):
 class ThreadPage(ServiceModel):
     """One page of the listing of threads."""
 
-    has_more: Annotated[bool, NullIsFalse] = False
-    data: Annotated[list[Thread], FIRST_ERROR_ONLY, NullIsEmptyList] = []
+    has_more: Flag = False
+    data: Entries[Thread] = []
 
 
 class Agent(ServiceModel):
-    """An agent that the account may run. ``type`` is the name to start it by."""
+    """An agent that the account may run. ``AgentRunOperator`` takes its ``type``."""
 
     id: str
     type: str
@@ -255,4 +240,4 @@ class Agent(ServiceModel):
 class AgentList(ServiceModel):
     """The agents of the account."""
 
-    data: Annotated[list[Agent], FIRST_ERROR_ONLY, NullIsEmptyList] = []
+    data: Entries[Agent] = []

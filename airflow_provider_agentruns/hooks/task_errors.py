@@ -2,8 +2,8 @@
 """
 Marks the errors that no retry of the task can fix.
 
-Airflow fails a task without further tries on an ``AirflowFailException``. The package's errors do not depend on
-Airflow, so errors that reach Airflow get it as an additional base here. Their name stays the same.
+Airflow fails a task without further tries on an ``AirflowFailException``. Because the package's errors do not depend on
+Airflow, this module adds it as a base to those that reach Airflow.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunTimeou
 
 @contextmanager
 def task_errors() -> Iterator[None]:
-    """Mark errors that are raised inside the block as final if another try cannot fix them."""
+    """Mark errors of the block that another try cannot fix as final."""
     try:
         yield
     except AgentRunsError as error:
@@ -38,7 +38,6 @@ def _add_base(error: AgentRunsError, base: type[Exception]) -> None:
     """Make an error an instance of ``base`` as well. It keeps its traceback and attributes."""
     if not isinstance(error, base):
         kind = type(error)
-        # The same class for the same kind of errors.
         error.__class__ = _made.setdefault(
             (kind, base),
             type(kind.__name__, (kind, base), {"__module__": kind.__module__, "__doc__": kind.__doc__}),

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The errors of this package. They do not depend on Airflow: ``hooks.task_errors`` adds its base classes where needed."""
+"""The errors of this package. They do not depend on Airflow: ``hooks.task_errors`` adds its base classes."""
 
 from __future__ import annotations
 
@@ -172,14 +171,13 @@ class AgentRunInterruptGoneError(AgentRunConflictError):
         self.args = (message,)
 
     @classmethod
-    def of(cls, run_id: str, interrupt_id: str, run: AgentRun | None, why: str) -> AgentRunInterruptGoneError:
-        """Return the error for a run that was just read; None if it could not be read."""
-        status = single_line(run.status) if run else "not visible"
-        pending = [quoted(interrupt.id) for interrupt in run.interrupts[:_MESSAGES_SHOWN]] if run else []
+    def of(cls, run_id: str, interrupt_id: str, run: AgentRun, why: str) -> AgentRunInterruptGoneError:
+        """Return the error for a run that was just read."""
+        pending = [quoted(interrupt.id) for interrupt in run.interrupts[:_MESSAGES_SHOWN]]
         return cls(
             run_id,
-            f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)} is not pending: {why}. "
-            f"Nothing was sent. The run is {status}; pending interrupts: {', '.join(pending) or 'none'}",
+            f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)} is not pending: {why}. Nothing was "
+            f"sent. The run is {single_line(run.status)}; pending interrupts: {', '.join(pending) or 'none'}",
         )
 
 

@@ -16,7 +16,7 @@ from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers import agent_run
 from tests.faults import stand
 from tests.faults.components import COMPONENTS
-from tests.hooks.conftest import kind, user  # noqa: F401 -- fixtures
+from tests.hooks.conftest import user  # noqa: F401 -- a fixture
 
 
 @pytest.fixture(scope="module")

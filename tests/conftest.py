@@ -21,6 +21,9 @@ import pytest
 from tests.support.airflow_home import airflow_environment
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session, sessionmaker
+
+    from tests.events.assets import Assets
     from tests.support.dag_runs import DagRunner
 
 _HOME = Path(tempfile.mkdtemp(prefix="agentruns-tests-"))
@@ -67,6 +70,26 @@ def airflow_home() -> Path:
 
     upgradedb()
     return _HOME
+
+
+@pytest.fixture(scope="session")
+def postgresql(airflow_home: Path) -> Iterator[sessionmaker[Session]]:
+    """Return sessions of a PostgreSQL database with Airflow's tables."""
+    from tests.support.postgres import airflow_sessions
+
+    with airflow_sessions() as sessions:
+        yield sessions
+
+
+@pytest.fixture
+def assets(airflow_home: Path) -> Iterator[Assets]:
+    """Return a writer of assets."""
+    # Airflow before 3.3 lacks what it imports.
+    from tests.events.assets import Assets
+
+    made = Assets()
+    yield made
+    made.clean_up()
 
 
 @pytest.fixture

@@ -3,19 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.triggers import agent_run
-from tests.support.postgres import airflow_sessions, use_sessions
-
-if TYPE_CHECKING:
-    from tests.events.assets import Assets
+from tests.support.postgres import use_sessions
 
 
 @pytest.fixture(autouse=True)
@@ -25,27 +19,9 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_event_poller, "_PAUSE_PER_PAGE", 0.0)
 
 
-@pytest.fixture(scope="session")
-def postgresql(airflow_home: Path) -> Iterator[sessionmaker[Session]]:
-    """Return sessions of a PostgreSQL database with Airflow's tables."""
-    with airflow_sessions() as sessions:
-        yield sessions
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
 def database(airflow_home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let Airflow use one database after the other."""
     if request.param == "postgresql":
         use_sessions(request.getfixturevalue("postgresql"), monkeypatch)
     return str(request.param)
-
-
-@pytest.fixture
-def assets(airflow_home: Path) -> Iterator[Assets]:
-    """Return a writer of assets."""
-    # Airflow before 3.3 lacks what it imports.
-    from tests.events.assets import Assets
-
-    made = Assets()
-    yield made
-    made.clean_up()

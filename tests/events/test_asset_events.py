@@ -156,8 +156,10 @@ async def test_too_many_changes_at_once_and_a_failing_database_are_errors(
     ("arguments", "uri"),
     [
         ({}, "agentruns://agentruns_default/any"),
-        ({"status": "error", "agent": "a b/c?d#e"}, "agentruns://agentruns_default/error/a%20b%2Fc%3Fd%23e"),
-        ({"agentruns_conn_id": "user:word@host/x", "status": "error"}, "agentruns://user%3Aword%40host%2Fx/error"),
+        (
+            {"agentruns_conn_id": "user:word@host/x", "status": "error", "agent": "a b?#"},
+            "agentruns://user%3Aword%40host%2Fx/error/a%20b%3F%23",
+        ),
     ],
 )
 def test_airflow_leaves_the_uri_of_an_asset_unchanged(arguments: dict[str, Any], uri: str) -> None:

@@ -21,7 +21,6 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
-        self.writes = 0
         #: The errors that the next reads and writes raise.
         self.read_errors: list[Exception] = []
         self.write_errors: list[Exception] = []
@@ -36,7 +35,6 @@ class FakeStore:
         await asyncio.sleep(0)
         if self.write_errors:
             raise self.write_errors.pop()
-        self.writes += 1
         self.values[key] = json.dumps(value)
 
     @property
@@ -69,30 +67,25 @@ class Watcher:
         self.trigger.asset_state_store = store
         self.stored = stored
         self.events: list[dict[str, Any]] = []
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None]
 
     @property
     def seen(self) -> list[tuple[str, str]]:
         """Run ID and status of each event, in order."""
         return [(event["run_id"], event["status"]) for event in self.events]
 
-    def start(self) -> None:
-        """Run until stopped."""
-        self.task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Cancel the trigger, as a triggerer does when it shuts down."""
-        assert self.task is not None
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-
     async def came(self, count: int) -> None:
         """Wait for that many events. Fails if the trigger fails."""
-        await until(lambda: len(self.events) >= count or (self.task is not None and self.task.done()))
-        if self.task is not None and self.task.done():
+        await until(lambda: len(self.events) >= count or self.ended)
+        if self.ended:
             self.task.result()
 
-    async def _run(self) -> None:
+    @property
+    def ended(self) -> bool:
+        """Whether the trigger has failed."""
+        return self.task.done()
+
+    async def run(self) -> None:
         key = self.trigger.shared_stream_key() if HAS_STATE_STORE else None
         if key is None:
             try:
@@ -119,17 +112,16 @@ class Watcher:
 
 
 @asynccontextmanager
-async def running(*watchers: Watcher) -> AsyncIterator[None]:
-    """Run watchers until the block ends."""
-    for watcher in watchers:
-        watcher.start()
+async def running(watcher: Watcher) -> AsyncIterator[None]:
+    """Run a watcher until the block ends. Then cancel it, as a triggerer does when it shuts down."""
+    watcher.task = asyncio.create_task(watcher.run())
     try:
         yield
     finally:
-        for watcher in watchers:
-            await watcher.stop()
+        watcher.task.cancel()
+        await asyncio.gather(watcher.task, return_exceptions=True)
 
 
 async def settled(watcher: Watcher, store: FakeStore) -> None:
     """Wait until a watcher that starts for the first time knows which runs exist."""
-    await until(lambda: bool(store.cursor) or (watcher.task is not None and watcher.task.done()))
+    await until(lambda: bool(store.cursor) or watcher.ended)

@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from sqlalchemy.orm import Session, sessionmaker
 
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
@@ -21,10 +19,7 @@ from tests.plugins import rights
 from tests.plugins.instances import Instances
 from tests.plugins.served import ServedAirflow
 from tests.support.airflow_versions import HAS_STATE_STORE
-from tests.support.postgres import airflow_sessions, use_sessions
-
-if TYPE_CHECKING:
-    from tests.events.assets import Assets
+from tests.support.postgres import use_sessions
 
 # Airflow before 3.3 rejects webhooks.
 collect_ignore_glob = [] if HAS_STATE_STORE else ["test_webhook_*.py"]
@@ -85,13 +80,6 @@ def instances(airflow_home: Path) -> Iterator[Instances]:
     made.clean_up()
 
 
-@pytest.fixture(scope="session")
-def postgresql(airflow_home: Path) -> Iterator[sessionmaker[Session]]:
-    """Return sessions of a PostgreSQL database with Airflow's tables."""
-    with airflow_sessions() as sessions:
-        yield sessions
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(served: ServedAirflow, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let Airflow use one database after the other; the API server opens a session for each request."""
@@ -106,16 +94,6 @@ def sender(served: ServedAirflow) -> Iterator[Sender]:
     sender = Sender(served.url)
     with sender.http:
         yield sender
-
-
-@pytest.fixture
-def assets(airflow_home: Path) -> Iterator[Assets]:
-    """Return a writer of assets."""
-    from tests.events.assets import Assets
-
-    made = Assets()
-    yield made
-    made.clean_up()
 
 
 @pytest.fixture

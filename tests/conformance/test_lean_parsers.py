@@ -56,15 +56,6 @@ def test_a_page_is_read_alike(document: dict[str, Any]) -> None:
         check_listed(one, other)
 
 
-@tries(30, 5000)
-@given(strategies.sloppy(strategies.RUNS))
-def test_what_can_be_read_of_a_run_off_the_contract_is_read_alike(document: dict[str, Any]) -> None:
-    body = json.dumps(document).encode()
-    whole: AgentRun | None = parse(requests.get_run("r"), body)
-    if whole is not None:
-        check_listed(parse(requests.get_run_state("r"), body), whole)
-
-
 @tries(40, 5000)
 @given(strategies.sloppy(PAGES))
 def test_no_run_is_lost_from_a_page_off_the_contract(document: dict[str, Any]) -> None:

@@ -125,9 +125,8 @@ def test_a_fault_ends_with_the_server(fault: str, caplog: pytest.LogCaptureFixtu
 
 
 def test_a_status_and_retry_after(emulator: Emulator, client: Client, plain: httpx.Client) -> None:
-    for status in (name for name in FAULTS if name.isdigit()):
-        with emulator.faults.of(status):
-            assert error_of(client.post("/v1/runs", json=RUN), int(status))["message"]
+    with emulator.faults.of("409"):
+        assert error_of(client.post("/v1/runs", json=RUN), 409)["message"]
     for given, sent in ((2, "2"), ("soon", "soon"), (None, None)):
         with emulator.faults.of("429", retry_after=given):
             assert plain.get("/v1/agents").headers.get("retry-after") == sent
@@ -152,9 +151,6 @@ def test_bodies_that_are_not_the_contracts(emulator: Emulator, plain: httpx.Clie
     ):
         with emulator.faults.of(fault):
             assert plain.get("/v1/agents").content == body
-    with emulator.faults.of("proxy page", status=407):
-        page = plain.get("/v1/agents")
-    assert (page.status_code, page.headers["content-type"]) == (407, "text/html; charset=utf-8")
     with emulator.faults.of("foreign error", status=418, body="<a/>", content_type="text/xml"):
         error = plain.get("/v1/agents")
     assert (error.status_code, error.text, error.headers["content-type"]) == (418, "<a/>", "text/xml; charset=utf-8")

@@ -131,16 +131,3 @@ def test_the_command_line_without_its_libraries() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert done.stderr.endswith("install airflow-provider-agentruns[emulator]\n")
-
-
-@pytest.mark.parametrize(
-    ("module", "unwanted"),
-    [
-        (f"{MODULE}.pytest_plugin", ["starlette", "uvicorn", "jsonschema", "airflow"]),
-        (f"{MODULE}.server", ["airflow", "airflow_provider_agentruns.client", "airflow_provider_agentruns.models"]),
-    ],
-)
-def test_imports(module: str, unwanted: list[str]) -> None:
-    code = f"import sys, {module}; print(sorted(set({unwanted!r}) & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout.strip() == "[]"

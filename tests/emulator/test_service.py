@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service without HTTP: reproducible and thread-safe."""
+"""The service without HTTP is reproducible."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
@@ -31,18 +30,3 @@ def test_the_same_seed_gives_the_same_runs_however_often_they_are_read() -> None
     often = _finished(7, read_often=True)
     assert often == _finished(7, read_often=False)
     assert not {run["id"] for run in often} & {run["id"] for run in _finished(8, read_often=False)}
-
-
-def test_it_is_thread_safe() -> None:
-    service = Service(speed=1000)
-
-    def work(_: int) -> None:
-        for _ in range(20):
-            run = service.create_run("slow", business_id=BUSINESS_ID)
-            while not service.runs[run.id].finished:
-                for other in service.runs.values():
-                    other.as_json(steps=True)
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(work, range(4))) == [None] * 4
-    assert [run.status for run in service.runs.values()] == ["completed"] * 80

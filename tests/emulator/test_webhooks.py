@@ -35,11 +35,11 @@ def test_the_events_of_a_run() -> None:
             emulator.service.answer(run.id, emulator.service.get_run(run.id).interrupts[0]["id"], "approve")
             eventually(lambda: len(receiver.requests) == 3)
         sent = [json.loads(request.body) for request in receiver.requests]
-    assert [(one["type"], one["data"]["object"]["status"]) for one in sent] == [
+    assert {(one["type"], one["data"]["object"]["status"]) for one in sent} == {
         ("run.created", "running"),
         ("run.interrupted", "interrupted"),
         ("run.completed", "completed"),
-    ]
+    }
     assert {one["data"]["object"]["id"] for one in sent} == {run.id}
     for one in sent:
         Draft202012Validator(SCHEMA).validate(one)

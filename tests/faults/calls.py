@@ -33,19 +33,11 @@ def calls_for(fault: str) -> list[str]:
     return ["get", "start"] if fault == "refused" else ["get", "start", LASTING]
 
 
-def call_hook(
-    fault: str, placement: Placement, stand: Stand, *, sync: bool, lasting: bool = True
-) -> tuple[list[Outcome], list[Any]]:
-    """
-    Make the calls, and return their outcomes and everything to search for tokens.
-
-    :param lasting: Whether to make the call in which the fault applies to each request, too.
-    """
+def call_hook(fault: str, placement: Placement, stand: Stand, *, sync: bool) -> tuple[list[Outcome], list[Any]]:
+    """Make the calls, and return their outcomes and everything to search for tokens."""
     outcomes: list[Outcome] = []
     out: list[Any] = []
     for call in calls_for(fault):
-        if call == LASTING and not lasting:
-            continue
         stand.connect(timeout_for(fault))
         run = stand.run("instant")
         placed = placement

@@ -69,21 +69,6 @@ def test_triggers_follow_no_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_tasks_follow_no_redirect(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer() as elsewhere, ScriptedServer(lambda _: redirect(f"{elsewhere.url}/v1/runs/r-1")) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        result = run_dag(f"""
-            AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")
-            AgentRunResumeOperator(task_id="resume", run_id="r-1", interrupt_id="i-1", input="yes")
-            AgentRunReviewOperator(task_id="review", run_id="r-1", interrupt="i-1", retries=0)
-            AgentRunSensor(task_id="sensor", run_id="r-1")
-        """)
-        assert set(result.states.values()) == {"failed"}
-        assert len(server.requests) == 4
-        assert elsewhere.connections == 0
-
-
-@pytest.mark.usefixtures("short_pauses")
 def test_the_recovery_of_a_start_ends(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find_earlier_run, "_MAX_PAGES", 100)
     listing = EndlessListing()
@@ -133,16 +118,6 @@ def test_a_part_without_end_is_an_error(
         monkeypatch.setenv(ENV, connection_json(server.url))
         with bounded(spigot), pytest.raises(AgentRunsError, match="larger than"):
             list(user.iterate("stream_run", "r-1"))
-        spigot.closed.set()
-
-
-def test_many_whole_events_take_no_memory(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    event = b'event: STATE_SNAPSHOT\ndata: {"run_id": "r-1", "snapshot": {"x": "' + b"x" * 100_000 + b'"}}\n\n'
-    spigot = Spigot(event)
-    with ScriptedServer([without_end(spigot, "text/event-stream")]) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        with bounded(spigot):
-            assert len(list(itertools.islice(user.iterate("stream_run", "r-1"), 1_000))) == 1_000
         spigot.closed.set()
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from tests.hooks.connections import connection_json
 from tests.support.dag_runs import DagRunner
 from tests.support.scripted_server import Received, Reply, ScriptedServer, answer
@@ -26,16 +25,7 @@ _HEADERS = {
 }  # fmt: skip
 _TARGET = re.compile(r"/v1/runs(/[^/?#\s]{1,2400}(/resume)?)?(\?(page|per_page|include)=\w+(&per_page=\d+)?)?")
 
-HOSTILE = [
-    "r-1\r\nX-Evil: 1",
-    "../agents",
-    "..%2Fagents",
-    "r-1?include=steps",
-    "@evil.example.com/",
-    "r-1\u202e1-r",
-    "r-1\x00",
-    "r" * 100_000,
-]
+HOSTILE = ["r-1\r\nX-Evil: 1", "../agents", "..%2Fagents", "r-1?include=steps", "@evil.example.com/", "r" * 100_000]
 
 
 def well_formed(request: Received) -> bool:
@@ -94,19 +84,6 @@ def test_the_id_of_a_new_run_is_checked_too(run_dag: DagRunner, monkeypatch: pyt
         assert (result.states[f"start_{number}"] == "success") is (hostile in read)
         link = result.xcoms[f"start_{number}"].get("_link_AgentRunLink") or ""
         assert re.fullmatch(r"(https://runs\.example\.com/[\w.~%-]+)?", link), link
-
-
-def test_interrupt_ids_and_answers_are_json_in_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer(lambda _: answer({"object": "run", "id": "r-1", "status": "running"})) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        hook = AgentRunHook()
-        for hostile in HOSTILE:
-            hook.resume_run("r-1", hostile, {hostile: [hostile]})
-        hook.close()
-        requests = list(server.requests)
-    assert all(well_formed(request) for request in requests)
-    assert {request.target for request in requests} == {"/v1/runs/r-1/resume"}
-    assert [request.json for request in requests] == [{"interrupt_id": it, "input": {it: [it]}} for it in HOSTILE]
 
 
 def test_line_breaks_in_form_answers_reach_the_agent(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:

@@ -81,21 +81,6 @@ def run_component(fault: str, name: str, placement: Placement, stand: Stand) -> 
     return [outcome], out
 
 
-@pytest.mark.usefixtures("short_pauses")
-@pytest.mark.parametrize(
-    "fault", [fault for fault, group in GROUPS.items() if fault not in SHORT and group != "Timing"]
-)
-def test_the_hook(fault: str, stands: dict[str, Stand], caplog: pytest.LogCaptureFixture) -> None:
-    placement = place(fault, "hook")
-    assert isinstance(placement, Placement)
-    caplog.set_level(logging.DEBUG)
-    outcomes, out = call_hook(fault, placement, stands["hook"], sync=True, lasting=False)
-    for outcome in outcomes:
-        check(fault, "hook", outcome)
-    assert secrets.leaks(TOKEN_PREFIX, [*secrets.of_all(out), *secrets.of_log(caplog)]) == []
-    assert "; ".join(map(str, outcomes)) == table.read()[fault]["hook"].partition("; lasting")[0]
-
-
 def test_the_table_is_complete() -> None:
     rows = table.read()
     assert rows.keys() == GROUPS.keys()

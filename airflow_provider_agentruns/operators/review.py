@@ -15,7 +15,7 @@ from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.airflow_adapter.required_action import create_form
-from airflow_provider_agentruns.arguments import check_run_id
+from airflow_provider_agentruns.arguments import check_run_id, log_unknown
 from airflow_provider_agentruns.base import state_store
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
@@ -181,12 +181,15 @@ class AgentRunReviewOperator(ReviewSubmission):
                 self._keep_waiting(context, review)
             return self._ask(context, review)
 
-    def execute_complete(self, context: Context, event: dict[str, Any], state: dict[str, Any] | None = None) -> Any:
+    def execute_complete(
+        self, context: Context, event: dict[str, Any], state: dict[str, Any] | None = None, **unknown: Any
+    ) -> Any:
         """
         Answer the interrupt with what the person chose.
 
         :param state: The state of the review when the wait began, in case that the state store has lost it.
         """
+        log_unknown(unknown, "a deferred task")
         with self.error_boundary():
             if event.get("error_type") == "validation":
                 # Airflow before 3.3 validates the fields, and its message repeats what a person entered.

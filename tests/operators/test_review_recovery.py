@@ -215,15 +215,19 @@ def test_an_answer_that_the_dag_does_not_allow_any_more_does_not_count_after_a_c
     assert service.answers == []
 
 
-def test_a_cleared_review_keeps_its_form(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
+def test_a_cleared_review_keeps_its_form(
+    service: Service, supervisor: Supervisor, ti: TaskInstance, caplog: pytest.LogCaptureFixture
+) -> None:
     ask(ti)
     form, supervisor.form = supervisor.form, None
     clear(ti)
     waiting = asked_again(ti, review(), {"form": True})
     # Creating it again would delete an answer that arrives at this moment.
     assert (form is not None, supervisor.form) == (True, None)
-    review().execute_complete(ti.context, event("Approve"), **waiting)
+    # A newer version may have stored more with the task.
+    review().execute_complete(ti.context, event("Approve"), **waiting, newer=1)
     assert len(service.answers) == 1
+    assert "Ignoring unknown arguments of a deferred task: ['newer']" in caplog.text
 
 
 def test_an_interrupt_id_that_is_not_unique_asks_nobody(

@@ -90,10 +90,7 @@ class WaitingOperator(AgentRunTask):
         if deadline is None and self.timeout is not None:
             deadline = time.time() + self.timeout
         missing_until = time.time() + NEW_RUN_GRACE if is_new else None
-        if event:
-            # The triggerer has logged this status.
-            self._logged_status = event.get("status")
-        elif run:
+        if run and not event:
             self.record(run)
         has_waited = event is not None
         while True:

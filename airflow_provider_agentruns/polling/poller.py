@@ -196,15 +196,14 @@ class RunPoller:
             if waiter.joined > requested_at:
                 # The response may be older than what this waiter knows, such as the answer it has just sent.
                 continue
-            ended = status.finished or status in waiter.wait_for
-            if not ended and waiter.end <= requested_at:
+            if status.finished or status in waiter.wait_for:
+                # The resumed task logs this status.
+                self._resolve(run, waiter, {"status": str(status)})
+            elif waiter.end <= requested_at:
                 self._resolve(run, waiter, timed_out(run))
-                continue
-            if status != waiter.seen:
+            elif status != waiter.seen:
                 log_status(waiter.log, run.run_id, status, waiter.seen)
                 waiter.seen = str(status)
-            if ended:
-                self._resolve(run, waiter, {"status": str(status)})
 
     def _resolve(self, run: TrackedRun, waiter: Waiter, result: WaitResult) -> None:
         self._scheduler.remove(run, waiter)

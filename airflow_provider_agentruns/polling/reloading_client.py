@@ -38,7 +38,7 @@ class ReloadingClient:
         self._loading = asyncio.Lock()
         # Transports with earlier settings, over which requests may still be in progress.
         self._retired: list[AsyncTransport] = []
-        # Whether the latest attempt to reload failed. Only the first one in a row is worth a warning.
+        # Whether the latest attempt to reload failed. Only the first one in a row is logged as a warning.
         self._keeps_earlier = False
         # How often in a row the token was rejected. The first rejection reloads the connection.
         self._rejections = 0
@@ -56,10 +56,9 @@ class ReloadingClient:
         """
         if self._transport is None or time.monotonic() - self._loaded_at > _RELOAD_AFTER:
             async with self._loading:
-                if self._transport is None:
+                # Another request may have loaded the connection meanwhile.
+                if self._transport is None or time.monotonic() - self._loaded_at > _RELOAD_AFTER:
                     return await self._load()
-                if time.monotonic() - self._loaded_at > _RELOAD_AFTER:
-                    await self._reload()
         return self._transport
 
     async def send(self, request: Request[T]) -> T:
@@ -77,7 +76,7 @@ class ReloadingClient:
                 if transport is self._transport:
                     if self._rejections:
                         raise
-                    if not await self._reload():
+                    if await self._load() is transport:
                         raise AgentRunsConnectionError(
                             "the token is rejected, and the connection cannot be reloaded"
                         ) from None
@@ -95,27 +94,25 @@ class ReloadingClient:
         self._rejections = 0
         return response
 
-    async def _reload(self) -> bool:
-        """Load the connection again. Keep the earlier settings if it cannot be loaded or cannot work."""
-        earlier = self._transport
+    async def _load(self) -> AsyncTransport:
+        """Load the connection. Keep the earlier transport if it cannot be loaded or cannot work."""
+        self._loaded_at = time.monotonic()
         try:
-            await self._load()
+            with _connection_errors(f"connection {self._conn_id!r} cannot be loaded"):
+                async with asyncio.timeout(_LOAD_TIMEOUT):
+                    transport = await AgentRunHook(self._conn_id).aget_conn()
         except AgentRunsError as e:
+            if self._transport is None:
+                raise
             level = logging.DEBUG if self._keeps_earlier else logging.WARNING
             log.log(level, "Cannot reload connection %r; keeping its earlier settings: %s", self._conn_id, e)
             self._keeps_earlier = True
-            return False
+            return self._transport
         self._keeps_earlier = False
-        if earlier:
-            self._retired.append(earlier)
-        return True
-
-    async def _load(self) -> AsyncTransport:
-        self._loaded_at = time.monotonic()
-        with _connection_errors(f"connection {self._conn_id!r} cannot be loaded"):
-            async with asyncio.timeout(_LOAD_TIMEOUT):
-                self._transport = await AgentRunHook(self._conn_id).aget_conn()
-        return self._transport
+        if self._transport:
+            self._retired.append(self._transport)
+        self._transport = transport
+        return transport
 
     async def close_retired(self) -> None:
         """Close transports with earlier settings. Call this while no request is in progress."""
@@ -131,11 +128,7 @@ class ReloadingClient:
 
 @contextmanager
 def _connection_errors(action: str) -> Iterator[None]:
-    """
-    Turn unexpected errors into retryable ones, so that none ends all waits of a connection at once.
-
-    Secrets backends, TLS, proxies, and host names can raise errors of any library.
-    """
+    """Turn unexpected errors, such as those of a secrets backend or TLS, into retryable ones that end no waits."""
     try:
         yield
     except AgentRunsError:

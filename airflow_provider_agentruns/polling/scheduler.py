@@ -2,9 +2,8 @@
 """
 Decides what to read next: one run, or a page of the listing. Free of I/O; the caller supplies the time.
 
-Every run must be polled before its interval is over. As soon as more than a few are due, a round reads the listing from
-its newest end until it has shown all of them, or its pages show too few. Runs that no page has shown are read
-individually.
+If more than a few runs are due, a round reads the listing from its newest end until it has shown all of them, or its
+pages show too few. Runs that no page has shown are read individually.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _END_PATIENCE = 2.0
 #: A run that the listing did not show is read individually for this many seconds, before another round looks for it.
 _UNLISTED_FOR = 60.0
 
-#: Seconds without the listing after it failed twice, and after it was rejected.
+#: Seconds without the listing after it has failed twice, and after it was rejected.
 _WITHOUT_FAILED_LISTING = 1.0
 _WITHOUT_REJECTED_LISTING = 15.0
 
@@ -46,10 +45,9 @@ _LONGEST_EXCEPTION = 600.0
 #: The longest pause after a read of a run has failed, in seconds.
 _LONGEST_PAUSE = 60.0
 
-#: Each of a few runs is polled after this fraction of the time since its last change, and this many seconds at least.
+#: A few runs are polled after this fraction of the time since their last change, but not within this many seconds.
 _QUICK_FRACTION = 0.25
 _QUICKEST = 0.5
-
 
 #: What to send a request for: one run, or the next page of a round.
 Step = TrackedRun | ListingRound
@@ -76,6 +74,10 @@ class PollScheduler:
         run = self.runs.get(run_id)
         if run is None:
             run = self.runs[run_id] = TrackedRun(run_id, waiter.joined)
+            if len(self.runs) == _FEW + 1:
+                # From now on, pages of the listing show them all.
+                for other in self.runs.values():
+                    self._schedule(other, other.preferred_poll_at, waiter.joined)
         run.add(waiter)
         if not run.busy:
             within = 0.0 if len(self.runs) <= _FEW else min(run.interval, waiter.interval)
@@ -83,7 +85,7 @@ class PollScheduler:
         return run
 
     def remove(self, run: TrackedRun, waiter: Waiter) -> None:
-        """Stop tracking a run for a waiter."""
+        """Track a run for one waiter less."""
         run.remove(waiter)
         if not run.waiters and self.runs.get(run.run_id) is run:
             del self.runs[run.run_id]
@@ -176,12 +178,12 @@ class PollScheduler:
             for run in current.wanted.values():
                 run.single_until = now + _UNLISTED_FOR
         for run in (*current.wanted.values(), *current.late):
-            self._schedule(run, max(run.last_request_at, run.changed_at) + run.interval, now)
+            self._schedule(run, run.preferred_poll_at, now)
 
     # What was read
 
     def page_read(self, current: ListingRound, page: ListedPage | None) -> list[tuple[TrackedRun, RunStatus]]:
-        """Take in a page, None for no such page. Pass each of the returned runs to :meth:`run_read`."""
+        """Take in a page; None for no such page. The caller passes each returned run to :meth:`run_read`."""
         self._page_failures = 0
         current.page_read(page)
         shown = []
@@ -192,13 +194,12 @@ class PollScheduler:
         return shown
 
     def run_read(self, run: TrackedRun, status: RunStatus, requested_at: float, now: float) -> bool:
-        """Take in a run's status, and schedule the next poll. False if a later request has been answered already."""
+        """Take in a run's status, and schedule the next poll. Return False if a later response was faster."""
         news = requested_at >= run.last_request_at
         if news:
             if status != run.status and run.status is not None:
                 run.changed_at = now
-            last_poll_at = max(run.last_request_at, run.changed_at)
-            if requested_at - last_poll_at > 2 * run.interval and not (run.warned or run.opening):
+            if requested_at - run.preferred_poll_at > run.interval and not (run.warned or run.opening):
                 self.overdue = True
             run.last_request_at, run.status = requested_at, status
             run.failures, run.warned = 0, False
@@ -218,7 +219,7 @@ class PollScheduler:
 
     def page_failed(self, current: ListingRound, now: float, *, rejected: bool, too_large: bool) -> None:
         """
-        Give up the round, and do without the listing for a while if it fails again and again.
+        End the round, and do without the listing for a while if it fails repeatedly.
 
         :param rejected: Whether the service rejects the request itself.
         :param too_large: Whether the size of the page may be the reason.
@@ -227,7 +228,7 @@ class PollScheduler:
             self._end_round(current, now, unlisted=False)
         self._page_failures += 1
         again = self._page_failures > 1
-        # Not if all requests fail, single reads too.
+        # The size is not the reason if individual reads fail as well.
         if too_large and (rejected or (again and self.rate.failures <= 1)) and current.walk.shrink():
             self._smaller_pages_until = now + _LONGEST_EXCEPTION
             if rejected:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run with its waiters, and when it was and will be polled."""
+"""A run with its waiters, and when it is polled. Times are those of ``time.monotonic()``, in seconds."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from airflow_provider_agentruns.text import single_line
 #: The outcome of a wait: ``{"status"}``, or ``{"error", "message"}`` with the name of an error class.
 WaitResult = dict[str, str]
 
-#: Logs a message: its level, the message, its arguments, and structured fields as keyword arguments.
+#: The ``log`` method of an Airflow logger: level, message, arguments, and structured fields as keyword arguments.
 Log = Callable[..., Any]
 
-#: Until its stream is open, a run is polled at least this often, in seconds.
+#: Until its stream is open, a run is polled at least this often.
 _INTERVAL_WITHOUT_STREAM = 1.0
 
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """One wait for a run. Times are those of ``time.monotonic()``."""
+    """One wait for a run."""
 
     wait_for: Collection[str]
-    #: The longest time that a change may go unnoticed, in seconds.
+    #: The longest time that a change may go unnoticed.
     interval: float
     result: asyncio.Future[WaitResult]
     #: When the wait began. Responses requested earlier may be older than what the waiter knows.
@@ -72,8 +72,13 @@ class TrackedRun:
 
     @property
     def label(self) -> str:
-        """The ID for messages, which may hold no line breaks or control characters."""
+        """The ID for messages, without line breaks and control characters."""
         return single_line(self.run_id)
+
+    @property
+    def preferred_poll_at(self) -> float:
+        """When to read it again, by the interval of its waiters."""
+        return max(self.last_request_at, self.changed_at) + self.interval
 
     def add(self, waiter: Waiter) -> None:
         """Add a waiter."""
@@ -95,6 +100,5 @@ class TrackedRun:
 
     def _summarize(self) -> None:
         longest = _INTERVAL_WITHOUT_STREAM if self.opening else math.inf
-        self.interval = min((waiter.interval for waiter in self.waiters), default=math.inf)
-        self.interval = min(self.interval, longest)
+        self.interval = min((longest, *(waiter.interval for waiter in self.waiters)))
         self.end = min((waiter.end for waiter in self.waiters), default=math.inf)

@@ -117,8 +117,6 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
         """Read the run after the trigger has fired. Wait again if the run has changed once more."""
         log_unknown(unknown, "a deferred task")
         self._event, self._deadline, self._execution_deadline = event, deadline, execution_deadline
-        # The triggerer has logged this status.
-        self._logged_status = event.get("status")
         # This is another process than the one that began to wait.
         self._has_waited = True
         return self.execute(context)

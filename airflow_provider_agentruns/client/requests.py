@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Describes each request of the service once, without I/O.
+Describes each request of the service once, without I/O. Both transports send them.
 
-A sync or async transport sends the :class:`Request` that each function returns. A wrong argument raises
-:class:`AgentRunsValueError`.
+A wrong argument raises :class:`AgentRunsValueError`.
 """
 
 from __future__ import annotations
@@ -33,15 +32,16 @@ from airflow_provider_agentruns.models import (
 
 T = TypeVar("T")
 
-#: The body of ``POST /v1/runs/{id}/resume``, unless the connection sets another one. The service does not document it.
+#: The body of ``POST /v1/runs/{id}/resume``, which the service does not document. A connection can set another one.
 DEFAULT_RESUME_BODY: dict[str, Any] = {"interrupt_id": "{interrupt_id}", "input": "{input}"}
 
-#: The largest response to a poller, in bytes. The triggerer parses it beside everything else that it does.
+#: The largest response to a poller, in bytes.
 _MAX_STATE_BYTES = 16 * 1024 * 1024
 
 _LONGEST_ID = 200
 _LONGEST_COMMENT = 5000
 _UNRENDERED = re.compile(r"\{\{|\}\}|\{%")
+_PLACEHOLDER = re.compile(r"\{(interrupt_id|input)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,9 @@ class Request(Generic[T]):
     :param path: The path below the base URL, percent-encoded.
     :param parse: Returns the result from a 2xx response.
     :param params: The query.
-    :param body: The JSON body.
     :param max_bytes: The largest response, in bytes; None for the transport's limit.
     :param max_wait: The longest delay by the rate limit, in seconds; None for any.
-    :param answer: The interrupt ID and the input, for the connection's own form of the body.
+    :param answer: The interrupt ID and the input, for the connection's ``resume_body``.
     """
 
     method: Literal["GET", "POST"]
@@ -70,13 +69,12 @@ class Request(Generic[T]):
 
     @property
     def repeatable(self) -> bool:
-        """Whether sending it twice has the same effect as sending it once."""
+        """Whether it can be sent twice without another effect."""
         return self.method == "GET"
 
     @property
     def route(self) -> str:
-        """The path with ``ID`` in place of each ID, so that the number of metrics does not grow with the runs."""
-        # In /v1/runs/ID/feedback, names and IDs alternate.
+        """The path with ``ID`` in place of each ID, for metrics. After ``/v1``, names and IDs alternate."""
         parts = self.path.split("/")
         return "/".join("ID" if number > 2 and number % 2 else part for number, part in enumerate(parts))
 
@@ -93,12 +91,12 @@ def get_run_state(run_id: str, priority: Priority = Priority.WAIT) -> Request[Li
 
 
 def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:
-    """Read one page of the listing of runs, from 1. The service may return fewer runs than ``page_size``."""
+    """Read one page of the listing of runs, from 1. It may have fewer runs than ``page_size``."""
     return Request("GET", "/v1/runs", run_page, _page(page, page_size))
 
 
 def list_run_states(*, page: int = 1, page_size: int = 100) -> Request[ListedPage]:
-    """Read one page of the listing, but parse only the status and the IDs of the interrupts of each run."""
+    """Read one page of the listing, but parse only what :func:`get_run_state` does."""
     return Request("GET", "/v1/runs", listed_page, _page(page, page_size), max_bytes=_MAX_STATE_BYTES)
 
 
@@ -154,7 +152,7 @@ def resume_run(
 
 
 def stream_run(run_id: str) -> Request[RunEvent]:
-    """Follow a run's events. Send this with a transport's ``stream`` only."""
+    """Follow a run's events, with a transport's ``stream``."""
     return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", event(RunEvent))
 
 
@@ -212,8 +210,7 @@ def fill_resume_body(template: dict[str, Any], interrupt_id: str, answer: Any) -
     """
     Insert an answer into the template of a body for ``POST /v1/runs/{id}/resume``.
 
-    The string ``{input}`` becomes the answer itself, of any JSON type. In a longer string or a key, placeholders are
-    replaced by text. Placeholders inside the answer stay as they are.
+    The string ``{input}`` becomes the answer, of any JSON type. In longer strings and keys, text replaces it.
     """
     try:
         as_json = json.dumps(answer, allow_nan=False, ensure_ascii=False)
@@ -235,9 +232,6 @@ def fill_resume_body(template: dict[str, Any], interrupt_id: str, answer: Any) -
 
     filled: dict[str, Any] = fill(template)
     return filled
-
-
-_PLACEHOLDER = re.compile(r"\{(interrupt_id|input)\}")
 
 
 def _id(name: str, value: object) -> str:

@@ -30,11 +30,7 @@ def settings(url: str, **fields: Any) -> Settings:
 
 
 class Caller:
-    """
-    Sends requests over a new transport and closes it.
-
-    :param kind: ``sync`` or ``async``.
-    """
+    """Sends requests over a new transport, ``sync`` or ``async``, and closes it."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind

@@ -55,7 +55,6 @@ def error_of(caller: Caller, reply: Reply, request: Request[Any] = GET) -> Agent
 @pytest.mark.parametrize(
     ("status", "kind", "retryable", "hint"),
     [
-        (400, AgentRunInvalidRequestError, False, ""),
         (401, AgentRunsAuthError, False, "mk_test tokens to the sandbox"),
         (404, AgentRunNotFoundError, False, "Check the ID"),
         (409, AgentRunConflictError, False, ""),

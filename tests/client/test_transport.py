@@ -63,11 +63,9 @@ def test_headers_and_bodies(caller: Caller) -> None:
         assert seen.headers["authorization"] == f"Bearer {TOKEN}"
         assert seen.headers["accept"] == "application/json"
         assert seen.headers["user-agent"] == f"airflow-provider-agentruns/{__version__}"
-        assert seen.headers["host"] == f"127.0.0.1:{server.port}"
     get, post = server.requests
     assert (get.method, get.body) == ("GET", b"")
     assert (post.method, post.json) == ("POST", {"type": "instant", "business_id": "b-1"})
-    assert post.headers["content-type"] == "application/json"
 
 
 @pytest.mark.usefixtures("no_backoff")

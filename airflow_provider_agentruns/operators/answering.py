@@ -28,13 +28,7 @@ def answer_interrupt(
     question: str | None = None,
     seen: str | None = None,
 ) -> Answered:
-    """
-    Answer one pending interrupt; see :func:`~airflow_provider_agentruns.idempotency.resume_run.answer_once`.
-
-    :param answer: Any JSON value.
-    :param question: The digest of what was asked when the answer was given, if known.
-    :param seen: The run's ``updated_at`` at that time in ISO 8601, if known.
-    """
+    """Answer a pending interrupt; see :func:`~airflow_provider_agentruns.idempotency.resume_run.answer_once`."""
     task.run_page = task.hook.settings.run_page(run_id)
     try:
         answered = answer_once(
@@ -58,12 +52,10 @@ def read_pending(
     task: AgentRunTask, run_id: str, interrupt_id: str, *, question: str | None, seen: str | None
 ) -> tuple[AgentRun, Interrupt]:
     """
-    Return a run and its pending interrupt as the service shows them now.
+    Return a run and its pending interrupt. Read again for some seconds if the response is outdated.
 
-    A response can be outdated, so the run is read again for some seconds until it shows what was seen before.
-
-    :param question: The digest of the question that was seen before, if any.
-    :param seen: The run's ``updated_at`` at that time in ISO 8601, if known.
+    :param question: The digest of the question at an earlier read, if any.
+    :param seen: The run's ``updated_at`` at that read in ISO 8601, if known.
     :raises AgentRunInterruptGoneError: If the interrupt is not pending.
     :raises AgentRunReviewError: If several questions have this ID.
     """

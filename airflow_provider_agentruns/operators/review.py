@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator that asks people: it shows one pending interrupt as an Airflow Required Action."""
+"""
+``AgentRunReviewOperator``: shows one pending interrupt as an Airflow Required Action, and sends the decision.
+
+A :class:`~airflow_provider_agentruns.reviews.state.ReviewState` grows in this order: ``shown``, ``decision``, ``sent``,
+``delivered``. Each step is stored before the next, so that a later try continues where the earlier one stopped.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import TaskDeferred, conf
-from airflow.providers.standard.exceptions import HITLTimeoutError
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.definitions.param import ParamsDict
 
@@ -47,50 +51,41 @@ DEFAULT_RETRIES = conf.getint("core", "default_task_retries", fallback=0) or 3
 #: Seconds between these tries, unless the DAG's author sets a delay.
 DEFAULT_RETRY_DELAY = min(30.0, conf.getfloat("core", "default_task_retry_delay", fallback=300.0))
 
-#: The key of a review's state in the task state store.
-_STATE_KEY = "agent_run_review"
-
-#: How long a retry waits for the triggerer to read the form.
-_READ_FORM_WITHIN = timedelta(hours=1)
-
-#: How much of a question names an instance of a mapped task. Airflow accepts 250 characters in total.
-_LABEL_LENGTH = 120
-
 
 class AgentRunReviewOperator(ReviewSubmission):
     """
     Shows one pending interrupt to a person as an Airflow Required Action, waits, and answers it exactly once.
 
-    A later try continues with the decision that was made, and does not ask again. On Airflow 3.3 a waiting review
-    occupies neither a worker nor the triggerer; on 3.1 and 3.2 it is deferred.
+    A later try sends the decision that exists, and does not ask again. On Airflow 3.3, a waiting review occupies
+    neither a worker nor the triggerer; on 3.1 and 3.2, it is deferred.
 
     ``options``, ``defaults``, ``multiple``, ``params``, ``notifiers``, ``assigned_users``, and ``response_timeout``
     mean the same as for Airflow's ``HITLOperator``.
 
     The XCom value is ``{"run_id", "interrupt_id", "chosen_options", "params_input", "responded_by", "responded_at",
-    "status"}``. The XCom key ``trail`` adds what an auditor asks for: what was asked, shown, and sent. It also exists
-    if the task fails after a decision.
+    "status"}``. The XCom key ``trail`` adds what was asked, shown, and sent. It also exists if the task fails after a
+    decision.
 
-    A task instance keeps its form permanently, so each interrupt needs a task instance of its own. Map over the
-    interrupts, or use :func:`~airflow_provider_agentruns.operators.agent_run.review_rounds`.
+    A task instance keeps its form permanently, so each interrupt needs its own: map over the interrupts, or use
+    :func:`~airflow_provider_agentruns.operators.agent_run.review_rounds`.
 
-    :param run_id: The ID of the run: a template, or another task's output. (templated)
+    :param run_id: The run's ID, as a template or another task's output. (templated)
     :param interrupt: The ID of the interrupt (templated), or the interrupt as ``AgentRunSensor`` returns it.
     :param options: The options from which the person chooses.
-    :param params: Additional fields of the form, as Airflow ``Param`` objects. If the interrupt's value has a JSON
-        schema for its answer (``input_schema``), that adds fields, too. Fields given here win.
+    :param params: Additional fields of the form, as Airflow ``Param`` objects. A JSON schema in the interrupt's value
+        (``input_schema``) adds fields, too. Fields given here win.
     :param build_input: Makes the answer: a callable that takes a dict, or a template in which this dict is ``answer``.
         The dict has ``interrupt`` (``id``, ``agent``, ``value``), ``decision`` (in the agent's words), ``fields``,
         ``chosen_options``, ``responded_by``, ``responded_at``, and ``by`` (``person``, ``policy``, or ``timeout``).
-        By default the answer is ``{"decision", "fields", "responded_by", "responded_at"}``, or what the interrupt's
+        By default, the answer is ``{"decision", "fields", "responded_by", "responded_at"}``, or what the interrupt's
         schema describes.
     :param decide: A policy for the easy cases: a callable that takes the
         :class:`~airflow_provider_agentruns.models.Interrupt` and returns one of ``options``, the answer to send, or
         None to ask a person.
     :param feedback: Whether the form asks for a rating of the proposed artifact, if it has an ID.
     :param retries: Retries, 3 unless given here, in ``default_args``, or in Airflow's configuration.
-    :param agentruns_conn_id: The ID of the Airflow connection. (templated)
-    :raises AgentRunConflictError: If the interrupt is not pending, or another client answered it. Nothing is sent.
+    :param agentruns_conn_id: The Airflow connection. (templated)
+    :raises AgentRunConflictError: If the interrupt is not pending. Nothing is sent.
     :raises AgentRunReviewError: If the answer belongs to another question or is not valid, if several questions have
         this ID, or if Airflow holds a form that differs from the DAG. Nothing is sent.
     """
@@ -114,7 +109,7 @@ class AgentRunReviewOperator(ReviewSubmission):
         **kwargs: Any,
     ) -> None:
         check_run_id(run_id)
-        # A review makes subject and body from what the agent asks. Python rejects others.
+        # The agent's question becomes subject and body. Python rejects them in kwargs.
         super().__init__(
             subject="A question of an agent run",
             body=None,
@@ -151,10 +146,11 @@ class AgentRunReviewOperator(ReviewSubmission):
         """Return the question, if the task has it, and the run."""
         value = self.interrupt.get("value") if isinstance(self.interrupt, Mapping) else None
         label = value.get("label") if isinstance(value, Mapping) else None
-        return label[:_LABEL_LENGTH] if isinstance(label, str) else None, self.run_id
+        # Airflow accepts 250 characters in total.
+        return label[:120] if isinstance(label, str) else None, self.run_id
 
     def execute(self, context: Context) -> Any:
-        """Decide by policy, or show the form and wait. A later try first uses a decision that exists."""
+        """Send the decision of an earlier try, find its form, or ask."""
         from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
 
         with self.error_boundary():
@@ -162,17 +158,17 @@ class AgentRunReviewOperator(ReviewSubmission):
             if review and review.decision:
                 if not self._was_cleared(context, review):
                     return self._submit(context, review)
-                if review.decision["by"] != "policy" and not review.delivered:
+                if review.decision.by != "policy" and not review.delivered:
                     return self._submit_or_ask(context, review)
             elif attempt.number > 1 and (review or attempt.was_cleared or state_store(context) is None):
                 # Only the triggerer can read the form. Creating the form again would delete an answer.
                 trigger = FormAnswerTrigger(str(context["ti"].id))
-                self.defer(trigger=trigger, method_name="form_read", timeout=_READ_FORM_WITHIN)
+                self.defer(trigger=trigger, method_name="form_read", timeout=timedelta(hours=1))
             return self._ask(context, review)
 
     def form_read(self, context: Context, event: dict[str, Any]) -> Any:
-        """Continue with the answer that a person gave to the form of an earlier try, or ask."""
-        # An answer comes in the trigger's event, or in that of Airflow if it arrives at this moment.
+        """Continue with the form of an earlier try: with its answer, if a person gave one."""
+        # An answer comes in the trigger's event, or in Airflow's if it arrives at this moment.
         if "chosen_options" in event:
             return self.execute_complete(context, event)
         with self.error_boundary():
@@ -187,17 +183,13 @@ class AgentRunReviewOperator(ReviewSubmission):
         """
         Answer the interrupt with what the person chose.
 
-        :param state: The state of the review when the wait began, in case that the state store has lost it.
+        :param state: The state of the review when the wait began, for Airflow versions without a state store.
         """
         log_unknown(unknown, "a deferred task")
         with self.error_boundary():
-            if event.get("error_type") == "validation":
-                # Airflow before 3.3 validates the fields, and its message repeats what a person entered.
-                raise self._invalid("Airflow rejects it")
-            if "error" in event:
-                self._fail_after_wait(event)
+            self._check_event(event)
             decision = Decision.from_event(event)
-            begun = ReviewState(**{**state, "decision": asdict(decision)}) if state else None
+            begun = ReviewState.load({**state, "decision": asdict(decision)}) if state else None
             try:
                 review = self._stored(context) or begun
             except AgentRunsError:
@@ -213,22 +205,25 @@ class AgentRunReviewOperator(ReviewSubmission):
                 max_tries=self.current_attempt(context).max_tries,
                 question=str(decision.params_input.get(QUESTION_FIELD) or ""),
             )
-            review.decision = asdict(decision)
+            review.decision = decision
             if was_cleared or not review.question:
                 return self._submit_or_ask(context, review)
             # Stored first, so that no later try asks again.
             self._store(context, review)
             return self._submit(context, review)
 
-    def _fail_after_wait(self, event: dict[str, Any]) -> None:
-        try:
-            self.process_trigger_event_error(event)
-        except HITLTimeoutError as e:
+    def _check_event(self, event: dict[str, Any]) -> None:
+        if event.get("error_type") == "validation":
+            # Airflow before 3.3 validates the fields, and its message repeats what a person entered.
+            raise self._invalid("Airflow rejects it")
+        if event.get("error_type") == "timeout":
             # Final, because each retry would wait for the complete response_timeout again.
             raise AgentRunReviewError(
                 f"Nobody answered {interrupt_name(str(self.run_id), self._interrupt_id)} within the response_timeout "
                 f"of {self.response_timeout}, and the review has no defaults. Nothing was sent"
-            ) from e
+            )
+        if "error" in event:
+            self.process_trigger_event_error(event)
 
     def _was_cleared(self, context: Context, review: ReviewState | None) -> bool:
         """Return whether a person has, or may have, cleared the task since the review began."""
@@ -243,21 +238,19 @@ class AgentRunReviewOperator(ReviewSubmission):
         try:
             run, interrupt = self._pending(earlier if earlier and earlier.shown else None)
         except AgentRunInterruptGoneError:
-            if earlier and earlier.decision:
-                # It may have been answered before a person cleared the task.
+            if earlier and earlier.decision and (earlier.delivered or earlier.decision.by == "policy"):
+                # It was answered before a person cleared the task.
                 return self._submit(context, earlier)
             raise
-        if earlier and earlier.shown:
-            earlier.check_question(interrupt)
         review = ReviewState.begin(run, interrupt, self.current_attempt(context).max_tries, earlier)
         now = datetime.now(UTC).isoformat()
         if self.decide and (decided := decide_by_policy(self.decide, interrupt, self.options, now)):
-            review.decision, review.sent = asdict(decided[0]), decided[1]
+            review.decision, review.sent = decided
             self._store(context, review)
             return self._submit(context, review)
         self.subject = subject(interrupt)
         self.body = body(interrupt, run_id=str(self.run_id), run_page=self.run_page)
-        form = self._form(interrupt)
+        form = review.form = self._form(interrupt)
         rated = rated_artifact(interrupt) if self.feedback else None
         review.shown = {
             "at": now,
@@ -267,13 +260,13 @@ class AgentRunReviewOperator(ReviewSubmission):
             "fields": list(self.params),
             "rated_artifact": rated and rated["id"],
         }
-        review.form = form
+        # Stored first, so that no later try creates the form again.
         self._store(context, review)
         held = create_form(context["ti"].id, subject=self.subject, body=self.body, **form)
         review.form = {name: held[name] for name in form}
         review.shown |= {"subject": held["subject"], "body": held["body"]}
         if review.form != form:
-            # A later try has to compare the DAG with the form that Airflow holds.
+            # A later try compares the DAG with the form that Airflow holds.
             self._store(context, review)
             review.check_form(form)
         metrics.review_asked(self.agentruns_conn_id)
@@ -300,7 +293,6 @@ class AgentRunReviewOperator(ReviewSubmission):
     def _keep_waiting(self, context: Context, review: ReviewState) -> NoReturn:
         """Wait with the form that exists. Creating it again would delete an answer that arrives at this moment."""
         _, interrupt = self._pending(review)
-        review.check_question(interrupt)
         if self._was_cleared(context, review):
             review.check_form(self._form(interrupt))
             review.max_tries = self.current_attempt(context).max_tries
@@ -321,7 +313,7 @@ class AgentRunReviewOperator(ReviewSubmission):
 
     def _is_usable(self, review: ReviewState) -> bool:
         """Return whether a decision from before a clear surely belongs to the pending question and is allowed."""
-        decision = Decision(**(review.decision or {}))
+        decision = review.decided
         allowed = [user["id"] for user in self.assigned_users or ()]
         if decision.by == "person" and allowed and (decision.responded_by or {}).get("id") not in allowed:
             self.log.warning("The DAG does not allow the person who decided to answer. Asking again")

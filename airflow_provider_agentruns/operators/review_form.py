@@ -26,7 +26,6 @@ def check_form(options: Sequence[str], defaults: Sequence[str] | None, users: An
     """
     Check the arguments of a form when the DAG is parsed.
 
-    :param users: The assigned users, in a list.
     :raises AgentRunsValueError: If Airflow would fail when the agent asks.
     """
     if isinstance(options, str) or not options:
@@ -57,14 +56,16 @@ def form_params(
     """
     Return the fields of an interrupt's form.
 
-    :param options: What a person chooses from.
     :param given: The DAG author's fields, which win over the agent's.
     :param rated: The artifact that the person can rate, if any.
     :param question: The digest of the question.
     """
     described = answer_schema.form_fields(answer_schema.answer_schema(interrupt), options)
     fields = {name: Param(**arguments) for name, arguments in described.items()}
-    fields |= {name: _with_value(given.get_param(name)) for name in given}
+    for name in given:
+        fields[name] = field = copy(given.get_param(name))
+        # Airflow's API cannot send a missing value.
+        field.value = field.value if field.has_value else None
     if rated:
         given_title = rated.get("title")
         title = plain(given_title, _TEXT_LENGTH) if isinstance(given_title, str) else "the proposal"
@@ -87,13 +88,6 @@ def form_params(
         description = "Identifies the question that this form answers. Do not change it."
         fields[name] = Param(value, description, type="string", const=value, title=title)
     return ParamsDict(fields)
-
-
-def _with_value(field: Param) -> Param:
-    """Return a field with an empty value in place of a missing one, which Airflow's API cannot send."""
-    shown = copy(field)
-    shown.value = field.value if field.has_value else None
-    return shown
 
 
 def held_params(serialized: Mapping[str, Any]) -> ParamsDict:

@@ -50,7 +50,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
 
     @cached_property
     def _audit_folder(self) -> ObjectStoragePath | None:
-        """The folder for documents, if the connection has one."""
+        """The folder for audit documents, if the connection has one."""
         from airflow_provider_agentruns.audit.documents import open_folder
 
         folder = self.hook.settings.audit_path
@@ -71,11 +71,13 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         review.delivered = True
         review.seen = answered.run.updated_at.isoformat() if answered.run.updated_at else None
         self._store(context, review)
-        decision = Decision(**(review.decision or {}))
-        metrics.review_decided(self.agentruns_conn_id, decision.by, review.seconds_to_decide(decision))
-        delivery = "confirmed" if answered.confirmed else "presumed"
-        rating = self._rate(review, decision)
-        trail = audit_trail(review, status=str(answered.run.status), delivery=delivery, rating=rating)
+        metrics.review_decided(self.agentruns_conn_id, review.decided.by, review.seconds_to_decide)
+        trail = audit_trail(
+            review,
+            status=str(answered.run.status),
+            delivery="confirmed" if answered.confirmed else "presumed",
+            rating=self._rate(review),
+        )
         self._finish(context, trail)
         if self._audit_folder:
             from airflow_provider_agentruns.audit import documents
@@ -102,44 +104,41 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         """Build the answer unless an earlier try has, and send it."""
         from airflow_provider_agentruns.operators.answering import answer_interrupt
 
-        # Before anything is sent, an unusable folder fails the task.
+        # An unusable folder fails the task before anything is sent.
         _ = self._audit_folder
-        decision = Decision(**(review.decision or {}))
         if review.sent is None:
-            review.check_answer(decision)
+            review.check_answer()
             _, interrupt = self._pending(review)
-            review.check_question(interrupt)
-            if decision.by != "policy":
-                decision = self._validated(interrupt, decision, review.form or self._form(interrupt))
-            review.decision = asdict(decision)
-            review.sent = [self._input(context, interrupt, decision)]
+            if review.decided.by != "policy":
+                review.decision = self._validated(review.decided, review.form or self._form(interrupt))
+            review.sent = [self._input(context, interrupt, review.decided)]
             self._store(context, review)
         try:
             return answer_interrupt(
                 self, context, review.run_id, review.interrupt_id, review.sent[0], review.question, review.seen
             )
         except AgentRunInvalidRequestError as e:
-            if not any(decision.fields.values()):
+            if not any(review.decided.fields.values()):
                 raise
             hidden = "the agent rejects the answer. Its message is hidden, because it can repeat what a person entered"
             raise AgentRunInvalidRequestError(e.status_code, [hidden], e.method, e.path) from None
 
-    def _rate(self, review: ReviewState, decision: Decision) -> dict[str, Any] | None:
-        """Rate the artifact, and return what was sent, with the error if it failed, or None without a rating."""
-        artifact_id, rating = (review.shown or {}).get("rated_artifact"), decision.params_input.get(RATING)
+    def _rate(self, review: ReviewState) -> dict[str, Any] | None:
+        """Send the rating that a person gave. A failure does not fail the task."""
+        entered = review.decided.params_input
+        artifact_id, rating = (review.shown or {}).get("rated_artifact"), entered.get(RATING)
         if not artifact_id or not rating:
             return None
-        comment = decision.params_input.get(RATING_COMMENT)
-        given = {"artifact_id": artifact_id, "rating": rating, "comment": comment}
+        given = {"artifact_id": artifact_id, "rating": rating, "comment": entered.get(RATING_COMMENT)}
         try:
-            self.hook.rate_artifact(review.run_id, artifact_id, rating, comment)
+            self.hook.rate_artifact(review.run_id, **given)
         except AgentRunsError as e:
             # Without the message, in which the service can repeat the comment.
             self.log.warning("The answer was sent, but not the rating of the artifact: %s", type(e).__name__)
             return {**given, "error": str(e)}
         return given
 
-    def _validated(self, interrupt: Interrupt, decision: Decision, form: Mapping[str, Any]) -> Decision:
+    def _validated(self, decision: Decision, form: Mapping[str, Any]) -> Decision:
         """
         Return the decision with every field of the form, and check that they are valid.
 
@@ -162,6 +161,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         )
 
     def _input(self, context: Context, interrupt: Interrupt, decision: Decision) -> Any:
+        """Return the answer for the agent."""
         if self.build_input is None:
             return default_answer(interrupt, decision)
         material = answer_material(interrupt, decision)
@@ -180,10 +180,14 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         )
 
     def _pending(self, review: ReviewState | None) -> tuple[AgentRun, Interrupt]:
+        """Return the run and its pending interrupt, which must still ask the review's question."""
         from airflow_provider_agentruns.operators.answering import read_pending
 
         question, seen = (review.question, review.seen) if review else (None, None)
-        return read_pending(self, str(self.run_id), self._interrupt_id, question=question, seen=seen)
+        run, interrupt = read_pending(self, str(self.run_id), self._interrupt_id, question=question, seen=seen)
+        if review:
+            review.check_question(interrupt)
+        return run, interrupt
 
     def _stored(self, context: Context) -> ReviewState | None:
         store = state_store(context)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Translates between the JSON schema of the answer that an agent wants, and a form that a person fills in.
+Translates the JSON schema of an agent's answer into a form, and what a person entered into an answer.
 
-An agent can describe the answer in its interrupt's value. The form takes over what it needs, and nothing that Airflow
-cannot store, show, or check, that hides a field, or that decides in a person's place. Everything is bounded.
+The form takes over nothing that Airflow cannot store, show, or check, that hides a field, or that decides for the
+person. Everything is bounded.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ from airflow_provider_agentruns.reviews.text import plain
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
 
-#: The field with the interrupt's ID, which shows whether an answer belongs to this form.
+#: The constant fields that show whether an answer belongs to this form: the interrupt's ID and, because an agent can
+#: reuse an ID, the digest of the question.
 ID_FIELD = "interrupt_id"
-
-#: The field with the digest of the question, because an agent can reuse an ID.
 QUESTION_FIELD = "_question"
 
 #: The property of an answer that holds the chosen option.
 DECISION = "decision"
 
-#: The fields in which a person rates an artifact. They are not part of the answer.
+#: The fields in which a person rates an artifact.
 RATING = "_rating"
 RATING_COMMENT = "_rating_comment"
 
-#: The fields that are not for the agent.
+#: All fields that are not for the agent.
 OWN_FIELDS = (ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT)
 
-#: The only field of the form if the agent wants an answer that is not an object.
+#: The field for an answer that is not an object.
 ANSWER = "answer"
 
 #: Where an interrupt's value can carry the JSON schema of its answer.
@@ -55,10 +54,6 @@ _TYPES = (*_KINDS.values(), "array", "object")
 # "password" is missing because it hides what is sent.
 _FORMATS = ("date", "date-time", "time", "duration", "multiline", "email", "uri", "uuid")
 
-
-# How many references and choices are followed for one property. A schema can refer to itself.
-_MAX_STEPS = 10
-
 # Keywords whose values are numbers.
 _LIMITS = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
@@ -75,9 +70,9 @@ def answer_schema(interrupt: Interrupt) -> dict[str, Any] | None:
 
 def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
-    Return the arguments of Airflow's ``Param`` for each field of the form that a schema describes.
+    Return the arguments of Airflow's ``Param`` for each field of the form.
 
-    :param options: What a person chooses from. A property ``decision`` that holds the same choice becomes no field.
+    A property ``decision`` that accepts the same choices as ``options`` becomes no field.
     """
     if schema is None:
         return {}
@@ -108,7 +103,7 @@ def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[s
 
 
 def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> str | list[str]:
-    """Return the chosen options in the agent's words: the values in its schema if they match, else in lower case."""
+    """Return the chosen options as the values in the agent's schema if they match, else in lower case."""
     values = _values(_decision(schema or {}))
     words = [values.get(option.casefold(), option.lower()) for option in chosen]
     return words[0] if len(words) == 1 else words
@@ -118,9 +113,8 @@ def answer_by_schema(
     schema: dict[str, Any] | None, decision: str | list[str], fields: Mapping[str, Any], who: Mapping[str, Any]
 ) -> Any:
     """
-    Return an answer of the shape that a schema describes; without a schema, ``{"decision", "fields", **who}``.
+    Return the answer that a schema describes; without a schema, ``{"decision", "fields", **who}``.
 
-    :param decision: The decision in the agent's words.
     :param who: Who answered and when. Omitted if the schema allows only the properties that it names.
     """
     if schema is None:
@@ -163,19 +157,17 @@ def _decision(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _values(part: dict[str, Any]) -> dict[str, str]:
     choices = part.get("enum")
-    found = choices if isinstance(choices, list) else ()
-    return {value.casefold(): value for value in found if isinstance(value, str)}
+    return {value.casefold(): value for value in choices if isinstance(value, str)} if isinstance(choices, list) else {}
 
 
 def _covers(part: dict[str, Any], options: Sequence[str]) -> bool:
-    """Return whether each option stands for a value that the agent accepts."""
+    """Return whether the agent accepts each option as a value."""
     values = _values(part)
     # A field for a single value would force a person who rejects to enter the agent's "approved".
     return len(values) == 1 or (bool(values) and all(option.casefold() in values for option in options))
 
 
 def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) -> dict[str, Any]:
-    """Return the arguments of ``Param`` for a property."""
     from jsonschema import Draft202012Validator, FormatChecker
 
     field, kinds = _limits(part), _kinds(part) or ["string"]
@@ -201,7 +193,7 @@ def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) ->
 
 
 def _limits(part: dict[str, Any]) -> dict[str, Any]:
-    """Return the limits that a schema sets for a value besides its type, if they are valid."""
+    """Return the valid limits of a value, besides its type."""
     from jsonschema import Draft202012Validator
 
     limits = {key: part[key] for key in _LIMITS if isinstance(part.get(key), int | float)}
@@ -224,7 +216,7 @@ def _typed(kinds: list[str]) -> dict[str, Any]:
 
 
 def _can_be_shown(choices: Any) -> TypeGuard[list[Any]]:
-    """Return whether people can tell choices apart. Airflow's page shows each as text."""
+    """Return whether people can distinguish the choices. Airflow's page shows each as text."""
     few = isinstance(choices, list) and 0 < len(choices) <= MAX_CHOICES
     if not (few and all(type(one) in _KINDS and _can_be_stored(one, 2 * NAME_LENGTH) for one in choices)):
         return False
@@ -248,16 +240,15 @@ def _plain(value: Any, limit: int) -> str:
 
 def _simplified(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     """
-    Return the known keywords of a property's schema, with references and its only real choice resolved.
+    Return the known keywords of a property's schema, with local references and its only real choice resolved.
 
-    Generators such as pydantic write references into the schema, and an optional value as a choice between a type and
-    null. References out of the schema are not followed. A property's own keywords win over those of a reference.
-
-    :param root: The complete schema.
+    Pydantic writes references, and an optional value as a choice between a type and null. A property's own keywords
+    win over those of a reference.
     """
     found: dict[str, Any] = {}
     nullable = False
-    for _ in range(_MAX_STEPS):
+    # Bounded, because a schema can refer to itself.
+    for _ in range(10):
         found = {keyword: part[keyword] for keyword in _KEYWORDS if keyword in part} | found
         target = _target(part.get("$ref"), root)
         for keyword in ("anyOf", "oneOf", "allOf"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.digest import digest
@@ -27,25 +28,20 @@ def audit_trail(
     :param delivery: ``confirmed`` if the service confirmed the answer; ``presumed`` if the question was gone after the
         answer was sent; ``not sent``; or ``unknown`` if the task failed while the answer may have been accepted.
     """
-    decision: dict[str, Any] = state.decision or {}
     return {
         "run_id": state.run_id,
         "interrupt_id": state.interrupt_id,
-        "chosen_options": decision["chosen_options"],
-        "params_input": decision["params_input"],
-        "responded_by": decision["responded_by"],
-        "responded_at": decision["responded_at"],
+        **asdict(state.decided),
         "status": status,
         "agent": state.agent,
         "label": state.label,
         "question": state.question,
-        "by": decision["by"],
         "shown": state.shown,
         "sent": state.sent[0] if state.sent else None,
         "delivery": delivery,
         "rating": rating,
         "run_updated_at": state.seen,
-        "superseded": state.superseded,
+        "superseded": [asdict(one) for one in state.superseded],
     }
 
 

@@ -2,8 +2,7 @@
 """
 Renders what an agent asks and proposes as Markdown, for Airflow's page of required actions.
 
-Airflow leaves no space between paragraphs, so headings, quotations, and lists separate the parts. Rendering is lazy, so
-the work depends on what is shown, not on the size of the value.
+Rendering is lazy, so the work depends on what is shown, not on the size of the value.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 SUBJECT_LENGTH = 160
 BODY_LENGTH = 16_000
 
-#: How many entries of a list or an object are shown, and how many levels of them.
+#: The maximum number of entries of a list or an object, and of levels.
 MAX_ENTRIES = 50
 MAX_DEPTH = 5
 _MAX_SECTIONS = 3
@@ -44,7 +43,7 @@ _SECTIONS = {"artifacts": "### Artifact", "proposals": "## Proposal"}
 
 
 def subject(interrupt: Interrupt) -> str:
-    """Return the question as one line of plain text that is harmless in messages, too."""
+    """Return the question as one line of plain text, harmless in messages."""
     label = plain_for_messages(interrupt.label, SUBJECT_LENGTH)
     return label or plain_for_messages(f"interrupt {interrupt.id}", SUBJECT_LENGTH)
 
@@ -88,7 +87,6 @@ def _question(interrupt: Interrupt, run: str) -> Iterator[str]:
 
 
 def _section(value: Any, heading: str, depth: int) -> Iterator[str]:
-    """Show a proposal or an artifact under a heading."""
     if not isinstance(value, dict):
         yield from (heading, "", *_any(value))
         return
@@ -99,7 +97,7 @@ def _section(value: Any, heading: str, depth: int) -> Iterator[str]:
 
 
 def _content(value: dict[str, Any], shown: set[str], depth: int) -> Iterator[str]:
-    """Show the summary, the sources, and the other fields of an object, and then the sections inside it."""
+    """Show the summary, the sources, the other fields, and the sections of an object."""
     if _is_text(value.get("summary")):
         shown = {*shown, "summary"}
         yield from (*_lines(value["summary"]), "")
@@ -130,13 +128,11 @@ def _source(source: Any) -> Iterator[str]:
 
 
 def _any(value: Any) -> Iterator[str]:
-    """Show a value of any shape."""
     yield from _entries(value) if _has_entries(value) else _lines(value)
     yield ""
 
 
 def _entries(value: dict[str, Any] | list[Any], indent: str = "", depth: int = 1) -> Iterator[str]:
-    """List the entries of an object or a list."""
     for entry in islice(value, MAX_ENTRIES):
         if isinstance(value, dict):
             yield from _entry(f"**{_name(entry)}:** ", value[entry], indent, depth)

@@ -16,7 +16,7 @@ from airflow_provider_agentruns.reviews.answer_schema import OWN_FIELDS, answer_
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
 
-#: The ID in ``responded_by`` if a policy decided.
+#: The ID in ``responded_by`` after a policy decided.
 POLICY_ID = "policy"
 
 
@@ -25,10 +25,10 @@ class Decision:
     """
     The decision on an interrupt, as JSON values.
 
-    :param by: Who decided: a person, the DAG author's policy, or nobody in time.
-    :param chosen_options: The options as on the form. Empty if a policy returned the answer.
+    :param by: Who decided. ``timeout`` means that nobody answered in time.
+    :param chosen_options: Empty if a policy returned the answer.
     :param responded_at: The time in ISO 8601.
-    :param responded_by: ``{"id", "name"}``, or None if nobody answered in time.
+    :param responded_by: ``{"id", "name"}``, or None after a timeout.
     :param params_input: The form's fields, including the interrupt's ID.
     """
 
@@ -60,9 +60,9 @@ def decide_by_policy(
     policy: Callable[[Interrupt], Any], interrupt: Interrupt, options: Sequence[str], at: str
 ) -> tuple[Decision, list[Any] | None] | None:
     """
-    Call a policy, and return its decision and, in a list, the answer if the policy made it. None asks a person.
+    Return a policy's decision and, in a list, the answer if the policy made it; None to ask a person.
 
-    :param policy: Returns one of the options or a list of them, any other JSON value as the answer, or None.
+    :param policy: Returns one or several of the options, any other JSON value as the answer, or None.
     :param at: The time in ISO 8601.
     :raises AgentRunsValueError: If the policy returned a value that is not JSON.
     """

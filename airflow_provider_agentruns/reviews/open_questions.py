@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decides which questions of a run are still open after a round of reviews, although responses can be outdated."""
+"""Finds the open questions of a run after a round of reviews, although responses can be outdated."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 def open_questions(run: AgentRun, answered: Iterable[Mapping[str, Any]]) -> list[Interrupt] | None:
     """
-    Return the questions that the run asks and that were not answered just now.
+    Return the questions that the run asks and that nobody has just answered.
 
-    :param answered: The trails of the reviews before.
+    :param answered: The trails of the earlier reviews.
     :return: None if the response is older than the answers, or lacks the questions of an interrupted run.
     """
     if run.status in (RunStatus.COMPLETED, RunStatus.ERROR):
         return []
     trails = list(answered)
-    if any(_order(run, trail) == "older" for trail in trails):
+    if any(_seconds_since(trail, run) < 0 for trail in trails):
         return None
     # An agent can ask the same question again, but then the run has changed since the answer.
-    just_answered = {(one.get("interrupt_id"), one.get("question")) for one in trails if _order(run, one) != "newer"}
+    just_answered = {(one.get("interrupt_id"), one.get("question")) for one in trails if _seconds_since(one, run) <= 0}
     found: dict[tuple[str, str], Interrupt] = {}
     for one in run.interrupts:
         key = (one.id, digest(one.value))
@@ -37,11 +37,10 @@ def open_questions(run: AgentRun, answered: Iterable[Mapping[str, Any]]) -> list
     return None if run.status == RunStatus.INTERRUPTED and not found else list(found.values())
 
 
-def _order(run: AgentRun, trail: Mapping[str, Any]) -> str:
-    """Return whether the run is ``newer`` or ``older`` than at the time of an answer; empty if unknown."""
+def _seconds_since(trail: Mapping[str, Any], run: AgentRun) -> int:
+    """Return the seconds from an answer to the run's last change; 0 if unknown."""
     # A trail of an earlier version of the package has no time.
     if not run.updated_at or not (answered_at := trail.get("run_updated_at")):
-        return ""
-    # In seconds, because responses of one service can differ in precision.
-    difference = int(run.updated_at.timestamp()) - int(datetime.fromisoformat(answered_at).timestamp())
-    return "newer" if difference > 0 else "older" if difference < 0 else ""
+        return 0
+    # Whole seconds, because responses of one service can differ in precision.
+    return int(run.updated_at.timestamp()) - int(datetime.fromisoformat(answered_at).timestamp())

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD, QUESTION_FIELD
+from airflow_provider_agentruns.reviews.decision import Decision
 from airflow_provider_agentruns.reviews.text import interrupt_name, plain
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun, Interrupt
-    from airflow_provider_agentruns.reviews.decision import Decision
 
 _LABEL_LENGTH = 300
 
@@ -25,14 +25,13 @@ START_NEW_RUN = "Nothing is shown or sent. Start a new DAG run to review it"
 @dataclass
 class ReviewState:
     """
-    Everything that is known about a review, as JSON values.
+    Everything that is known about a review.
 
     :param max_tries: Airflow's ``max_tries``, which changes when a person clears the task.
-    :param question: The digest of what is asked; empty if unknown.
+    :param question: The digest of the question; empty if unknown.
     :param seen: The run's ``updated_at`` when its question was last read, in ISO 8601.
-    :param shown: What the form showed, or None if nobody was asked.
-    :param form: Options, fields, and rules of the form that Airflow holds.
-    :param decision: The :class:`~airflow_provider_agentruns.reviews.decision.Decision` as JSON; None before a decision.
+    :param shown: What the form showed; None if nobody was asked.
+    :param form: The options, fields, and rules of the form that Airflow holds.
     :param sent: The answer in a list; None before it is known.
     :param delivered: Whether the service has the answer.
     :param superseded: Earlier decisions that were not delivered, because another person was asked instead.
@@ -47,10 +46,10 @@ class ReviewState:
     seen: str | None = None
     shown: dict[str, Any] | None = None
     form: dict[str, Any] | None = None
-    decision: dict[str, Any] | None = None
+    decision: Decision | None = None
     sent: list[Any] | None = None
     delivered: bool = False
-    superseded: list[dict[str, Any]] = field(default_factory=list)
+    superseded: list[Decision] = field(default_factory=list)
 
     @classmethod
     def begin(cls, run: AgentRun, interrupt: Interrupt, max_tries: int, earlier: ReviewState | None) -> ReviewState:
@@ -75,15 +74,22 @@ class ReviewState:
         )
 
     @classmethod
+    def load(cls, stored: dict[str, Any]) -> ReviewState:
+        """Return the state that was stored as JSON, possibly by another version of the package."""
+        known = {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
+        state = cls(**known)
+        state.decision = Decision(**known["decision"]) if known.get("decision") else None
+        state.superseded = [Decision(**one) for one in known.get("superseded", ())]
+        return state
+
+    @classmethod
     def restore(cls, stored: dict[str, Any] | None, run_id: str, interrupt_id: str) -> ReviewState | None:
         """
-        Return the state that an earlier try stored, or None.
+        Return the state that an earlier try stored for this interrupt, or None.
 
-        :param stored: The state as JSON, possibly of another version of the package.
         :raises AgentRunReviewError: If the task instance showed the form of another interrupt.
         """
-        known = {one.name for one in fields(cls)}
-        state = cls(**{name: value for name, value in stored.items() if name in known}) if stored else None
+        state = cls.load(stored) if stored else None
         if state is None or (state.run_id, state.interrupt_id) == (run_id, interrupt_id):
             return state
         if state.shown is None:
@@ -92,6 +98,11 @@ class ReviewState:
             f"This task instance cannot show {interrupt_name(run_id, interrupt_id)}. It showed "
             f"{interrupt_name(state.run_id, state.interrupt_id)}, and Airflow keeps a form permanently. {START_NEW_RUN}"
         )
+
+    @property
+    def decided(self) -> Decision:
+        """The decision, for callers that run after it."""
+        return cast("Decision", self.decision)
 
     def check_question(self, interrupt: Interrupt) -> None:
         """
@@ -105,14 +116,14 @@ class ReviewState:
                 f"showed it, and Airflow keeps a form permanently. {START_NEW_RUN}"
             )
 
-    def check_answer(self, decision: Decision) -> None:
+    def check_answer(self) -> None:
         """
-        Check that an answer belongs to the form of this interrupt and this question.
+        Check that the decision belongs to the form of this interrupt and this question.
 
         :raises AgentRunReviewError: If it belongs to another form.
         """
         constants = {ID_FIELD: self.interrupt_id, QUESTION_FIELD: self.question}
-        if any(decision.params_input.get(name, value) != value for name, value in constants.items()):
+        if any(self.decided.params_input.get(name, value) != value for name, value in constants.items()):
             # What a person sent can be personal data, so the message does not repeat it.
             raise AgentRunReviewError(
                 f"The answer belongs to another question than {interrupt_name(self.run_id, self.interrupt_id)} asks "
@@ -135,9 +146,10 @@ class ReviewState:
                 "Nothing is shown or sent"
             )
 
-    def seconds_to_decide(self, decision: Decision) -> float | None:
-        """Return the seconds between form and decision, or None if there was no form."""
-        since, until = (self.shown or {}).get("at"), decision.responded_at
+    @property
+    def seconds_to_decide(self) -> float | None:
+        """The seconds between form and decision, or None if there was no form."""
+        since, until = (self.shown or {}).get("at"), self.decided.responded_at
         if not since or not until:
             return None
         return max(0.0, (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds())

@@ -2,8 +2,8 @@
 """
 Turns an agent's text into harmless text, plain or Markdown.
 
-Airflow renders the body of a form as Markdown (CommonMark and GFM). The text reads as the agent wrote it, but makes no
-heading, link, or image, and hides nothing. Every function cleans, then cuts, then escapes.
+Airflow renders forms as Markdown (CommonMark and GFM). The text reads as the agent wrote it, but makes no heading,
+link, or image, and hides nothing. Every function cleans, then cuts, then escapes.
 """
 
 from __future__ import annotations
@@ -59,17 +59,13 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 
 def clean(text: str) -> str:
-    """
-    Return the text without characters that are invisible or change how other text is displayed.
-
-    Folds runs of blanks and of blank lines. Lone surrogates become U+FFFD.
-    """
+    """Return the text without invisible and layout characters. Lone surrogates become U+FFFD."""
     lines = (" ".join(line.split()) for line in _visible(_LINE_ENDS.sub("\n", text)).split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 
 def plain(text: str, limit: int) -> str:
-    """Return the text as one line of plain text with at most ``limit`` characters. A cut is marked by an ellipsis."""
+    """Return the text as one line with at most ``limit`` characters. An ellipsis marks a cut."""
     start = text[: 4 * limit]
     line = " ".join(clean(start).split())
     complete = len(line) <= limit and len(start) == len(text)
@@ -77,7 +73,7 @@ def plain(text: str, limit: int) -> str:
 
 
 def plain_for_messages(text: str, limit: int) -> str:
-    """Return the same, also harmless in HTML and in Slack messages, where notifiers put it."""
+    """Return the text as one line that is also harmless in HTML and in Slack messages."""
     line = _REFERENCE.sub(_WORD_JOINER, plain(text, limit).translate(_LOOKALIKES))
     return _ADDRESS.sub(_WORD_JOINER, line)
 
@@ -88,23 +84,19 @@ def interrupt_name(run_id: str, interrupt_id: str) -> str:
 
 
 def escape_markdown(text: str, limit: int) -> str:
-    """Return the text, cut to a limit, as one line of Markdown that displays the text and nothing else."""
+    """Return the text as one line of Markdown that displays only the text."""
     return _escape(" ".join(_cut(text, limit).split()))
 
 
 def escape_markdown_lines(text: str, limit: int) -> list[str]:
-    """Return the same as lines. An empty line separates paragraphs."""
+    """Return the text as lines of Markdown. An empty line separates paragraphs."""
     lines = [_escape(line) for line in _cut(text, limit).split("\n")]
     # Two spaces keep a line break.
     return [f"{line}  " if line and after else line for line, after in zip(lines, [*lines[1:], ""], strict=True)]
 
 
 def link(label: str, url: str) -> str:
-    """
-    Return a Markdown link, or label and address as text if the address is not safe to follow.
-
-    A label can lie, so the host follows it. Without a label, the host is the text of the link.
-    """
+    """Return a Markdown link with its host, because a label can lie, or plain text if the address is not safe."""
     address = safe_url(url)
     text = escape_markdown(label, LABEL_LENGTH)
     if not address:
@@ -122,7 +114,7 @@ def safe_url(url: str) -> str:
     """
     Return the address of a web page, percent-encoded and with an ASCII host, or an empty string.
 
-    The address is built from its parts, so a browser goes to the host that is displayed.
+    The address is rebuilt from its parts, so a browser opens the displayed host.
     """
     if len(url) > _MAX_URL:
         return ""

@@ -20,9 +20,7 @@ class FormAnswerTrigger(BaseTrigger):
     """
     Reads the form of a task instance once, and fires.
 
-    A retry of a review uses it before it creates the form again, which would delete an existing answer.
-
-    The event is that with which Airflow resumes a task after an answer, or ``{"form"}``, whether a form exists.
+    The event is Airflow's own event for an answer, or ``{"form": <whether a form exists>}``.
 
     :param ti_id: The ID of the task instance.
     """

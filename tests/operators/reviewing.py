@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
 
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
@@ -117,3 +118,27 @@ def event(*chosen: str, **entered: Any) -> dict[str, Any]:
         "responded_by_user": ANN,
         "timedout": False,
     }
+
+
+def constants(supervisor: Supervisor) -> dict[str, Any]:
+    """Return the constant fields of the form, which a browser sends back."""
+    assert supervisor.form
+    fields = (supervisor.form.params or {}).items()
+    return {name: field["value"] for name, field in fields if "const" in field["schema"]}
+
+
+def clear(ti: TaskInstance, state: str = "kept") -> None:
+    """Clear the task instance, as a person does, and begin its next try."""
+    ti.try_number += 1
+    ti.max_tries += 3
+    ti.xcoms = {}
+    if state == "lost":
+        ti.store = StateStore()
+
+
+def run_again(ti: TaskInstance, task: AgentRunReviewOperator, held: dict[str, Any]) -> Any:
+    """Execute the next try, for which Airflow holds this form or answer."""
+    try:
+        return task.execute(ti.context)
+    except TaskDeferred as deferred:
+        return getattr(task, deferred.method_name)(ti.context, held)

@@ -12,13 +12,11 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider_agentruns.audit import documents
-from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
 from tests.operators.reviewing import ANN, Service, Supervisor, TaskInstance, event, review
 from tests.operators.test_review_operator import ask
 from tests.support.airflow_versions import needs_state_store
-from tests.support.dag_runs import DagRunner
 
 
 @pytest.fixture
@@ -118,25 +116,3 @@ def test_a_document_that_cannot_be_written_fails_the_task(
     assert ti.xcoms["trail"]["delivery"] == "confirmed"
     retried(ti).execute(ti.context)
     assert (len(service.answers), len(stored(folder))) == (1, 1)
-
-
-def test_a_task_of_airflow_writes_a_document(
-    run_dag: DagRunner, agent_runs_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    agent_runs_emulator.extra = {"rate_limit": 1000, "audit_path": str(tmp_path / "audit")}
-    monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", agent_runs_emulator.connection_uri)
-    result = run_dag("""
-        start = AgentRunOperator(
-            task_id="start", agent="needs_approval", business_id="0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10",
-            wait_for=(),
-        )
-        wait = AgentRunSensor(task_id="wait", run_id=start.output["run_id"], wait_for="interrupted", poke_interval=0.1)
-        AgentRunReviewOperator(
-            task_id="review", run_id=wait.output["run_id"], decide=lambda interrupt: "Approve",
-            interrupt="{{ ti.xcom_pull('wait')['interrupts'][0]['id'] }}",
-        )
-    """)
-    assert result.states["review"] == "success"
-    [document] = stored(tmp_path / "audit")
-    assert document.items() >= result.xcoms["review"]["trail"].items()
-    assert (document["task_id"], document["map_index"], document["try_number"]) == ("review", -1, 1)

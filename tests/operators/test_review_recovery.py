@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
@@ -18,33 +17,26 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsError,
 )
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
-from tests.operators.reviewing import ANN, QUESTION, Service, Supervisor, TaskInstance, event, review
+from tests.operators.reviewing import (
+    ANN,
+    QUESTION,
+    Service,
+    Supervisor,
+    TaskInstance,
+    clear,
+    constants,
+    event,
+    review,
+    run_again,
+)
 from tests.operators.test_review_operator import TaskAwaitingInput, ask
 from tests.support.airflow_versions import needs_state_store
 from tests.support.scripted_server import errors
-from tests.support.state_store import StateStore
 
 BOB = {"id": "bob", "name": "Bob"}
-KEPT_OR_LOST = pytest.mark.parametrize("state", ["kept", pytest.param("lost", id="lost")])
+KEPT_OR_LOST = pytest.mark.parametrize("state", ["kept", "lost"])
 
 pytestmark = needs_state_store
-
-
-def clear(ti: TaskInstance, state: str = "kept") -> None:
-    """Clear the task instance, as a person does, and begin its next try."""
-    ti.try_number += 1
-    ti.max_tries += 3
-    ti.xcoms = {}
-    if state == "lost":
-        ti.store = StateStore()
-
-
-def run_again(ti: TaskInstance, task: AgentRunReviewOperator, held: dict[str, Any]) -> Any:
-    """Execute the next try, for which Airflow holds this form or answer."""
-    try:
-        return task.execute(ti.context)
-    except TaskDeferred as deferred:
-        return getattr(task, deferred.method_name)(ti.context, held)
 
 
 def asked_again(ti: TaskInstance, task: AgentRunReviewOperator, held: dict[str, Any]) -> dict[str, Any]:
@@ -52,13 +44,6 @@ def asked_again(ti: TaskInstance, task: AgentRunReviewOperator, held: dict[str, 
     with pytest.raises(TaskAwaitingInput) as waiting:
         run_again(ti, task, held)
     return dict(waiting.value.kwargs or {})
-
-
-def constants(supervisor: Supervisor) -> dict[str, Any]:
-    """Return the constant fields of the form, which a browser sends back."""
-    assert supervisor.form
-    fields = (supervisor.form.params or {}).items()
-    return {name: field["value"] for name, field in fields if "const" in field["schema"]}
 
 
 @KEPT_OR_LOST
@@ -155,6 +140,18 @@ def test_a_decision_that_the_agent_rejected_is_built_again(
     clear(ti)
     run_again(ti, review(build_input=lambda material: {"decision": "approved"}), {})
     assert service.answers == [("int-1", {"decision": "approved"})]
+
+
+def test_an_answer_that_the_dag_does_not_allow_any_more_is_not_sent_when_the_question_reappears(
+    service: Service, supervisor: Supervisor, ti: TaskInstance
+) -> None:
+    ask(ti)
+    clear(ti, "lost")
+    service.outdated = [[]] * 4
+    with pytest.raises(AgentRunInterruptGoneError):
+        run_again(ti, review(assigned_users=[BOB]), event("Approve", **constants(supervisor)))
+    assert service.answers == []
+    assert (ti.xcoms["trail"]["delivery"], ti.xcoms["trail"]["responded_by"]) == ("unknown", ANN)
 
 
 def test_a_delivered_decision_does_not_answer_the_same_question_again(

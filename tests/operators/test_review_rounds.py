@@ -20,7 +20,7 @@ from airflow_provider_agentruns.operators.agent_run import review_rounds
 from airflow_provider_agentruns.operators.review_rounds import ReviewRoundSensor, ReviewRoundsOutputOperator
 from tests.support.airflow_names import DagSerialization
 from tests.support.dag_runs import DagRunner
-from tests.support.run_task import run_task
+from tests.support.run_task import TaskRun, run_task
 from tests.support.scripted_server import Received, Reply, ScriptedServer, answer
 
 AT = "2026-01-31T12:00:00+00:00"
@@ -110,6 +110,16 @@ def serve(*states: tuple[str, list[str]]) -> Callable[[Received], Reply]:
     return reply
 
 
+def run_served(
+    monkeypatch: pytest.MonkeyPatch, states: list[tuple[str, list[str]]], make: Callable[[], Any]
+) -> TaskRun:
+    """Run a task while the service shows a run in these states."""
+    monkeypatch.setattr("airflow_provider_agentruns.operators.review_rounds.time.sleep", lambda seconds: None)
+    with ScriptedServer(serve(*states)) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
+        return run_task(make)
+
+
 ANSWERED = [[{"interrupt_id": "i-1", "question": digest({"label": "i-1"}), "run_updated_at": AT}]]
 OUTDATED = ("interrupted", ["i-1"])
 
@@ -125,31 +135,29 @@ OUTDATED = ("interrupted", ["i-1"])
 def test_a_round_asks_only_what_is_open(
     monkeypatch: pytest.MonkeyPatch, states: list[tuple[str, list[str]]], asked: list[str]
 ) -> None:
-    monkeypatch.setattr("airflow_provider_agentruns.operators.review_rounds.time.sleep", lambda seconds: None)
-    with ScriptedServer(serve(*states)) as server:
-        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
-        done = run_task(lambda: ReviewRoundSensor(task_id="wait_2", run_id="r-1", answered=ANSWERED))
+    done = run_served(monkeypatch, states, lambda: ReviewRoundSensor(task_id="wait_2", run_id="r-1", answered=ANSWERED))
     assert (done.state, [one["id"] for one in done.value["interrupts"]]) == ("success", asked)
 
 
 def test_a_group_whose_run_still_asks_fails_without_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer(serve(("interrupted", ["i-2"]))) as server:
-        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
-        done = run_task(lambda: ReviewRoundsOutputOperator(task_id="output", run_id="r-1", retries=3))
+    states = [("interrupted", ["i-2"])]
+    done = run_served(monkeypatch, states, lambda: ReviewRoundsOutputOperator(task_id="output", run_id="r-1"))
     assert done.state == "failed"
     assert isinstance(done.error, AirflowFailException)
     assert "waits for a person: 'i-2' (interrupt i-2)" in str(done.error)
 
 
 def test_the_output_ignores_a_question_that_is_answered_already(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_agentruns.operators.review_rounds.time.sleep", lambda seconds: None)
-    with ScriptedServer(serve(OUTDATED, OUTDATED, ("completed", []))) as server:
-        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
-        done = run_task(lambda: ReviewRoundsOutputOperator(task_id="output", run_id="r-1", answered=ANSWERED))
+    done = run_served(
+        monkeypatch,
+        [OUTDATED, OUTDATED, ("completed", [])],
+        lambda: ReviewRoundsOutputOperator(task_id="output", run_id="r-1", answered=ANSWERED),
+    )
     assert (done.state, done.value) == ("success", {"artifacts": []})
-    with ScriptedServer(serve(("interrupted", []))) as server:
-        monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
-        done = run_task(lambda: ReviewRoundSensor(task_id="wait_1", run_id="r-1"))
+
+
+def test_an_interrupted_run_that_shows_no_question_fails_the_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run_served(monkeypatch, [("interrupted", [])], lambda: ReviewRoundSensor(task_id="wait_1", run_id="r-1"))
     # Skipping all rounds would ask nobody.
     assert done.state == "failed"
     assert "without its question. Nobody was asked" in str(done.error)

@@ -80,10 +80,6 @@ def test_a_constant_is_shown_and_not_hidden() -> None:
     }
 
 
-def test_a_property_without_a_type_is_a_text() -> None:
-    assert fields_of({"note": {}}, required=["note"]) == {"note": {"default": None, "type": "string"}}
-
-
 @pytest.mark.parametrize(
     "decision", [{}, {"enum": ["approve", "reject"]}, {"enum": ["REJECT", "later", "APPROVE"]}, {"const": "approved"}]
 )
@@ -178,12 +174,6 @@ def test_a_schema_of_pydantic_becomes_a_form_and_an_answer() -> None:
     answer = answer_by_schema(schema, "REJECT", {"limit": 5, "risk": None, "note": ""}, {})
     Draft202012Validator(schema).validate(answer)
     assert Answer.model_validate(answer) == Answer(decision=Verdict.REJECT, limit=5)
-
-
-def test_what_stands_beside_a_reference_wins() -> None:
-    definitions = {"$defs": {"a/b": {"type": "integer", "title": "Inner", "minimum": 1}}}
-    fields = fields_of({"n": {"$ref": "#/$defs/a~1b", "title": "Outer"}}, required=["n"], **definitions)
-    assert fields == {"n": {"default": None, "type": "integer", "title": "Outer", "minimum": 1}}
 
 
 def test_the_first_artifact_with_an_id_can_be_rated() -> None:

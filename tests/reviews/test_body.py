@@ -104,12 +104,6 @@ def test_the_schema_of_the_answer_is_left_to_the_form() -> None:
     assert "**input schema:** v2" in body_of({"label": "Right?", "input_schema": "v2"})
 
 
-def test_agents_that_differ_are_shown() -> None:
-    markdown = body_of({"agent": "other", "label": "Right?"}, agent="one")
-    assert "Asked by **one**" in markdown
-    assert "- **agent:** other" in markdown
-
-
 def test_values_are_written_as_people_write_them() -> None:
     value = {
         "rate": 0.25,
@@ -149,23 +143,13 @@ def test_values_are_written_as_people_write_them() -> None:
         (True, "yes"),
         ([], "(empty)"),
         ({}, ""),
-        (["one", {"two": 2}], "one two: 2"),
         ({"label": ["Right?"], "artifacts": "all"}, "label: Right? artifacts: all"),
         ({"label": None, "agent": {"name": "x"}}, "label: none agent: name: x"),
         ({"artifacts": ["a", None]}, "Artifact 1 of 2 a Artifact 2 of 2 none"),
         ({"artifacts": [{"title": ["t"], "summary": {"s": 1}}]}, "Artifact 1 of 1 title: t summary: s: 1"),
-        ({"artifacts": [{"title": "t", "sources": "web"}]}, "Artifact 1 of 1: t sources: web"),
         ({"artifacts": [{"sources": ["web", None, {}]}]}, "Artifact 1 of 1 sources: web none (empty)"),
         ({"artifacts": [{"sources": [{"url": "ftp://x", "source_name": "X"}]}]}, "Artifact 1 of 1 sources: X ftp://x"),
-        (
-            {"artifacts": [{"sources": [{"url": "u", "source_name": [1]}]}]},
-            "Artifact 1 of 1 sources: object: url: u source name: 1",
-        ),
         ({"artifacts": [{"sources": [{"url": ["u"]}]}]}, "Artifact 1 of 1 sources: object: url: u"),
-        (
-            {"proposals": ["a", {"label": "b"}]},
-            "One answer covers all 2 proposals. Proposal 1 of 2 a Proposal 2 of 2: b",
-        ),
         ({"proposals": [{"artifacts": "x", "label": {}}]}, "Proposal 1 of 1 artifacts: x label: (empty)"),
         ({"label": "\u200b", "agent": "\u200b"}, "(empty)"),
     ],
@@ -250,27 +234,16 @@ def nested(key: str = "") -> Any:
     return value
 
 
-def proposals() -> Any:
-    """Return a deep proposal in a proposal."""
-    value: Any = {"label": "x"}
-    for _ in range(10_000):
-        value = {"type": "combined_proposal", "proposals": [value]}
-    return value
-
-
 EXTREMES: dict[str, Any] = {
     "long text": {"label": "Right?", "note": "x y" * 3_400_000},
     "many fields": {f"k{number}": number for number in range(300_000)},
-    "many lists": {"l": [[[["a" * 100] * 60] * 60] * 60] * 60},
-    "many artifacts": {"artifacts": [{"title": "t", "summary": "s"}] * 200_000},
-    "many sources": {"artifacts": [{"title": "t", "sources": [{"url": "https://ok.example/" + "a" * 90}] * 90_000}]},
+    "many artifacts": {"artifacts": [{"title": "t", "sources": [{"url": "https://ok.example/"}] * 900}] * 200_000},
     "long address": {"artifacts": [{"sources": [{"url": "https://ok.example/" + "a" * 10_000_000}]}]},
     "long name": {"k_" * 5_000_000: 1},
     "deep everywhere": {
         **{key: nested() for key in ("label", "agent", "type", "proposals", "input_schema", "note")},
         "artifacts": [nested("k"), {"title": nested(), "sources": nested("k")}],
     },
-    "deep proposals": proposals(),
 }
 
 

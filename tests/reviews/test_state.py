@@ -12,7 +12,6 @@ import pytest
 from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.models import AgentRun, Interrupt
-from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD, QUESTION_FIELD
 from airflow_provider_agentruns.reviews.audit_trail import audit_trail, for_log
 from airflow_provider_agentruns.reviews.decision import Decision
 from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState
@@ -40,7 +39,7 @@ def stored(state: ReviewState) -> Any:
     return json.loads(json.dumps(asdict(state)))
 
 
-@pytest.mark.parametrize("more", [{}, {"shown": SHOWN}, {"decision": {"by": "policy"}, "sent": [None]}])
+@pytest.mark.parametrize("more", [{}, {"shown": SHOWN}, {"decision": BY_ANN, "sent": [None], "superseded": [BY_ANN]}])
 def test_a_later_try_restores_the_state(more: dict[str, Any]) -> None:
     assert ReviewState.restore(stored(review(**more)), "r-1", "int-1") == review(**more)
     assert ReviewState.restore(None, "r-1", "int-1") is None
@@ -57,29 +56,6 @@ def test_another_interrupt_is_rejected_once_a_form_exists(run_id: str, interrupt
     assert not e.value.retryable
 
 
-def test_another_question_with_the_same_id_is_rejected() -> None:
-    review().check_question(asks(dict(reversed(VALUE.items()))))
-    for value in (None, {**VALUE, "label": "Right!"}, {**VALUE, "artifacts": []}):
-        with pytest.raises(AgentRunReviewError, match="asks something else now in interrupt 'int-1' of agent run r-1"):
-            review().check_question(asks(value))
-
-
-@pytest.mark.parametrize("name", [ID_FIELD, QUESTION_FIELD])
-@pytest.mark.parametrize("sent", ["secret-2", None, ["secret-2"]])
-def test_an_answer_to_another_form_is_rejected_without_repeating_it(name: str, sent: Any) -> None:
-    decision = Decision("person", ["Approve"], AT, params_input={ID_FIELD: "int-1", name: sent})
-    with pytest.raises(AgentRunReviewError, match=r"The answer belongs to another .* interrupt 'int-1'") as e:
-        review().check_answer(decision)
-    assert "Nothing was sent" in str(e.value)
-    assert "secret" not in str(e.value)
-    assert not e.value.retryable
-
-
-@pytest.mark.parametrize("given", [{ID_FIELD: "int-1", QUESTION_FIELD: digest(VALUE)}, {ID_FIELD: "int-1"}, {}])
-def test_an_answer_to_this_form_or_to_no_form_is_accepted(given: dict[str, Any]) -> None:
-    review().check_answer(Decision("person", ["Approve"], AT, params_input=given))
-
-
 def test_labels_are_short_and_can_be_stored() -> None:
     hostile = Interrupt(id="int-1", agent="a\ud800" * 999, value={"label": "\u202e\ud800\x1b[31m\n" + "x" * 10_000})
     state = ReviewState.begin(RUN, hostile, 0, None)
@@ -92,7 +68,7 @@ def test_labels_are_short_and_can_be_stored() -> None:
 @pytest.mark.parametrize("answer", [SENT, None, False, []])
 def test_the_trail_has_everything_and_the_log_has_digests_instead_of_personal_data(answer: Any) -> None:
     rating = {"artifact_id": "a-1", "rating": "POSITIVE", "comment": SECRET}
-    state = review(shown=SHOWN, sent=[answer], decision=asdict(BY_ANN), superseded=[asdict(BY_ANN)])
+    state = review(shown=SHOWN, sent=[answer], decision=BY_ANN, superseded=[BY_ANN])
     trail = audit_trail(state, status="running", delivery="presumed", rating=rating)
     both = {
         "run_id": "r-1",
@@ -121,14 +97,7 @@ def test_the_trail_has_everything_and_the_log_has_digests_instead_of_personal_da
     assert SECRET not in json.dumps(logged)
 
 
-def test_the_trail_says_if_nobody_answered_and_nothing_was_shown() -> None:
-    state = review(sent=[SENT], decision=asdict(Decision("timeout", ["Reject"], AT)))
-    trail = audit_trail(state, status="running", delivery="confirmed")
-    for found in (trail, for_log(trail)):
-        assert [found[key] for key in ("by", "responded_by", "shown")] == ["timeout", None, None]
-
-
 def test_the_time_to_decide_counts_from_the_form() -> None:
-    assert review(shown=SHOWN).seconds_to_decide(BY_ANN) == 30
-    assert review().seconds_to_decide(BY_ANN) is None
-    assert review(shown=SHOWN).seconds_to_decide(Decision("person", [], "")) is None
+    assert review(shown=SHOWN, decision=BY_ANN).seconds_to_decide == 30
+    assert review(decision=BY_ANN).seconds_to_decide is None
+    assert review(shown=SHOWN, decision=Decision("person", [], "")).seconds_to_decide is None

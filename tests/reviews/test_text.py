@@ -125,11 +125,6 @@ def test_clean_keeps_scripts_and_emoji_and_nothing_that_misleads() -> None:
     assert len(clean("a" + "\u0301\u200d\u200b" * 500)) == 9
 
 
-def test_right_to_left_text_does_not_reorder_the_text_around_it() -> None:
-    assert escape_markdown("\u05e9\u05dc", ALL) == "\u2068\u05e9\u05dc\u2069"
-    assert block("\u05e9\u05dc\nabc") == "\u2068\u05e9\u05dc\u2069  \nabc"
-
-
 def test_long_text_is_cut_and_marked() -> None:
     assert escape_markdown("a" * 1_500, 100) == "a" * 100 + CUT
     assert escape_markdown("*" * 15, 10) == "\\*" * 10 + CUT

@@ -36,11 +36,13 @@ OPERATORS = (
 
 # An answer to a form has an effect only in these states. Airflow also accepts answers in others.
 _FORM_STATES = ("awaiting_input", "deferred")
+# In these states, a task waits for a run or works on it.
+_ACTIVE_STATES = ("running", "deferred", "awaiting_input", "up_for_reschedule", "up_for_retry")
 _FINAL_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
 _RUN_ID, _CONN_ID, _AGENT = "run_id", "agentruns_conn_id", "agent"
 _TRIGGERS = "airflow_provider_agentruns.triggers."
 _MAX_NAME_LENGTH = 250
-_MAX_FORMS = 500
+_MAX_FORMS, _MAX_XCOMS = 500, 100
 
 # Excludes paths of object storage, templates, and masked values.
 _VALID_RUN_ID = re.compile(r"[\w.:~-]{1,200}")
@@ -120,15 +122,15 @@ def find(session: Session, dag_id: str, dag_run_id: str, task_id: str, map_index
     return None
 
 
-def in_states(session: Session, dag_ids: Collection[str], states: Collection[str], limit: int) -> list[AgentTask]:
-    """Return the package's tasks of some DAGs that are in some states, oldest first."""
-    return _tasks(session, _is_agent_task(dag_ids, states), limit=limit)
+def active(session: Session, dag_ids: Collection[str], limit: int) -> list[AgentTask]:
+    """Return the package's tasks of some DAGs that wait for a run or work on it, oldest first."""
+    return _tasks(session, _is_active(dag_ids), limit=limit)
 
 
-def count_by_dag(session: Session, dag_ids: Collection[str], states: Collection[str]) -> dict[str, int]:
+def count_active_by_dag(session: Session, dag_ids: Collection[str]) -> dict[str, int]:
     """Return the number of these tasks in each DAG that has any."""
     query = _joined(select(TaskInstance.dag_id, func.count()))
-    rows = session.execute(query.where(_is_agent_task(dag_ids, states)).group_by(TaskInstance.dag_id))
+    rows = session.execute(query.where(_is_active(dag_ids)).group_by(TaskInstance.dag_id))
     return dict(map(tuple, rows))
 
 
@@ -145,13 +147,13 @@ def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask
     return _tasks(session, *where, limit=_MAX_FORMS)
 
 
-def xcom_values(session: Session, dag_id: str, dag_run_id: str, key: str, limit: int) -> list[tuple[str, int, Any]]:
+def xcom_values(session: Session, dag_id: str, dag_run_id: str, key: str) -> list[tuple[str, int, Any]]:
     """Return task ID, map index, and value of a DAG run's XComs with a key, oldest first."""
     rows = session.execute(
         select(XComModel.task_id, XComModel.map_index, XComModel.value, XComModel.timestamp)
         .where(XComModel.dag_id == dag_id, XComModel.run_id == dag_run_id, XComModel.key == key)
         .order_by(XComModel.timestamp)
-        .limit(limit)
+        .limit(_MAX_XCOMS)
     )
     return [(row.task_id, row.map_index, StoredXCom(row.value, row.timestamp).read()) for row in rows]
 
@@ -204,7 +206,7 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> lis
 
 
 def _joined(query: Any) -> Any:
-    """Join the tables that :func:`_is_agent_task` uses."""
+    """Join the tables that :func:`_is_active` uses."""
     rendered = RenderedTaskInstanceFields
     return query.outerjoin(Trigger, TaskInstance.trigger_id == Trigger.id).outerjoin(rendered, _same_task(rendered))
 
@@ -214,14 +216,16 @@ def _same_task(table: Any) -> ColumnElement[bool]:
     return and_(*(getattr(table, name) == getattr(TaskInstance, name) for name in columns))
 
 
-def _is_agent_task(dag_ids: Collection[str], states: Collection[str]) -> ColumnElement[bool]:
+def _is_active(dag_ids: Collection[str]) -> ColumnElement[bool]:
     of_this_package = or_(
         TaskInstance.operator.in_(OPERATORS),
         Trigger.classpath.startswith(_TRIGGERS, autoescape=True),
         # A subclass has the same template fields.
         cast(RenderedTaskInstanceFields.rendered_fields, Text).contains(f'"{_CONN_ID}"', autoescape=True),
     )
-    return and_(TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(states), _dag_exists(), of_this_package)
+    return and_(
+        TaskInstance.dag_id.in_(dag_ids), TaskInstance.state.in_(_ACTIVE_STATES), _dag_exists(), of_this_package
+    )
 
 
 def _dag_exists() -> ColumnElement[bool]:

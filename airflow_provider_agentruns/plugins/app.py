@@ -12,7 +12,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
-from airflow_provider_agentruns.plugins.client_pool import ClientPool
+from airflow_provider_agentruns.plugins.page_client import PageClient
 from airflow_provider_agentruns.plugins.routes import overview, pages, task
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ _HEADERS = {
 def get_app() -> FastAPI:
     """Return this process's application. Airflow calls it more than once."""
     app = FastAPI(title="Agent runs", openapi_url=None)
-    app.state.clients = ClientPool()
+    # The connection's ID comes from a task, never from a browser.
+    app.state.clients = cache(PageClient)
     app.middleware("http")(_add_headers)
     for router in (pages.router, task.router, overview.router):
         app.include_router(router)

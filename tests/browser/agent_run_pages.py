@@ -116,7 +116,7 @@ class AgentRunPages:
         return str(self.browser.script("return document.documentElement.dataset.theme"))
 
     @property
-    def asked(self) -> int:
+    def requests(self) -> int:
         """The number of requests for data so far."""
         resources = self.browser.script("return performance.getEntriesByType('resource').map(one => one.name)")
         return sum("/api/" in name for name in resources)

@@ -138,9 +138,9 @@ def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
         [run_id] = browser.all(f"code[title='{run.id}']")
         assert run_id.text == run.id[:8]
         # Nothing can change anymore, so the page sends no more requests.
-        asked, requests = pages.asked, len(service.requests)
+        sent, requests = pages.requests, len(service.requests)
         time.sleep(8)
-        assert (pages.asked, len(service.requests)) == (asked, requests)
+        assert (pages.requests, len(service.requests)) == (sent, requests)
         # The frame may not open tabs, so Airflow's page does.
         tabs = len(browser.driver.window_handles)
         links[0].click()
@@ -252,10 +252,10 @@ def test_an_unreachable_service_is_reported_and_can_be_retried(pages: AgentRunPa
     pages.check_alone("Cannot read the run", "run-unreachable", place, (360,))
     assert "could not be reached" in pages.text
     assert "run-1" in pages.text
-    asked = pages.asked
+    sent = pages.requests
     [retry] = browser.all(".notice button")
     retry.click()
-    browser.wait(lambda: pages.asked > asked)
+    browser.wait(lambda: pages.requests > sent)
 
 
 def run_until(service: Emulator, agent: str, status: str) -> Run:

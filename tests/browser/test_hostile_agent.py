@@ -29,9 +29,9 @@ _FORGED = """
 def test_a_hostile_agents_text_is_inert_on_the_page(airflow: Standalone, emulator: Emulator, browser: Browser) -> None:
     run_id, [question] = interrupted(airflow, emulator, "hostile")
     dag_run = airflow.start_dag("browsed", {"run_id": run_id})
-    asked = Review(airflow, "browsed", dag_run, "reviewed.review_1", 0)
-    asked.wait_for("awaiting_input")
-    form = browser.open_review(asked)
+    review = Review(airflow, "browsed", dag_run, "reviewed.review_1", 0)
+    review.wait_for("awaiting_input")
+    form = browser.open_review(review)
     browser.take_screenshot("hostile-light-1280", of=form)
 
     tags = Counter(form.tags)
@@ -54,7 +54,7 @@ def test_a_hostile_agents_text_is_inert_on_the_page(airflow: Standalone, emulato
     assert form.texts("label") == [TITLE]
     assert form.field("note").get_property("value") == "{{ 7*7 }}"
     # Airflow renders the operator's arguments as templates, but not the agent's text.
-    assert "{{ 7*7 }} {% raw %}${7*7}" in json.dumps(asked.ti["rendered_fields"])
+    assert "{{ 7*7 }} {% raw %}${7*7}" in json.dumps(review.ti["rendered_fields"])
 
     browser.be(390, "dark")
     form = browser.open_drawer("# Approved by compliance")

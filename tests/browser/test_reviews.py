@@ -21,8 +21,8 @@ def test_all_proposals_are_read_and_approved_on_the_page_of_required_actions(
 ) -> None:
     run_id, [question] = interrupted(airflow, emulator, "cip_orchestrator")
     dag_run = airflow.start_dag("browsed", {"run_id": run_id})
-    asked = Review(airflow, "browsed", dag_run, "reviewed.review_1", 0)
-    asked.wait_for("awaiting_input")
+    review = Review(airflow, "browsed", dag_run, "reviewed.review_1", 0)
+    review.wait_for("awaiting_input")
     subject = question["value"]["label"]
 
     for scheme in ("light", "dark"):
@@ -41,7 +41,7 @@ def test_all_proposals_are_read_and_approved_on_the_page_of_required_actions(
         browser.take_screenshot(f"proposals-{scheme}-390-whole", of=form)
 
     browser.be(1280, "light")
-    form = browser.open_review(asked)
+    form = browser.open_review(review)
     assert (run_id, f"{_RUNS}{run_id}") in form.links
     assert form.buttons == ["Approve", "Reject"]
     form.submit("Approve")

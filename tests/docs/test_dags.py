@@ -18,7 +18,7 @@ BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 def runnable(block: Block) -> str:
-    """Return a block in which a policy replaces people; where no person is asked, no agent asks."""
+    """Return a block in which a policy replaces people. If it asks no person, its agent asks nothing."""
     if not block.asks_people:
         return block.text.replace("cip_orchestrator", "instant")
     if "decide=" in block.text:

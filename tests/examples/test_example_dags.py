@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from airflow.sdk.module_loading import import_string
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.support.airflow_names import encode_trigger, smart_decode_trigger_kwargs
 from tests.support.dag_runs import DagResult, DagRunner
 
 ROOT = Path(__file__).parents[2]
@@ -75,26 +71,6 @@ def test_an_event_example_started_by_hand_reads_no_run(
     assert result.state == "success"
     assert result.xcom("run_ids") == []
     assert agent_runs_emulator.requests == []
-
-
-def test_the_watcher_of_the_asset_example_can_be_serialized() -> None:
-    source = (ROOT / "example_dags" / "example_agent_run_assets.py").read_text()
-    names: dict[str, Any] = {}
-    exec(source, names)  # noqa: S102 -- it is an example of our own
-    [watcher] = names["completed_runs"].watchers
-    encoded = json.loads(json.dumps(encode_trigger(watcher.trigger)))
-    again = import_string(encoded["classpath"])(
-        **{key: smart_decode_trigger_kwargs(value) for key, value in encoded["kwargs"].items()}
-    )
-    assert again.serialize() == watcher.trigger.serialize()
-    assert (again.agent, again.statuses) == ("slow", ("completed",))
-
-
-def test_every_example_has_a_test() -> None:
-    with_people = ROOT / "tests/standalone/test_example_reviews.py"
-    tested = set(re.findall(r'"(example_agent_run\w*)"', Path(__file__).read_text()))
-    tested |= set(re.findall(r'"(example_agent_run_review\w*)"', with_people.read_text()))
-    assert {path.stem for path in EXAMPLES} == tested
 
 
 def test_the_first_dag_of_the_readme_runs(

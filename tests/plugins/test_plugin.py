@@ -69,7 +69,7 @@ def test_all_files_of_the_pages_are_served(reader: httpx.Client, served: ServedA
         answer = reader.get(path)
         assert answer.status_code == 200, path
         assert answer.content
-        # A browser that has the file gets it no second time.
+        # A browser revalidates a file that it has stored.
         again = reader.get(path, headers={"If-None-Match": answer.headers["etag"]})
         assert again.status_code == 304
     for view in views:

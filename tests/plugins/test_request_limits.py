@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.plugins import client_pool, single_flight_cache
+from airflow_provider_agentruns.plugins import page_client, single_flight_cache
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import Instances
 from tests.plugins.served import task_path
@@ -30,7 +30,7 @@ RATE_LIMIT = 25.0
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs and errors stay fresh for a moment only."""
-    monkeypatch.setattr(client_pool, "FRESH_FOR", 0.2)
+    monkeypatch.setattr(page_client, "FRESH_FOR", 0.2)
     monkeypatch.setattr(single_flight_cache, "ERROR_FRESH_FOR", 0.1)
 
 
@@ -75,7 +75,7 @@ def request_all(reader: httpx.Client, paths: list[httpx.URL]) -> list[dict[str, 
 def test_all_viewers_of_a_run_share_one_request(
     reader: httpx.Client, path_of: PathOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_pool, "FRESH_FOR", 60.0)
+    monkeypatch.setattr(page_client, "FRESH_FOR", 60.0)
     place = path_of(bounded.service.create_run("needs_approval", business_id=BUSINESS).id)
     shown = request_all(reader, [place] * 12)
     assert len({one["run"]["id"] for one in shown}) == 1
@@ -106,7 +106,7 @@ def test_a_page_that_would_wait_too_long_says_so(reader: httpx.Client, path_of: 
 def test_a_service_that_does_not_respond_yet_is_an_error_that_may_pass(
     conn_id: str, reader: httpx.Client, path_of: PathOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_pool, "MAX_WAIT", 0.1)
+    monkeypatch.setattr(page_client, "MAX_WAIT", 0.1)
     may_answer = threading.Event()
 
     def reply(_: Received) -> Reply:
@@ -133,7 +133,7 @@ def test_an_outage_leaves_the_last_known_state_and_a_rotated_token_is_used_soon(
     bounded.faults.add("503")
     shown = eventually(reader, place, lambda shown: shown["error"] is not None)
     assert shown["run"]["id"] == run.id
-    assert shown["age"] > client_pool.FRESH_FOR
+    assert shown["age"] > page_client.FRESH_FOR
     bounded.faults.clear()
     assert eventually(reader, place, lambda shown: shown["error"] is None)["run"]["id"] == run.id
     bounded.rotate_token("mk_test_second")

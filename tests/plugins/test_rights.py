@@ -78,8 +78,8 @@ def test_a_browser_gets_no_token_and_chooses_no_connection(
     run = service.service.create_run("instant", business_id=BUSINESS)
     place = instances.task("sales_review", rendered={"agentruns_conn_id": CONNECTION, "run_id": run.id})
     path = task_path(*place)
-    for asked in (path, path.copy_merge_params({"agentruns_conn_id": "another", "conn_id": "another"})):
-        answer = reader.get(asked)
+    for requested in (path, path.copy_merge_params({"agentruns_conn_id": "another", "conn_id": "another"})):
+        answer = reader.get(requested)
         assert answer.json()["run"]["id"] == run.id
         assert service.token not in answer.text
         assert CONNECTION not in answer.text

@@ -24,7 +24,7 @@ PATH = "/agent-runs/webhooks/changing"
 
 
 class Clock:
-    """The clock of the cache, which a test can put forward."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -35,7 +35,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return the clock that the cache goes by."""
+    """Replace the clock of the cache."""
     clock = Clock()
     monkeypatch.setattr(secrets, "time", clock)
     return clock
@@ -43,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def known(airflow_home: Path, clock: Clock) -> WebhookSecrets:
-    """Return secrets over that clock."""
+    """Return a reader of secrets that uses the clock."""
     return WebhookSecrets()
 
 

@@ -19,9 +19,6 @@ from airflow_provider_agentruns.plugins.access import READS_TASKS, ReadableDags
 from airflow_provider_agentruns.plugins.routes.task import serialize_error, serialize_task
 from airflow_provider_agentruns.plugins.serializers import as_line, as_time
 
-#: States of the tasks that the page lists: they wait for a run, or work on it.
-LISTED_STATES = ("running", "deferred", "awaiting_input", "up_for_reschedule", "up_for_retry")
-
 #: The number of tasks that the page lists.
 MAX_TASKS = 500
 
@@ -36,9 +33,9 @@ _AirflowData = tuple[list[AgentTask], dict[str, int]]
 
 # Not async: FastAPI calls it in a thread, where it may wait for the database.
 def _read(session: SessionDep, dag_ids: ReadableDags, dag_id: str | None = None) -> _AirflowData:
-    counts = agent_tasks.count_by_dag(session, dag_ids, LISTED_STATES)
+    counts = agent_tasks.count_active_by_dag(session, dag_ids)
     selected = counts.keys() & {dag_id} if dag_id else counts.keys()
-    return agent_tasks.in_states(session, selected, LISTED_STATES, MAX_TASKS), counts
+    return agent_tasks.active(session, selected, MAX_TASKS), counts
 
 
 @router.get("/api/waiting", dependencies=READS_TASKS)
@@ -51,7 +48,7 @@ async def overview(
     for task in tasks:
         if task.conn_id and task.run_id:
             wanted[task.conn_id].add(task.run_id)
-    reads = await asyncio.gather(*(clients[conn_id].statuses.get(runs) for conn_id, runs in wanted.items()))
+    reads = await asyncio.gather(*(clients(conn_id).statuses.get(runs) for conn_id, runs in wanted.items()))
     known = {conn_id: runs for conn_id, (runs, _) in zip(wanted, reads, strict=True)}
     rows = [_row(task, known.get(task.conn_id or "", {}).get(task.run_id or "")) for task in tasks]
     rows.sort(key=lambda row: (not row["needs_person"], row["since"] or ""))

@@ -22,8 +22,6 @@ from airflow_provider_agentruns.reviews.audit_trail import TRAIL
 #: Seconds until a page requests data again: while something may change, and if only the run could not be read.
 REFRESH_AFTER, REFRESH_AFTER_ERROR = 3.0, 15.0
 
-_MAX_TRAILS = 100
-
 _NO_CONNECTION = (
     "Airflow no longer stores which connection this task used: it deletes the rendered fields of old DAG runs"
 )
@@ -50,7 +48,7 @@ def _read(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index
         raise HTTPException(404, "Task instance not found")
     if not task.run_id:
         return _AirflowData(task, [], [])
-    values = agent_tasks.xcom_values(session, dag_id, run_id, TRAIL, _MAX_TRAILS)
+    values = agent_tasks.xcom_values(session, dag_id, run_id, TRAIL)
     trail = [answer for value in values if (answer := serialize_trail(*value, task.run_id))]
     forms = agent_tasks.open_forms(session, dag_id, run_id)
     return _AirflowData(task, [form for form in forms if form.same_run_as(task)], trail)
@@ -64,7 +62,7 @@ async def task_instance(data: Annotated[_AirflowData, Depends(_read)], request: 
     read = CachedValue[dict[str, Any]]()
     error = None
     if task.run_id and task.conn_id:
-        read = await request.app.state.clients[task.conn_id].run(task.run_id)
+        read = await request.app.state.clients(task.conn_id).runs.get(task.run_id)
         error = serialize_error(read.error) if read.error else None
         if read.value and not task.may_show(read.value["run"]["agent"], read.value["run"]["created_at"]):
             read, error = CachedValue(), {"message": _OTHER_RUN, "may_pass": False}

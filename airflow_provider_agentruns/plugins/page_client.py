@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The clients of the pages, one per connection.
+The client of the pages, one per connection.
 
 All viewers of a run share one request. Pages have the lowest priority under the connection's rate limit. If they need
 more requests than it allows, they show older data and say so.
@@ -19,7 +19,7 @@ from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsAuthError, AgentRunsResponseTooLargeError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.plugins.serializers import parse_run
-from airflow_provider_agentruns.plugins.single_flight_cache import CachedValue, SingleFlightCache
+from airflow_provider_agentruns.plugins.single_flight_cache import SingleFlightCache
 from airflow_provider_agentruns.plugins.status_cache import StatusCache
 
 T = TypeVar("T")
@@ -44,12 +44,9 @@ class PageClient:
         self._hook = AgentRunHook(conn_id)
         self._opened_at = 0.0
         self._in_flight = 0
-        self._runs: SingleFlightCache[dict[str, Any]] = SingleFlightCache(self._load, _fresh_for, MAX_WAIT)
+        #: Runs as pages show them: ``run`` with its steps, and ``page``, the URL of the service's page.
+        self.runs: SingleFlightCache[dict[str, Any]] = SingleFlightCache(self._load, _fresh_for, MAX_WAIT)
         self.statuses = StatusCache(self.send)
-
-    async def run(self, run_id: str) -> CachedValue[dict[str, Any]]:
-        """Return a run as pages show it: ``run`` with its steps, and ``page``, the URL of the service's page."""
-        return await self._runs.get(run_id)
 
     async def send(self, request: Request[T]) -> T:
         """
@@ -89,14 +86,6 @@ class PageClient:
             return await asyncio.to_thread(parse_run, body)
         except ValueError as e:
             raise AgentRunsAPIError(200, [f"the run cannot be read: {e}"], "GET", "/v1/runs/ID") from None
-
-
-class ClientPool(dict[str, PageClient]):
-    """The client of each connection, created on first use. The ID must come from a task, never from a browser."""
-
-    def __missing__(self, conn_id: str) -> PageClient:
-        self[conn_id] = PageClient(conn_id)
-        return self[conn_id]
 
 
 def _fresh_for(shown: dict[str, Any]) -> float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``AgentRunTask``, the base class of the sensor and the operators: reads a run, defers, links to the run."""
+"""``AgentRunTask``, the base class of the sensor and the operators."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 from airflow.sdk import BaseOperator
 
-from airflow_provider_agentruns.arguments import check_watch
+from airflow_provider_agentruns.arguments import check_watch, log_unknown
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError, AgentRunTimeoutError
 from airflow_provider_agentruns.links.agent_run import AgentRunLink
 from airflow_provider_agentruns.run_outcome import log_status
+from airflow_provider_agentruns.task_errors import task_errors
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
@@ -30,10 +32,10 @@ if TYPE_CHECKING:
 #: The service may answer 404 for a new run for this long, in seconds.
 NEW_RUN_GRACE = 60.0
 
-#: The longest name of an instance of a mapped task, in characters. Airflow's database takes no more.
+#: The longest name of an instance of a mapped task in Airflow's database, in characters.
 _MAX_LABEL = 250
 
-#: The trigger ends a wait in time. If no triggerer is running, the scheduler ends it this many seconds later.
+#: If no triggerer is running, the scheduler ends a wait this many seconds after its end.
 _TRIGGER_GRACE = 60.0
 
 
@@ -41,27 +43,28 @@ class AgentRunTask(BaseOperator):
     """
     A task that reads one agent run.
 
-    Templates in arguments are rendered only if they are written in the DAG file. Values from XCom are used as they are.
+    Only templates in the DAG file are rendered. Values from XCom are used as they are.
 
     :param agentruns_conn_id: The Airflow connection. (templated)
-    :param deferrable: Whether to wait in the triggerer instead of on a worker. By default, Airflow's setting
-        ``[operators] default_deferrable`` decides.
-    :param watch: ``poll``, or ``stream`` if the triggerer also follows the run's events, to notice a change within a
-        second. Each stream keeps a connection open.
-    :param map_index_template: The name of an instance of a mapped task. By default, it is made from the run (Airflow
-        3.3 or later; earlier versions ignore an operator's default and show a number).
+    :param deferrable: Whether to wait in the triggerer instead of on a worker. The default is Airflow's setting
+        ``[operators] default_deferrable``.
+    :param watch: ``poll``, or ``stream`` to notice changes within a second. Each stream keeps a connection open.
+    :param map_index_template: The name of an instance of a mapped task. The default describes the run on Airflow 3.3 or
+        later; earlier versions ignore it.
     """
 
     ui_color = "#e8e4f3"
     operator_extra_links = (AgentRunLink(),)
 
-    #: Arguments that are rendered while the task runs, in addition to ``template_fields``.
+    #: Arguments that the task renders while it runs.
     late_template_fields: Sequence[str] = ()
 
-    #: URL of the run's page; empty if the run is not known yet or the connection has no ``run_url``.
+    #: URL of the run's page; empty if the run is unknown or the connection has no ``run_url``.
     run_page: str = ""
 
-    #: When ``execution_timeout`` ends the wait (Unix time). The first deferral of a try sets it.
+    # After a deferral: the trigger's event, and when ``timeout`` and ``execution_timeout`` end the wait (Unix time).
+    _event: dict[str, Any] | None = None
+    _deadline: float | None = None
     _execution_deadline: float | None = None
 
     _logged_status: str | None = None
@@ -80,8 +83,6 @@ class AgentRunTask(BaseOperator):
         super().__init__(map_index_template=map_index_template, **kwargs)
         self.agentruns_conn_id = agentruns_conn_id
         if deferrable is None:
-            from airflow.providers.common.compat.sdk import conf
-
             deferrable = conf.getboolean("operators", "default_deferrable", fallback=False)
         self.deferrable = deferrable
         self.watch = check_watch(watch)
@@ -93,7 +94,7 @@ class AgentRunTask(BaseOperator):
         return single_line(label, _MAX_LABEL)[:_MAX_LABEL]
 
     def run_label_parts(self) -> Sequence[Any]:
-        """Return the parts of the label."""
+        """Return the parts of the label; empty ones are left out."""
         return (getattr(self, "run_id", ""),)
 
     @cached_property
@@ -107,8 +108,6 @@ class AgentRunTask(BaseOperator):
     @contextmanager
     def error_boundary(self) -> Iterator[None]:
         """Mark errors that a retry cannot fix as final for Airflow, and close the hook's connections."""
-        from airflow_provider_agentruns.hooks.task_errors import task_errors
-
         try:
             with task_errors():
                 yield
@@ -121,8 +120,8 @@ class AgentRunTask(BaseOperator):
         """
         Read the run. If it ended as ``error``, read it again with its steps.
 
-        :param tolerate_outage: Whether to return None if the service fails. Tasks that have waited set it. A task that
-            begins does not, so that a wrong host shows at once.
+        :param tolerate_outage: Whether to return None if the service fails. The first read of a task does not, so that
+            a wrong host shows at once.
         :param missing_until: Return None for a run that the service does not know until this time (Unix time).
         """
         self.run_page = self.hook.settings.run_page(run_id)
@@ -150,12 +149,12 @@ class AgentRunTask(BaseOperator):
             self._logged_status = str(run.status)
 
     def push_run_id(self, context: Context, run_id: str) -> None:
-        """Store the run's ID under the XCom key ``run_id``. DAG authors' unit tests may have no task instance."""
+        """Store the run's ID under the XCom key ``run_id``, unless a unit test runs without a task instance."""
         if "ti" in context:
             context["ti"].xcom_push(key="run_id", value=run_id)
 
     def current_attempt(self, context: Context) -> Attempt:
-        """Return which try of the task this is; the first if there is no task instance."""
+        """Return this try of the task. Without a task instance, it is the first."""
         import pendulum
 
         from airflow_provider_agentruns.idempotency.state import Attempt
@@ -190,8 +189,8 @@ class AgentRunTask(BaseOperator):
             from airflow_provider_agentruns.airflow_adapter.xcom_arguments import make_xcom_arguments_literal
 
             make_xcom_arguments_literal(self, [*template_fields, *self.late_template_fields], context)
-            # In seen_oids, Airflow lists the values that it takes for XCom values. The list lacks most values of
-            # expand_kwargs, and contains references to XCom that Airflow then does not resolve.
+            # Airflow does not render values in seen_oids, which it takes for XCom values. That lacks most values of
+            # expand_kwargs, and contains references to XCom that must be resolved.
             seen_oids = set()
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
@@ -221,9 +220,8 @@ class AgentRunTask(BaseOperator):
         the deadline.
 
         :param poll_interval: Seconds between two reads of the run.
-        :param deadline: The end of the wait (Unix time); None for no end. ``execute_complete`` gets it too, because it
-            may have to wait again.
-        :param missing_until: A run that the service does not know counts as not visible yet until this time.
+        :param deadline: The end of the wait (Unix time); None for no end.
+        :param missing_until: An unknown run may still appear until this time (Unix time).
         """
         from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 
@@ -249,35 +247,44 @@ class AgentRunTask(BaseOperator):
             timeout=None if end is None else timedelta(seconds=max(0.0, end - time.time()) + _TRIGGER_GRACE),
         )
 
-    def trigger_error(self, event: dict[str, Any] | None, deadline: float | None) -> BaseException | None:
-        """
-        Return the error in a trigger's event, or None.
+    def restore_wait(
+        self,
+        event: dict[str, Any],
+        deadline: float | None = None,
+        execution_deadline: float | None = None,
+        **unknown: Any,
+    ) -> None:
+        """Restore the state of a wait after a deferral. Takes the arguments of ``execute_complete``."""
+        log_unknown(unknown, "a deferred task")
+        self._event, self._deadline, self._execution_deadline = event, deadline, execution_deadline
 
-        The resumed task reads the run first, so most errors surface there. What remains is a timeout, and errors that
-        occur only in the triggerer.
+    def trigger_error(self) -> BaseException | None:
         """
-        if not event or "error" not in event:
+        Return the error in the trigger's event, or None.
+
+        The resumed task reads the run first, so this is a timeout, or an error that occurs only in the triggerer.
+        """
+        event = self._event or {}
+        if "error" not in event:
             return None
         if event["error"] != AgentRunTimeoutError.__name__:
             return AgentRunsError(
                 f"The triggerer cannot read agent run {single_line(event['run_id'])}, although this worker can. "
                 f"{event['error']}: {event['message']}"
             )
-        if self._execution_deadline is not None and self._execution_deadline < (deadline or math.inf):
-            from airflow.providers.common.compat.sdk import AirflowTaskTimeout
-
+        if self._execution_deadline is not None and self._execution_deadline < (self._deadline or math.inf):
             return AirflowTaskTimeout(f"execution_timeout ({self.execution_timeout}) has passed: {event['message']}")
         return AgentRunTimeoutError(event["message"])
 
 
 def state_store(context: Context) -> StateStore | None:
-    """Return the storage that keeps values from one try to the next (Airflow 3.3 or later), or None."""
+    """Return Airflow's store for values that later tries read; None before Airflow 3.3."""
     store = context.get("task_state_store")
     return None if store is None else _TaskStateStore(store)
 
 
 class _TaskStateStore:
-    """Airflow's task state store. Values stay as long as the DAG run does, because a run can take weeks."""
+    """Airflow's task state store. Values do not expire, because a run can take weeks."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -286,7 +293,6 @@ class _TaskStateStore:
         return self._store.get(key)
 
     def set(self, key: str, value: dict[str, Any]) -> None:
-        # Airflow's type stubs do not have it.
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
         self._store.set(key, value, retention=NEVER_EXPIRE)

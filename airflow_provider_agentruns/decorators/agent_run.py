@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_agentruns.base import state_store
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.operators.run import SUBJECT_FIELDS, AgentRunOperator
+from airflow_provider_agentruns.task_errors import task_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,9 +27,11 @@ class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
     """
     Calls a function, and starts a run on the subject that it returns.
 
+    A retry calls the function again. If it returns the same subject, the task continues with the run of the earlier
+    try.
+
     :param python_callable: Returns a business ID, or a dict of ``business_id``, or ``context_type`` and ``context_id``,
-        or ``thread_id``. A retry calls the function again. If it returns the same subject, the task continues with the
-        run that the earlier try started.
+        or ``thread_id``.
     """
 
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *AgentRunOperator.template_fields)
@@ -42,7 +45,6 @@ class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
 
     def execute(self, context: Context) -> Any:
         """Call the function, then start the run and wait for it."""
-        from airflow_provider_agentruns.hooks.task_errors import task_errors
         from airflow_provider_agentruns.idempotency.create_run import record_no_start
 
         context_merge(context, self.op_kwargs)
@@ -66,8 +68,8 @@ def agent_run_task(
     Turn a function that returns the subject of a run into a task that starts the run.
 
     :param python_callable: The function.
-    :param multiple_outputs: Whether to store each key of the output as an XCom value of its own. The function's return
-        annotation has no influence, because the task returns the output of the run.
+    :param multiple_outputs: Whether to store each key of the output as a separate XCom value. The function's return
+        annotation has no effect.
     :param kwargs: Arguments of :class:`AgentRunOperator`, such as ``agent``.
     """
     return task_decorator_factory(
@@ -79,7 +81,7 @@ def agent_run_task(
 
 
 def _subject(returned: Any) -> dict[str, Any]:
-    """Return the arguments that name the subject of a run."""
+    """Return the operator's arguments for what a function returned."""
     if isinstance(returned, str):
         return {"business_id": returned}
     if isinstance(returned, Mapping) and all(name in SUBJECT_FIELDS for name in returned):

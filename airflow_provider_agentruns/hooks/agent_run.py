@@ -20,8 +20,8 @@ from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.paging import ListingWalk
 from airflow_provider_agentruns.client.transport import AsyncTransport, Transport
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError, AgentRunsError
-from airflow_provider_agentruns.hooks.task_errors import task_errors
 from airflow_provider_agentruns.models import AgentRun, RunEvent
+from airflow_provider_agentruns.task_errors import task_errors
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:

@@ -2,12 +2,9 @@
 """
 Starts a run once, although workers die, responses are lost, and the service has no idempotency key.
 
-Before the POST, the task stores its intent, and after it, the run's ID. A later try that finds the ID uses that run. A
-later try that finds only the intent, or nothing, cannot know whether a run was started, and searches the newest runs
-before it starts another one (``find_earlier_run``).
-
-``_Creation.find`` also decides about a task that a person cleared: it uses the old run while that is active, and starts
-a new one after it has ended.
+The task stores its intent before the POST and the run's ID after it. A later try uses the stored run. If no run is
+stored, it searches the newest runs (``find_earlier_run``) before it starts another one. A cleared task uses its old run
+while that is active.
 """
 
 from __future__ import annotations
@@ -16,6 +13,7 @@ import logging
 import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pendulum
@@ -35,13 +33,13 @@ log = logging.getLogger(__name__)
 
 _KEY = "agent_run_start"
 
-#: The name of ``max_tries`` in the stored value, as version 0.1.0 wrote it.
+#: The name of ``max_tries`` in the stored value. Version 0.1.0 used it, too.
 _MAX_TRIES = "series"
 
-#: A request arrives this long after its intent at the latest: rate limit, retries before it was sent, its timeout.
+#: The longest time between an intent and the arrival of its request: rate limit, retries, and timeout.
 _LONGEST_DELAY = pendulum.duration(hours=2)
 
-#: The clock of the worker that stored the intent may differ from this one's by this many seconds.
+#: The largest difference between the clocks of two workers, in seconds.
 _CLOCK_DIFFERENCE = 10.0
 
 
@@ -50,8 +48,8 @@ class Started:
     """
     A run, and its origin.
 
-    :param run: The run as the service just showed it; None if an earlier try is known to have started it.
-    :param is_new: Whether it was started just now, so that the service may not show it everywhere yet.
+    :param run: The run as the service just showed it; None if an earlier try stored it.
+    :param is_new: Whether this try started it, so that the service may not show it everywhere yet.
     """
 
     run_id: str
@@ -73,7 +71,7 @@ def start_once(
 
 
 def record_no_start(store: StateStore | None, attempt: Attempt) -> None:
-    """Store that the first try failed before it could start a run, so that the next try does not search for one."""
+    """Store that the first try started nothing, so that the next try does not search."""
     if store and attempt.number == 1 and not store.get(_KEY):
         store.set(_KEY, {"start": "", _MAX_TRIES: attempt.max_tries})
 
@@ -89,7 +87,7 @@ class _Creation:
     sleep: Sleep
 
     def find(self) -> Started | None:
-        """Return the run that an earlier try started; None if this try is to start one."""
+        """Return the run that an earlier try started, or None."""
         try:
             requests.create_run(**asdict(self.wanted))
         except AgentRunsValueError:
@@ -98,9 +96,8 @@ class _Creation:
         stored = (self.store.get(_KEY) if self.store else None) or {}
         run_id, since = stored.get("run_id"), stored.get("since")
         if not stored and self.attempt.number > 1:
-            # Airflow before 3.3, or somebody deleted the record, as Airflow can do when a task is cleared. A run from
-            # before the clear is used only if it is active. Without a store, a run that was started since may be from
-            # a try after the clear.
+            # Airflow before 3.3, or Airflow deleted the record when the task was cleared. A run from before the clear
+            # is used only if it is active. Without a store, a later run may be from a try after the clear.
             until = pendulum.now("UTC") + _LONGEST_DELAY
             active_until = until if self.store and self.attempt.was_cleared else self.attempt.restarted_at
             return self._search(Window(self.attempt.earliest_start, until, _CLOCK_DIFFERENCE, active_until))
@@ -109,15 +106,14 @@ class _Creation:
         if stored["start"] != self.wanted.fingerprint:
             if run_id or since:
                 log.warning(
-                    "An earlier try started or was about to start a run with other arguments (run %s). It is left "
-                    "alone, and a new run is started",
+                    "An earlier try may have started a run with other arguments (run %s). It is left alone, and a new "
+                    "run is started",
                     run_id or "unknown",
                 )
             return None
         if run_id:
             return self._use_recorded(run_id, was_cleared=stored[_MAX_TRIES] != self.attempt.max_tries)
         if since:
-            # No upper bound by the age of the intent: the last request may have been sent a moment ago.
             intent = pendulum.instance(datetime.fromisoformat(since))
             return self._search(Window(intent, intent + _LONGEST_DELAY, _CLOCK_DIFFERENCE))
         return None
@@ -126,21 +122,21 @@ class _Creation:
         """Start a run. If the response is lost, search for the run before sending the request again, once."""
         since = pendulum.now("UTC")
         self._save(since=since.isoformat())
+        post = partial(self.send, requests.create_run, **asdict(self.wanted))
         try:
-            run = self._post()
+            run: AgentRun = post()
         except AgentRunsError as e:
             if not e.in_doubt:
                 # Nothing was started. A later try must not search, and use another task's run.
                 self._save()
                 raise
-            log.warning("It is unknown whether a run was started (%s); searching", e)
+            log.warning("The response to the start of a run was lost: %s", e)
             self.sleep(find_earlier_run.READ_INTERVAL)
-            if found := self._find(Window(since, since + _LONGEST_DELAY)):
-                return self._use(found, "was started although the response was lost")
-            log.info("No run of %s has appeared; sending the request again", single_line(self.wanted.agent))
-            # If this response is lost too, the next try searches.
-            run = self._post()
-        return self._use(run, "started", is_new=True)
+            if found := self._search(Window(since, since + _LONGEST_DELAY)):
+                return found
+            # If this response is lost, too, the next try searches.
+            run = post()
+        return self._use(run, is_new=True)
 
     def _use_recorded(self, run_id: str, *, was_cleared: bool) -> Started | None:
         if was_cleared:
@@ -152,27 +148,21 @@ class _Creation:
             if run.status.finished:
                 log.info("Agent run %s, from before the task was cleared, has ended; starting a new run", run_id)
                 return None
-            # From now on it is this task's run, even if it has ended before the next try.
+            # The next try uses this run even if it has ended by then.
             self._save(run_id=run_id)
         log.info("Agent run %s was started by an earlier try of this task; using it", run_id)
         return Started(run_id, None, is_new=False)
 
     def _search(self, window: Window) -> Started | None:
-        log.info("An earlier try may have started a run of %s; searching", single_line(self.wanted.agent))
-        if run := self._find(window):
-            return self._use(run, "was started by an earlier try of this task")
+        log.info("A run of %s may have been started; searching for it", single_line(self.wanted.agent))
+        if run := find_earlier_run.find_earlier_run(self.wanted, window, send=self.send, sleep=self.sleep):
+            return self._use(run, is_new=False)
         log.info("No such run exists; starting one")
         return None
 
-    def _find(self, window: Window) -> AgentRun | None:
-        return find_earlier_run.find_earlier_run(self.wanted, window, send=self.send, sleep=self.sleep)
-
-    def _post(self) -> AgentRun:
-        run: AgentRun = self.send(requests.create_run, **asdict(self.wanted))
-        return run
-
-    def _use(self, run: AgentRun, origin: str, *, is_new: bool = False) -> Started:
+    def _use(self, run: AgentRun, *, is_new: bool) -> Started:
         self._save(run_id=run.id)
+        origin = "is started" if is_new else "was started by an earlier request"
         log.info("Agent run %s (%s) %s", single_line(run.id), single_line(self.wanted.agent), origin)
         return Started(run.id, run, is_new)
 

@@ -2,9 +2,8 @@
 """
 Finds the run that an earlier request or an earlier try of a task started.
 
-A listed run shows its agent and its creation time, but not its subject. The subject follows from the run's own
-fields, from its thread, or from the threads of the business. A run that is known to have another subject is never
-returned. If several runs could be the one, none is returned.
+A listed run shows its agent and its creation time, but not its subject. The subject follows from the run's fields, its
+thread, or the threads of the business. A run that has another subject is never returned.
 """
 
 from __future__ import annotations
@@ -27,19 +26,18 @@ from airflow_provider_agentruns.text import single_line
 
 log = logging.getLogger(__name__)
 
-#: A run that the service has accepted may be missing from the listing for this long, in seconds.
+#: The listing may lack an accepted run for this long, in seconds.
 _LISTING_LAG = 8.0
 
 #: Seconds between two reads of the listing.
 READ_INTERVAL = 2.0
 
-#: The service's clock is known to this precision, in seconds: the HTTP Date header has whole seconds.
+#: The precision of the service's clock, in seconds. The HTTP Date header has whole seconds.
 _CLOCK_MARGIN = 5.0
 
-#: No account has this many pages of runs. A longer listing has no end.
+#: A listing with more pages has no end.
 _MAX_PAGES = 10_000
 
-#: The newest threads, of which one may be the thread of a run that started a moment ago.
 _MAX_PAGES_OF_NEWEST_THREADS = 10
 
 
@@ -55,7 +53,7 @@ class Start:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the arguments, to compare them without storing them."""
+        """A digest of the arguments, which are not stored."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -64,10 +62,10 @@ class Window:
     """
     The time in which a run was created, by a worker's clock.
 
-    :param since: When the request was sent at the earliest.
-    :param until: When it arrived at the latest.
-    :param margin: The possible error of both in seconds, if another worker wrote them.
-    :param active_until: A run that was created before this time counts only if it has not ended.
+    :param since: The earliest time at which the request was sent.
+    :param until: The latest time at which it arrived.
+    :param margin: The possible error of both in seconds, if another worker stored them.
+    :param active_until: A run that was created earlier counts only while it is active.
     """
 
     since: pendulum.DateTime
@@ -80,13 +78,13 @@ def find_earlier_run(start: Start, window: Window, *, send: Send, sleep: Sleep) 
     """
     Return the run that an earlier request started, or None if it started none.
 
-    Reads the listing repeatedly for some seconds, because the service may still be processing the request.
+    Reads the listing for some seconds, because the service may still be processing the request.
 
     :raises AgentRunStartInDoubtError: If several runs could be the one.
     """
     begun = pendulum.now("UTC")
     while True:
-        # Decided before the read, which can be slow: the last read begins after the lag.
+        # The last read, which can be slow, begins after the lag.
         is_last = (pendulum.now("UTC") - begun).total_seconds() >= _LISTING_LAG
         run = _Search(start, window, send).find(is_last=is_last)
         if run or is_last:
@@ -95,19 +93,19 @@ def find_earlier_run(start: Start, window: Window, *, send: Send, sleep: Sleep) 
 
 
 class _Search:
-    """One read of the listing. Subjects compare as True for the same, False for another, and None for unknown."""
+    """One read of the listing. A comparison of subjects returns None if a subject is unknown."""
 
     def __init__(self, start: Start, window: Window, send: Send) -> None:
         self._start, self._window, self._send = start, window, send
         self._margin = pendulum.duration(seconds=_CLOCK_MARGIN + window.margin)
-        # By how much the service's clock is ahead, as soon as that is known.
+        # By how much the service's clock is ahead.
         self._skew = pendulum.duration()
         self._context_id = start.business_id or start.context_id
         # The service can list the threads of a business.
         self._is_business = bool(start.business_id) or start.context_type == "business"
 
     def find(self, *, is_last: bool) -> AgentRun | None:
-        """Return the run, or None if it does not show (yet)."""
+        """Return the run, or None if the listing does not show it."""
         created, is_complete = self._created()
         unknown = [run for run in created if run.agent in (None, self._start.agent)]
         for compare in (self._compare, self._compare_thread):
@@ -123,8 +121,7 @@ class _Search:
                 f"{doubt}. The service's listing of runs repeats a page or has more than {_MAX_PAGES} pages, so the "
                 "run may be on a page that was not read. Nothing was started"
             )
-        # For a business, the service usually shows the subject, so that a single run will be the one. For another
-        # subject it often does not, and the run of a sibling task is just as likely.
+        # Without a business, the service often shows no subject, and a single run is just as likely a sibling task's.
         if len(unknown) > 1 or not self._is_business:
             raise AgentRunStartInDoubtError(
                 f"{doubt}, and several runs could be the one: "
@@ -148,7 +145,7 @@ class _Search:
             try:
                 page: RunPage = self._send(requests.list_runs, page=walk.page, page_size=walk.page_size)
             except AgentRunsAPIError as e:
-                # Only the search for the last page may ask for a page that does not exist.
+                # Only the search for the last page requests pages that may not exist.
                 is_guess = walk.order is Order.OLDEST_FIRST and walk.last_page is None
                 if e.status_code not in NO_SUCH_PAGE or not is_guess:
                     raise
@@ -180,7 +177,7 @@ class _Search:
         return all(moment is not None and moment < begin for moment in moments)
 
     def _distance(self, run: AgentRun) -> tuple[bool, float]:
-        """Return a sort key: the run right after the request comes first, runs from before the request come last."""
+        """Return a sort key: first the runs after the request, the earliest one first."""
         seconds = (run.created_at - self._skew - self._window.since).total_seconds() if run.created_at else 0.0
         return seconds < -_CLOCK_MARGIN, abs(seconds)
 
@@ -203,8 +200,8 @@ class _Search:
                 raise
             return None
         is_same = self._named({**(thread.model_extra or {}), **(thread.metadata or {})})
-        # Without this, a lost start could not be resolved while sibling tasks start runs for other businesses. The
-        # thread must be listed among all threads, because a new thread may be missing from either listing.
+        # Excludes runs that sibling tasks start for other businesses. The thread must be among all threads, because
+        # either listing may lack a new thread.
         if is_same is None and self._threads_of_business[1] and thread.id in self._newest_threads:
             return False
         return is_same

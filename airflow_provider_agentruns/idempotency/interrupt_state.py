@@ -2,8 +2,8 @@
 """
 Decides whether an interrupt is still open, before and after an answer is sent.
 
-Only a run that has visibly changed since counts as answered. A response may lack a question for a moment, or show it
-with one more field; neither proves anything.
+Only a run that has visibly changed counts as answered. A response that lacks a question, or shows it with another
+field, proves nothing.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from airflow_provider_agentruns.idempotency.state import Sleep
 from airflow_provider_agentruns.models import AgentRun, Interrupt
 from airflow_provider_agentruns.text import quoted, single_line
 
-#: Seconds between reads of a run that may have accepted the answer. The service may still be processing a request
-#: whose connection broke, and gets this time before anything is sent again.
+#: Seconds between reads of a run that may have accepted an answer. The service may still be processing a request
+#: whose connection broke.
 _PAUSES = (0.5, 1.5, 3.0)
 
 InterruptState = Literal["open", "closed", "unclear"]
 
 
 def read_until(read: Callable[[], AgentRun], is_clear: Callable[[AgentRun], bool], sleep: Sleep) -> AgentRun:
-    """Read a run for some seconds until ``is_clear`` accepts it, and return it as it was at the last read."""
+    """Read a run for some seconds until ``is_clear`` accepts it, and return the last response."""
     run = read()
     for pause in _PAUSES:
         if is_clear(run):
@@ -36,20 +36,46 @@ def read_until(read: Callable[[], AgentRun], is_clear: Callable[[AgentRun], bool
     return run
 
 
+def read_interrupt(
+    read: Callable[[], AgentRun],
+    interrupt_id: str,
+    *,
+    question: str | None,
+    seen: str | None,
+    until: tuple[InterruptState, ...],
+    sleep: Sleep,
+) -> tuple[AgentRun, Interrupt | None]:
+    """
+    Read a run for some seconds until an interrupt has one of some states. Return both; None if it is not pending.
+
+    :param question: The digest of the question; None if unknown.
+    :param seen: The run's ``updated_at`` at an earlier read in ISO 8601, if known.
+    :raises AgentRunsError: If it is unknown whether the interrupt is pending. Another try may show it.
+    :raises AgentRunReviewError: If several questions have this ID.
+    """
+    since = datetime.fromisoformat(seen) if seen else None
+    run = read_until(read, lambda run: interrupt_state(run, interrupt_id, question, since) in until, sleep)
+    if _is_older(run, since):
+        how = f"as of {run.updated_at}, older than the run that it showed before"
+    elif (interrupt := pending_interrupt(run, interrupt_id)) or not _hides_questions(run):
+        return run, interrupt
+    else:
+        how = "as interrupted, but shows no question"
+    raise AgentRunsError(
+        f"The service shows agent run {single_line(run.id)} {how}, so it is unknown whether interrupt "
+        f"{quoted(interrupt_id)} is pending. Nothing was sent"
+    )
+
+
 def interrupt_state(
     run: AgentRun, interrupt_id: str, question: str | None, since: datetime | None = None
 ) -> InterruptState:
-    """
-    Return the state of a question in a run that was just read.
-
-    :param question: The digest of the question; None if unknown.
-    :param since: The run's ``updated_at`` at an earlier read, if known.
-    """
-    if is_older(run, since):
+    """Return the state of a question in a run that was just read. See :func:`read_interrupt`."""
+    if _is_older(run, since):
         return "unclear"
     interrupt = pending_interrupt(run, interrupt_id)
     if interrupt is None:
-        return "unclear" if hides_questions(run) else "closed"
+        return "unclear" if _hides_questions(run) else "closed"
     # A different question: the agent used the ID again, or the service shows the same question differently.
     return "open" if question in (None, digest(interrupt.value)) else "unclear"
 
@@ -70,19 +96,9 @@ def pending_interrupt(run: AgentRun, interrupt_id: str) -> Interrupt | None:
     return found[0] if found else None
 
 
-def hides_questions(run: AgentRun) -> bool:
-    """Return whether a run is interrupted but shows no question."""
+def _hides_questions(run: AgentRun) -> bool:
     return run.status == "interrupted" and not run.interrupts
 
 
-def is_older(run: AgentRun, since: datetime | None) -> bool:
-    """Return whether the service shows an older state of the run than at an earlier read."""
+def _is_older(run: AgentRun, since: datetime | None) -> bool:
     return since is not None and run.updated_at is not None and run.updated_at < since
-
-
-def no_question(run_id: str, interrupt_id: str) -> AgentRunsError:
-    """Return the error for a run that hides its questions. Another try may see them."""
-    return AgentRunsError(
-        f"Agent run {single_line(run_id)} is interrupted but shows no question, so it is unknown whether interrupt "
-        f"{quoted(interrupt_id)} is pending. Nothing was sent"
-    )

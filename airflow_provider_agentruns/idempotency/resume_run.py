@@ -2,9 +2,8 @@
 """
 Answers an interrupt once, although workers die and responses are lost.
 
-An answer is sent only while the run shows the same question as pending. Before that, the task stores digests of
-question and answer. After any doubt, it reads the run again: a question that is still open was not answered, one that
-is gone was.
+The task sends an answer only while the run shows the same question as pending, and first stores digests of question and
+answer. After any doubt, it reads the run again: an open question was not answered, and a closed one was.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from typing import Any
 
 from airflow_provider_agentruns.client import requests
@@ -20,11 +19,8 @@ from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
 from airflow_provider_agentruns.idempotency.interrupt_state import (
     InterruptState,
-    hides_questions,
     interrupt_state,
-    is_older,
-    no_question,
-    pending_interrupt,
+    read_interrupt,
     read_until,
 )
 from airflow_provider_agentruns.idempotency.state import Send, Sleep, StateStore
@@ -35,18 +31,18 @@ log = logging.getLogger(__name__)
 
 _KEY = "agent_run_answer"
 
-#: An answer is sent this often at most, if each response is lost and the run keeps showing the question.
+#: How often an answer is sent if each response is lost and the question stays open.
 _MAX_SENDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """
-    An interrupt that is answered.
+    An answered interrupt.
 
     :param run: The run after the answer.
-    :param confirmed: Whether the service confirmed the answer. If False, the interrupt was no longer pending after
-        the answer was, or may have been, sent; in theory someone else may have answered it.
+    :param confirmed: Whether the service confirmed the answer. If False, the task concludes it from the run; someone
+        else may have answered.
     """
 
     run: AgentRun
@@ -69,12 +65,11 @@ def answer_once(
     Answer one pending interrupt, and return the run after that.
 
     :param answer: Any JSON value.
-    :param store: Keeps values from one try to the next; None on Airflow before 3.3. If nothing is stored, an interrupt
-        that is gone when a later try begins counts as answered by someone else.
-    :param is_retry: Whether this is not the first try of the task, so that an answer may be on its way.
+    :param store: Keeps values from one try to the next; None on Airflow before 3.3.
+    :param is_retry: Whether an earlier try of the task may have sent an answer.
     :param question: The :func:`digest` of the question at the time the answer was given, if known.
     :param seen: The run's ``updated_at`` at that time in ISO 8601, if known. Older responses are not used.
-    :raises AgentRunInterruptGoneError: If the interrupt is not pending, and not because of an answer of this task.
+    :raises AgentRunInterruptGoneError: If the interrupt is not pending, and no stored answer explains that.
     :raises AgentRunConflictError: If someone else answered it at the same time.
     """
     request = {"run_id": run_id, "interrupt_id": interrupt_id, "input": answer}
@@ -84,33 +79,24 @@ def answer_once(
     record: dict[str, Any] | None = store.get(_KEY) if store else None
     # What an earlier try stored before it answered this interrupt.
     earlier = _of_interrupt(record, run_id, interrupt_id)
-    last_seen = earlier.get("seen") or seen
-    not_before = datetime.fromisoformat(last_seen) if last_seen else None
-    expected = earlier.get("question", question)
-
-    def read() -> AgentRun:
-        run: AgentRun = send(requests.get_run, run_id)
-        return run
-
-    run = read_until(read, lambda run: interrupt_state(run, interrupt_id, expected, not_before) != "unclear", sleep)
-    if is_older(run, not_before):
-        raise AgentRunsError(
-            f"The service shows agent run {single_line(run_id)} as of {run.updated_at}, older than the run that it "
-            f"showed before, so it is unknown whether interrupt {quoted(interrupt_id)} is pending"
-        )
-    interrupt = pending_interrupt(run, interrupt_id)
+    read = partial(send, requests.get_run, run_id)
+    run, interrupt = read_interrupt(
+        read,
+        interrupt_id,
+        question=earlier.get("question", question),
+        seen=earlier.get("seen") or seen,
+        until=("open", "closed"),
+        sleep=sleep,
+    )
     if interrupt is None:
-        if hides_questions(run):
-            raise no_question(run_id, interrupt_id)
         return _gone(run, interrupt_id, answer, earlier)
     asked, since = digest(interrupt.value), run.updated_at
-    if earlier and earlier["question"] != asked:
-        when = "an earlier try of this task answered it, with an unknown result"
-        raise AgentRunInterruptGoneError(run_id, f"{shown} asks something else than when {when}. Nothing was sent")
-    if question and question != asked:
-        raise AgentRunInterruptGoneError(
-            run_id, f"{shown} asks something else than when the answer was given. Nothing was sent"
-        )
+    for known, when in (
+        (earlier.get("question"), "an earlier try of this task answered it, with an unknown result"),
+        (question, "the answer was given"),
+    ):
+        if known and known != asked:
+            raise AgentRunInterruptGoneError(run_id, f"{shown} asks something else than when {when}. Nothing was sent")
 
     def state(run: AgentRun) -> InterruptState:
         return interrupt_state(run, interrupt_id, asked, since)
@@ -146,10 +132,10 @@ def answer_once(
             log.warning("It is unknown whether the answer was accepted (%s); reading the run", e)
             run = read_until_closed()
             if state(run) == "closed":
-                log.info("%s is not pending any more: the answer was accepted", shown)
+                log.info("%s is no longer pending: the answer was accepted", shown)
                 return Answered(run, confirmed=False)
             if state(run) == "unclear" or number == _MAX_SENDS:
-                # Left to the next try.
+                # The next try continues.
                 raise
             log.info("%s is still pending; sending the answer again", shown)
         else:
@@ -168,11 +154,11 @@ def _of_interrupt(record: dict[str, Any] | None, run_id: str, interrupt_id: str)
 
 
 def _gone(run: AgentRun, interrupt_id: str, answer: Any, earlier: dict[str, Any]) -> Answered:
-    """Decide whether an interrupt that is not pending was answered by this task or by someone else."""
+    """Decide whether this task or someone else answered an interrupt that is not pending."""
     if earlier.get("answer") == digest(answer):
         log.warning(
-            "An earlier try of this task was sending this answer to interrupt %s of agent run %s, which is not pending "
-            "any more. The answer counts as accepted and is not sent again",
+            "An earlier try sent this answer to interrupt %s of agent run %s, with an unknown result. The interrupt is "
+            "no longer pending, so the answer counts as accepted",
             quoted(interrupt_id),
             single_line(run.id),
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a task stores from one try to the next, and what it knows about its tries."""
+"""The state store and the tries of a task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Sleep = Callable[[float], None]
 
 
 class StateStore(Protocol):
-    """Stores small JSON values durably for one task instance, such as Airflow's task state store."""
+    """Stores JSON values for one task instance, such as Airflow's task state store."""
 
     def get(self, key: str) -> Any: ...
     def set(self, key: str, value: dict[str, Any]) -> None: ...
@@ -29,10 +29,10 @@ class Attempt:
     """
     One try of a task.
 
-    :param number: From 1, over all tries, including those before a person cleared the task.
-    :param max_tries: Airflow's ``max_tries``. It changes when a person clears the task, and at no other time.
+    :param number: From 1; clearing the task does not reset it.
+    :param max_tries: Airflow's ``max_tries``, which changes only when a person clears the task.
     :param earliest_start: No try of the task started before this time.
-    :param was_cleared: Whether a person has cleared the task, now or earlier.
+    :param was_cleared: Whether a person has ever cleared the task.
     :param restarted_at: When the DAG run started again after a person cleared it; None if nobody did.
     """
 

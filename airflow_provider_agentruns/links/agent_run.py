@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The button in Airflow's task view that opens the run's own page."""
+"""The button in Airflow's task view that opens the run's page."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 class AgentRunLink(BaseOperatorLink):
     """
-    Links to the run's page, if the connection's extra ``run_url`` has the URL of such pages.
+    Links to the run's page if the connection has the extra ``run_url``.
 
-    Airflow calls it and stores the URL in XCom whenever a worker releases the task. The link therefore exists while the
-    task is deferred, and is written again when the task ends.
+    Airflow stores the URL in XCom whenever a worker releases the task, so the link exists while the task is deferred.
     """
 
     name = "Agent run"

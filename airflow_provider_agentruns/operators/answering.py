@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.base import AgentRunTask, state_store
 from airflow_provider_agentruns.exceptions import AgentRunInterruptGoneError, AgentRunsError
-from airflow_provider_agentruns.idempotency import interrupt_state as probe
+from airflow_provider_agentruns.idempotency.interrupt_state import read_interrupt
 from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
 from airflow_provider_agentruns.models import AgentRun, Interrupt
-from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -59,19 +57,14 @@ def read_pending(
     :raises AgentRunInterruptGoneError: If the interrupt is not pending.
     :raises AgentRunReviewError: If several questions have this ID.
     """
-    since = datetime.fromisoformat(seen) if seen else None
-    run = probe.read_until(
+    run, interrupt = read_interrupt(
         lambda: cast("AgentRun", task.read_run(run_id)),
-        lambda run: probe.interrupt_state(run, interrupt_id, question, since) == "open",
-        time.sleep,
+        interrupt_id,
+        question=question,
+        seen=seen,
+        until=("open",),
+        sleep=time.sleep,
     )
-    if probe.is_older(run, since):
-        raise AgentRunsError(
-            f"The service shows agent run {single_line(run_id)} as of {run.updated_at}, older than the run that it "
-            "showed before. Nothing was sent"
-        )
-    if interrupt := probe.pending_interrupt(run, interrupt_id):
-        return run, interrupt
-    if probe.hides_questions(run):
-        raise probe.no_question(run_id, interrupt_id)
-    raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "another client may have answered it")
+    if interrupt is None:
+        raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, "another client may have answered it")
+    return run, interrupt

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_agentruns.arguments import check_seconds, check_wait_for, log_unknown
+from airflow_provider_agentruns.arguments import check_seconds, check_wait_for
 from airflow_provider_agentruns.base import NEW_RUN_GRACE, AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunsValueError, AgentRunTimeoutError
 from airflow_provider_agentruns.run_outcome import has_reached
@@ -25,8 +25,8 @@ class WaitingOperator(AgentRunTask):
     An operator that waits for a run, in the triggerer or on its worker.
 
     :param wait_for: The awaited statuses.
-    :param on_interrupt: What to do if the run is interrupted and that is not awaited: ``fail`` the task, or ``wait``
-        because someone answers elsewhere. ``AgentRunResumeOperator`` always waits.
+    :param on_interrupt: What to do about an interrupt that is not awaited: ``fail`` the task, or ``wait`` because
+        someone answers elsewhere. ``AgentRunResumeOperator`` always waits.
     :param poll_interval: Seconds between two reads of the run.
     :param timeout: The longest wait, in seconds or as a ``timedelta``; None for no limit.
     """
@@ -52,52 +52,39 @@ class WaitingOperator(AgentRunTask):
         """Return the XCom value after the wait."""
         raise NotImplementedError
 
-    def execute_complete(
-        self,
-        context: Context,
-        event: dict[str, Any],
-        deadline: float | None = None,
-        execution_deadline: float | None = None,
-        **unknown: Any,
-    ) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """Return the result after the trigger has fired."""
-        log_unknown(unknown, "a deferred task")
-        self.run_id, self._execution_deadline = event["run_id"], execution_deadline
+        self.restore_wait(event, **kwargs)
+        self.run_id = event["run_id"]
         with self.error_boundary():
-            return self.result(self.wait(event["run_id"], event=event, deadline=deadline))
+            return self.result(self.wait(self.run_id))
 
     def has_reached(self, run: AgentRun) -> bool:
         """Return whether the wait is over. Raises if the run can no longer reach an awaited status."""
         return not self.wait_for or has_reached(run, self.wait_for, fail_on_interrupt=self.on_interrupt == "fail")
 
-    def wait(
-        self,
-        run_id: str,
-        run: AgentRun | None = None,
-        *,
-        is_new: bool = False,
-        event: dict[str, Any] | None = None,
-        deadline: float | None = None,
-    ) -> AgentRun:
+    def wait(self, run_id: str, run: AgentRun | None = None, *, is_new: bool = False) -> AgentRun:
         """
         Return the run once it has reached an awaited status. Until then, defer or sleep.
 
         :param run: The run, if it was read just now.
         :param is_new: Whether the run was started just now, so that the service may not show it yet.
-        :param event: The trigger's event, if the task was resumed.
-        :param deadline: The end of the wait (Unix time); None if the wait begins now.
         """
+        deadline = self._deadline
         if deadline is None and self.timeout is not None:
             deadline = time.time() + self.timeout
         missing_until = time.time() + NEW_RUN_GRACE if is_new else None
-        if run and not event:
+        if run and run.status == "error" and not run.steps:
+            # Read it again, with its steps.
+            run = None
+        if run:
             self.record(run)
-        has_waited = event is not None
+        has_waited = self._event is not None
         while True:
             run = run or self.read_run(run_id, tolerate_outage=has_waited, missing_until=missing_until)
             if run and self.has_reached(run):
                 return run
-            if error := self.trigger_error(event, deadline):
+            if error := self.trigger_error():
                 raise error
             if self.deferrable:
                 self.defer_wait(

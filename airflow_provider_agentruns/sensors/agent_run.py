@@ -13,10 +13,11 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSki
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.bases.sensor import PokeReturnValue
 
-from airflow_provider_agentruns.arguments import check_run_id, check_wait_for, log_unknown
+from airflow_provider_agentruns.arguments import check_run_id, check_wait_for
 from airflow_provider_agentruns.base import AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunFailedError, AgentRunsError, AgentRunTimeoutError
 from airflow_provider_agentruns.run_outcome import has_reached
+from airflow_provider_agentruns.task_errors import sensor_timeout
 from airflow_provider_agentruns.text import single_line
 from airflow_provider_agentruns.xcom_values import run_summary
 
@@ -32,18 +33,16 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     run's ID is also under the XCom key ``run_id``.
 
     A run that ends as ``error`` fails the task, unless that is awaited. An interrupt that is not awaited does not end
-    the wait, because someone may answer it elsewhere.
+    the wait, because someone may answer it elsewhere. If the first read fails, the task fails. If a later read fails,
+    the sensor reads again until ``timeout``.
 
-    If the first read fails, the task fails. If the service fails later, the sensor reads again until ``timeout``.
-
-    The parameters of Airflow's sensors apply in all modes, with these exceptions: ``exponential_backoff`` and
-    ``max_wait`` have no effect while the sensor is deferred. ``soft_fail`` skips the task if ``timeout`` has passed or
-    the run ended as ``error``. A wrong configuration, a rejected request, and an unknown run fail the task regardless.
+    The parameters of Airflow's sensors apply in all modes, but ``exponential_backoff`` and ``max_wait`` have no effect
+    while the sensor is deferred. ``soft_fail`` skips the task if ``timeout`` has passed or the run ended as ``error``.
+    A wrong configuration, a rejected request, and an unknown run fail the task regardless.
 
     :param run_id: The run's ID, as a template or another task's output. (templated)
     :param wait_for: One or more of ``completed``, ``interrupted``, and ``error``.
-    :param poke_interval: Seconds between two reads. The default is 5, or 60 in mode ``reschedule``, in which each read
-        starts a process.
+    :param poke_interval: Seconds between two reads. The default is 5, or 60 in mode ``reschedule``.
     :raises AgentRunFailedError: If the run ended as ``error``. The message names the failing step.
     :raises AgentRunTimeoutError: If ``timeout`` has passed. It is also an ``AirflowSensorTimeout``.
     """
@@ -65,19 +64,16 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
         super().__init__(poke_interval=poke_interval, mode=mode, **kwargs)
         self.run_id = run_id
         self.wait_for = check_wait_for(wait_for)
-        self._event: dict[str, Any] | None = None
-        self._deadline: float | None = None
-        self._has_waited = False
 
     def execute(self, context: Context) -> Any:
-        """Wait. Airflow's sensor calls :meth:`poke` as the mode requires, and applies ``soft_fail``."""
+        """Wait. Airflow's sensor calls :meth:`poke` and applies ``soft_fail``."""
         try:
             with self._fail_on_rejections():
                 return super().execute(context)
         except AirflowSensorTimeout as e:
             if isinstance(e, AgentRunTimeoutError):
                 raise
-            raise _sensor_timeout(
+            raise sensor_timeout(
                 f"Agent run {single_line(self.run_id)} did not become {' or '.join(self.wait_for)} within the sensor's "
                 f"timeout of {self.timeout:g} s. The run itself continues"
             ) from None
@@ -90,8 +86,7 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Read the run once. If the wait is not over and the sensor is deferrable, defer."""
         run_id = str(self.run_id)
-        has_waited = self._has_waited or bool(context.get("task_reschedule_count"))
-        self._has_waited = True
+        has_waited = bool(self._event or self._last_run or context.get("task_reschedule_count"))
         # Inside this call, because Airflow's sensor decides by the class of an error whether soft_fail applies.
         with self.error_boundary():
             run = self.read_run(run_id, tolerate_outage=has_waited)
@@ -99,31 +94,21 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
                 # In a DAG file, output["run_id"] means the XCom key, not the entry of the value.
                 self.push_run_id(context, run.id)
                 return PokeReturnValue(True, run_summary(run))
-            if error := self.trigger_error(self._event, self._deadline):
-                raise _sensor_timeout(str(error)) if isinstance(error, AgentRunTimeoutError) else error
+            if error := self.trigger_error():
+                raise sensor_timeout(str(error)) if isinstance(error, AgentRunTimeoutError) else error
         if self.deferrable:
             deadline = time.time() + self.timeout if self._deadline is None else self._deadline
             self.defer_wait(run_id, self.wait_for, poll_interval=self.poke_interval, deadline=deadline)
         return False
 
-    def execute_complete(
-        self,
-        context: Context,
-        event: dict[str, Any],
-        deadline: float | None = None,
-        execution_deadline: float | None = None,
-        **unknown: Any,
-    ) -> Any:
+    def execute_complete(self, context: Context, event: dict[str, Any], **kwargs: Any) -> Any:
         """Read the run after the trigger has fired. Wait again if the run has changed once more."""
-        log_unknown(unknown, "a deferred task")
-        self._event, self._deadline, self._execution_deadline = event, deadline, execution_deadline
-        # This is another process than the one that began to wait.
-        self._has_waited = True
+        self.restore_wait(event, **kwargs)
         return self.execute(context)
 
     @contextmanager
     def _fail_on_rejections(self) -> Iterator[None]:
-        """Undo the skip of ``soft_fail`` for errors that say nothing about the run."""
+        """Fail instead of skip with ``soft_fail`` if an error says nothing about the run."""
         try:
             yield
         except AirflowSkipException as skip:
@@ -132,9 +117,3 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
             if self.soft_fail and isinstance(error, AgentRunsError) and not is_outcome:
                 raise error from None
             raise
-
-
-def _sensor_timeout(message: str) -> AgentRunTimeoutError:
-    from airflow_provider_agentruns.hooks.task_errors import sensor_timeout
-
-    return sensor_timeout(message)

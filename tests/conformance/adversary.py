@@ -13,7 +13,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -25,10 +25,13 @@ from airflow_provider_agentruns.client import retries
 from airflow_provider_agentruns.client.errors import connection_error, read
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import Response
+from airflow_provider_agentruns.exceptions import AgentRunsError
 from tests.idempotency.service import Clock, Service
 from tests.idempotency.task import Killed
 from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, errors, html
 from tests.support.state_store import StateStore
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,15 @@ class Worker:
         self._service = service
         self._left = dies
         self._policy = {**retries.policy(2), "sleep": service.clock.sleep, "before_sleep": None}
+
+    def do(self, act: Callable[..., T], *args: Any, **kwargs: Any) -> T | AgentRunsError | None:
+        """Return the result or the error of an action, or None if the worker dies."""
+        try:
+            return act(*args, send=self.send, store=self.store, sleep=self.sleep, **kwargs)
+        except Killed:
+            return None
+        except AgentRunsError as e:
+            return e
 
     def send(self, build: Callable[..., Request[Any]], *args: Any, **kwargs: Any) -> Any:
         """Send a request, as ``AgentRunHook.send``."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from unittest.mock import patch
 
 import pendulum
@@ -17,7 +17,6 @@ from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_o
 from tests.conformance.adversary import Adversary, Worker, show
 from tests.conformance.answer_histories import SHOWS_IN, History, Shown, Try, World
 from tests.idempotency.service import Clock
-from tests.idempotency.task import Killed
 from tests.support.scripted_server import Received, Reply, answer
 from tests.support.state_store import StateStore
 
@@ -137,8 +136,8 @@ class AnswerPlay:
             or history.answers_change
         )
 
-    def play(self) -> None:
-        """Play it, and have one more try of each task after it in which nothing goes wrong."""
+    def play(self) -> Self:
+        """Play the history, and then one try of each task without faults."""
         with patch.object(pendulum, "now", self.clock.now):
             for one in self.history.tries:
                 self.make(one)
@@ -146,6 +145,7 @@ class AnswerPlay:
             for name, task in self.tasks.items():
                 last = [one.answer for one in self.history.tries if one.task == name]
                 self._check_end(task, self.make(Try(name, last[-1] if last else "yes")))
+        return self
 
     def make(self, one: Try) -> Answered | AgentRunsError | None:
         """Make a try, and return its result, or None if the worker dies."""
@@ -165,22 +165,9 @@ class AnswerPlay:
         )
         rivals = [self.service.be_overtaken] if one.overtaken else []
         self.service.carried_out = lambda request: rivals.pop()() if rivals else None
+        known = digest(question) if self.world.knows_question else None
         worker = Worker(self.service, task.store, dies=one.dies)
-        outcome: Answered | AgentRunsError | None = None
-        try:
-            outcome = answer_once(
-                "r-1",
-                interrupt_id,
-                task.mark(one.answer),
-                send=worker.send,
-                store=worker.store,
-                question=digest(question) if self.world.knows_question else None,
-                sleep=worker.sleep,
-            )
-        except Killed:
-            pass
-        except AgentRunsError as e:
-            outcome = e
+        outcome = worker.do(answer_once, "r-1", interrupt_id, task.mark(one.answer), question=known)
         show(f"{self.clock.moment:HH:mm:ss.S} try of {one.task}: {outcome!r}; taken: {self.service.taken}")
         for each in self.tasks.values():
             self._check(each)
@@ -220,10 +207,3 @@ class AnswerPlay:
         asks_again = task.name == "a" and self.world.asks_next == "same id"
         changed = len(task.given) > 1
         assert asks_again or changed or self.history.has_rival or not self.world.has_store, outcome
-
-
-def play(history: History) -> AnswerPlay:
-    """Play a history."""
-    it = AnswerPlay(history)
-    it.play()
-    return it

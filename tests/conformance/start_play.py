@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
 import pendulum
@@ -16,7 +16,6 @@ from airflow_provider_agentruns.idempotency.state import Attempt
 from tests.conformance.adversary import Adversary, Worker, show
 from tests.conformance.start_histories import STARTS, History, Sibling, Try, World
 from tests.idempotency.service import Clock
-from tests.idempotency.task import Killed
 from tests.support.scripted_server import Received, Reply, errors
 from tests.support.state_store import StateStore
 
@@ -97,13 +96,14 @@ class StartPlay:
             else:
                 self.service.at(sibling.at, partial(self.service.add_sibling, sibling))
 
-    def play(self) -> None:
+    def play(self) -> Self:
         """Play the history, and then two tries without faults."""
         with patch.object(pendulum, "now", self.clock.now):
             for one in self._tries:
                 self.make(one)
             self.clock.sleep(600)
             self._check_end(self.make(Try()), self.make(Try()))
+        return self
 
     def make(self, one: Try) -> Started | AgentRunsError | None:
         """Make a try, and return its result, or None if the worker dies."""
@@ -124,20 +124,8 @@ class StartPlay:
             self.store.values.clear()
         self.service.posts_faults, self.service.gets_faults = list(one.posts), list(one.gets)
         before = len(self.service.posts)
-        outcome: Started | AgentRunsError | None = None
-        worker = Worker(self.service, self.store, dies=one.dies)
-        try:
-            outcome = start_once(
-                self.start,
-                send=worker.send,
-                store=worker.store,
-                attempt=Attempt(self._number, self._series, self._first_possible, was_cleared=self._series > 1),
-                sleep=worker.sleep,
-            )
-        except Killed:
-            pass
-        except AgentRunsError as e:
-            outcome = e
+        attempt = Attempt(self._number, self._series, self._first_possible, was_cleared=self._series > 1)
+        outcome = Worker(self.service, self.store, dies=one.dies).do(start_once, self.start, attempt=attempt)
         show(f"{self.clock.moment:HH:mm:ss.S} try {self._number} of series {self._series}: {outcome!r}")
         self.outcomes.add(type(outcome).__name__)
         self._check_outcome(outcome, len(self.service.posts) - before)
@@ -189,10 +177,3 @@ class StartPlay:
             return
         assert isinstance(second, Started), second
         assert first.run_id == second.run_id or (self.world.has_twin and not self.world.has_store)
-
-
-def play(history: History) -> StartPlay:
-    """Play a history."""
-    it = StartPlay(history)
-    it.play()
-    return it

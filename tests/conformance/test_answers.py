@@ -8,7 +8,7 @@ from hypothesis import given
 
 from tests.conformance.adversary import Fault
 from tests.conformance.answer_histories import History, Try, World, histories
-from tests.conformance.answer_play import play
+from tests.conformance.answer_play import AnswerPlay
 from tests.conformance.effort import FEW, tries
 
 #: Results that must occur. Otherwise the test would prove little.
@@ -21,7 +21,7 @@ def test_a_question_gets_one_answer() -> None:
     @tries(FEW, 10_000)
     @given(histories())
     def each(history: History) -> None:
-        seen.update(play(history).outcomes)
+        seen.update(AnswerPlay(history).play().outcomes)
 
     each()
     assert seen >= OUTCOMES
@@ -45,4 +45,4 @@ ONCE_WRONG = {
 
 @pytest.mark.parametrize("history", ONCE_WRONG.values(), ids=ONCE_WRONG)
 def test_a_question_gets_one_answer_where_it_once_got_two(history: History) -> None:
-    assert [taken.answer for taken in play(history).service.taken] == ["a: yes", "b: yes"]
+    assert [taken.answer for taken in AnswerPlay(history).play().service.taken] == ["a: yes", "b: yes"]

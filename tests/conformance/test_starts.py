@@ -9,7 +9,7 @@ from hypothesis import given
 from tests.conformance.adversary import Fault
 from tests.conformance.effort import FEW, tries
 from tests.conformance.start_histories import History, Sibling, Try, World, histories
-from tests.conformance.start_play import play
+from tests.conformance.start_play import StartPlay
 
 #: Results that must occur. Otherwise the test would prove little.
 OUTCOMES = {"Started", "NoneType", "AgentRunStartInDoubtError"}
@@ -21,7 +21,7 @@ def test_a_task_starts_one_run() -> None:
     @tries(FEW, 10_000)
     @given(histories())
     def each(history: History) -> None:
-        seen.update(play(history).outcomes)
+        seen.update(StartPlay(history).play().outcomes)
 
     each()
     assert seen >= OUTCOMES
@@ -50,4 +50,4 @@ ONCE_WRONG = {
 
 @pytest.mark.parametrize("history", ONCE_WRONG.values(), ids=ONCE_WRONG)
 def test_a_task_starts_one_run_where_it_once_did_not(history: History) -> None:
-    assert len(play(history).service.own) == 1
+    assert len(StartPlay(history).play().service.own) == 1

@@ -25,7 +25,6 @@ from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.operators.agent_run import (
     AgentRunOperator,
     AgentRunOutputOperator,
-    AgentRunResumeOperator,
 )
 from tests.conformance import strategies
 from tests.conformance.effort import tries
@@ -71,20 +70,6 @@ def test_an_output(data: st.DataObject, document: dict[str, Any]) -> None:
     ]
     pulled = through_xcom(output.result(run))
     assert json.dumps(pulled) == json.dumps({**document["output"], "artifacts": artifacts})
-
-
-@tries(25, 3000)
-@given(strategies.RUNS.map(strategies.with_small_numbers))
-def test_a_summary(document: dict[str, Any]) -> None:
-    run = AgentRun.model_validate(document)
-    summary = xcom_values.run_summary(run)
-    assert json.dumps(through_xcom(summary)) == json.dumps(summary)
-    resume = AgentRunResumeOperator(task_id="resume", run_id=run.id, interrupt_id="i-1", input="yes")
-    assert through_xcom(resume.result(run)) == {
-        "run_id": document["id"],
-        "status": document["status"],
-        "interrupt_id": "i-1",
-    }
 
 
 def survives(value: Any) -> bool:

@@ -23,6 +23,10 @@ def uuid_of(*what: object) -> str:
     return str(uuid5(NAMESPACE_OID, "/".join(map(str, what))))
 
 
+#: The account that all requests come from.
+ACCOUNT: Json = {"id": uuid_of("account"), "name": "Offline account", "email": None}
+
+
 def timestamp(moment: datetime) -> str:
     """Format a moment in UTC as the service does."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -65,7 +69,6 @@ class Run:
     agent: str
     thread_id: str
     context: Context
-    requester: Json
     lock: RLock = field(repr=False)
     states: list[State]
     updated_at: datetime
@@ -121,7 +124,7 @@ class Run:
                 "status": state.status,
                 "thread_id": self.thread_id,
                 "agent": self.agent,
-                "requester": self.requester,
+                "requester": ACCOUNT,
                 "started_at": timestamp(self.created_at),
                 "ended_at": timestamp(state.since) if state.status in _FINISHED else None,
                 "output": {"artifacts": self.artifacts} if state.status == "completed" else None,
@@ -137,7 +140,6 @@ class Thread:
     id: str
     agent: str
     context: Context
-    requester: Json
     created_at: datetime
     newest: Run | None = None
 
@@ -152,7 +154,7 @@ class Thread:
             # The contract has no status for a thread without runs.
             "status": newest.status if newest else "completed",
             "metadata": {"type": self.agent, "context_type": self.context.type, "context_id": self.context.id},
-            "requester": self.requester,
+            "requester": ACCOUNT,
         }
         if steps:
             shown["steps"] = newest.as_json(steps=True)["steps"] if newest else []

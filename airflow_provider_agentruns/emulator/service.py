@@ -18,7 +18,7 @@ from jsonschema.exceptions import best_match
 from starlette.exceptions import HTTPException
 
 from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
-from airflow_provider_agentruns.emulator.runs import Run, State, Thread, timestamp, uuid_of
+from airflow_provider_agentruns.emulator.runs import ACCOUNT, Run, State, Thread, timestamp, uuid_of
 from airflow_provider_agentruns.emulator.script_runner import ScriptRunner
 from airflow_provider_agentruns.emulator.script_steps import Case, Context, Json, Script
 
@@ -71,8 +71,6 @@ class Service:
         #: All ratings, oldest first.
         self.ratings: list[Json] = []
         self._seed = seed
-        self._account_id = uuid_of(seed, "account")
-        self._requester: Json = {"id": self._account_id, "name": "Offline account", "email": None}
         self._scripts = dict(agents)
         self._since = clock()
         self._threads: dict[str, Thread] = {}
@@ -136,7 +134,6 @@ class Service:
                 agent=agent,
                 thread_id=thread.id,
                 context=context,
-                requester=self._requester,
                 lock=self.lock,
                 states=[State(now, "running")],
                 updated_at=now,
@@ -194,7 +191,7 @@ class Service:
                 "rating": rating,
                 "artifact_id": artifact_id,
                 "comment": comment,
-                "reviewer": {"type": "Account", "id": self._account_id},
+                "reviewer": {"type": "Account", "id": ACCOUNT["id"]},
                 "superseded_prior": any((it["run_id"], it["artifact_id"]) == rated for it in self.ratings),
                 "created_at": timestamp(self.clock()),
             }
@@ -220,8 +217,7 @@ class Service:
         return self._scripts[agent]
 
     def _open_thread(self, agent: str, context: Context) -> Thread:
-        thread_id = uuid_of(self._seed, "thread", len(self._threads))
-        thread = Thread(thread_id, agent, context, self._requester, self.clock())
+        thread = Thread(uuid_of(self._seed, "thread", len(self._threads)), agent, context, self.clock())
         self._threads[thread.id] = thread
         return thread
 

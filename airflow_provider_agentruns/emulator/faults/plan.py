@@ -94,7 +94,7 @@ def rule_of(entry: Any) -> Rule:
         if isinstance(entry, Mapping):
             return _checked(_fault(entry.get("fault")), {name: entry[name] for name in entry if name != "fault"})
         raise FaultError(f"a rule is an object or a text, not {entry!r}")
-    except FaultError as error:
+    except ValueError as error:
         raise FaultError(f"rule {entry!r:.200}: {error}") from None
 
 
@@ -121,13 +121,9 @@ def _fault(name: object) -> Fault:
 def _read_line(line: str) -> tuple[Fault, dict[str, Any]]:
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
-    try:
-        words = list(lexer)
-    except ValueError as error:
-        raise FaultError(f"cannot be read: {error}") from None
     words_of_name: list[str] = []
     fields: dict[str, Any] = {}
-    for word in words:
+    for word in lexer:
         field_name, equals, value = word.partition("=")
         if word in _METHODS:
             fields["method"] = word

@@ -23,11 +23,7 @@ _TEXT_LENGTH = 200
 
 
 def check_form(options: Sequence[str], defaults: Sequence[str] | None, users: Any, timeout: Any) -> None:
-    """
-    Check the arguments of a form when the DAG is parsed.
-
-    :raises AgentRunsValueError: If Airflow would fail when the agent asks.
-    """
+    """Raise ``AgentRunsValueError`` for arguments with which Airflow would fail when the agent asks."""
     if isinstance(options, str) or not options:
         raise AgentRunsValueError(f'options should be a list of texts such as ["Approve", "Reject"], not {options!r}')
     if not set(defaults or ()) <= set(options):

@@ -42,11 +42,7 @@ class ReviewRounds(TaskGroup):
 
 
 class _ReadsNewQuestions(AgentRunTask):
-    """
-    A task that ignores questions that an earlier round has answered.
-
-    :param answered: For each earlier round, the trails of its reviews. (templated)
-    """
+    """A task that ignores questions that an earlier round has answered. ``answered`` has the trails of each round."""
 
     def __init__(self, *, answered: Sequence[Any] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -85,7 +81,7 @@ class ReviewRoundsOutputOperator(_ReadsNewQuestions, AgentRunOutputOperator):
     template_fields: Sequence[str] = (*AgentRunOutputOperator.template_fields, "answered")
 
     def has_reached(self, run: AgentRun) -> bool:
-        """Return whether the run has completed. A run that still asks fails the task without a retry."""
+        """Return whether the run has completed. If it still asks, raise an error that Airflow does not retry."""
         try:
             return super().has_reached(run)
         except AgentRunInterruptedError as e:

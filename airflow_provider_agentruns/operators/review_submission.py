@@ -139,11 +139,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         return given
 
     def _validated(self, decision: Decision, form: Mapping[str, Any]) -> Decision:
-        """
-        Return the decision with every field of the form, and check that they are valid.
-
-        :param form: The form that the person saw, which can differ from the DAG.
-        """
+        """Return the decision with every field, checked against the form that the person saw."""
         fields = held_params(form["params"])
         entered = {name: fields.get_param(name).value for name in fields} | decision.params_input
         # After a timeout, nobody has filled in the required fields: the DAG author's defaults decide without them.

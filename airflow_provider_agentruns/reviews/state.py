@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _LABEL_LENGTH = 300
 
-#: What to do about a form that cannot be shown.
 START_NEW_RUN = "Nothing is shown or sent. Start a new DAG run to review it"
 
 
@@ -105,11 +104,7 @@ class ReviewState:
         return cast("Decision", self.decision)
 
     def check_question(self, interrupt: Interrupt) -> None:
-        """
-        Check that the interrupt still asks the same question. An agent can reuse an ID.
-
-        :raises AgentRunReviewError: If it asks something else.
-        """
+        """Raise ``AgentRunReviewError`` if the interrupt asks something else now. An agent can reuse an ID."""
         if digest(interrupt.value) != self.question:
             raise AgentRunReviewError(
                 f"The agent asks something else now in {interrupt_name(self.run_id, interrupt.id)} than when this task "
@@ -117,11 +112,7 @@ class ReviewState:
             )
 
     def check_answer(self) -> None:
-        """
-        Check that the decision belongs to the form of this interrupt and this question.
-
-        :raises AgentRunReviewError: If it belongs to another form.
-        """
+        """Raise ``AgentRunReviewError`` if the decision belongs to another form than that of this question."""
         constants = {ID_FIELD: self.interrupt_id, QUESTION_FIELD: self.question}
         if any(self.decided.params_input.get(name, value) != value for name, value in constants.items()):
             # What a person sent can be personal data, so the message does not repeat it.
@@ -132,10 +123,9 @@ class ReviewState:
 
     def check_form(self, form: dict[str, Any]) -> None:
         """
-        Check that Airflow holds the form that the DAG describes now.
+        Raise ``AgentRunReviewError`` if the form that Airflow holds differs from the DAG.
 
-        :param form: Options, fields, and rules of the form, by the names of Airflow's ``HITLOperator``.
-        :raises AgentRunReviewError: If the form that Airflow holds differs.
+        :param form: Options, fields, and rules of the DAG's form, by the names of Airflow's ``HITLOperator``.
         """
         held = self.form or {}
         if differing := [name for name, value in form.items() if held.get(name) != value]:

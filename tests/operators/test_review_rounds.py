@@ -128,7 +128,6 @@ OUTDATED = ("interrupted", ["i-1"])
     ("states", "asked"),
     [
         ([("interrupted", []), ("interrupted", []), ("interrupted", ["i-2"])], ["i-2"]),
-        ([OUTDATED, OUTDATED, ("completed", [])], []),
         ([OUTDATED, ("interrupted", ["i-1", "i-2"])], ["i-2"]),
     ],
 )

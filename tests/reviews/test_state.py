@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.digest import digest
-from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.models import AgentRun, Interrupt
 from airflow_provider_agentruns.reviews.audit_trail import audit_trail, for_log
 from airflow_provider_agentruns.reviews.decision import Decision
-from airflow_provider_agentruns.reviews.state import START_NEW_RUN, ReviewState
+from airflow_provider_agentruns.reviews.state import ReviewState
 from tests.reviews.forms import asks
 
 RUN = AgentRun.model_validate({"id": "r-1", "status": "interrupted", "updated_at": "2026-01-31T11:59:00Z"})
@@ -43,17 +42,6 @@ def stored(state: ReviewState) -> Any:
 def test_a_later_try_restores_the_state(more: dict[str, Any]) -> None:
     assert ReviewState.restore(stored(review(**more)), "r-1", "int-1") == review(**more)
     assert ReviewState.restore(None, "r-1", "int-1") is None
-
-
-@pytest.mark.parametrize(("run_id", "interrupt_id"), [("r-2", "int-1"), ("r-1", "int-2")])
-def test_another_interrupt_is_rejected_once_a_form_exists(run_id: str, interrupt_id: str) -> None:
-    assert ReviewState.restore(stored(review()), run_id, interrupt_id) is None
-    with pytest.raises(AgentRunReviewError) as e:
-        ReviewState.restore(stored(review(shown=SHOWN)), run_id, interrupt_id)
-    assert f"cannot show interrupt {interrupt_id!r} of agent run {run_id}" in str(e.value)
-    assert "showed interrupt 'int-1' of agent run r-1" in str(e.value)
-    assert str(e.value).endswith(START_NEW_RUN)
-    assert not e.value.retryable
 
 
 def test_labels_are_short_and_can_be_stored() -> None:

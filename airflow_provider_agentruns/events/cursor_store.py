@@ -32,8 +32,7 @@ class CursorStore:
     saved least recently.
 
     :param stores: Airflow's state store of each asset. Without any, nothing is saved.
-    :param conn_id: The Airflow connection ID.
-    :param watched: The other arguments that distinguish the watchers of an asset, as JSON values.
+    :param watched: The arguments besides the connection that distinguish the watchers of an asset, as JSON values.
     """
 
     def __init__(self, stores: Sequence[Any], conn_id: str, *watched: Any) -> None:

@@ -61,7 +61,6 @@ async def changed_runs(
     """
     Yield batches of runs to report. A batch counts as reported when the next one is requested.
 
-    :param conn_id: The Airflow connection ID.
     :param interval: The number of seconds between two polls.
     :param store: Holds the cursor. If it is empty, the runs that exist now are not reported.
     :param is_reported: Returns whether a run that newly reached a status is reported.
@@ -86,13 +85,7 @@ async def changed_runs(
 
 
 class RunEventPoller:
-    """
-    Reads the listing and compares it with what the tracker knows.
-
-    :param conn_id: The Airflow connection ID.
-    :param interval: The number of seconds between two polls.
-    :param tracker: The state to continue from. Without one, the runs of the first poll count as reported.
-    """
+    """Compares the listing with the tracker. Without a tracker, the runs of the first poll count as reported."""
 
     def __init__(self, conn_id: str, interval: float, tracker: RunTracker | None) -> None:
         self._interval = interval

@@ -34,17 +34,14 @@ _MAX_LENGTH = 255
 
 
 class RunSnapshot(NamedTuple):
-    """
-    The state of a run as the service returned it.
-
-    :param created: The creation time by the service's clock, in seconds since 1970.
-    :param interrupts: Digests of the IDs of the pending interrupts. A listing may omit them.
-    """
+    """The state of a run as the service returned it."""
 
     run_id: str
     status: str
     agent: str | None
+    #: The creation time by the service's clock, in seconds since 1970.
     created: float
+    #: Digests of the IDs of the pending interrupts. A listing may omit them.
     interrupts: tuple[str, ...] = ()
 
     @classmethod
@@ -59,17 +56,13 @@ class RunSnapshot(NamedTuple):
 
 
 class RunTracker(BaseModel):
-    """
-    Compares runs with their recorded states.
-
-    :param unfinished: The unfinished runs by ID, with earlier interrupts. The run that was recorded last comes last.
-    :param finished: The creation times of finished runs after the horizon, by a digest of the run ID.
-    :param saved_at: When the cursor was saved, in seconds since 1970.
-    """
+    """Compares runs with their recorded states. Times are in seconds since 1970."""
 
     saved_at: float
     horizon: float = 0.0
+    #: The unfinished runs by ID, with earlier interrupts. The run that was recorded last comes last.
     unfinished: dict[str, RunSnapshot] = {}
+    #: The creation times of finished runs after the horizon, by a digest of the run ID.
     finished: dict[str, float] = {}
 
     def is_old(self, run: RunSnapshot) -> bool:
@@ -99,11 +92,7 @@ class RunTracker(BaseModel):
                 self.finished[_digest(run.run_id)] = run.created
 
     def advance(self, newest: float) -> None:
-        """
-        Move the horizon after a poll that recorded all runs.
-
-        :param newest: The creation time of the newest run.
-        """
+        """Move the horizon after a poll that recorded all runs. The newest one was created at ``newest``."""
         self.horizon = max(self.horizon, newest - MAX_LISTING_LAG)
         self.finished = {run: created for run, created in self.finished.items() if created > self.horizon}
         oldest_first = sorted(self.unfinished, key=lambda run_id: self.unfinished[run_id].created)

@@ -21,26 +21,18 @@ from airflow_provider_agentruns.events.run_tracker import RunSnapshot
 
 @dataclass
 class Batch:
-    """
-    What the stream passes to its only subscriber.
-
-    :param runs: The runs to report. The first batch has none.
-    :param reported: Whether the subscriber has yielded the events of all runs.
-    :param store: The watcher's cursor store. The subscriber sets it, because only a trigger can access the store.
-    """
+    """What the stream passes to its only subscriber: runs to report. The first batch has none."""
 
     runs: Sequence[RunSnapshot] = ()
+    #: Whether the subscriber has yielded the events of all runs.
     reported: bool = False
+    #: The watcher's cursor store. The subscriber sets it, because only a trigger can access the store.
     store: CursorStore = field(init=False)
     stored: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class StoredEventProducer(SharedStreamProducer):
-    """
-    Polls for one trigger. It yields a batch only after the events of the previous one are stored.
-
-    :param watch: Yields the runs of each batch.
-    """
+    """Polls for one trigger. It yields a batch only after the events of the previous one are stored."""
 
     def __init__(self, watch: Callable[[CursorStore], AsyncGenerator[list[RunSnapshot], None]]) -> None:
         self._watch = watch

@@ -43,18 +43,13 @@ class _Event(_Body):
 
 
 class RunStatusChange(NamedTuple):
-    """
-    A run that reached a status.
-
-    :param status: ``completed``, ``interrupted``, or ``error``.
-    :param key: Identifies this status of this run in all events that report it. The keys of two interruptions with
-        different interrupts differ.
-    """
+    """A run that reached the status ``completed``, ``interrupted``, or ``error``."""
 
     event_id: str
     run_id: str
     status: str
     agent: str | None
+    #: Identifies this status of this run in all events that report it. For other interrupts, the key is another one.
     key: str
 
 
@@ -72,11 +67,9 @@ def parse_webhook_event(body: bytes) -> RunStatusChange | None:
     except ValidationError as e:
         errors = [f"{'.'.join(map(str, error['loc'])) or 'the body'}: {error['msg']}" for error in e.errors()]
         raise AgentRunsValueError(f"The event is malformed: {'; '.join(errors)}") from None
-    now = datetime.now(UTC)
-    if event.created_at < now - MAX_AGE:
-        raise AgentRunsValueError(f"The event of {event.created_at.isoformat()} is older than {MAX_AGE.days} days")
-    if event.created_at > now + _MAX_CLOCK_SKEW:
-        raise AgentRunsValueError(f"The event of {event.created_at.isoformat()} is from the future. Check the clocks")
+    if not -_MAX_CLOCK_SKEW <= datetime.now(UTC) - event.created_at <= MAX_AGE:
+        created = event.created_at.isoformat()
+        raise AgentRunsValueError(f"The event of {created} is older than {MAX_AGE.days} days or from the future")
     # The run's status takes precedence over the event's type, because a late event may show the run's current state.
     if event.status in ("completed", "error"):
         return RunStatusChange(event.id, event.run_id, event.status, event.agent, f"{event.run_id}:{event.status}")

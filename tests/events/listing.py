@@ -14,13 +14,7 @@ Json = dict[str, Any]
 
 
 class Listing:
-    """
-    The runs of a service, and how it lists them.
-
-    :param order: The order of the listing.
-    :param largest: The largest number of runs per page.
-    :param counts: Whether a page has a total count.
-    """
+    """The runs of a service, listed in some order, at most ``largest`` per page, and with or without a total count."""
 
     def __init__(
         self,

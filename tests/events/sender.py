@@ -28,14 +28,7 @@ def event(
     asked: dict[str, Any] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """
-    Return an event as the service sends it.
-
-    :param status: The run's status.
-    :param ago: How old the event is.
-    :param asked: The values of the run's interrupts by their ids.
-    :param more: More fields of the run.
-    """
+    """Return an event of some age as the service sends it, with the values of the run's interrupts by their IDs."""
     moment = (datetime.now(UTC) - ago).isoformat()
     types = {"running": "run.created", "interrupted": "run.interrupted"}
     run = {
@@ -63,12 +56,7 @@ def body_of(sent: dict[str, Any]) -> bytes:
 
 
 class Sender:
-    """
-    Posts webhooks to an Airflow.
-
-    :param url: The URL of its API server.
-    :param conn_id: The connection in the URL.
-    """
+    """Posts webhooks for one connection to the API server at a URL."""
 
     def __init__(self, url: str, conn_id: str = "hooked") -> None:
         self.path = f"/agent-runs/webhooks/{conn_id}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,23 +19,6 @@ from tests.support.scripted_server import ScriptedServer, errors
 
 FINISHED = ("completed", "error")
 SEEDS = [pytest.param(seed, marks=pytest.mark.full if seed > 3 else ()) for seed in range(60)]
-
-
-class Clock:
-    """The clocks of the poller, which a test can put forward."""
-
-    def __init__(self) -> None:
-        self._passed = 0.0
-
-    def pass_by(self, seconds: float) -> None:
-        """Let time pass."""
-        self._passed += seconds
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self._passed
-
-    def time(self) -> float:
-        return time.time() + self._passed
 
 
 def change_some(runs: Listing, choose: random.Random) -> None:
@@ -51,7 +35,10 @@ def change_some(runs: Listing, choose: random.Random) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_each_run_is_reported(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    choose, clock = random.Random(seed), Clock()  # noqa: S311 -- the same each time
+    choose = random.Random(seed)  # noqa: S311 -- the same each time
+    clock = SimpleNamespace(
+        passed=0.0, monotonic=lambda: time.monotonic() + clock.passed, time=lambda: time.time() + clock.passed
+    )
     for module in (run_event_poller, listing):
         monkeypatch.setattr(module, "time", clock)
     order = choose.choice(["newest first", "oldest first", "by id"])
@@ -70,7 +57,7 @@ async def test_each_run_is_reported(seed: int, monkeypatch: pytest.MonkeyPatch) 
             runs.fault = lambda request, left=left: left.pop() if left and choose.random() < 0.3 else None  # type: ignore[misc]
             if step < 20:
                 change_some(runs, choose)
-            clock.pass_by(choose.choice([30.5, 30.5, 30.5, 200.0, 700.0]))
+            clock.passed += choose.choice([30.5, 30.5, 30.5, 200.0, 700.0])
             reported += (await watcher.once()).items()
             finished = [event for event in reported[since_kill:] if event[1] in FINISHED]
             assert len(finished) == len(set(finished))
@@ -78,7 +65,7 @@ async def test_each_run_is_reported(seed: int, monkeypatch: pytest.MonkeyPatch) 
                 # Sometimes the cursor of the last poll was not saved.
                 await watcher.poller.close()
                 watcher, since_kill = Polls(cursor.model_copy(deep=True)), len(reported)
-                clock.pass_by(choose.choice([0.0, 5000.0]))
+                clock.passed += choose.choice([0.0, 5000.0])
             if choose.random() < 0.9:
                 cursor = watcher.tracker.model_copy(deep=True)
         await watcher.poller.close()

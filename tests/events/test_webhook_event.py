@@ -79,10 +79,10 @@ def test_the_key_tells_the_states_of_a_run_apart() -> None:
 @pytest.mark.parametrize(
     ("created", "message"),
     [
-        (timedelta(days=4, minutes=1), "is older than 4 days"),
-        (-timedelta(minutes=6), "is from the future"),
+        (timedelta(days=4, minutes=1), "is older than 4 days or from the future"),
+        (-timedelta(minutes=6), "or from the future"),
         ("0001-01-01T00:00:00+23:59", "is older than 4 days"),
-        ("9999-12-31T23:59:59-23:59", "is from the future"),
+        ("9999-12-31T23:59:59-23:59", "or from the future"),
         ("x" * 100_000, "created_at"),
     ],
 )

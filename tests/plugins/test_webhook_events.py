@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,13 +45,9 @@ def test_a_webhook_that_the_database_cannot_take_is_sent_again(
     monkeypatch.setattr(asset_events, "run_with_db_retries", lambda: run_with_db_retries(1))
     asset = assets.add(agent_run_asset("hooked"))
     sent = event("completed")
-    other = sqlite3.connect(airflow_home / "airflow.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
+    with closing(sqlite3.connect(airflow_home / "airflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
         response = sender.send(sent)
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
     assert (response.status_code, response.headers["retry-after"]) == (503, "30")
     assert assets.payloads(asset) == []
     assert sender.send(sent).status_code == 204

@@ -43,6 +43,6 @@ def test_the_button_works_for_a_connection_with_a_port(
         assert response.json()["status"] is True, response.text
         assert "accepts the token" in response.json()["message"]
     else:
-        # Of Airflow. If this fails, the how-to guide and the form need no hint about the port any more.
+        # If Airflow accepts it, remove the hint about the port from the how-to guide and the form.
         assert response.status_code == 400
         assert "host or port to test differs" in response.text

@@ -4,10 +4,6 @@
 from __future__ import annotations
 
 import gzip
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ import pytest
 
 import airflow_provider_agentruns.plugins
 from tests.plugins.served import ServedAirflow
+from tests.test_import_cost import PACKAGE, modules, ours
 
 PLUGINS = Path(airflow_provider_agentruns.plugins.__path__[0])
 
@@ -23,29 +20,14 @@ PLUGINS = Path(airflow_provider_agentruns.plugins.__path__[0])
 HEAVY = ("fastapi", "starlette", "httpx", "sqlalchemy", "airflow.api_fastapi", "airflow.models", "pydantic")
 
 
-def added_by(step: str, *, after: str) -> set[str]:
-    """Return the modules that a statement imports in a new Python process."""
-    report = "print(json.dumps(sorted(set(sys.modules) - known)))"
-    code = f"import json, sys\n{after}\nknown = set(sys.modules)\n{step}\n{report}"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True, timeout=120
-    )
-    return set(json.loads(done.stdout.splitlines()[-1]))
-
-
 def test_importing_it_imports_nothing_that_airflow_has_not_imported_before() -> None:
     # Every Airflow process imports these before it loads plugins.
     before = "import airflow.sdk\nfrom airflow.providers.common.compat.sdk import AirflowPlugin"
-    added = added_by(
-        "from airflow_provider_agentruns.plugins.agent_runs import AgentRunsPlugin as P; P()", after=before
-    )
-    assert "airflow_provider_agentruns.plugins.agent_runs" in added
+    _, added = modules(before, f"from {PACKAGE}.plugins.agent_runs import AgentRunsPlugin as P; P()")
     assert {name for name in added if name.startswith(HEAVY)} == set()
-    assert {name for name in added if name.startswith("airflow_provider_agentruns")} == {
-        "airflow_provider_agentruns.plugins",
-        "airflow_provider_agentruns.plugins.agent_runs",
-        "airflow_provider_agentruns.plugins.listener",
-    } | ({"airflow_provider_agentruns"} & added)
+    assert {name for name in added if name.startswith(f"{PACKAGE}.")} == set(
+        ours("plugins", "plugins.agent_runs", "plugins.listener")
+    )
 
 
 def test_airflow_lists_both_views(served: ServedAirflow) -> None:

@@ -186,7 +186,7 @@ class FileStore:
         return folder / hashlib.sha256(f"{self._account}\n{_clock_id()}".encode()).hexdigest()
 
     def _load(self, path: Path | None) -> tuple[RateState, float]:
-        """Return the shared state, or the last one that is known if the file is unusable, and the time."""
+        """Return the shared state, or the last known one if the file is unusable, and the time."""
         if path is not None:
             with suppress(OSError, ValueError, TypeError):
                 self._state = RateState(**json.loads(path.read_bytes()))

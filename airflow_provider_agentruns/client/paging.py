@@ -10,19 +10,16 @@ from enum import Enum
 from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 
-#: The number of runs to request per page. The service documents no limit; 100 is a common one.
-PAGE_SIZE = 100
+#: If a service rejects pages of this size, their size is not the reason.
+_SMALLEST_PAGE_SIZE = 10
 
-#: A service that rejects even pages of this size does not reject them for their size.
-SMALLEST_PAGE_SIZE = 10
-
-#: Statuses with which a service may say that a page does not exist, or that it does not serve pages that deep.
+#: Statuses that may mean that a page does not exist, or that the service does not serve pages that deep.
 NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
 
 #: Creation times may be out of order by this many seconds in a listing that is sorted by a similar time.
 _TOLERANCE = 60.0
 
-#: No listing has this many pages. One that claims to has no end.
+#: A listing that claims to have this many pages has no end.
 _DEEPEST_PAGE = 1_000_000
 
 
@@ -44,7 +41,7 @@ class Page(Protocol):
 
 
 class _Read(NamedTuple):
-    """What matters of a page that was read: its entries, whether others follow, and how many pages there are."""
+    """A page's number of entries, whether others follow, and how many pages there are."""
 
     entries: int = 0
     more: bool = False
@@ -62,19 +59,19 @@ class ListingWalk:
             walk.advance(page, stop=holds_only_old_runs(page))
 
     The creation times on the first pages show the order. If the newest runs come last, the walk finds the last page
-    (from ``total_count``, otherwise by doubling and bisection) and walks back from there. If no order shows, ``stop``
-    has no effect, because runs of interest may be on any page. An entry may appear twice if runs are created meanwhile.
+    (from ``total_count``, otherwise by doubling and bisection) and walks back from there. In an unordered listing,
+    ``stop`` has no effect. An entry may appear twice if runs are created meanwhile.
 
     :param page_size: The number of runs to request per page. The service may return fewer.
     :param as_listed: Whether to read all pages in the service's own order instead.
     :param max_pages: The walk ends after this many pages.
-    :param previous: An earlier walk over the same listing. The new one starts with what that one has learned.
+    :param previous: An earlier walk over the same listing, whose order and last page the new one starts with.
     """
 
     def __init__(
         self,
         *,
-        page_size: int = PAGE_SIZE,
+        page_size: int = 100,
         as_listed: bool = False,
         max_pages: int = 10_000,
         previous: ListingWalk | None = None,
@@ -121,20 +118,18 @@ class ListingWalk:
 
     def shrink(self) -> bool:
         """Start again with smaller pages. Return False if they are as small as they get."""
-        if self.page_size <= SMALLEST_PAGE_SIZE:
+        if self.page_size <= _SMALLEST_PAGE_SIZE:
             return False
-        self.page_size = max(SMALLEST_PAGE_SIZE, self.page_size // 2)
+        self.page_size = max(_SMALLEST_PAGE_SIZE, self.page_size // 2)
         self.last_page = None
         self._begin()
         return True
 
     def _read(self, number: int, page: Page) -> _Read:
-        # A page may also hold entries that could not be parsed.
         entries = len(page.data) + getattr(page, "left_out", 0)
         ids = [_field(entry, "id") for entry in (page.data[0], page.data[-1])] if page.data else None
         if ids is not None and ids == self._previous_ids:
-            # The service ignores the page number, or repeats its last page without end. Or as many new runs as a page
-            # holds have moved the same runs to the next page.
+            # The service ignores the page number or repeats its last page, or a page of new runs was created meanwhile.
             self.truncated = self.truncated or page.has_more
             return _Read()
         self._previous_ids = ids
@@ -151,7 +146,7 @@ class ListingWalk:
         return _Read(entries, more, math.ceil(total / entries))
 
     def _walk(self) -> Generator[int, _Read, None]:
-        """Yield the numbers of the pages to read, and receive what matters of each."""
+        """Yield the number of each page to read, and receive the page's summary."""
         first = 0
         guess = self.last_page if self.order is Order.OLDEST_FIRST else None
         while guess is None:
@@ -162,7 +157,7 @@ class ListingWalk:
             if self.order is Order.OLDEST_FIRST:
                 guess = max(first + 1, read.pages)
         self.last_page = number = yield from self._find_last_page(first, guess)
-        # A listing that turns out to be unordered on the way is read completely: a stop no longer counts.
+        # If the listing turns out to be unordered, a stop no longer counts.
         while number > (self._newest_stop if self.order is Order.OLDEST_FIRST else 0):
             number -= 1
             if number > 0 and number not in self._seen:
@@ -188,7 +183,7 @@ class ListingWalk:
 
 def order_of(created: Iterable[Any]) -> Order | None:
     """
-    Return the order that a page shows; None if it shows none, as when all its runs were created at one moment.
+    Return the order of a page; None if it cannot be determined.
 
     :param created: The creation times in the order of the page: datetimes or ISO 8601 strings. Others are ignored.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One reading of the listing, which ends as soon as its pages show too few of the runs that are due."""
+"""A round reads the listing until its pages show too few of the runs that are due."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WASTED_BELOW = 0.1
 
 
 class ListingRound:
-    """One reading of the listing. It starts with what the previous round has learned."""
+    """One reading of the listing, which starts with the order, page size, and depth that the previous one found."""
 
     def __init__(self, now: float, first: TrackedRun, previous: ListingRound | None) -> None:
         self.began_at = now
@@ -43,16 +43,14 @@ class ListingRound:
 
     def request(self) -> Request[ListedPage]:
         """Return the request for the next page."""
-        if self.walk.page is None:
-            raise RuntimeError("the round is over")
-        return list_run_states(page=self.walk.page, page_size=self.walk.page_size)
+        return list_run_states(page=self.walk.page or 1, page_size=self.walk.page_size)
 
     def can_find(self, run: TrackedRun) -> bool:
-        """Return whether a run is on a page still to come: earlier rounds have shown it, and this one has not."""
+        """Return whether the listing has shown a run before this round, but not during it."""
         return -math.inf < run.last_request_at < self.began_at
 
     def page_read(self, page: ListedPage | None) -> None:
-        """Take in a page; None if the service says that there is no such page."""
+        """Take in a page; None if the service has no such page."""
         shown = page.data if page else ()
         found = sum(self.wanted.pop(listed["id"], None) is not None for listed in shown)
         self.requested_at = math.inf

@@ -35,17 +35,16 @@ log = logging.getLogger(__name__)
 
 _RETRYING = "Cannot read agent run %s, retrying: %s"
 
-#: The most requests in progress, so that a slow response does not delay the others.
+#: The largest number of requests in progress. A slow response does not delay the others.
 _MOST_REQUESTS = 8
 
-#: How often in a row loading the connection may fail before the waits end. A secrets backend that is down for some
-#: minutes ends none.
+#: After this many failures in a row to load the connection, i.e. after some minutes, the waits end.
 _CONNECTION_ATTEMPTS = 10
 
 #: The longest pause between two attempts to load the connection, in seconds.
 _LONGEST_PAUSE = 60.0
 
-#: How a service may reject a page because it is too large. None: the response was cut off, or took too long.
+#: Statuses that may mean that a page is too large. None: the response was cut off, or took too long.
 _TOO_LARGE = (None, 400, 413, 422)
 
 
@@ -54,9 +53,9 @@ class RunPoller:
 
     def __init__(self, agentruns_conn_id: str) -> None:
         self.conn_id = agentruns_conn_id
-        #: How many waits use it; for the registry.
+        #: The number of waits, which the registry counts.
         self.waits = self._reported_waits = 0
-        #: Logs a message of a waiter. Bound once, because binding costs as much as logging.
+        #: The default log of waiters. Bound once, because binding takes as long as logging.
         self.log: Log = structlog.get_logger(__name__).bind().log
         self._client = ReloadingClient(agentruns_conn_id)
         self._streams = Streams(self._client, self._wake)
@@ -65,7 +64,7 @@ class RunPoller:
         self._sleeps_until = -math.inf
         self._requests: set[asyncio.Task[None]] = set()
         self._warned_overdue = False
-        # Its messages belong to the log of none of the waiting tasks, so it gets an empty context.
+        # An empty context, because its messages belong to the log of no waiting task.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         self._task.add_done_callback(self._task_done, context=contextvars.Context())
 
@@ -109,7 +108,6 @@ class RunPoller:
                 self._scheduler.rate.limit = (await self._client.transport()).settings.rate_limit
                 failures = 0
             except AgentRunsError as e:
-                # Airflow may be unable to provide the connection for a moment.
                 failures += 1
                 if not e.retryable or failures > _CONNECTION_ATTEMPTS:
                     self._fail_all(e)
@@ -132,7 +130,7 @@ class RunPoller:
             task.add_done_callback(self._task_done)
 
     async def _report(self) -> None:
-        """Report the number of waits and late polls, and clean up while no request is in progress."""
+        """Report the number of waits and late polls, and close retired transports."""
         if self.waits != self._reported_waits:
             self._reported_waits = self.waits
             metrics.waiting(self.conn_id, self.waits)
@@ -189,7 +187,7 @@ class RunPoller:
     # Resolving waits
 
     def _take_status(self, run: TrackedRun, status: RunStatus, requested_at: float) -> None:
-        """Resolve the waits that a status ends. A listed status is trusted: the resumed task reads the run."""
+        """Resolve the waits that a status ends. Trust a listed status, because the resumed task reads the run."""
         if not self._scheduler.run_read(run, status, requested_at, time.monotonic()):
             return
         for waiter in list(run.waiters):
@@ -249,7 +247,7 @@ class RunPoller:
         self._scheduler.run_failed(run, now)
 
     async def _warn_all(self, error: AgentRunsError) -> None:
-        """Warn in the log of each waiting task that its run cannot be read; once until it can be."""
+        """Log in each waiting task that its run cannot be read, once per outage."""
         for number, run in enumerate(list(self._scheduler.runs.values())):
             if not run.warned:
                 run.warned = True

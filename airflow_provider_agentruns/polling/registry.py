@@ -16,8 +16,7 @@ from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.polling.poller import RunPoller, timed_out
 from airflow_provider_agentruns.polling.tracked_run import Log, Waiter, WaitResult
 
-#: Seconds that the last read of a wait may take. If the service hangs, the wait ends before the scheduler would fail
-#: the task.
+#: Seconds that the last read of a wait may take. If the service hangs, Airflow's scheduler would fail the task later.
 _LAST_READ = 10.0
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, RunPoller]] = WeakKeyDictionary()
@@ -40,8 +39,8 @@ async def wait_for_run(
 
     See :class:`~airflow_provider_agentruns.triggers.agent_run.AgentRunTrigger` for the parameters.
 
-    :param log: Logs a message about this wait. It is called in a copy of the caller's context, so that the message
-        reaches the log of the waiting task.
+    :param log: Logs a message about this wait. Called in a copy of the caller's context, by which Airflow finds the log
+        of the waiting task.
     :return: ``{"status"}``, or ``{"error", "message"}`` with the name of a class of
         :mod:`airflow_provider_agentruns.exceptions`.
     """
@@ -81,7 +80,7 @@ async def wait_for_run(
         poller.waits -= 1
         if poller.waits == 0:
             metrics.waiting(agentruns_conn_id, 0)
-            # Before it closes, so that a wait that begins meanwhile starts another poller.
+            # Removed before it closes, so that a wait that begins meanwhile starts another poller.
             if pollers.get(agentruns_conn_id) is poller:
                 del pollers[agentruns_conn_id]
             await poller.close()

@@ -16,7 +16,6 @@ from airflow_provider_agentruns.client.partial_models import ListedPage
 from airflow_provider_agentruns.client.retries import backoff
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.polling.listing_round import ListingRound
-from airflow_provider_agentruns.polling.request_rate import RequestRate
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter
 
 #: At most this many runs are read individually rather than from the listing.
@@ -42,15 +41,55 @@ _WITHOUT_REJECTED_LISTING = 15.0
 #: The longest time in seconds without the listing, and with smaller pages.
 _LONGEST_EXCEPTION = 600.0
 
-#: The longest pause after a read of a run has failed, in seconds.
+#: The longest pause after failures, in seconds.
 _LONGEST_PAUSE = 60.0
 
 #: A few runs are polled after this fraction of the time since their last change, but not within this many seconds.
 _QUICK_FRACTION = 0.25
 _QUICKEST = 0.5
 
+#: The usual fraction of the rate limit, and the fraction if polls are late. Workers use the rest.
+_USUAL_SHARE = 0.45
+_LARGEST_SHARE = 0.8
+
+#: After this many failures in a row, all requests pause.
+_FAILURES_UNTIL_PAUSE = 3
+
 #: What to send a request for: one run, or the next page of a round.
 Step = TrackedRun | ListingRound
+
+
+class RequestRate:
+    """Limits a poller to a share of the rate limit, and pauses it during an outage."""
+
+    def __init__(self, now: float) -> None:
+        #: Requests per second. May change at any time, because the connection may be edited.
+        self.limit = 20.0
+        #: How many requests in a row have failed.
+        self.failures = 0
+        self._sent_at = -math.inf
+        self._paused_until = now
+        self._failed_at = now
+
+    def next_request_at(self, *, urgent: bool) -> float:
+        """Return when the next request may be sent, which is sooner if it is urgent."""
+        share = _LARGEST_SHARE if urgent else _USUAL_SHARE
+        return max(self._sent_at + 1.0 / (self.limit * share), self._paused_until)
+
+    def request_sent(self, now: float) -> None:
+        """Delay the next request."""
+        self._sent_at = now
+
+    def failed(self, interval: float, requested_at: float, now: float) -> None:
+        """Pause after three failures in a row, longer each time."""
+        if requested_at < self._failed_at:
+            # Requests in progress together fail together and count once.
+            return
+        self._failed_at = now
+        self.failures += 1
+        if self.failures >= _FAILURES_UNTIL_PAUSE:
+            pause = backoff(self.failures - _FAILURES_UNTIL_PAUSE + 1, interval, _LONGEST_PAUSE)
+            self._paused_until = max(self._paused_until, now + pause)
 
 
 class PollScheduler:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Follows the event streams of runs for which latency matters (``watch="stream"``).
+Follows the event streams of runs with ``watch="stream"``.
 
-An event only triggers a read of the run. The poller polls the run as well, so a stream that breaks, falls silent, or
-cannot be opened costs latency and nothing else.
+An event only triggers a read of the run. The poller polls the run as well, so a stream that fails costs only latency.
 """
 
 from __future__ import annotations
@@ -74,20 +73,19 @@ class Streams:
                     await self._read_events(run, transport)
             except AgentRunsError as e:
                 if isinstance(e, AgentRunsAPIError) and not e.retryable:
-                    # If something is wrong with the run itself, polling shows it.
                     log.info("Cannot open the stream of agent run %s; polling only: %s", run.label, e)
                     return
                 log.debug("The stream of agent run %s broke: %s", run.label, e)
             finally:
                 run.opened()
-            # A stream may end again and again, for instance at an interrupt, so that counts as a failure as well.
+            # A stream that ends early, for instance at an interrupt, counts as a failure as well.
             failures = 1 if time.monotonic() - began_at > _LONGEST_PAUSE else failures + 1
             await asyncio.sleep(backoff(failures, _FIRST_PAUSE, _LONGEST_PAUSE))
 
     async def _read_events(self, run: TrackedRun, transport: AsyncTransport) -> None:
         received = False
         with ExitStack() as turn:
-            # One at a time uses what the rate limit leaves, and reserves no requests that reads need sooner.
+            # Streams open one at a time, so that they do not reserve requests that reads need sooner.
             await self._opening.acquire()
             turn.callback(self._opening.release)
             stream = transport.stream(requests.stream_run_hints(run.run_id), on_send=turn.close)

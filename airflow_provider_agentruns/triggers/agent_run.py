@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The triggers: one waits for a run, so that no worker has to; the other creates asset events for all runs."""
+"""``AgentRunTrigger`` waits for one run. ``AgentRunEventTrigger`` creates asset events for all runs."""
 
 from __future__ import annotations
 
@@ -28,14 +28,12 @@ SHORTEST_EVENT_INTERVAL = 1.0
 
 class AgentRunTrigger(BaseTrigger):
     """
-    Waits for one run, and fires one event when the run reaches an awaited status, ends, or cannot be waited for.
+    Fires one event when a run reaches an awaited status, ends, or cannot be waited for.
 
     The event is ``{"run_id", "status"}``, or ``{"run_id", "error", "message"}`` with the name of a class of
-    :mod:`airflow_provider_agentruns.exceptions`. The resumed task reads the run itself. If the service is down or over
-    its limit, the trigger keeps trying, with longer pauses, until ``end_time``.
-
-    All triggers of a connection in one triggerer share one poller, whose requests grow with pages of the listing, not
-    with runs.
+    :mod:`airflow_provider_agentruns.exceptions`. If the service is down or over its limit, the trigger keeps trying,
+    with longer pauses, until ``end_time``. All triggers of a connection in one triggerer share one poller, which reads
+    pages of the listing instead of single runs.
 
     :param run_id: The run's ID.
     :param agentruns_conn_id: The Airflow connection.
@@ -44,9 +42,8 @@ class AgentRunTrigger(BaseTrigger):
         seconds; at least 0.1.
     :param end_time: When to give up: seconds since 1970 or a ``datetime``; None for never.
     :param watch: ``poll``, or ``stream`` to follow the run's events as well, for a short latency.
-    :param missing_until: Until when a run that the service does not know may still appear, in seconds since 1970;
-        for a run that was started just now.
-    :param seen: The status that the task has logged. The trigger logs each later status once.
+    :param missing_until: Until when a new run that the service does not know yet may appear, in seconds since 1970.
+    :param seen: The status that the task has logged. The trigger logs each change that does not end the wait.
     :raises AgentRunsValueError: If ``watch`` is neither ``poll`` nor ``stream``.
     """
 
@@ -75,17 +72,16 @@ class AgentRunTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, as JSON values, from which another process creates this trigger."""
-        names = [
-            "run_id",
-            "agentruns_conn_id",
-            "wait_for",
-            "poll_interval",
-            "end_time",
-            "missing_until",
-            "watch",
-            "seen",
-        ]
-        arguments = {name: getattr(self, name) for name in names}
+        arguments = {
+            "run_id": self.run_id,
+            "agentruns_conn_id": self.agentruns_conn_id,
+            "wait_for": self.wait_for,
+            "poll_interval": self.poll_interval,
+            "end_time": self.end_time,
+            "missing_until": self.missing_until,
+            "watch": self.watch,
+            "seen": self.seen,
+        }
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -110,19 +106,16 @@ class AgentRunEventTrigger(BaseEventTrigger):
     """
     Creates an asset event for each run that newly reaches one of some statuses. For an ``AssetWatcher``.
 
-    The payload is ``{"run_id", "status", "agent"}``. Runs count whoever started them. A run that is interrupted again,
-    with other questions, is reported again.
+    The payload is ``{"run_id", "status", "agent"}``. A run that is interrupted again, with other questions, is reported
+    again. An old unfinished run may be read less often than ``poll_interval``.
 
-    The first start of a watcher takes the statuses that runs have by then as reported. What was reported is kept in
-    Airflow's asset state store (Airflow 3.3 and newer), so a later start reports what happened in the meantime. Each
-    run is reported at least once; twice only if the triggerer is killed. On Airflow 3.1 and 3.2, each start is a first
-    one.
-
-    An unfinished run that is not among the newest ones in the listing may be read less often than ``poll_interval``. A
+    The first start of a watcher takes the statuses that runs have by then as reported. Airflow's asset state store
+    (Airflow 3.3 and newer) keeps what was reported, so a later start reports what happened in the meantime. Each run is
+    reported at least once; twice only if the triggerer is killed. On Airflow 3.1 and 3.2, each start is a first one. A
     service that is down, a wrong token, or a wrong connection delays events and loses none.
 
     :param agentruns_conn_id: The Airflow connection ID.
-    :param statuses: The statuses to report: ``completed``, ``interrupted``, and ``error``, or some of them.
+    :param statuses: The statuses to report: some of ``completed``, ``interrupted``, and ``error``.
     :param agent: Report only runs of this agent type.
     :param poll_interval: The number of seconds between two polls; at least 1.
     :raises AgentRunsValueError: If an argument is invalid.
@@ -153,12 +146,12 @@ class AgentRunEventTrigger(BaseEventTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {**arguments, "statuses": list(self.statuses)}
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return a key of this trigger alone: its stream is not shared, only acknowledged. None without a store."""
+        """Return a key that no other trigger has, because Airflow acknowledges shared streams only."""
         return repr(self.serialize()) if getattr(self, "asset_state_store", None) is not None else None
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
-        """Return what polls for this trigger and learns from Airflow when its events are stored."""
+        """Return the producer that polls for this trigger. Airflow acknowledges its events when they are stored."""
         from airflow_provider_agentruns.events.stored_event_stream import StoredEventProducer
 
         return StoredEventProducer(cls(**kwargs)._watch)

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures as tables, for a terminal and as Markdown. Ratios are to our trigger under the same conditions."""
+"""The figures as tables in Markdown. Ratios are to our trigger under the same conditions."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
-
-from rich.table import Table
 
 from tests.benchmarks.rows import LIMIT, LONGEST, PATIENCE, SHORTEST, TITLES, Figures, Row
 
@@ -49,8 +47,8 @@ it sends fewer requests and holds fewer connections than it otherwise would.
 Results = Mapping[Row, Figures]
 
 
-def tables(results: Results) -> dict[str, list[list[str]]]:
-    """Return the lines of each table that has some, by its title."""
+def _tables(results: Results) -> dict[str, list[list[str]]]:
+    """Return the lines of each table, by its title."""
     found: dict[str, list[list[str]]] = {}
     for row in sorted(results, key=lambda row: row.waits):
         title = f"The service allows {LIMIT} requests a second" if row.limited else "No limit"
@@ -60,21 +58,10 @@ def tables(results: Results) -> dict[str, list[list[str]]]:
     return found
 
 
-def as_table(title: str, lines: Sequence[Sequence[str]]) -> Table:
-    """Return a table for the terminal."""
-    table = Table(title=title, title_justify="left")
-    for column in COLUMNS:
-        first = column == COLUMNS[0]
-        table.add_column(column, justify="left" if first else "right", min_width=30 if first else None)
-    for line in lines:
-        table.add_row(*line)
-    return table
-
-
-def markdown(results: Results, tables: Mapping[str, Sequence[Sequence[str]]]) -> str:
+def markdown(results: Results) -> str:
     """Return the report as Markdown."""
     parts = [_INTRO]
-    for title, lines in tables.items():
+    for title, lines in _tables(results).items():
         parts += [f"## {title}", "", f"| {' | '.join(COLUMNS)} |", "|---" + "|--:" * (len(COLUMNS) - 1) + "|"]
         parts += [f"| {' | '.join(line)} |" for line in lines]
         parts.append("")

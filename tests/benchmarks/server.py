@@ -117,14 +117,14 @@ class Services:
         self._traffic = Traffic(LIMIT if self._row.limited else None)
 
     def _report(self) -> bytes:
-        told = {
+        report = {
             "begins_at": self._begins_at,
             "requests": self._traffic.requests,
             "refused": self._traffic.refused,
             "busiest_second": self._traffic.busiest_second,
             "ends_at": [run.ends_at for run in self._batch],
         }
-        return json.dumps(told).encode()
+        return json.dumps(report).encode()
 
     def _show(self, newest_first: list[RemoteRun]) -> None:
         self._listing = newest_first[::-1] if self._row.oldest_first else newest_first
@@ -147,7 +147,7 @@ class Services:
 
 def main() -> None:
     """
-    Serve what a row says on a free port, which is told in one line.
+    Serve a row on a free port, and print the port.
 
     The arguments are the row, and the files of a certificate and its key.
     """
@@ -166,7 +166,7 @@ def main() -> None:
             log_config=None,
             access_log=False,
             backlog=4096,
-            # As long as services usually do; the default of 5 s would just meet the poll interval.
+            # The default of 5 s is just the poll interval.
             timeout_keep_alive=75,
         )
     )

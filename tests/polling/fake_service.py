@@ -7,7 +7,7 @@ import heapq
 import math
 from bisect import insort
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
@@ -22,7 +22,6 @@ from tests.polling.virtual_time import BEGINNING, EPOCH
 Period = tuple[float, str]
 
 Fault = Callable[[], Exception | None]
-
 
 _DEFAULT_PAGE_SIZE = 20
 
@@ -87,7 +86,6 @@ class FakeService:
     :param ends: Whether it rejects pages beyond the last one.
     :param page_fault: Returns the error of a page request; None for success.
     :param read_fault: The same for a single run.
-    :param unreadable: Runs whose entries in the listing cannot be parsed.
     """
 
     order: Order = Order.NEWEST_FIRST
@@ -101,7 +99,6 @@ class FakeService:
     ends: bool = False
     page_fault: Fault = lambda: None
     read_fault: Fault = lambda: None
-    unreadable: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.runs: dict[str, FakeRun] = {}
@@ -146,13 +143,11 @@ class FakeService:
             shown = self._shown[max(0, count - start - per_page) : max(0, count - start)][::-1]
         else:
             shown = self._shown[start : start + per_page]
-        page = ListedPage(
+        return ListedPage(
             has_more=start + per_page < count,
             total_count=count if self.counts else None,
-            data=[self._entry(run, now) for _, _, run in shown if run.id not in self.unreadable],
+            data=[self._entry(run, now) for _, _, run in shown],
         )
-        page.leave_out(sum(run.id in self.unreadable for _, _, run in shown))
-        return page
 
     def status(self, run_id: str, now: float) -> RunStatus:
         """Return the status of a run."""

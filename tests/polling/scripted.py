@@ -53,9 +53,9 @@ class Service:
             "interrupts": [{"id": "i-1"}] if status == "interrupted" else [],
         }
 
-    def page(self, *left_out: str) -> Reply:
+    def page(self) -> Reply:
         """Return the listing, which is one page."""
-        shown = [self.shown(run_id) for run_id in self.ids if run_id not in {*self.hidden, *left_out}]
+        shown = [self.shown(run_id) for run_id in self.ids if run_id not in self.hidden]
         return answer({"object": "list", "has_more": False, "data": shown})
 
     def __call__(self, request: Received) -> Reply:

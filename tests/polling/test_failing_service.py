@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 
 import pytest
 
@@ -90,30 +89,6 @@ def test_a_service_that_stays_down_is_polled_less_and_less_often() -> None:
     assert sum(620.0 <= moment < 640.0 for moment in moments) < 0.5 * 20 * 20
     # An outage does not make pages smaller for good.
     assert sum(moment >= 680.0 for moment in moments) < 7 * 20
-
-
-def test_individual_reads_that_fail_together_count_as_one_failure() -> None:
-    service = FakeService(read_fault=lambda: between(10.0, 10.5, BROKEN))
-    runs = just_started(40, seeded(6), listed=False)
-    service.add(runs)
-    simulation = Simulation(service, latency=lambda: 0.5)
-    simulation.run([Wait(run) for run in runs])
-    moments = [request.at for request in simulation.requests]
-    assert max(later - earlier for earlier, later in itertools.pairwise(moments)) < 6.0
-
-
-def test_entries_that_cannot_be_parsed_do_not_lead_to_more_pages() -> None:
-    service = FakeService()
-    runs = just_started(300, seeded(7), shortest=300.0, longest=301.0)
-    service.add(runs)
-    service.add_finished(3000)
-    missing = just_started(15, seeded(107), shortest=300.0, longest=301.0)
-    service.add(missing)
-    service.unreadable.update(run.id for run in missing)
-    simulation = Simulation(service)
-    simulation.run([Wait(run) for run in runs])
-    # Four pages per interval.
-    assert len(simulation.requests) < 1.5 * 4 * 300 / 5
 
 
 @pytest.mark.parametrize("order", [Order.NEWEST_FIRST, Order.OLDEST_FIRST], ids=lambda order: order.value)

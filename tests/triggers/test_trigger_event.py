@@ -15,7 +15,6 @@ import pytest
 from airflow.sdk.module_loading import import_string
 
 from airflow_provider_agentruns import run_status
-from airflow_provider_agentruns.emulator.script_steps import Ask, Case, Fails, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
@@ -25,39 +24,14 @@ from tests.support.scripted_server import ScriptedServer, answer
 from tests.triggers.waiting import BUSINESS, ENV, event_of, until
 
 
-def completes(case: Case) -> ScriptBody:
-    """Work for 0.4 s at the speed of the fixture, and complete."""
-    yield Work(8, "work", "Works")
-    return [{"title": "Done", "type": "report"}]
-
-
-def asks(case: Case) -> ScriptBody:
-    """Work for 0.4 s, and ask."""
-    yield Work(8, "work", "Works")
-    yield Ask([{"agent": "asks", "label": "Shall it?"}])
-    return []
-
-
-def breaks(case: Case) -> ScriptBody:
-    """Work for 0.4 s, and fail."""
-    yield Work(8, "work", "Works")
-    raise Fails("Broken", "It broke")
-
-
-@pytest.mark.agent_runs(agents={"completes": completes, "asks": asks, "breaks": breaks})
 async def test_the_event_holds_the_run_id_and_the_status(agent_runs_emulator: Emulator) -> None:
-    create = agent_runs_emulator.service.create_run
-    ids = {agent: create(agent, business_id=BUSINESS).id for agent in ("completes", "asks", "breaks")}
-    events = await asyncio.gather(*(event_of(AgentRunTrigger(run_id, poll_interval=0.1)) for run_id in ids.values()))
-    # Nothing else, because Airflow stores the event in its database.
-    assert list(events) == [
-        {"run_id": ids["completes"], "status": "completed"},
-        {"run_id": ids["asks"], "status": "interrupted"},
-        {"run_id": ids["breaks"], "status": "error"},
-    ]
-    assert all(type(event["status"]) is str for event in events)
-    for run_id in ids.values():
-        assert agent_runs_emulator.count("GET", f"/v1/runs/{run_id}") > 1
+    statuses = {"instant": "completed", "needs_approval": "interrupted", "fails": "error"}
+    for agent, status in statuses.items():
+        run = agent_runs_emulator.service.create_run(agent, business_id=BUSINESS)
+        event = await event_of(AgentRunTrigger(run.id, poll_interval=0.1))
+        # Nothing else, because Airflow stores the event in its database.
+        assert event == {"run_id": run.id, "status": status}
+        assert type(event["status"]) is str
 
 
 async def test_an_interrupt_that_is_not_awaited_does_not_end_the_wait(agent_runs_emulator: Emulator) -> None:

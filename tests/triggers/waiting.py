@@ -27,7 +27,7 @@ async def event_of(trigger: AgentRunTrigger, *, within: float = 20.0) -> dict[st
 
 async def until(condition: Callable[[], bool], *, within: float = 20.0) -> None:
     """
-    Wait for what nothing tells of.
+    Wait until a condition is true.
 
     :param within: Seconds after which the test has failed.
     """

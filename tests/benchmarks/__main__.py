@@ -61,12 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="agentruns-bench-") as home:
             results[row] = measure(row, Path(home))
         _print(f"{number}/{len(rows)}  {report.one_line(row, results[row])}")
-    text = report.markdown(results)
-    _print(text)
+    _print(report.tables(results))
     if options.results or set(options.rows) <= {"short", "full"}:
         folder: Path = options.results or RESULTS
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "waiting.md").write_text(text)
+        (folder / "waiting.md").write_text(report.report(results))
         plot.draw(results, folder / "waiting.svg")
     return 0
 

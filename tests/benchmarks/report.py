@@ -47,28 +47,28 @@ it sends fewer requests and holds fewer connections than it otherwise would.
 Results = Mapping[Row, Figures]
 
 
-def _tables(results: Results) -> dict[str, list[list[str]]]:
-    """Return the lines of each table, by its title."""
+def tables(results: Results) -> str:
+    """Return the tables in Markdown."""
     found: dict[str, list[list[str]]] = {}
     for row in sorted(results, key=lambda row: row.waits):
         title = f"The service allows {LIMIT} requests a second" if row.limited else "No limit"
         if row.particulars:
             title = "AgentRunTrigger under other conditions"
         found.setdefault(title, []).append(_line(row, results))
-    return found
-
-
-def markdown(results: Results) -> str:
-    """Return the report as Markdown."""
-    parts = [_INTRO]
-    for title, lines in _tables(results).items():
+    parts = []
+    for title, lines in found.items():
         parts += [f"## {title}", "", f"| {' | '.join(COLUMNS)} |", "|---" + "|--:" * (len(COLUMNS) - 1) + "|"]
         parts += [f"| {' | '.join(line)} |" for line in lines]
         parts.append("")
+    return "\n".join(parts)
+
+
+def report(results: Results) -> str:
+    """Return the complete report in Markdown."""
     packages = ["apache-airflow", "apache-airflow-providers-dbt-cloud", "apache-airflow-providers-databricks"]
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    parts.append(f"Measured with Python {platform.python_version()}, {os.cpu_count()} cores, {versions}.\n")
-    return "\n".join(parts)
+    measured = f"Measured with Python {platform.python_version()}, {os.cpu_count()} cores, {versions}.\n"
+    return "\n".join([_INTRO, tables(results), measured])
 
 
 def one_line(row: Row, figures: Figures) -> str:

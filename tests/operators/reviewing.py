@@ -132,7 +132,7 @@ def clear(ti: TaskInstance, state: str = "kept") -> None:
     ti.try_number += 1
     ti.max_tries += 3
     ti.xcoms = {}
-    if state == "lost":
+    if state == "lost" and ti.store:
         ti.store = StateStore()
 
 

@@ -40,7 +40,6 @@ def retried(ti: TaskInstance, **arguments: Any) -> AgentRunReviewOperator:
     return review(**arguments)
 
 
-@needs_state_store
 def test_the_document_contains_the_trail(
     service: Service, supervisor: Supervisor, ti: TaskInstance, folder: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,9 +40,6 @@ if HAS_STATE_STORE:
 else:
     TaskAwaitingInput = TaskDeferred
 
-# Without it, the state of a review waits with the task: see tests/standalone.
-pytestmark = needs_state_store
-
 SECRET = "\x1b[31mjane@example.com\nFAKE LOG LINE"
 
 
@@ -51,6 +49,8 @@ def ask(ti: TaskInstance, **arguments: Any) -> AgentRunReviewOperator:
     with pytest.raises((TaskAwaitingInput, TaskDeferred)) as waiting:
         task.execute(ti.context)
     assert waiting.value.method_name == "execute_complete"
+    # Airflow calls the method with what waits with the task. Before 3.3, this is all that a later call knows.
+    task.execute_complete = partial(task.execute_complete, **(waiting.value.kwargs or {}))  # type: ignore[method-assign]
     return task
 
 
@@ -202,6 +202,7 @@ def test_an_interrupt_that_is_answered_elsewhere_is_not_answered_again(
         task.execute_complete(ti.context, event("Approve"))
 
 
+@needs_state_store
 def test_an_older_form_in_airflow_is_noticed(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
     ask(ti)
     service.pending = {"int-2": QUESTION}
@@ -220,7 +221,7 @@ def retry(ti: TaskInstance, task: AgentRunReviewOperator, found: dict[str, Any])
     return run_again(ti, task, found)
 
 
-@pytest.mark.parametrize("has_store", [True, False])
+@pytest.mark.parametrize("has_store", [pytest.param(True, marks=needs_state_store), False])
 def test_a_retry_uses_an_answer_that_a_worker_died_with(
     service: Service, supervisor: Supervisor, has_store: bool
 ) -> None:
@@ -232,6 +233,7 @@ def test_a_retry_uses_an_answer_that_a_worker_died_with(
     assert [sent["decision"] for _, sent in service.answers] == ["reject"]
 
 
+@needs_state_store
 def test_a_retry_without_an_answer_keeps_the_form(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
     task = ask(ti)
     form, supervisor.form = supervisor.form, None
@@ -244,6 +246,7 @@ def test_a_retry_without_an_answer_keeps_the_form(service: Service, supervisor: 
     assert supervisor.form == form
 
 
+@needs_state_store
 def test_a_retry_after_the_answer_does_not_send_it_again(
     service: Service, supervisor: Supervisor, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,7 +313,9 @@ def test_reviews_have_retries_unless_the_author_sets_a_number() -> None:
         with DAG("reviews", schedule=None, default_args=defaults) as dag:
             AgentRunReviewOperator(task_id="one", run_id="r-1", interrupt="i")
             AgentRunReviewOperator.partial(task_id="many", run_id="r-1").expand(interrupt=["i"])
-        assert [dag.task_dict[name].retries for name in ("one", "many")] == [tries, tries]
+        assert dag.task_dict["one"].retries == tries
+        # Before Airflow 3.3, an operator's own default does not count for mapped tasks.
+        assert dag.task_dict["many"].retries == (tries if HAS_STATE_STORE else defaults.get("retries", 0))
 
 
 FIELDS = {"why": Param(type="string", minLength=3), "note": Param(None, type=["null", "string"])}
@@ -331,12 +336,12 @@ def test_fields_without_a_default_do_not_stop_the_worker(
     # Airflow validates params before the task starts.
     assert process_params(dag, found, None, suppress_exception=False) == {}
     task = found.unmap({"interrupt": "int-1"}) if is_mapped else found
-    with pytest.raises((TaskAwaitingInput, TaskDeferred)):
+    with pytest.raises((TaskAwaitingInput, TaskDeferred)) as waiting:
         task.execute(ti.context)
     assert supervisor.form
     shown = json.loads(supervisor.form.model_dump_json())["params"]
     assert (shown["why"]["value"], shown["why"]["schema"]) == (None, {"type": "string", "minLength": 3})
     with pytest.raises(AgentRunReviewError, match="field 'why'"):
-        review(params=FIELDS).execute_complete(ti.context, event("Approve"))
-    review(params=FIELDS).execute_complete(ti.context, event("Approve", why="Fits"))
+        review(params=FIELDS).execute_complete(ti.context, event("Approve"), **(waiting.value.kwargs or {}))
+    review(params=FIELDS).execute_complete(ti.context, event("Approve", why="Fits"), **(waiting.value.kwargs or {}))
     assert service.answers[0][1]["fields"] == {"why": "Fits", "note": None}

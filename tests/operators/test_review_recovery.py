@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
@@ -35,8 +36,6 @@ from tests.support.scripted_server import errors
 
 BOB = {"id": "bob", "name": "Bob"}
 KEPT_OR_LOST = pytest.mark.parametrize("state", ["kept", "lost"])
-
-pytestmark = needs_state_store
 
 
 def asked_again(ti: TaskInstance, task: AgentRunReviewOperator, held: dict[str, Any]) -> dict[str, Any]:
@@ -67,6 +66,7 @@ def test_a_decision_that_was_not_sent_is_sent_after_a_clear(
     assert (ti.xcoms["trail"]["delivery"], ti.xcoms["trail"]["superseded"]) == ("confirmed", [])
 
 
+@needs_state_store
 def test_a_missing_connection_leaves_a_trail(
     service: Service, supervisor: Supervisor, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +96,7 @@ def test_the_trail_states_if_the_answer_may_have_been_accepted(
     assert ti.xcoms["trail"]["delivery"] == "unknown"
 
 
+@needs_state_store
 def test_without_state_a_run_that_has_changed_is_not_answered_with_the_old_decision(
     service: Service, supervisor: Supervisor, ti: TaskInstance
 ) -> None:
@@ -112,6 +113,7 @@ def test_without_state_a_run_that_has_changed_is_not_answered_with_the_old_decis
     assert [sent["decision"] for _, sent in service.answers] == ["reject"]
 
 
+@needs_state_store
 def test_a_decision_that_the_agent_rejects_is_superseded_after_a_clear(
     service: Service, supervisor: Supervisor, ti: TaskInstance
 ) -> None:
@@ -129,6 +131,7 @@ def test_a_decision_that_the_agent_rejects_is_superseded_after_a_clear(
     assert [earlier["chosen_options"] for earlier in trail["superseded"]] == [["Approve"]]
 
 
+@needs_state_store
 def test_a_decision_that_the_agent_rejected_is_built_again(
     service: Service, supervisor: Supervisor, ti: TaskInstance
 ) -> None:
@@ -154,6 +157,7 @@ def test_an_answer_that_the_dag_does_not_allow_any_more_is_not_sent_when_the_que
     assert (ti.xcoms["trail"]["delivery"], ti.xcoms["trail"]["responded_by"]) == ("unknown", ANN)
 
 
+@needs_state_store
 def test_a_delivered_decision_does_not_answer_the_same_question_again(
     service: Service, supervisor: Supervisor, ti: TaskInstance
 ) -> None:
@@ -176,8 +180,10 @@ EDITS: list[dict[str, Any]] = [
 def test_what_was_shown_and_pressed_counts_although_the_dag_has_changed(
     service: Service, supervisor: Supervisor, ti: TaskInstance, edit: dict[str, Any]
 ) -> None:
-    ask(ti)
-    result = review(**edit).execute_complete(ti.context, event("Approve", **constants(supervisor)))
+    with pytest.raises((TaskAwaitingInput, TaskDeferred)) as waiting:
+        review().execute(ti.context)
+    answer = event("Approve", **constants(supervisor))
+    result = review(**edit).execute_complete(ti.context, answer, **(waiting.value.kwargs or {}))
     assert result["chosen_options"] == ["Approve"]
     assert len(service.answers) == 1
 
@@ -200,6 +206,7 @@ def test_after_a_clear_an_old_form_is_not_shown_as_the_new_one(
     asked_again(ti, review(), {"form": True})
 
 
+@needs_state_store
 @pytest.mark.parametrize("edit", [{"assigned_users": [BOB]}, {"options": ["Reject", "Escalate"]}])
 def test_an_answer_that_the_dag_does_not_allow_any_more_does_not_count_after_a_clear(
     service: Service, supervisor: Supervisor, ti: TaskInstance, edit: dict[str, Any]
@@ -212,6 +219,7 @@ def test_an_answer_that_the_dag_does_not_allow_any_more_does_not_count_after_a_c
     assert service.answers == []
 
 
+@needs_state_store
 def test_a_cleared_review_keeps_its_form(
     service: Service, supervisor: Supervisor, ti: TaskInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -259,6 +267,7 @@ def test_responses_that_are_outdated_are_read_again(service: Service, supervisor
     assert other.xcoms["trail"]["delivery"] == "not sent"
 
 
+@needs_state_store
 def test_an_answer_to_the_form_of_another_interrupt_is_not_sent_and_not_lost(
     service: Service, supervisor: Supervisor, ti: TaskInstance
 ) -> None:

@@ -19,12 +19,7 @@ from tests.support.scripted_server import ScriptedServer
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """
-    Return the clock of this machine, which advances only during a sleep.
-
-    Minutes of waiting then take no time, and each run of the test is the same. Sockets and the rate limit keep the real
-    clock.
-    """
+    """Return the clock of this machine, which advances only during a sleep. Sockets keep the real clock."""
     clock = Clock()
     monkeypatch.setattr(pendulum, "now", clock.now)
     return clock
@@ -39,11 +34,11 @@ def service(clock: Clock) -> Service:
 @pytest.fixture
 def new_task(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
     """Return a factory of tasks that use the service over HTTP."""
-    # How long an account is held back after a 429 goes by the real clock, and matters nothing here.
+    # Pauses after a 429 use the real clock.
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(retries, "RATE_LIMIT_BUDGET", 0.0)
     with ScriptedServer(service) as server:
-        # A GET is sent again by the transport; here it is to be seen what is done when that does not help.
+        # No retries, because the tests show what happens when retries fail.
         settings = Settings(base_url=server.url, token="mk_test_token", rate_limit=10_000, timeout=5, max_retries=0)
         with closing(Transport(settings)) as transport:
             yield lambda **options: Task(transport, clock, **options)

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-A service for the tests of starts and answers, with every fault that they need.
-
-It holds runs and threads in memory, and has a clock of its own, which may be wrong.
-"""
+"""A service for the tests of starts and answers, with their faults and a clock that may be wrong."""
 
 from __future__ import annotations
 

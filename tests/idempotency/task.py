@@ -69,13 +69,7 @@ class Task:
             sleep=self._clock.sleep,
         )
 
-    def answer(
-        self,
-        answer: Any = "yes",
-        *,
-        interrupt_id: str = "i-1",
-        dies: str = "",
-    ) -> AgentRun:
+    def answer(self, answer: Any = "yes", *, interrupt_id: str = "i-1", dies: str = "") -> AgentRun:
         """Make another try of the task that answers an interrupt of the run ``r-1``."""
         self.number += 1
         self._dies = dies

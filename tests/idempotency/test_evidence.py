@@ -12,7 +12,7 @@ from airflow_provider_agentruns.exceptions import AgentRunStartInDoubtError
 from airflow_provider_agentruns.idempotency.find_earlier_run import Start
 from tests.idempotency.service import Clock, Service
 from tests.idempotency.task import START, Killed, Task
-from tests.support.scripted_server import Reply, answer, errors
+from tests.support.scripted_server import Reply, errors
 
 COMPANY = Start("instant", context_type="company", context_id="c-1")
 NO_LISTING = {"404": errors(404, "no such path"), "400": errors(400, "unknown parameter"), "empty": False}
@@ -137,16 +137,6 @@ def test_a_failed_listing_by_business_is_no_evidence(
     assert task.start().run_id == own
     assert len(service.posts) == 1
     assert "Cannot list threads" in caplog.text
-
-
-def test_a_listing_by_business_that_repeats_its_first_page_is_no_evidence(
-    task: Task, service: Service, clock: Clock
-) -> None:
-    other = {"object": "thread", "id": "t-other", "status": "running", "metadata": {}}
-    service.threads_by_business = answer({"object": "list", "has_more": True, "data": [other]})
-    own = lose_own_run(task, service, clock)
-    assert task.start().run_id == own
-    assert len(service.posts) == 1
 
 
 @pytest.mark.parametrize("missing", [{"thread_id": None}, {"agent": None, "created_at": None, "updated_at": None}, {}])

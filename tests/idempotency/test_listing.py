@@ -72,21 +72,6 @@ def test_by_last_change_old_runs_that_changed_do_not_hide_the_new_one(
     assert task.start().run_id == own
 
 
-def test_a_run_that_moves_to_the_next_page_counts_once(
-    task: Task, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    service.threads_by_business = service.all_threads = False
-    service.page_size = 2
-    add_old_runs(service, 4)
-    own = lose_own_run(task, service)
-    clock.sleep(60)
-    # A new run appears after each page, so that the last run of a page is the first of the next.
-    service.meanwhile = lambda: service.add_run("slow", business_id="b-2") if len(service.runs) < 20 else None
-    service.add_run("slow", business_id="b-2")
-    assert task.start().run_id == own
-    assert "It is the only run of instant" in caplog.text
-
-
 def test_a_page_that_new_runs_repeat_does_not_hide_the_run(task: Task, service: Service, clock: Clock) -> None:
     # As many runs start after each page as a page holds, so that the same runs are on the next page.
     def start_another() -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -27,7 +26,7 @@ from airflow_provider_agentruns.exceptions import (
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.idempotency import find_earlier_run, interrupt_state
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
-from tests.support.airflow_versions import HAS_STATE_STORE, needs_state_store
+from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
 
@@ -142,28 +141,6 @@ class TestStart:
         assert (task.state, task.try_number) == ("success", 1)
         assert agent_runs_emulator.count("POST", "/v1/runs") == 1
         assert list(agent_runs_emulator.service.runs) == [task.xcoms["run_id"]]
-
-    @needs_state_store  # Without a store, a cleared task uses a run that has ended.
-    @pytest.mark.parametrize("keeps_state", [True, False])
-    def test_a_cleared_task_uses_its_run_while_that_is_active(
-        self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, keeps_state: bool
-    ) -> None:
-        monkeypatch.setattr(find_earlier_run, "_LISTING_LAG", 0.2)
-        monkeypatch.setattr(find_earlier_run, "READ_INTERVAL", 0.05)
-        task = start("needs_approval", wait_for=())
-        run_ids = [task.value["run_id"]]
-        for answers in (False, True, False):
-            if answers:
-                [run] = agent_runs_emulator.service.runs.values()
-                agent_runs_emulator.service.answer(run.id, run.interrupts[0]["id"], {"decision": "approve"})
-                while agent_runs_emulator.service.get_run(run.id).status != "completed":
-                    time.sleep(0.02)
-            if not keeps_state:
-                task.store.values.clear()
-            task = start("needs_approval", cleared=task, wait_for=())
-            run_ids.append(task.value["run_id"])
-        assert run_ids[0] == run_ids[1] != run_ids[2] == run_ids[3]
-        assert list(agent_runs_emulator.service.runs) == [run_ids[0], run_ids[2]]
 
     def test_the_search_begins_before_a_clear(self) -> None:
         task = AgentRunOperator(task_id="review", agent="slow", business_id=BUSINESS, retries=1)

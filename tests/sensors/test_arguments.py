@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
@@ -47,15 +46,6 @@ def test_the_interval_fits_the_mode_unless_it_is_given() -> None:
     assert sensor(mode="reschedule").poke_interval == 60
     assert sensor(poke_interval=timedelta(seconds=7)).poke_interval == 7
     assert sensor(mode="reschedule", poke_interval=0).poke_interval == 0
-
-
-def test_default_args_apply() -> None:
-    default_args = {"agentruns_conn_id": "elsewhere", "deferrable": True, "poke_interval": 11, "wait_for": "completed"}
-    with DAG("defaults", schedule=None, default_args=default_args):
-        plain, own = sensor(), sensor(task_id="own", agentruns_conn_id="mine", deferrable=False, poke_interval=1)
-    assert (plain.agentruns_conn_id, plain.deferrable, plain.poke_interval) == ("elsewhere", True, 11)
-    assert plain.wait_for == own.wait_for == ("completed",)
-    assert (own.agentruns_conn_id, own.deferrable, own.poke_interval) == ("mine", False, 1)
 
 
 @pytest.mark.parametrize("configured", [True, False])

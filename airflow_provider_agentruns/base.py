@@ -16,9 +16,9 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_agentruns.arguments import check_watch, log_unknown
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError, AgentRunTimeoutError
+from airflow_provider_agentruns.final_errors import mark_final_errors
 from airflow_provider_agentruns.links.agent_run import AgentRunLink
 from airflow_provider_agentruns.run_outcome import log_status
-from airflow_provider_agentruns.task_errors import task_errors
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class AgentRunTask(BaseOperator):
     def error_boundary(self) -> Iterator[None]:
         """Mark errors that a retry cannot fix as final for Airflow, and close the hook's connections."""
         try:
-            with task_errors():
+            with mark_final_errors():
                 yield
         finally:
             self.hook.close()

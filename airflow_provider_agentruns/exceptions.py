@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The errors of this package. They do not depend on Airflow: ``task_errors`` adds its base classes."""
+"""The errors of this package. They do not depend on Airflow: ``final_errors`` adds its base classes."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ LAYERS = (
 #: Small modules that every layer can import, and that import only each other.
 SHARED = {
     "__init__", "arguments", "digest", "exceptions", "field_types", "models", "outputs", "run_outcome", "run_status",
-    "task_errors", "text", "xcom_values",
+    "final_errors", "text", "xcom_values",
 }  # fmt: skip
 
 #: The offline service stands beside the layers.

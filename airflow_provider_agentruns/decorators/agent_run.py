@@ -16,8 +16,8 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_agentruns.base import state_store
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.final_errors import mark_final_errors
 from airflow_provider_agentruns.operators.run import SUBJECT_FIELDS, AgentRunOperator
-from airflow_provider_agentruns.task_errors import task_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -51,7 +51,7 @@ class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
         try:
             returned = self.python_callable(*self.op_args, **kwargs)
-            with task_errors():
+            with mark_final_errors():
                 subject = _subject(returned)
         except Exception:
             record_no_start(state_store(context), self.current_attempt(context))

@@ -20,8 +20,8 @@ from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.paging import ListingWalk
 from airflow_provider_agentruns.client.transport import AsyncTransport, Transport
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError, AgentRunsError
+from airflow_provider_agentruns.final_errors import mark_final_errors
 from airflow_provider_agentruns.models import AgentRun, RunEvent
-from airflow_provider_agentruns.task_errors import task_errors
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class AgentRunHook(BaseHook):
 
         :raises AgentRunsConnectionError: The stream broke.
         """
-        with task_errors():
+        with mark_final_errors():
             request, transport = requests.stream_run(run_id), self.get_conn()
             try:
                 yield from transport.stream(request)
@@ -153,7 +153,7 @@ class AgentRunHook(BaseHook):
 
     async def astream_run(self, run_id: str) -> AsyncIterator[RunEvent]:
         """Async twin of :meth:`stream_run`."""
-        with task_errors():
+        with mark_final_errors():
             request, transport = requests.stream_run(run_id), await self.aget_conn()
             try:
                 async for event in transport.stream(request):
@@ -216,7 +216,7 @@ class AgentRunHook(BaseHook):
 
         :param build: The function that describes the request. It receives the other arguments.
         """
-        with task_errors():
+        with mark_final_errors():
             request, transport = build(*args, **kwargs), self.get_conn()
             try:
                 return transport.send(request)
@@ -225,7 +225,7 @@ class AgentRunHook(BaseHook):
 
     async def asend(self, build: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Async twin of :meth:`send`."""
-        with task_errors():
+        with mark_final_errors():
             request, transport = build(*args, **kwargs), await self.aget_conn()
             try:
                 return await transport.send(request)
@@ -254,7 +254,7 @@ class AgentRunHook(BaseHook):
         return current
 
     def _open(self, kind: type[AnyTransport], settings: Settings) -> AnyTransport:
-        with task_errors():
+        with mark_final_errors():
             return kind(settings, metrics.observer(self.agentruns_conn_id))
 
     def _read_settings(self) -> Settings:
@@ -283,7 +283,7 @@ class AgentRunHook(BaseHook):
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """Raise this package's error if the connection is missing."""
-        with task_errors():
+        with mark_final_errors():
             try:
                 yield
             except AirflowNotFoundException:

@@ -3,7 +3,7 @@
 Starts a run once, although workers die, responses are lost, and the service has no idempotency key.
 
 The task stores its intent before the POST and the run's ID after it. A later try uses the stored run. If no run is
-stored, it searches the newest runs (``find_earlier_run``) before it starts another one. A cleared task uses its old run
+stored, it searches the newest runs (``listing_search``) before it starts another one. A cleared task uses its old run
 while that is active.
 """
 
@@ -20,12 +20,12 @@ import pendulum
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError, AgentRunsValueError
-from airflow_provider_agentruns.idempotency import find_earlier_run
-from airflow_provider_agentruns.idempotency.find_earlier_run import Window
+from airflow_provider_agentruns.idempotency import listing_search
+from airflow_provider_agentruns.idempotency.listing_search import Window
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.idempotency.find_earlier_run import Start
+    from airflow_provider_agentruns.idempotency.listing_search import Start
     from airflow_provider_agentruns.idempotency.state import Attempt, Send, Sleep, StateStore
     from airflow_provider_agentruns.models import AgentRun
 
@@ -131,7 +131,7 @@ class _Creation:
                 self._save()
                 raise
             log.warning("The response to the start of a run was lost: %s", e)
-            self.sleep(find_earlier_run.READ_INTERVAL)
+            self.sleep(listing_search.READ_INTERVAL)
             if found := self._search(Window(since, since + _LONGEST_DELAY)):
                 return found
             # If this response is lost, too, the next try searches.
@@ -155,7 +155,7 @@ class _Creation:
 
     def _search(self, window: Window) -> Started | None:
         log.info("A run of %s may have been started; searching for it", single_line(self.wanted.agent))
-        if run := find_earlier_run.find_earlier_run(self.wanted, window, send=self.send, sleep=self.sleep):
+        if run := listing_search.find_earlier_run(self.wanted, window, send=self.send, sleep=self.sleep):
             return self._use(run, is_new=False)
         log.info("No such run exists; starting one")
         return None

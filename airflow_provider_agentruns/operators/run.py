@@ -80,7 +80,7 @@ class AgentRunOperator(WaitingOperator):
         """Start the run, or find the one that an earlier try started, and wait for it."""
         from airflow_provider_agentruns import metrics
         from airflow_provider_agentruns.idempotency.create_run import start_once
-        from airflow_provider_agentruns.idempotency.find_earlier_run import Start
+        from airflow_provider_agentruns.idempotency.listing_search import Start
 
         given = {name: getattr(self, name) for name in SUBJECT_FIELDS}
         # An empty text, such as of a template, means None.

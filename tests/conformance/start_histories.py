@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from hypothesis import strategies as st
 
-from airflow_provider_agentruns.idempotency.find_earlier_run import Start
+from airflow_provider_agentruns.idempotency.listing_search import Start
 from tests.conformance.adversary import Fault
 from tests.idempotency.service import Order
 

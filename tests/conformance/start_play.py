@@ -11,7 +11,7 @@ import pendulum
 
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunStartInDoubtError
 from airflow_provider_agentruns.idempotency.create_run import Started, start_once
-from airflow_provider_agentruns.idempotency.find_earlier_run import Start
+from airflow_provider_agentruns.idempotency.listing_search import Start
 from airflow_provider_agentruns.idempotency.state import Attempt
 from tests.conformance.adversary import Adversary, Worker, show
 from tests.conformance.start_histories import STARTS, History, Sibling, Try, World

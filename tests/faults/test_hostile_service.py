@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_agentruns.client import transport
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsError
-from airflow_provider_agentruns.idempotency import find_earlier_run
+from airflow_provider_agentruns.idempotency import listing_search
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.events.watchers import FakeStore, Watcher, running
 from tests.faults.hostile import EndlessListing, Spigot, bounded, without_end
@@ -70,7 +70,7 @@ def test_triggers_follow_no_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short_pauses")
 def test_the_recovery_of_a_start_ends(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(find_earlier_run, "_MAX_PAGES", 100)
+    monkeypatch.setattr(listing_search, "_MAX_PAGES", 100)
     listing = EndlessListing()
     with ScriptedServer(listing) as server:
         monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))

@@ -11,7 +11,7 @@ import pendulum
 from airflow_provider_agentruns.client.transport import Transport
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.idempotency.create_run import Started, start_once
-from airflow_provider_agentruns.idempotency.find_earlier_run import Start
+from airflow_provider_agentruns.idempotency.listing_search import Start
 from airflow_provider_agentruns.idempotency.resume_run import answer_once
 from airflow_provider_agentruns.idempotency.state import Attempt
 from airflow_provider_agentruns.models import AgentRun

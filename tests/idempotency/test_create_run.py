@@ -18,7 +18,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunStartInDoubtError,
     AgentRunsValueError,
 )
-from airflow_provider_agentruns.idempotency.find_earlier_run import Start
+from airflow_provider_agentruns.idempotency.listing_search import Start
 from tests.idempotency.service import Clock, Mishap, Service
 from tests.idempotency.task import START, Killed, Task
 from tests.support.scripted_server import errors, html

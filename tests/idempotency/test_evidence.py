@@ -9,7 +9,7 @@ import pendulum
 import pytest
 
 from airflow_provider_agentruns.exceptions import AgentRunStartInDoubtError
-from airflow_provider_agentruns.idempotency.find_earlier_run import Start
+from airflow_provider_agentruns.idempotency.listing_search import Start
 from tests.idempotency.service import Clock, Service
 from tests.idempotency.task import START, Killed, Task
 from tests.support.scripted_server import Reply, errors

@@ -12,7 +12,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import delete, select
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.idempotency import find_earlier_run
+from airflow_provider_agentruns.idempotency import listing_search
 from tests.support.airflow_names import dag_bag
 from tests.support.airflow_versions import needs_state_store
 from tests.support.dag_runs import DagRunner
@@ -48,10 +48,10 @@ def clear_and_run(run_dag: DagRunner, dag_id: str, *, deletes_state: bool) -> di
 def test_a_cleared_task_uses_its_run_while_that_is_active(
     run_dag: DagRunner, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(find_earlier_run, "_LISTING_LAG", 0.2)
-    monkeypatch.setattr(find_earlier_run, "READ_INTERVAL", 0.05)
+    monkeypatch.setattr(listing_search, "_LISTING_LAG", 0.2)
+    monkeypatch.setattr(listing_search, "READ_INTERVAL", 0.05)
     # The clock of the service is exact, and a margin would hide where the search begins.
-    monkeypatch.setattr(find_earlier_run, "_CLOCK_MARGIN", 1.0)
+    monkeypatch.setattr(listing_search, "_CLOCK_MARGIN", 1.0)
     monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", str(how == "clear_on_success"))
     result = run_dag(
         f'AgentRunOperator(task_id="review", agent="needs_approval", business_id="{BUSINESS}", wait_for=())'

@@ -24,7 +24,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
-from airflow_provider_agentruns.idempotency import find_earlier_run, interrupt_state
+from airflow_provider_agentruns.idempotency import interrupt_state, listing_search
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
 from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
@@ -135,7 +135,7 @@ class TestStart:
     def test_after_a_lost_response_the_run_is_found(
         self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(find_earlier_run, "READ_INTERVAL", 0.05)
+        monkeypatch.setattr(listing_search, "READ_INTERVAL", 0.05)
         agent_runs_emulator.faults.add_plan(["answer reset POST /v1/runs times=1"])
         task = start("instant", deferrable=True)
         assert (task.state, task.try_number) == ("success", 1)
@@ -272,7 +272,7 @@ def test_both_operators_in_a_dag_run(
     result = run_dag.run_file(f"""
 from datetime import datetime, timedelta
 from airflow.sdk import DAG, task
-from airflow_provider_agentruns.idempotency import find_earlier_run, interrupt_state
+from airflow_provider_agentruns.idempotency import listing_search, interrupt_state
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
 
 defaults = {{"agentruns_conn_id": "other", "poll_interval": 0.1, "retries": 2, "retry_delay": timedelta(0)}}

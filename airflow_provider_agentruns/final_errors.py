@@ -17,7 +17,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunTimeou
 
 
 @contextmanager
-def task_errors() -> Iterator[None]:
+def mark_final_errors() -> Iterator[None]:
     """Mark errors of the block that another try cannot fix as final."""
     try:
         yield

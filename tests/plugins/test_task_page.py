@@ -41,7 +41,7 @@ def test_steps_and_artifacts_of_a_real_tasks_run(reader: httpx.Client, run_dag: 
     assert [step["label"] for step in run["steps"]][:2] == ["Plans the research", "Researches the company"]
     assert run["steps"][1]["steps"][0]["label"] == "Reads the company registry"
     [artifact] = run["artifacts"]
-    assert (artifact["title"], artifact["confidence"]) == ("Research", "high")
+    assert (artifact["title"], artifact["confidence"]) == ("Research", "medium")
     # Neither the run nor the task can change anymore.
     assert (shown["error"], shown["refresh_after"]) == (None, None)
 

@@ -42,7 +42,11 @@ def airflow(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Return a complete Airflow."""
     dags = Path(__file__).parent / "dags"
     home = tmp_path_factory.mktemp("browsed")
-    with Standalone(home, dags, {"AIRFLOW_CONN_AGENTRUNS_DEFAULT": emulator.connection_uri}) as airflow:
+    environment = {
+        "AIRFLOW_CONN_AGENTRUNS_DEFAULT": emulator.connection_uri,
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+    }
+    with Standalone(home, dags, environment) as airflow:
         yield airflow
 
 

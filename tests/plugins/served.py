@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from types import TracebackType
 from typing import Any
 
@@ -43,7 +44,11 @@ class ServedAirflow:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.should_exit = True
-        self._thread.join(20)
+        # The pages keep their connections to the service until the process ends. pytest ends this server after the last
+        # test of a worker, which can be one that fails if something is left open.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._thread.join(20)
         assert not self._thread.is_alive()
 
     def log_in(self, name: str, role: str = "VIEWER") -> httpx.Client:

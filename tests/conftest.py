@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
     from tests.events.assets import Assets
+    from tests.plugins.instances import Instances
     from tests.support.dag_runs import DagRunner
 
 _HOME = Path(tempfile.mkdtemp(prefix="agentruns-tests-"))
@@ -88,6 +89,16 @@ def assets(airflow_home: Path) -> Iterator[Assets]:
     from tests.events.assets import Assets
 
     made = Assets()
+    yield made
+    made.clean_up()
+
+
+@pytest.fixture
+def instances(airflow_home: Path) -> Iterator[Instances]:
+    """Return a writer of task instances."""
+    from tests.plugins.instances import Instances
+
+    made = Instances()
     yield made
     made.clean_up()
 

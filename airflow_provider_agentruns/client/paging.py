@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 _SMALLEST_PAGE_SIZE = 10
 
 #: Statuses that may mean that a page does not exist, or that the service does not serve pages that deep.
-NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
+_NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
 
 #: Creation times may be out of order by this many seconds in a listing that is sorted by a similar time.
 _TOLERANCE = 60.0
@@ -100,7 +100,7 @@ class ListingWalk:
         """
         Take in the page that was read, and decide on the next one.
 
-        :param page: The page; None if the service says that there is no such page (see ``NO_SUCH_PAGE``).
+        :param page: The page; None if there is no such page (see :meth:`is_past_end`).
         :param stop: Whether nothing older than this page is of interest.
         """
         if self.page is None:
@@ -115,6 +115,10 @@ class ListingWalk:
             self.page = None
         if self.page is not None and len(self._seen) >= self._max_pages:
             self.page, self.truncated = None, True
+
+    def is_past_end(self, status: int | None) -> bool:
+        """Return whether an HTTP status means that there is no such page. The first page always exists."""
+        return self.page != 1 and status in _NO_SUCH_PAGE
 
     def shrink(self) -> bool:
         """Start again with smaller pages. Return False if they are as small as they get."""

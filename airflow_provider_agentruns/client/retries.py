@@ -71,7 +71,7 @@ def backoff(failures: int, first: float, longest: float) -> float:
     """Return the seconds to wait after a number of failures in a row: ``first``, then twice as many each time."""
     state = RetryCallState(Retrying(), None, (), {})
     state.attempt_number = failures
-    return wait_exponential(multiplier=first, max=max(first, longest))(state)
+    return _growing(first, longest)(state)
 
 
 def keep_trying(what: str, error: type[Exception], *, first: float, longest: float) -> AsyncRetrying:
@@ -87,8 +87,12 @@ def keep_trying(what: str, error: type[Exception], *, first: float, longest: flo
     def log_failure(state: RetryCallState) -> None:
         log.warning("Cannot %s: %s", what, _error(state))
 
-    wait = wait_exponential(multiplier=first, max=max(first, longest))
+    wait = _growing(first, longest)
     return AsyncRetrying(retry=retry_if_exception_type(error), wait=wait, before_sleep=log_failure, reraise=True)
+
+
+def _growing(first: float, longest: float) -> wait_exponential:
+    return wait_exponential(multiplier=first, max=max(first, longest))
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import TypeVar
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE, ListingWalk
+from airflow_provider_agentruns.client.paging import ListingWalk
 from airflow_provider_agentruns.client.partial_models import ListedPage
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.retries import keep_trying
@@ -162,7 +162,7 @@ class RunEventPoller:
             return await self._send(requests.list_run_states(page=number, page_size=walk.page_size))
         except (AgentRunsAPIError, AgentRunsResponseTooLargeError) as e:
             status = e.status_code if isinstance(e, AgentRunsAPIError) else 413
-            if number > 1 and status in NO_SUCH_PAGE:
+            if walk.is_past_end(status):
                 walk.advance(None)
             # The service may reject the size of a page.
             elif status not in (400, 413, 422) or not walk.shrink():

@@ -18,7 +18,7 @@ from typing import Any
 import pendulum
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE, ListingWalk, Order, order_of
+from airflow_provider_agentruns.client.paging import ListingWalk, Order, order_of
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunStartInDoubtError
 from airflow_provider_agentruns.idempotency.state import Send, Sleep
 from airflow_provider_agentruns.models import AgentRun, RunPage, Thread, ThreadPage
@@ -147,7 +147,7 @@ class _Search:
             except AgentRunsAPIError as e:
                 # Only the search for the last page requests pages that may not exist.
                 is_guess = walk.order is Order.OLDEST_FIRST and walk.last_page is None
-                if e.status_code not in NO_SUCH_PAGE or not is_guess:
+                if not (is_guess and walk.is_past_end(e.status_code)):
                     raise
                 walk.advance(None)
                 continue

@@ -29,7 +29,7 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.operators.review_form import check_form
 from airflow_provider_agentruns.operators.review_submission import ReviewSubmission
-from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD, rated_artifact
+from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD
 from airflow_provider_agentruns.reviews.audit_trail import audit_trail
 from airflow_provider_agentruns.reviews.body import body, subject
 from airflow_provider_agentruns.reviews.decision import Decision, decide_by_policy
@@ -251,7 +251,7 @@ class AgentRunReviewOperator(ReviewSubmission):
         self.subject = subject(interrupt)
         self.body = body(interrupt, run_id=str(self.run_id), run_page=self.run_page)
         form = review.form = self._form(interrupt)
-        rated = rated_artifact(interrupt) if self.feedback else None
+        rated = self._rated(interrupt)
         review.shown = {
             "at": now,
             "subject": self.subject,

@@ -193,9 +193,13 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         if store := state_store(context):
             store.set(_STATE_KEY, asdict(review))
 
+    def _rated(self, interrupt: Interrupt) -> dict[str, Any] | None:
+        """Return the artifact that the form asks the person to rate, if any."""
+        return rated_artifact(interrupt) if self.feedback else None
+
     def _form(self, interrupt: Interrupt) -> dict[str, Any]:
         """Return the form, except subject and body, as Airflow stores it."""
-        rated = rated_artifact(interrupt) if self.feedback else None
+        rated = self._rated(interrupt)
         self.params = form_params(interrupt, self.options, self.form_fields, rated, digest(interrupt.value))
         users = [{"id": user["id"], "name": user["name"]} for user in self.assigned_users or ()]
         form = {

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE, ListingWalk
+from airflow_provider_agentruns.client.paging import ListingWalk
 from airflow_provider_agentruns.client.partial_models import ListedRun
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsAPIError, AgentRunsError
@@ -73,7 +73,7 @@ class StatusCache:
             try:
                 page = await self._send(requests.list_run_states(page=walk.page, page_size=walk.page_size))
             except AgentRunsAPIError as e:
-                if walk.page == 1 or e.status_code not in NO_SUCH_PAGE:
+                if not walk.is_past_end(e.status_code):
                     raise
                 walk.advance(None)
                 continue

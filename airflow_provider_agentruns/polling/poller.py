@@ -15,7 +15,6 @@ import structlog
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.limiter import Priority
-from airflow_provider_agentruns.client.paging import NO_SUCH_PAGE
 from airflow_provider_agentruns.client.retries import backoff
 from airflow_provider_agentruns.exceptions import (
     AgentRunNotFoundError,
@@ -219,7 +218,7 @@ class RunPoller:
 
     async def _page_failed(self, step: ListingRound, error: AgentRunsError, requested_at: float) -> None:
         status = error.status_code if isinstance(error, AgentRunsAPIError) else None
-        if step.walk.page != 1 and status in NO_SUCH_PAGE:
+        if step.walk.is_past_end(status):
             self._scheduler.page_read(step, None)
             return
         now = time.monotonic()

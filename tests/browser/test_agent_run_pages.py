@@ -51,14 +51,6 @@ def served(airflow_home: Path, service: Emulator) -> Iterator[ServedAirflow]:
 
 
 @pytest.fixture
-def instances(airflow_home: Path) -> Iterator[Instances]:
-    """Return a writer of task instances."""
-    made = Instances()
-    yield made
-    made.clean_up()
-
-
-@pytest.fixture
 def pages(served: ServedAirflow, screenshots: Path, tmp_path: Path) -> Iterator[AgentRunPages]:
     """Return the pages in a new browser."""
     from tests.browser.agent_run_pages import AgentRunPages

@@ -16,7 +16,6 @@ from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.events.sender import CONNECTION, Sender
 from tests.plugins import rights
-from tests.plugins.instances import Instances
 from tests.plugins.served import ServedAirflow
 from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.postgres import use_sessions
@@ -70,14 +69,6 @@ def reader(served: ServedAirflow) -> Iterator[httpx.Client]:
     """Return the browser of a user who may read everything."""
     with served.log_in("reader") as browser:
         yield browser
-
-
-@pytest.fixture
-def instances(airflow_home: Path) -> Iterator[Instances]:
-    """Return a writer of task instances."""
-    made = Instances()
-    yield made
-    made.clean_up()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
-from tests.support.scripted_server import Received, Reply, answer, errors
-from tests.triggers.waiting import event_of
+from tests.hooks.connections import connection_json
+from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, errors
+from tests.triggers.waiting import ENV, event_of, until
 
 #: Returns a response, or None for the usual one.
 Instead = Callable[[Received], Reply | None]
@@ -78,6 +82,20 @@ def waiting(
         asyncio.create_task(event_of(AgentRunTrigger(run_id, poll_interval=interval, **arguments), within=within))
         for run_id in ids
     ]
+
+
+@asynccontextmanager
+async def waiting_with_token(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> AsyncIterator[tuple[Service, ScriptedServer, list[asyncio.Task[dict[str, Any]]]]]:
+    """Run a trigger for each run of a service that accepts ``token-0``, and wait until the runs are polled."""
+    service = Service(count)
+    service.token = "token-0"
+    with ScriptedServer(service) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url, token=service.token))
+        tasks = waiting(*service.ids)
+        await until(lambda: len(server.requests) >= 2)
+        yield service, server, tasks
 
 
 def outcomes(events: list[dict[str, Any]]) -> set[str]:

@@ -18,7 +18,7 @@ from airflow_provider_agentruns.client.transport import AsyncTransport
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.polling import poller, reloading_client
 from tests.hooks.connections import connection_json, open_sockets
-from tests.polling.scripted import Service, outcomes, waiting
+from tests.polling.scripted import Service, outcomes, waiting, waiting_with_token
 from tests.support.scripted_server import ScriptedServer
 from tests.triggers.waiting import ENV, until
 
@@ -63,12 +63,7 @@ EDITS: dict[str, Callable[[pytest.MonkeyPatch, str], None]] = {
 async def test_an_edit_that_cannot_work_leaves_waits_on_the_previous_settings(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, edit: str
 ) -> None:
-    service = Service(6)
-    service.token = "token-0"
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, token="token-0"))
-        tasks = waiting(*service.ids)
-        await until(lambda: len(server.requests) >= 2)
+    async with waiting_with_token(monkeypatch, 6) as (service, server, tasks):
         with monkeypatch.context() as patch:
             EDITS[edit](patch, server.url)
             patch.setattr(reloading_client, "_RELOAD_AFTER", 0.05)
@@ -87,12 +82,7 @@ async def test_an_edit_that_cannot_work_leaves_waits_on_the_previous_settings(
 
 
 async def test_a_rejected_token_and_an_edit_that_cannot_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(6)
-    service.token = "token-0"
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, token="token-0"))
-        tasks = waiting(*service.ids)
-        await until(lambda: len(server.requests) >= 2)
+    async with waiting_with_token(monkeypatch, 6) as (service, server, tasks):
         monkeypatch.setenv(ENV, connection_json(server.url, token="token-1", proxy="gopher://proxy:1"))
         service.token = "token-1"
         await until(lambda: len({request.path for request in server.requests}) >= 4)

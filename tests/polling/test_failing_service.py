@@ -19,7 +19,7 @@ from airflow_provider_agentruns.exceptions import (
 from airflow_provider_agentruns.polling.registry import wait_for_run
 from tests.hooks.connections import connection_json, open_sockets
 from tests.polling.fake_service import FakeService, Order, just_started, seeded
-from tests.polling.scripted import Service, outcomes, waiting
+from tests.polling.scripted import Service, outcomes, waiting, waiting_with_token
 from tests.polling.simulation import Simulation, Wait
 from tests.polling.virtual_time import BEGINNING
 from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, errors, truncated
@@ -110,12 +110,7 @@ def test_pages_that_the_service_does_not_serve_are_the_end(order: Order, limits:
 
 
 async def test_a_rotated_token_is_picked_up_while_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(30)
-    service.token = "token-0"
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, token="token-0"))
-        tasks = waiting(*service.ids)
-        await until(lambda: len(server.requests) >= 2)
+    async with waiting_with_token(monkeypatch, 30) as (service, server, tasks):
         for number in (1, 2):
             monkeypatch.setenv(ENV, connection_json(server.url, token=f"token-{number}"))
             service.token = f"token-{number}"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 import pytest
 
@@ -22,3 +23,17 @@ def test_named_files_exist(document: str) -> None:
     bases = (ROOT, ROOT / "docs", _PACKAGE, *(path for path in _PACKAGE.iterdir() if path.is_dir()))
     assert named
     assert [name for name in named if not any((base / name).exists() for base in bases)] == []
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_linked_files_are_in_the_source_distribution(document: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    # Hatchling adds pyproject.toml and the README.
+    included = {*project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"], "pyproject.toml", "README.md"}
+    page = ROOT / document
+    linked = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    assert linked
+    for link in linked:
+        target = (page.parent / link).resolve()
+        assert target.exists(), link
+        assert target.relative_to(ROOT.resolve()).parts[0] in included, link

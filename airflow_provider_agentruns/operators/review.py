@@ -27,7 +27,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunReviewError,
     AgentRunsError,
 )
-from airflow_provider_agentruns.operators.review_form import check_form
+from airflow_provider_agentruns.operators.review_form import check_form, own_params
 from airflow_provider_agentruns.operators.review_submission import ReviewSubmission
 from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD
 from airflow_provider_agentruns.reviews.audit_trail import audit_trail
@@ -125,7 +125,7 @@ class AgentRunReviewOperator(ReviewSubmission):
         self.feedback = feedback
         check_form(self.options, self.defaults, self.assigned_users, self.response_timeout)
         # Airflow validates the params of a task before it starts. A field without a default would kill the worker.
-        self.form_fields = ParamsDict(form_fields or self.params)
+        self.form_fields = ParamsDict(form_fields) if form_fields else own_params(self.params, self.get_dag())
         self.params = ParamsDict()
 
     @classmethod

@@ -17,6 +17,8 @@ from airflow_provider_agentruns.reviews import answer_schema
 from airflow_provider_agentruns.reviews.text import plain
 
 if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
     from airflow_provider_agentruns.models import Interrupt
 
 _TEXT_LENGTH = 200
@@ -40,6 +42,19 @@ def check_form(options: Sequence[str], defaults: Sequence[str] | None, users: An
 
 def _is_user(user: Any) -> bool:
     return isinstance(user, Mapping) and all(isinstance(user.get(key), str) for key in ("id", "name"))
+
+
+def own_params(params: ParamsDict, dag: DAG | None) -> ParamsDict:
+    """Return the params of a task without those of its DAG, which Airflow 3.1 copies into each task."""
+
+    def declared(param: Param) -> list[Any]:
+        # The copy of Airflow's marker for a missing default is another object.
+        value = None if isinstance(param.value, type(Param().value)) else param.value
+        return [value, param.description, param.schema]
+
+    given = {name: params.get_param(name) for name in params}
+    of_dag = {name: declared(dag.params.get_param(name)) for name in dag.params} if dag else {}
+    return ParamsDict({name: param for name, param in given.items() if of_dag.get(name) != declared(param)})
 
 
 def form_params(

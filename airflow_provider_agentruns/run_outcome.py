@@ -59,7 +59,8 @@ def failure_reason(run: AgentRun) -> str:
     steps = [step for root in run.steps or () for step in root.walk()]
     # The innermost step failed first. The steps around it failed because of it.
     failing = [step for step in steps if step.status == "error" or step.type == "error"]
-    where = f"at the step {_step_name(failing[-1])}" if failing else "and the service names no failing step"
+    unknown = "and its steps are unknown" if run.steps is None else "and the service names no failing step"
+    where = f"at the step {_step_name(failing[-1])}" if failing else unknown
     said = _messages(failing[-1].model_extra, failing[-1].result) if failing else []
     messages = said or _messages(run.model_extra)
     return f"{where}: {'; '.join(messages)}" if messages else where

@@ -45,7 +45,7 @@ def test_an_interrupt_that_is_not_awaited() -> None:
 @pytest.mark.parametrize(
     ("ended", "message"),
     [
-        ("error", "ended in error and the service names no failing step"),
+        ("error", "ended in error and its steps are unknown"),
         ("completed", "is completed, and can no longer become interrupted"),
     ],
 )

@@ -143,11 +143,11 @@ class AgentRunReviewOperator(ReviewSubmission):
         return super().partial(**kwargs)
 
     def run_label_parts(self) -> Sequence[Any]:
-        """Return the question, if the task has it, and the run."""
+        """Return the question, if the task has it, and the start of the run's ID."""
         value = self.interrupt.get("value") if isinstance(self.interrupt, Mapping) else None
         label = value.get("label") if isinstance(value, Mapping) else None
         # Airflow accepts 250 characters in total.
-        return label[:120] if isinstance(label, str) else None, self.run_id
+        return label[:120] if isinstance(label, str) else None, str(self.run_id)[:8]
 
     def execute(self, context: Context) -> Any:
         """Send the decision of an earlier try, find its form, or ask."""
@@ -220,7 +220,8 @@ class AgentRunReviewOperator(ReviewSubmission):
             # Final, because each retry would wait for the complete response_timeout again.
             raise AgentRunReviewError(
                 f"Nobody answered {interrupt_name(str(self.run_id), self._interrupt_id)} within the response_timeout "
-                f"of {self.response_timeout}, and the review has no defaults. Nothing was sent"
+                f"of {self.response_timeout}, and the review has no defaults. Nothing was sent. Clear the task to ask "
+                "again"
             )
         if "error" in event:
             self.process_trigger_event_error(event)

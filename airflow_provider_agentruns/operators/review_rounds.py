@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import TaskGroup, task
+from airflow.sdk import TaskGroup
 
 from airflow_provider_agentruns.base import AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunInterruptedError, AgentRunsError, AgentRunsValueError
@@ -17,11 +17,12 @@ from airflow_provider_agentruns.operators.output import AgentRunOutputOperator
 from airflow_provider_agentruns.operators.review import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, AgentRunReviewOperator
 from airflow_provider_agentruns.reviews.audit_trail import TRAIL
 from airflow_provider_agentruns.reviews.open_questions import open_questions
+from airflow_provider_agentruns.run_outcome import describe_questions
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
-    from airflow.sdk import XComArg
+    from airflow.sdk import Context, XComArg
 
     from airflow_provider_agentruns.models import AgentRun
 
@@ -62,7 +63,8 @@ class _ReadsNewQuestions(AgentRunTask):
             if pause is None:
                 raise AgentRunsError(
                     f"Agent run {single_line(run_id)} is {single_line(run.status)}, but the service shows it as it was "
-                    "before the last answer, or without its question. Nobody was asked"
+                    "before the last answer, or without its question. Nobody was asked. To read the run again, clear "
+                    "this task"
                 )
             time.sleep(pause)
             run = super().read_run(run_id, **options)
@@ -70,9 +72,14 @@ class _ReadsNewQuestions(AgentRunTask):
 
 
 class ReviewRoundSensor(_ReadsNewQuestions, AgentRunSensor):
-    """Waits for the run between two rounds."""
+    """Waits for the run before a round. The XCom value is the list of interrupts, over which reviews are mapped."""
 
     template_fields: Sequence[str] = (*AgentRunSensor.template_fields, "answered")
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Wait, and return what the run asks. Airflow maps tasks over a complete XCom value only."""
+        interrupts: list[dict[str, Any]] = super().execute(context)["interrupts"]
+        return interrupts
 
 
 class ReviewRoundsOutputOperator(_ReadsNewQuestions, AgentRunOutputOperator):
@@ -84,15 +91,14 @@ class ReviewRoundsOutputOperator(_ReadsNewQuestions, AgentRunOutputOperator):
         """Return whether the run has completed. If it still asks, raise an error that Airflow does not retry."""
         try:
             return super().has_reached(run)
-        except AgentRunInterruptedError as e:
-            e.retryable = False
-            raise
-
-
-@task
-def _interrupts(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what the run asks. Airflow can map reviews over a complete XCom value only."""
-    return list(run["interrupts"])
+        except AgentRunInterruptedError:
+            error = AgentRunInterruptedError(
+                f"Agent run {single_line(run.id)} still waits for a person after the last round: "
+                f"{describe_questions(run)}. Answer with AgentRunReviewOperator or AgentRunResumeOperator in another "
+                "DAG, and clear this task. For later runs, increase rounds in review_rounds"
+            )
+            error.retryable = False
+            raise error from None
 
 
 def review_rounds(
@@ -142,7 +148,6 @@ def review_rounds(
     )
     common |= _given(retries=retries, retry_delay=retry_delay)
     wait_arguments = _given(poke_interval=poke_interval, timeout=timeout) | common
-    tries = {name: common[name] for name in default_retries if name in common}
     with group:
         first: Any = ReviewRoundSensor(task_id="wait_1", run_id=run_id, **wait_arguments)
         # All other tasks get the ID from the first, so that a group that is skipped is skipped completely.
@@ -155,10 +160,9 @@ def review_rounds(
                 wait = ReviewRoundSensor(task_id=f"wait_{number}", run_id=known_run, answered=trails, **wait_arguments)
                 # Skipped if nothing was reviewed, because the run is completed then.
                 reviews[-1] >> wait
-            asked = _interrupts.override(task_id=f"interrupts_{number}", **tries)(wait.output)
             unmapped = AgentRunReviewOperator.partial(task_id=f"review_{number}", run_id=known_run, **common, **review)
             try:
-                reviews.append(unmapped.expand(interrupt=asked))
+                reviews.append(unmapped.expand(interrupt=wait.output))
             except NotImplementedError:
                 raise AgentRunsValueError(
                     f"review_rounds {group_id!r} is inside a mapped task group, where Airflow cannot map its reviews. "

@@ -73,8 +73,8 @@ class AgentRunOperator(WaitingOperator):
         self.run_id = ""
 
     def run_label_parts(self) -> Sequence[Any]:
-        """Return the agent, its subject, and the run's ID."""
-        return self.agent, self.business_id or self.context_id or self.thread_id, self.run_id
+        """Return the agent, its subject, and the start of the run's ID."""
+        return self.agent, self.business_id or self.context_id or self.thread_id, self.run_id[:8]
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the run, or find the one that an earlier try started, and wait for it."""

@@ -187,9 +187,10 @@ def _decision(decision: dict[str, Any]) -> dict[str, Any]:
 
 def _failure(run: dict[str, Any]) -> str | None:
     try:
-        return as_text(f"The run ended in error {failure_reason(AgentRun.model_validate(run))}")
+        reason = failure_reason(AgentRun.model_validate(run))
     except ValueError:
-        return None
+        reason = "and the service's description of it is not valid"
+    return as_text(f"The run ended in error {reason}")
 
 
 def _interrupt(interrupt: dict[str, Any]) -> dict[str, Any]:

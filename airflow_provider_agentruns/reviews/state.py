@@ -118,7 +118,7 @@ class ReviewState:
             # What a person sent can be personal data, so the message does not repeat it.
             raise AgentRunReviewError(
                 f"The answer belongs to another question than {interrupt_name(self.run_id, self.interrupt_id)} asks "
-                "now. Nothing was sent"
+                "now. Nothing was sent. Clear the task to ask again"
             )
 
     def check_form(self, form: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.browser.hostile import hostile
+from tests.docs.blocks import blocks
 from tests.support.standalone import Standalone
 
 if TYPE_CHECKING:
@@ -39,9 +41,11 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def airflow(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
-    """Return a complete Airflow."""
-    dags = Path(__file__).parent / "dags"
-    home = tmp_path_factory.mktemp("browsed")
+    """Return a complete Airflow, also with the tutorial's DAG."""
+    home, dags = tmp_path_factory.mktemp("browsed"), tmp_path_factory.mktemp("dags")
+    shutil.copy(Path(__file__).parent / "dags" / "browsed.py", dags)
+    [tutorial] = [block for block in blocks("dag") if block.page == "docs/tutorial.md"]
+    (dags / "tutorial.py").write_text(tutorial.text)
     environment = {
         "AIRFLOW_CONN_AGENTRUNS_DEFAULT": emulator.connection_uri,
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",

@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 Scheme = Literal["light", "dark"]
 
-#: Widths of windows, in pixels.
-DESK, PHONE = 1280, 390
+#: The width of a window on a desk, and below which a window is a phone's, in pixels.
+DESK, TABLET = 1280, 768
 
 _HEIGHT = 900
 _AROUND_BODY = 550
@@ -143,7 +143,7 @@ class Browser:
     def _size(self, height: int) -> None:
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
-            {"width": self._width, "height": height, "deviceScaleFactor": 1, "mobile": self._width < DESK},
+            {"width": self._width, "height": height, "deviceScaleFactor": 1, "mobile": self._width < TABLET},
         )
 
 

@@ -71,7 +71,7 @@ def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
     # The task starts its run while the page is open. The bars of running steps grow, and new steps appear.
     pages.open_task(*place)
     with pages.inside():
-        pages.wait_for("No agent run yet. The task is running.")
+        pages.wait_for("No agent run yet. Task state: running.")
         run = service.service.create_run("cip_orchestrator", business_id=BUSINESS)
         instances.set_xcom(*task, "run_id", run.id)
         pages.wait_for("Running")
@@ -155,7 +155,7 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
     for agent in ("needs_approval", "slow"):
         run = service.service.create_run(agent, business_id=BUSINESS)
         instances.task(f"check_{agent}", ago=4000, state="deferred", trigger={**CONNECTION, "run_id": run.id})
-    instances.task(
+    _, dag_run, *_ = instances.task(
         "weekly_review_of_all_businesses_that_moved_last_month", task_id="reviewed.review_1", map_index=0,
         label="Address", state=FORM_STATE, operator="AgentRunReviewOperator", ago=200_000,
         form={"subject": "Should the company's address be changed?", "interrupt_id": "int-1"},
@@ -166,6 +166,8 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
             pages.open_list_alone()
             pages.wait_for("reviewed.review_1 [Address]")
             pages.wait_for("Should the company's address be changed?")
+            # Runs of one DAG can be told apart.
+            assert dag_run in pages.text
             browser.wait(lambda: {"needs_approval", "slow"} <= agents(browser))
             pages.check_looks()
             pages.take_whole(f"list-{scheme}-{width}")
@@ -182,6 +184,10 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
     select("All agents")
     browser.wait(lambda: "slow" not in agents(browser) and browser.all("tbody .badge"))
     assert person.get_dom_attribute("aria-pressed") == "true"
+    assert {badge.text for badge in browser.all("tbody .badge")} == {"Waiting for a person"}
+    person.click()
+    Select(browser.driver.find_elements(By.TAG_NAME, "select")[2]).select_by_visible_text("Waiting for a person")
+    browser.wait(lambda: "slow" not in agents(browser) and len(browser.all("tbody .badge")) > 1)
     assert {badge.text for badge in browser.all("tbody .badge")} == {"Waiting for a person"}
 
     pages.open_list()

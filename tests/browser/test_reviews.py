@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.standalone.people import Review, answers, interrupted
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from tests.browser.pages import Browser, Form
 
 _RUNS = "https://runs.example.com/"
+
+_TUTORIAL = "reviewed_run"
 
 
 def test_all_proposals_are_read_and_approved_on_the_page_of_required_actions(
@@ -86,6 +90,30 @@ def test_the_second_rounds_form_asks_the_second_question_with_the_field_that_the
         "approve",
         "One open point, and a small one",
     )
+
+
+def test_the_tutorial_is_followed_in_a_browser(airflow: Standalone, browser: Browser) -> None:
+    airflow.unpause(_TUTORIAL)
+    dag_run = f"manual__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}+00:00"
+    airflow.call("POST", f"/dags/{_TUTORIAL}/dagRuns", json={"dag_run_id": dag_run, "logical_date": None})
+    review = Review(airflow, _TUTORIAL, dag_run, "reviewed.review_1", 0)
+    review.shown()
+    # These are the pictures in the tutorial and the README.
+    browser.be(1200, "light")
+    form = browser.open_review(review)
+    assert form.subject == "Should the company's address be changed?"
+    assert form.texts("h3") == ["Artifact 1 of 1: New address"]
+    assert form.overflowing == []
+    browser.take_screenshot("form", of=form)
+    form.submit("Approve")
+    airflow.wait_for_dag(_TUTORIAL, dag_run)
+    run_page = f"/dags/{_TUTORIAL}/runs/{quote(dag_run)}/tasks/start/plugin/agent-run"
+    browser.driver.get(f"{airflow.url}{run_page}")
+    [frame] = browser.wait(lambda: browser.all("iframe"))
+    browser.driver.switch_to.frame(frame)
+    browser.wait(lambda: "Confirmed by the service. Run resumed." in browser.all("main")[0].text)
+    browser.driver.switch_to.default_content()
+    browser.take_screenshot("tab")
 
 
 def _check_proposals(form: Form, question: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ AgentRunSensor(task_id="not_mapped", poke_interval=0.1, run_id="{waited}")
 """)
     [run_id] = agent_runs_emulator.service.runs.keys() - {waited}
     assert names(result, "wait") == [waited]
-    assert names(result, "start") == [f"instant · {BUSINESS} · {run_id}"]
+    assert names(result, "start") == [f"instant · {BUSINESS} · {run_id[:8]}"]
     assert names(result, "own_name") == ["mine r-1"]
     assert names(result, "not_mapped") == [""]
 
@@ -77,5 +77,5 @@ def test_a_label_is_short_and_printable() -> None:
     ):
         assert len(task.run_label) <= 250
         assert task.run_label.isprintable()
-    review = AgentRunReviewOperator(task_id="review", run_id="r-1", interrupt={"id": "i-1", "value": {"label": "Why?"}})
-    assert review.run_label == "Why? · r-1"
+    why = {"id": "i-1", "value": {"label": "Why?"}}
+    assert AgentRunReviewOperator(task_id="review", run_id=BUSINESS, interrupt=why).run_label == "Why? · 0b9a1f5e"

@@ -27,11 +27,9 @@ AT = "2026-01-31T12:00:00+00:00"
 
 TWO_ROUNDS = {
     "g.wait_1": set(),
-    "g.interrupts_1": {"g.wait_1"},
-    "g.review_1": {"g.wait_1", "g.interrupts_1"},
+    "g.review_1": {"g.wait_1"},
     "g.wait_2": {"g.wait_1", "g.review_1"},
-    "g.interrupts_2": {"g.wait_2"},
-    "g.review_2": {"g.wait_1", "g.interrupts_2"},
+    "g.review_2": {"g.wait_1", "g.wait_2"},
     "g.output": {"g.wait_1", "g.review_1", "g.review_2"},
 }
 
@@ -52,7 +50,7 @@ def made(dag: DAG, task_id: str) -> Any:
     return found.unmap({"interrupt": "int-1"}) if isinstance(found, MappedOperator) else found
 
 
-def test_two_rounds_are_seven_tasks_between_their_neighbors() -> None:
+def test_two_rounds_are_five_tasks_between_their_neighbors() -> None:
     @task
     def start() -> str:
         return "r-1"
@@ -135,7 +133,7 @@ def test_a_round_asks_only_what_is_open(
     monkeypatch: pytest.MonkeyPatch, states: list[tuple[str, list[str]]], asked: list[str]
 ) -> None:
     done = run_served(monkeypatch, states, lambda: ReviewRoundSensor(task_id="wait_2", run_id="r-1", answered=ANSWERED))
-    assert (done.state, [one["id"] for one in done.value["interrupts"]]) == ("success", asked)
+    assert (done.state, [one["id"] for one in done.value]) == ("success", asked)
 
 
 def test_a_group_whose_run_still_asks_fails_without_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +141,9 @@ def test_a_group_whose_run_still_asks_fails_without_a_retry(monkeypatch: pytest.
     done = run_served(monkeypatch, states, lambda: ReviewRoundsOutputOperator(task_id="output", run_id="r-1"))
     assert done.state == "failed"
     assert isinstance(done.error, AirflowFailException)
-    assert "waits for a person: 'i-2' (interrupt i-2)" in str(done.error)
+    assert "waits for a person after the last round: 'i-2' (interrupt i-2)" in str(done.error)
+    # Unlike the operator, the group has no argument on_interrupt.
+    assert "on_interrupt" not in str(done.error)
 
 
 def test_the_output_ignores_a_question_that_is_answered_already(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,14 +211,13 @@ def test_zero_one_or_many_interrupts_in_each_round(run_dag: DagRunner, agent_run
         }
         for agent in ("instant", "two_questions", "two_rounds")
     }
-    done = {"wait_1": "success", "interrupts_1": "success", "output": "success"}
-    second_skipped = {"wait_2": "success", "interrupts_2": "success", "review_2": "skipped"}
-    all_skipped = dict.fromkeys(("review_1", "wait_2", "interrupts_2", "review_2"), "skipped")
+    done = {"wait_1": "success", "output": "success"}
+    second_skipped = {"wait_2": "success", "review_2": "skipped"}
+    all_skipped = dict.fromkeys(("review_1", "wait_2", "review_2"), "skipped")
     assert states == {
         "instant": done | all_skipped,
         "two_questions": done | {"review_1[0]": "success", "review_1[1]": "success"} | second_skipped,
-        "two_rounds": done
-        | {"review_1[0]": "success", "wait_2": "success", "interrupts_2": "success", "review_2[0]": "success"},
+        "two_rounds": done | {"review_1[0]": "success", "wait_2": "success", "review_2[0]": "success"},
     }
     for agent in states:
         [run] = [run for run in agent_runs_emulator.service.runs.values() if run.agent == agent]

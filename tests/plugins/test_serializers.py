@@ -27,6 +27,11 @@ def shown_artifact(**fields: Any) -> dict[str, Any]:
     return dict(artifact)
 
 
+def test_a_failed_run_without_a_readable_reason_says_so() -> None:
+    failed = shown(status="error", steps=[7])
+    assert failed["failure"] == "The run ended in error and the service's description of it is not valid"
+
+
 @pytest.mark.parametrize(
     "url",
     [

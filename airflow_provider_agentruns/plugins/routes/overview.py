@@ -57,7 +57,11 @@ async def overview(
         "rows": rows,
         "total": counts.get(dag_id, 0) if dag_id else sum(counts.values()),
         "dag_ids": sorted(counts),
-        "errors": [serialize_error(error) for _, error in reads if error],
+        "errors": [
+            {**serialize_error(error), "connection": conn_id}
+            for conn_id, (_, error) in zip(wanted, reads, strict=True)
+            if error
+        ],
         "refresh_after": REFRESH_AFTER,
     }
 

@@ -23,9 +23,13 @@ from airflow_provider_agentruns.reviews.audit_trail import TRAIL
 REFRESH_AFTER, REFRESH_AFTER_ERROR = 3.0, 15.0
 
 _NO_CONNECTION = (
-    "Airflow no longer stores which connection this task used: it deletes the rendered fields of old DAG runs"
+    "Airflow no longer stores which connection this task used, because it deletes the rendered fields of old DAG runs. "
+    "To keep them longer, increase [core] num_dag_runs_to_retain_rendered_fields"
 )
-_OTHER_RUN = "The task's XCom value run_id names a run that this task cannot have started"
+_OTHER_RUN = (
+    "The task's XCom value run_id names a run that this task cannot have started: a run of another agent, or one from "
+    "before the DAG run. Check who has changed the value"
+)
 
 router = APIRouter()
 

@@ -124,5 +124,5 @@ export interface Waiting extends Refreshed {
   rows: WaitingTask[];
   total: number;
   dag_ids: string[];
-  errors: Problem[];
+  errors: (Problem & { connection: string })[];
 }

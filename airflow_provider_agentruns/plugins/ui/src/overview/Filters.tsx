@@ -13,13 +13,16 @@ export interface Selection {
 
 export const NO_FILTER: Selection = { dag: "", agent: "", status: "", person: false };
 
-const UNKNOWN = "unknown";
+/** The status that a row shows and by which it is filtered. */
+export function statusOf(row: WaitingTask): string {
+  return row.needs_person ? "interrupted" : (row.status ?? "unknown");
+}
 
 export function matches(row: WaitingTask, { dag, agent, status, person }: Selection): boolean {
   return (
     (!dag || row.dag_id === dag) &&
     (!agent || row.agent === agent) &&
-    (!status || (row.status ?? UNKNOWN) === status) &&
+    (!status || statusOf(row) === status) &&
     (!person || row.needs_person)
   );
 }
@@ -47,7 +50,7 @@ export function Filters({ data, selection, select, shown }: Props) {
       <Filter
         label="Status"
         all="Any status"
-        values={distinct(rows.map((row) => row.status ?? UNKNOWN))}
+        values={distinct(rows.map(statusOf))}
         value={selection.status}
         set={(status) => select({ ...selection, status })}
       />

@@ -28,8 +28,8 @@ export function OverviewPage() {
         <p class="quiet">Runs your tasks are waiting for</p>
       </header>
       <FailureNotice failure={failure} retry={retry} />
-      {data?.errors.map(({ message }) => (
-        <Notice key={message} title="Service temporarily unavailable; statuses may be outdated" retry={retry}>
+      {data?.errors.map(({ connection, message }) => (
+        <Notice key={connection} title={`Cannot update statuses from connection ${connection}`} retry={retry}>
           {message}
         </Notice>
       ))}

@@ -5,6 +5,7 @@ import { elapsed, inWords, moment } from "../clock";
 import { AirflowLink, Id, nameOf, pathOf } from "../parts/links";
 import { Status } from "../parts/Status";
 import type { WaitingTask } from "../types";
+import { statusOf } from "./Filters";
 
 export function Rows({ rows, now }: { rows: WaitingTask[]; now: number }) {
   if (rows.length === 0) return null;
@@ -37,16 +38,17 @@ function Row({ row, now }: { row: WaitingTask; now: number }) {
   return (
     <tr role="row" class={row.needs_person ? "person" : undefined}>
       <td role="cell" class="status">
-        <Status status={row.needs_person ? "interrupted" : row.status} />
+        <Status status={statusOf(row)} />
       </td>
       <td role="cell" class="agent">
         {row.agent ?? <span class="quiet">–</span>} {row.run_id && <Id id={row.run_id} />}
       </td>
       <td role="cell" class="task">
-        <AirflowLink href={`${path}/plugin/agent-run`} title={row.dag_run_id}>
+        <AirflowLink href={`${path}/plugin/agent-run`}>
           <span class="dag">{row.dag_id}</span> <strong>{nameOf(row)}</strong>
         </AirflowLink>
         {row.question && <span class="asks">{row.question}</span>}
+        <span class="dag-run">{row.dag_run_id}</span>
       </td>
       <td role="cell" class="since" title={moment(row.since)}>
         {inWords(elapsed(row.since, null, now))}

@@ -14,6 +14,7 @@ const KINDS: Record<string, Kind> = {
   error: { kind: "bad", label: "Failed", icon: "cross" },
   interrupted: { kind: "person", label: "Waiting for a person", icon: "person" },
   running: { kind: "running", label: "Running", icon: "spin" },
+  unknown: { kind: "none", label: "Unknown", icon: "dot" },
   "not found": { kind: "bad", label: "Not found", icon: "cross" },
 };
 
@@ -22,7 +23,7 @@ export function statusLabel(status: string): string {
 }
 
 export function Status({ status }: { status: string | null }) {
-  const { kind, label, icon } = kindOf(status ?? "Unknown");
+  const { kind, label, icon } = kindOf(status ?? "unknown");
   return (
     <span class={`badge ${kind}`}>
       <Icon name={icon} />

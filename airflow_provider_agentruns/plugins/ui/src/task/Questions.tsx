@@ -29,7 +29,7 @@ export function Questions({ questions, unread, more, now }: Props) {
                 {agent && <>Asked by {agent}</>}
                 {agent && form?.shown_at && " · "}
                 {form?.shown_at && <>Waiting for {inWords(elapsed(form.shown_at, null, now))}</>}
-                {!form && <>{agent && " · "}No task waits for the answer</>}
+                {!form && <>{agent && " · "}No task is waiting for the answer</>}
               </p>
             </div>
             {form && (

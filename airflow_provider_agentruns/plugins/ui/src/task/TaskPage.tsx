@@ -30,7 +30,7 @@ function Found({ data, now, live }: { data: TaskRun; now: number; live: Live<Tas
     return (
       <header class="head">
         <h1>Agent run</h1>
-        <p class="quiet">{task.is_agent_task ? `No agent run yet. The task is ${state}.` : "No agent run for this task."}</p>
+        <p class="quiet">{task.is_agent_task ? `No agent run yet. Task state: ${state}.` : "No agent run for this task."}</p>
       </header>
     );
   }
@@ -39,7 +39,7 @@ function Found({ data, now, live }: { data: TaskRun; now: number; live: Live<Tas
       <Head data={data} now={now} age={data.age === null ? null : data.age + (Date.now() - live.at) / 1000} />
       {run?.failure && <Notice title="Run failed">{run.failure}</Notice>}
       {error && (
-        <Notice title={run ? "Service temporarily unavailable; showing the last known state" : "Cannot read the run"} retry={live.retry}>
+        <Notice title={run ? "Cannot update the run; showing its last known state" : "Cannot read the run"} retry={live.retry}>
           {error.message}
         </Notice>
       )}

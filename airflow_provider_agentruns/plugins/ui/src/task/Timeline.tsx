@@ -17,7 +17,7 @@ export function Timeline({ run, trail, now }: { run: Run; trail: Answer[]; now: 
         <Steps steps={run.steps} trail={trail} now={now} scale={scale} stopped={run.finished} root={run.agent} />
       )}
       {scale.shortened && <p class="quiet">Not to scale: time waiting for a person (striped) is shortened.</p>}
-      {run.more_steps > 0 && <p class="quiet">{run.more_steps} more steps are not shown</p>}
+      {run.more_steps > 0 && <p class="quiet">Steps not shown: {run.more_steps}</p>}
     </section>
   );
 }

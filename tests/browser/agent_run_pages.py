@@ -121,7 +121,7 @@ class AgentRunPages:
         resources = self.browser.script("return performance.getEntriesByType('resource').map(one => one.name)")
         return sum("/api/" in name for name in resources)
 
-    def check_looks(self) -> None:
+    def check_layout(self) -> None:
         """Check that nothing is cut off or overlaps, and that axe reports no serious issue."""
         wrong = {
             "spilling": self.browser.script(_SPILLING),
@@ -141,7 +141,7 @@ class AgentRunPages:
             self.browser.be(width, scheme)
             self.open_task_alone(*place)
             self.wait_for(text)
-            self.check_looks()
+            self.check_layout()
             self.take_whole(f"{name}-{scheme}-{width}")
 
     def _faults(self) -> list[Any]:

@@ -79,13 +79,13 @@ def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
         before = running_for(browser)
         browser.wait(lambda: running_for(browser) > before)
         assert pages.theme == "light"
-        pages.check_looks()
+        pages.check_layout()
     browser.take_screenshot("run-works-light-1280")
     # Airflow's theme has precedence over the system's.
     browser.script("document.documentElement.className = 'dark'")
     with pages.inside():
         browser.wait(lambda: pages.theme == "dark")
-        pages.check_looks()
+        pages.check_layout()
     browser.take_screenshot("run-works-dark-1280")
 
     # A question links to its form.
@@ -98,7 +98,7 @@ def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
     with pages.inside():
         pages.wait_for("Should these changes to")
         browser.wait(lambda: browser.all("a.button.primary"))
-        pages.check_looks()
+        pages.check_layout()
     browser.take_screenshot("run-asks-light-1280")
     with pages.inside():
         browser.all("a.button.primary")[0].click()
@@ -169,7 +169,7 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
             # Runs of one DAG can be told apart.
             assert dag_run in pages.text
             browser.wait(lambda: {"needs_approval", "slow"} <= agents(browser))
-            pages.check_looks()
+            pages.check_layout()
             pages.take_whole(f"list-{scheme}-{width}")
     browser.be(1280, "light")
 
@@ -237,7 +237,7 @@ def test_a_timeline_says_that_it_shortens_a_wait(pages: AgentRunPages, instances
         rendered = {"agentruns_conn_id": "scripted", "run_id": "r-1"}
         pages.open_task_alone(*instances.task("waited", state="success", rendered=rendered)[:3])
         pages.wait_for("Not to scale: time waiting for a person (striped) is shortened.")
-        pages.check_looks()
+        pages.check_layout()
         pages.take_whole("run-shortened-light-1280")
     widths = pages.browser.script("return [...document.querySelectorAll('.bar')].map(bar => bar.clientWidth)")
     assert widths[1] < widths[0] + widths[2]

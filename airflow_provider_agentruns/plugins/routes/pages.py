@@ -30,6 +30,8 @@ _PAGE = """\
 </html>
 """
 
+_FORBIDDEN = "You do not have access to this page, which shows task instances, XCom, and required actions"
+
 
 class _PageRoute(APIRoute):
     """Redirects to the login if the user is not logged in, and shows other errors as a page."""
@@ -45,8 +47,7 @@ class _PageRoute(APIRoute):
                     back = urlencode({"next": str(request.url.replace(scheme="", netloc=""))})
                     # Like Airflow's /api/v2/auth/login, which on Airflow 3.1 drops everything after an ampersand.
                     return RedirectResponse(f"{get_auth_manager().get_url_login()}?{back}", 302)
-                message = "You do not have access to this page" if e.status_code == 403 else str(e.detail)
-                message = html.escape(message)
+                message = html.escape(_FORBIDDEN if e.status_code == 403 else str(e.detail))
                 return _page("error", message, f'<p class="refused">{message}.</p>', e.status_code)
 
         return handle_errors

@@ -2,7 +2,7 @@
 // The audit trail: who answered what and when, and whether the service confirmed it.
 
 import { moment } from "../clock";
-import { AirflowLink, nameOf, pathOf } from "../parts/links";
+import { AirflowLink, Id, nameOf, pathOf } from "../parts/links";
 import type { Answer, Decision, TaskPlace } from "../types";
 
 const AUTOMATIC: Record<string, string> = { policy: "the DAG's policy", timeout: "timeout (default answer)" };
@@ -22,7 +22,7 @@ export function Answers({ answers, place }: { answers: Answer[]; place: TaskPlac
       <ol class="answers">
         {answers.map((answer, index) => (
           <li key={index}>
-            <p class="label">{answer.label ?? answer.interrupt_id}</p>
+            <p class="label">{answer.label ?? <Id id={answer.interrupt_id ?? ""} />}</p>
             <p>
               <Decided decision={answer} />
             </p>

@@ -29,7 +29,7 @@ author = "The authors of airflow-provider-agentruns"
 project_copyright = "the authors; Apache License 2.0"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "drawings", "from_code", "model_fields"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "drawings", "from_code", "model_fields"]
 exclude_patterns = ["README.md", "_build"]
 source_suffix = {".md": "markdown"}
 
@@ -47,7 +47,7 @@ add_module_names = False
 html_theme = "furo"
 html_title = f"Agent runs for Airflow {release}"
 html_static_path = ["_static"]
-html_css_files = ["drawings.css"]
+html_css_files = ["style.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {

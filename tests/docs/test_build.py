@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +49,7 @@ def test_the_reference_contains_what_is_generated_from_the_code(built: Path) -> 
     expected = {
         "connection-fields": ["extra.rate_limit", "extra.webhook_secret", "API token"],
         "command-line": ["--port", "--list-faults", "8400"],
+        "fault-effects": ["answer lost", "run operator, blocking"],
         "faults": ["answer lost", "listing lags", "retry_after=1"],
         "models": ["raw_output", "interrupts", "list[Artifact]"],
         "operators": ["on_interrupt", "review_rounds", "deferrable"],
@@ -55,3 +58,46 @@ def test_the_reference_contains_what_is_generated_from_the_code(built: Path) -> 
         text = re.sub(r"<[^>]+>", "", (built / "reference" / f"{page}.html").read_text())
         for word in words:
             assert word in text, f"{word} in {page}"
+
+
+#: Executes the search of the built pages, and prints the path of the first result of each query.
+_SEARCH = """
+const [static_, index, ...queries] = process.argv.slice(1);
+const read = (path) => require("fs").readFileSync(path, "utf8");
+globalThis.window = globalThis;
+globalThis.document = {addEventListener() {}, getElementById() { return null; }};
+globalThis.localStorage = {setItem() {}};
+globalThis._ = (text) => text;
+globalThis._ready = () => {};
+globalThis.SPHINX_HIGHLIGHT_ENABLED = false;
+const scripts = ["language_data.js", "searchtools.js"].map((name) => read(static_ + "/" + name));
+const load = new Function([...scripts, "return Search;"].join("\\n;"));
+const Search = load();
+globalThis.Search = Search;
+new Function(read(index))();
+const first = (query) => {
+  const [, , anchor, , , file] = Search._performSearch(...Search._parseQuery(query)).pop();
+  return file + anchor;
+};
+console.log(JSON.stringify(queries.map(first)));
+"""
+
+
+def test_a_search_finds_the_answer_first(built: Path) -> None:
+    if (node := shutil.which("node")) is None:
+        pytest.skip("Node is not installed")
+    answers = {
+        "Kubernetes": "how-to/deployment.md",
+        "5,000": "how-to/scaling.md",
+        "stuck": "how-to/troubleshooting.md",
+        "secrets backend": "how-to/connection.md",
+        "reviewers": "how-to/reviews.md",
+    }
+    done = subprocess.run(
+        [node, "-e", _SEARCH, "--", built / "_static", built / "searchindex.js", *answers],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = [path.partition("#")[0] for path in json.loads(done.stdout)]
+    assert dict(zip(answers, found, strict=True)) == answers

@@ -13,8 +13,6 @@ import pytest
 
 from tests.docs.blocks import blocks
 
-_IMPORT = "from my_dag import my_dag\n"
-
 
 @pytest.mark.full
 def test_the_sample_tests_pass(airflow_home: Path, tmp_path: Path) -> None:
@@ -26,9 +24,7 @@ def test_the_sample_tests_pass(airflow_home: Path, tmp_path: Path) -> None:
     (dags / "my_dag.py").write_text(my_dag.text)
     (tmp_path / "pytest.ini").write_text(settings.text)
     for number, sample in enumerate(samples):
-        # The README omits the import of the reader's own DAG.
-        given = _IMPORT if "my_dag." in sample.text and _IMPORT not in sample.text else ""
-        (tmp_path / f"test_sample_{number}.py").write_text(f"# {sample}\n{given}{sample.text}")
+        (tmp_path / f"test_sample_{number}.py").write_text(f"# {sample}\n{sample.text}")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--strict-markers", "-q"],
         env={**os.environ, "AIRFLOW__CORE__DAGS_FOLDER": str(dags)},

@@ -28,8 +28,8 @@ def test_named_files_exist(document: str) -> None:
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_linked_files_are_in_the_source_distribution(document: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    # Hatchling adds pyproject.toml and the README.
-    included = {*project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"], "pyproject.toml", "README.md"}
+    # Hatchling adds pyproject.toml.
+    included = {*project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"], "pyproject.toml"}
     page = ROOT / document
     linked = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
     assert linked

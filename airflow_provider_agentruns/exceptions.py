@@ -185,8 +185,8 @@ class AgentRunsRateLimitError(AgentRunsAPIError):
     """429: the account sends too many requests. The request was repeated within a time budget."""
 
     hint = (
-        ". All users of the account share its limit: lower rate_limit in the connection's extra, so that all processes "
-        "together stay below it"
+        ". All users of the account share its limit: set rate_limit_store in the connection's extra, or a lower "
+        "rate_limit"
     )
 
 

@@ -26,6 +26,9 @@ DEFAULT_BASE_URL = "https://api.middesk.com"
 #: The shortest webhook secret, in characters. Shorter ones can be guessed.
 _SHORTEST_SECRET = 8
 
+#: What the query of a ``rediss`` URL may contain.
+_TLS_OPTIONS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
 
 def check_base_url(value: str, info: ValidationInfo) -> str:
     url = parse_url(value, "http", "https")
@@ -69,6 +72,16 @@ def check_proxy(value: str | None) -> str | None:
         raise ValueError("should be a URL such as http://proxy.example.com:3128")
     if url and url.scheme.startswith("socks") and not find_spec("socksio"):
         raise ValueError("is a SOCKS proxy: install airflow-provider-agentruns[socks], or use an HTTP proxy")
+    return value
+
+
+def check_rate_limit_store(value: str | None) -> str | None:
+    url = parse_url(value, "redis", "rediss") if value else None
+    if value and (not url or url.fragment or not re.fullmatch(r"/?\d*", url.path)):
+        raise ValueError("should be a URL such as redis://:PASSWORD@redis.example.com:6379/0")
+    allowed = _TLS_OPTIONS if url and url.scheme == "rediss" else ()
+    if url and not set(url.params) <= set(allowed):
+        raise ValueError(f"should have no query except, with rediss, {', '.join(_TLS_OPTIONS)}")
     return value
 
 

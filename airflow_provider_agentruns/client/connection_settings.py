@@ -46,7 +46,15 @@ class Settings(BaseModel):
         gt=0,
         le=10_000,
         title="Requests per second",
-        description="The most that all processes on one machine send. Machines share the account's limit.",
+        description="The account's limit. Without a rate limit store, it applies to each machine.",
+    )
+    rate_limit_store: Annotated[str | None, AfterValidator(checks.check_rate_limit_store)] = Field(
+        default=None,
+        repr=False,
+        title="Rate limit store",
+        description="URL of a Redis server, such as rediss://:PASSWORD@redis.example.com:6379/0, through which all "
+        "machines share the account's limit.",
+        json_schema_extra={"format": "password"},
     )
     max_retries: int = Field(
         default=5, ge=0, le=50, title="Retries", description="How often one request is repeated after a fault."
@@ -172,10 +180,11 @@ class Settings(BaseModel):
     @cached_property
     def secrets(self) -> tuple[str, ...]:
         """All secrets in each form in which a text could contain them, longest first."""
-        password = urlsplit(self.proxy or self.proxy_url or "").password or ""
-        decoded = unquote(password)
-        found = {self.token.get_secret_value(), password, decoded, quote(decoded), quote(decoded, safe="")}
-        found |= {secret.get_secret_value() for secret in self.webhook_secret}
+        found = {self.token.get_secret_value(), *(secret.get_secret_value() for secret in self.webhook_secret)}
+        for url in (self.proxy or self.proxy_url, self.rate_limit_store):
+            password = urlsplit(url or "").password or ""
+            decoded = unquote(password)
+            found |= {password, decoded, quote(decoded), quote(decoded, safe="")}
         return tuple(sorted(found - {""}, key=len, reverse=True))
 
     def redact(self, text: str) -> str:

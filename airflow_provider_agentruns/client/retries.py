@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 #: The longest pause before a repetition, in seconds, whatever the service asks for.
 LONGEST_PAUSE = 60.0
 
-#: How long a request is repeated after a 429, in seconds.
+#: For how many seconds after its first 429 a request is repeated. Further 429s count as faults.
 RATE_LIMIT_BUDGET = 300.0
 
 #: Statuses after which the same request may succeed a moment later.
@@ -39,11 +39,16 @@ def policy(max_retries: int) -> dict[str, Any]:
     :param max_retries: The largest number of repetitions, except after a 429, which has a time budget.
     """
     left = max_retries + 1
+    throttled_at: float | None = None
 
     def stop(state: RetryCallState) -> bool:
-        nonlocal left
+        nonlocal left, throttled_at
+        elapsed = state.seconds_since_start or 0.0
         if isinstance(_error(state), AgentRunsRateLimitError):
-            return (state.seconds_since_start or 0.0) >= RATE_LIMIT_BUDGET
+            # The rate limit may have delayed the request for minutes before.
+            throttled_at = elapsed if throttled_at is None else throttled_at
+            if elapsed - throttled_at < RATE_LIMIT_BUDGET:
+                return False
         left -= 1
         return left <= 0
 
@@ -101,10 +106,16 @@ def _error(state: RetryCallState) -> BaseException | None:
 
 def _pause(state: RetryCallState) -> float:
     error = _error(state)
+    if isinstance(error, AgentRunsRateLimitError):
+        # The limiter delays all requests of the account.
+        return 0.0
     asked = error.retry_after if isinstance(error, AgentRunsAPIError) else None
     return min(LONGEST_PAUSE, (asked or 0.0) + _backoff(state))
 
 
 def _log(state: RetryCallState) -> None:
-    pause = state.next_action.sleep if state.next_action else 0.0
-    log.warning("%s; retrying in %.1f s", _error(state), pause)
+    error = _error(state)
+    if isinstance(error, AgentRunsRateLimitError):
+        log.warning("%s; retrying as the rate limit allows", error)
+    else:
+        log.warning("%s; retrying in %.1f s", error, state.next_action.sleep if state.next_action else 0.0)

@@ -75,7 +75,7 @@ class _Transport:
     def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] | None = None) -> None:
         self.settings = settings
         self._observe = observe
-        self._limiter = limiter_for(settings.account, settings.rate_limit)
+        self.limiter = limiter_for(settings)
 
     def _client_arguments(self) -> dict[str, Any]:
         settings = self.settings
@@ -123,7 +123,7 @@ class _Transport:
         try:
             return read(request, Response(response.status_code, response.headers, body), self.settings.redact)
         except AgentRunsRateLimitError as e:
-            self._limiter.block_for(min(e.retry_after or 1.0, retries.LONGEST_PAUSE))
+            self.limiter.block_for(min(e.retry_after or 1.0, retries.LONGEST_PAUSE))
             raise
 
 
@@ -153,7 +153,7 @@ class Transport(_Transport):
 
         :raises AgentRunsConnectionError: The connection broke before that.
         """
-        delay = self._limiter.wait(request.priority)
+        delay = self.limiter.wait(request.priority)
         with (
             self._recorded(request, delay) as record,
             self._http.stream(request.method, request.path, **STREAM_ARGUMENTS) as response,
@@ -167,7 +167,7 @@ class Transport(_Transport):
 
     def send_once(self, request: Request[T]) -> T:
         """Do what :meth:`send` does, without repetitions."""
-        delay = self._limiter.wait(request.priority, request.max_wait)
+        delay = self.limiter.wait(request.priority, request.max_wait)
         with (
             self._recorded(request, delay) as record,
             self._http.stream(**self._request_arguments(request)) as response,
@@ -206,7 +206,7 @@ class AsyncTransport(_Transport):
 
         :param on_send: Called when the rate limit allows the request.
         """
-        delay = await self._limiter.wait_async(request.priority)
+        delay = await self.limiter.wait_async(request.priority)
         if on_send:
             on_send()
         with self._recorded(request, delay) as record:
@@ -224,7 +224,7 @@ class AsyncTransport(_Transport):
 
     async def send_once(self, request: Request[T]) -> T:
         """Async twin of :meth:`Transport.send_once`."""
-        delay = await self._limiter.wait_async(request.priority, request.max_wait)
+        delay = await self.limiter.wait_async(request.priority, request.max_wait)
         with self._recorded(request, delay) as record:
             try:
                 async with (
@@ -237,7 +237,7 @@ class AsyncTransport(_Transport):
             except TimeoutError:
                 raise httpx.ReadTimeout(f"no response within {self.settings.timeout:g} s") from None
         if len(content) > _PARSE_IN_THREAD_BYTES or response.status_code == 429:
-            # In a thread, because parsing takes long, and a 429 writes the limiter's file.
+            # In a thread, because parsing takes long, and a 429 changes the limiter's store.
             return await asyncio.to_thread(self._result, request, response, content)
         return self._result(request, response, content)
 

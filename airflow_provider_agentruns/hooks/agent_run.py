@@ -165,14 +165,16 @@ class AgentRunHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the service accepts this connection, and a message. Airflow's Test button calls this."""
         try:
+            transport = self.get_conn()
             # Once, because the repetitions after a 429 can take minutes.
-            agents = self.get_conn().send_once(replace(requests.list_agents(), max_wait=_MAX_TEST_WAIT))
+            agents = transport.send_once(replace(requests.list_agents(), max_wait=_MAX_TEST_WAIT))
         except AgentRunsError as e:
             return False, str(e)
+        accepted = f"{transport.settings.base_url} accepts the token"
+        if problem := transport.limiter.store.problem:
+            return False, f"{accepted}, but {problem}"
         names = ", ".join(agent.type for agent in agents) or "none"
-        return True, single_line(
-            f"{self.settings.base_url} accepts the token. Agents of the account: {names}", _MAX_TEST_MESSAGE
-        )
+        return True, single_line(f"{accepted}. Agents of the account: {names}", _MAX_TEST_MESSAGE)
 
     @property
     def settings(self) -> Settings:

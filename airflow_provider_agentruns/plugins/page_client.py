@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.limiter import Priority
+from airflow_provider_agentruns.client.rate_state import Priority
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsAuthError, AgentRunsResponseTooLargeError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook

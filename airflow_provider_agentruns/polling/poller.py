@@ -14,7 +14,7 @@ import structlog
 
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.limiter import Priority
+from airflow_provider_agentruns.client.rate_state import Priority
 from airflow_provider_agentruns.client.retries import backoff
 from airflow_provider_agentruns.exceptions import (
     AgentRunNotFoundError,

@@ -18,6 +18,7 @@ from tests.client.calling import TOKEN
 ALL_FIELDS: dict[str, Any] = {
     "timeout": 7.5,
     "rate_limit": 3,
+    "rate_limit_store": "rediss://:secret@redis.example.com:6380/1?ssl_cert_reqs=none",
     "max_retries": 0,
     "verify": False,
     "allow_http": True,
@@ -69,6 +70,12 @@ def test_empty_fields_of_the_form_count_as_not_set(empty: str | None) -> None:
     [
         ({"timeout": "soon"}, "timeout (extra) "),
         ({"rate_limit": -1}, "rate_limit (extra) "),
+        ({"rate_limit_store": "unix:///run/redis.sock"}, "rate_limit_store (extra) should be a URL such as redis://:"),
+        ({"rate_limit_store": "redis://redis/db"}, "rate_limit_store (extra) should be a URL such as redis://:"),
+        (
+            {"rate_limit_store": "redis://redis?password=x"},
+            "rate_limit_store (extra) should have no query except",
+        ),
         ({"verify": "/no/such/bundle.pem"}, "verify (extra) should be true, false, or the path of a CA bundle"),
         ({"proxy": "http://proxy:port"}, "proxy (extra) should be a URL"),
         ({"proxy": "socks5://proxy:1080"}, "proxy (extra) is a SOCKS proxy: install airflow-provider-agentruns[socks]"),
@@ -103,11 +110,16 @@ def test_a_token_with_odd_characters_is_rejected_and_not_shown(password: str) ->
 
 
 def test_no_text_form_of_the_settings_contains_a_secret() -> None:
-    settings = from_extra(proxy="http://user:-secret@proxy.example.com", webhook_secret="the-old-secret the-new-secret")
-    for text in (repr(settings), str(settings), settings.model_dump_json(exclude={"proxy"}), settings.account):
+    settings = from_extra(
+        proxy="http://user:-secret@proxy.example.com",
+        rate_limit_store="redis://:-secret2@redis.example.com",
+        webhook_secret="the-old-secret the-new-secret",
+    )
+    urls = {"proxy", "rate_limit_store"}
+    for text in (repr(settings), str(settings), settings.model_dump_json(exclude=urls), settings.account):
         assert "-secret" not in text
         assert TOKEN not in text
-    assert settings.redact(f"{TOKEN} the-new-secret the-old-secret") == "*** *** ***"
+    assert settings.redact(f"{TOKEN} the-new-secret the-old-secret -secret2") == "*** *** *** ***"
     local = Settings.from_parts(host="http://127.0.0.1", password=TOKEN, extra={"proxy": "http://user:-secret@proxy"})
     assert local.redact("-secret") == "***"
 
@@ -122,6 +134,8 @@ def test_the_password_of_a_proxy_in_the_environment_is_a_secret(monkeypatch: pyt
     [
         {"host": f"https://{TOKEN}@api.example.com"},
         {"extra": {"proxy": f"http://user:{TOKEN}@proxy:port"}},
+        {"extra": {"rate_limit_store": f"redis://:{TOKEN}@redis:port"}},
+        {"extra": {"rate_limit_store": f"redis://redis?password={TOKEN}"}},
         {"extra": {"timeout": TOKEN}},
         {"extra": {"webhook_secret": [TOKEN, "5ecret"]}},
     ],

@@ -10,18 +10,32 @@ import os
 import random
 import signal
 import tempfile
-import time
 from collections.abc import Callable
-from multiprocessing import get_context
+from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 
 import pytest
 from filelock import FileLock
 
-from airflow_provider_agentruns.client import limiter, retries
-from airflow_provider_agentruns.client.limiter import FileStore, Limiter, Priority, RateState
+from airflow_provider_agentruns.client import file_store, limiter, retries
+from airflow_provider_agentruns.client.file_store import FileStore
+from airflow_provider_agentruns.client.limiter import Limiter
+from airflow_provider_agentruns.client.rate_state import Priority, RateState, Slot
 from airflow_provider_agentruns.exceptions import AgentRunsRateLimitError, AgentRunsThrottledError
 from tests.client.calling import GET, RUN, Caller, settings
+from tests.client.forked_reservations import reserve_in_forks
+from tests.client.rate_simulation import (
+    LIMIT,
+    FixedWindows,
+    Machine,
+    Service,
+    Simulation,
+    SlidingWindow,
+    TokenBucket,
+    poller,
+    task,
+)
 from tests.support.scripted_server import ScriptedServer, answer, errors
 
 #: So low that the time that a test takes makes no difference.
@@ -38,17 +52,12 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def delay(store: FileStore, rate: float = SLOW, priority: Priority = Priority.WAIT, limit: float = 1e9) -> float:
     """Reserve a slot and return the seconds until then."""
-    return store.reserve(rate, priority, limit)
+    return store.reserve(rate, priority, limit)[1]
 
 
 def gaps(times: list[float]) -> list[float]:
     """Return the seconds between consecutive times."""
     return [later - earlier for earlier, later in itertools.pairwise(sorted(times))]
-
-
-def reserve_once(account: str = "account") -> float:
-    """Reserve a slot and return its time. A forked process calls it."""
-    return delay(FileStore(account)) + time.monotonic()
 
 
 class Queue:
@@ -60,8 +69,8 @@ class Queue:
 
     def assign(self, now: float, priority: Priority) -> float:
         """Return the send time of a request."""
-        self.state, at = self.state.assign(now, self.rate, priority)
-        return at
+        self.state, slot = self.state.assign(now, self.rate, priority)
+        return now + (self.state.delay(slot, now) or 0.0)
 
 
 class TestSlots:
@@ -96,12 +105,80 @@ class TestSlots:
         assert [queue.assign(0.0, priority) < longest * n for n in range(1, 20)] == [True] * 19
 
 
+class TestBlocks:
+    def test_reserved_slots_move_in_their_order(self) -> None:
+        state, slots = RateState(), list[Slot]()
+        for _ in range(50):
+            state, slot = state.assign(100.0, 20, Priority.WAIT)
+            slots.append(slot)
+        state = state.block(100.5, 20, 2.0)
+        # Slots of the last half second may have been sent; the others follow the block.
+        delays = [state.delay(slot, 100.5) or 0.0 for slot in slots]
+        assert min(delays[12:]) >= 2.0
+        assert min(gaps(delays)) >= 1 / 20
+        assert delays == sorted(delays)
+
+    def test_one_429_does_not_reduce_the_rate_and_repeated_ones_halve_it(self) -> None:
+        queue = Queue(20)
+
+        def seconds_for_ten() -> float:
+            now = queue.state.blocked_until
+            return max(queue.assign(now, Priority.WAIT) for _ in range(11)) - now
+
+        queue.state = queue.state.block(100.0, 20, 1.0).block(100.1, 20, 1.0)
+        assert seconds_for_ten() < 0.7
+        queue.state = queue.state.block(103.0, 20, 1.0)
+        assert 1.0 < seconds_for_ten() < 1.3
+        for number in range(20):
+            queue.state = queue.state.block(106.0 + 2 * number, 20, 1.0)
+        assert 5 < seconds_for_ten() < 40
+        queue.assign(190.0, Priority.WAIT)
+        queue.state = replace(queue.state, blocked_until=200.0)
+        assert seconds_for_ten() < 0.7, "the rate has recovered after a minute"
+
+    def test_the_rate_of_an_edited_connection_applies_to_reserved_slots(self) -> None:
+        state, slots = RateState(), list[Slot]()
+        for _ in range(40):
+            state, slot = state.assign(100.0, 20, Priority.WAIT)
+            slots.append(slot)
+        state, last = state.assign(100.0, 40, Priority.WAIT)
+        assert 1.0 < (state.delay(slots[-1], 100.0) or 0.0) < (state.delay(last, 100.0) or 0.0) < 1.4
+
+
+@pytest.mark.parametrize("service", [SlidingWindow, FixedWindows, TokenBucket])
+class TestMachinesWithoutACommonStore:
+    """Simulated machines, each with the rate of the whole account, in virtual time."""
+
+    @pytest.mark.parametrize(("machines", "tasks", "calls"), [(12, 4, 5), (20, 10, 4)])
+    def test_tasks_share_the_limit(self, service: Callable[[], Service], machines: int, tasks: int, calls: int) -> None:
+        rejected, seconds = list[float](), list[float]()
+        for seed in range(5):
+            simulation = Simulation(service, seed)
+            fleet = [Machine(simulation) for _ in range(machines)]
+            seconds.append(simulation.run([task(machine, calls) for machine in fleet for _ in range(tasks)]))
+            rejected.append(simulation.share_rejected)
+        assert mean(rejected) < 1 / 3
+        assert mean(seconds) < 1.5 * machines * tasks * calls / LIMIT
+
+    def test_pollers_share_the_limit(self, service: Callable[[], Service]) -> None:
+        simulation = Simulation(service, seed=1)
+        fleet = [Machine(simulation) for _ in range(4)]
+        simulation.run([poller(machine, pause=0.4) for machine in fleet for _ in range(4)], seconds=60.0)
+        assert simulation.share_rejected < 0.1
+        assert simulation.granted > 0.6 * 60 * LIMIT
+
+    def test_one_machine_gets_no_429(self, service: Callable[[], Service]) -> None:
+        simulation = Simulation(service, seed=1)
+        machine = Machine(simulation)
+        assert simulation.run([task(machine, 25) for _ in range(4)]) < 6
+        assert simulation.rejected <= 1
+
+
 class TestSharedFile:
     def test_a_block_applies_to_all_and_a_shorter_one_does_not_end_it(self) -> None:
-        FileStore("account").block_for(50.0)
-        FileStore("account").block_for(1.0)
-        assert delay(FileStore("account"), priority=Priority.START) > 40
-        assert FileStore("account").blocked_for() > 40
+        FileStore("account").block(SLOW, 50.0)
+        FileStore("account").block(SLOW, 1.0)
+        assert 40 < delay(FileStore("account"), priority=Priority.START) < 60
         assert delay(FileStore("another account")) == 0.0
 
     def test_nothing_is_reserved_if_the_delay_is_too_long(self) -> None:
@@ -122,16 +199,14 @@ class TestSharedFile:
             assert len(file.stem) == 64
             assert b"example" not in file.read_bytes()
 
-    def test_forked_processes_keep_to_the_rate_together(self) -> None:
-        with get_context("fork").Pool(6) as pool:
-            times = [reserve_once(), *pool.map(reserve_once, ["account"] * 120, chunksize=20)]
-        assert min(gaps(times)) > 90
+    def test_forked_processes_keep_to_the_rate_together(self, folder: Path) -> None:
+        assert min(gaps(reserve_in_forks(SLOW, folder=folder.parent))) > 90
 
     @pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
     def test_a_process_that_dies_or_stops_with_the_lock_does_not_stop_others(
         self, fate: signal.Signals, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(limiter, "_LOCK_TIMEOUT", 0.5)
+        monkeypatch.setattr(file_store, "_LOCK_TIMEOUT", 0.5)
         assert delay(FileStore("account")) == 0.0
         child = os.fork()
         if not child:
@@ -150,7 +225,7 @@ class TestSharedFile:
     @pytest.mark.parametrize("spoil", [lambda _: b"", lambda good: good.replace(b"free", b"full")])
     def test_a_corrupt_file_is_replaced(self, folder: Path, spoil: Callable[[bytes], bytes]) -> None:
         shared = FileStore("account")
-        shared.block_for(1000.0)
+        shared.block(SLOW, 1000.0)
         [file] = [path for path in folder.iterdir() if not path.suffix]
         file.write_bytes(spoil(file.read_bytes()))
         assert delay(FileStore("account")) == 0.0
@@ -159,8 +234,8 @@ class TestSharedFile:
         assert delay(FileStore("account")) > 1000
 
     def test_a_file_of_another_boot_or_container_is_ignored(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        FileStore("account").block_for(1000.0)
-        monkeypatch.setattr(limiter, "_clock_id", lambda: "another boot")
+        FileStore("account").block(SLOW, 1000.0)
+        monkeypatch.setattr(file_store, "_clock_id", lambda: "another boot")
         assert delay(FileStore("account")) == 0.0
 
     @pytest.mark.parametrize("obstacle", ["symlink", "others may write", "another owner", "read-only"])
@@ -184,7 +259,7 @@ class TestSharedFile:
             shared = FileStore("account")
             assert delay(shared) == 0.0
             assert delay(shared) > 100
-            shared.block_for(1000.0)
+            shared.block(SLOW, 1000.0)
             assert delay(shared) > 990
         assert sorted(folder.parent.rglob("*")) == before
         assert len(caplog.records) == 1
@@ -216,7 +291,7 @@ class TestTransports:
         monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.3)
         monkeypatch.setattr(retries, "RATE_LIMIT_BUDGET", 0.0)
         with ScriptedServer([errors(429, "slow down"), answer(RUN)]) as server:
-            where = settings(server.url)
+            where = settings(server.url, max_retries=0)
             with pytest.raises(AgentRunsRateLimitError):
                 caller.send(where, GET)
             caller.send(where, GET)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pendulum
@@ -69,6 +70,19 @@ def test_a_time_budget_limits_the_repetitions_after_a_429(caller: Caller) -> Non
         caller.send(settings(server.url, max_retries=0), POST)
     assert len(server.requests) > 2
     assert server.requests[-1].at - server.requests[0].at < 5
+
+
+def test_the_budget_begins_with_the_first_429() -> None:
+    """The rate limit may have delayed the request for a long time before, and delays each repetition."""
+    stop = retries.policy(max_retries=1)["stop"]
+    error = AgentRunsRateLimitError(429, ["slow down"], "GET", "/v1/runs")
+    outcome = SimpleNamespace(exception=lambda: error)
+
+    def stops(after: float) -> bool:
+        return bool(stop(SimpleNamespace(outcome=outcome, seconds_since_start=after)))
+
+    assert [stops(after) for after in (5000.0, 5001.0, 5299.0)] == [False] * 3
+    assert [stops(after) for after in (5301.0, 5302.0)] == [False, True]
 
 
 def test_the_longest_pause(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsC
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from tests.hooks.conftest import HookUser
 from tests.hooks.connections import TOKEN, connection_json, open_sockets
-from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, errors, events
+from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, errors, events, unused_port
 
 ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 
@@ -128,6 +128,16 @@ class TestTestButton:
             assert "rate limit would delay this request" in AgentRunHook().test_connection()[1]
             assert len(server.requests) == 1
         assert time.monotonic() - begin < 10
+
+    def test_a_store_that_cannot_be_reached(
+        self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = f"redis://:s3cret@127.0.0.1:{unused_port()}"
+        monkeypatch.setenv(ENV, connection_json(agent_runs_emulator.url, rate_limit_store=store))
+        good, message = AgentRunHook().test_connection()
+        assert not good
+        assert "accepts the token, but rate_limit_store 127.0.0.1 cannot be used: " in message
+        assert "s3cret" not in message
 
     def test_airflow_finds_the_hook_by_the_connections_type(
         self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch

@@ -55,7 +55,9 @@ def test_no_log_of_a_request_contains_the_token(
 
 
 def test_no_repr_contains_a_secret(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ENV, connection_json("https://api.middesk.com", proxy="http://me:s3cret@proxy.example.com"))
+    store = "redis://:s3cret@redis.example.com"
+    extra = {"proxy": "http://me:s3cret@proxy.example.com", "rate_limit_store": store}
+    monkeypatch.setenv(ENV, connection_json("https://api.middesk.com", **extra))
     transport = user.transport()
     settings = transport.settings
     assert settings.token.get_secret_value() == TOKEN
@@ -70,9 +72,10 @@ def test_airflow_masks_each_secret_in_each_form(user: HookUser, monkeypatch: pyt
     token, decoded, encoded = f"mk_test_masked_{user.kind}", f"p@ss/{user.kind}", f"p%40ss%2F{user.kind}"
     webhooks = [f"whsec-first-{user.kind}", f"whsec-second-{user.kind}"]
     extra = {"proxy": f"http://me:{encoded}@proxy.example.com", "webhook_secret": " ".join(webhooks)}
+    extra["rate_limit_store"] = f"redis://:store-{encoded}@redis.example.com"
     monkeypatch.setenv(ENV, connection_json("https://api.middesk.com", token=token, **extra))
     user.transport()
-    for secret in (token, decoded, encoded, f"p%40ss/{user.kind}", *webhooks):
+    for secret in (token, decoded, encoded, f"p%40ss/{user.kind}", f"store-{decoded}", *webhooks):
         assert redact(f"before {secret} after") == "before *** after"
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.client.limiter import RateState
+from airflow_provider_agentruns.client.rate_state import RateState
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.polling import registry, reloading_client
 from tests.polling.fake_service import FakeRun, FakeService
@@ -136,8 +136,8 @@ class Simulation:
         loop = asyncio.get_running_loop()
         page = int(request.params["page"]) if request.path == "/v1/runs" else None
         self.requests.append(PollRequest(loop.time(), page))
-        self._rate, at = self._rate.assign(loop.time(), self.settings.rate_limit, request.priority)
-        await asyncio.sleep(at - loop.time())
+        self._rate, slot = self._rate.assign(loop.time(), self.settings.rate_limit, request.priority)
+        await asyncio.sleep(self._rate.delay(slot, loop.time()) or 0.0)
         latency = self._latency()
         # The response shows the runs as they are halfway.
         await asyncio.sleep(latency / 2)

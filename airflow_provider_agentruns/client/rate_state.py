@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The rate limit of an account as a value, without I/O: assigns send times to requests, by priority.
+
+One request is sent per slot of a little more than ``1 / rate`` seconds. Each cycle of 16 slots reserves some for starts
+and one for waits, so that neither queues behind the other for long. An idle limiter sends the first request at once.
+
+A 429 blocks all slots for a while. Another one soon after that halves the rate, which then recovers slowly. So machines
+without a common store share the account's limit. ``rate_limit.lua`` does the same in Redis.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+
+class Priority(Enum):
+    """
+    Which requests go first. The value lists the kinds of slots that a priority may use.
+
+    ``START`` starts a run or answers a question (15/16 of the rate), ``WAIT`` reads for a task (14/16), and ``PAGE``
+    reads for a page (3/16).
+    """
+
+    START = "SAP"
+    WAIT = "WAP"
+    PAGE = "P"
+
+
+#: The kind of each slot of a cycle: S is for starts, W for waits, A for both, and P for all priorities.
+CYCLE = "SAAAPAAASAPAWAAP"
+
+#: Wider slots keep requests apart that take some milliseconds more or less to arrive.
+MARGIN = 1.05
+
+#: A 429 halves the rate if it comes within this many seconds after the block of the previous one.
+REPEATED_WITHIN = 10.0
+
+#: The lowest share of the rate, and the seconds in which the share recovers from 0 to 1.
+LOWEST_SHARE = 1 / 64
+RECOVERY = 60.0
+
+
+@dataclass(frozen=True)
+class Slot:
+    """
+    A reserved slot.
+
+    :param epoch: The epoch of the state that assigned it.
+    """
+
+    number: int
+    epoch: float
+
+
+@dataclass(frozen=True)
+class RateState:
+    """
+    The slots of one account. The size does not depend on the number of reserved slots.
+
+    A block or a lower rate moves reserved slots to a later time, in the same order.
+
+    :param epoch: When the state was created, in seconds of the store's clock.
+    :param updated_at: When the state last changed.
+    :param anchor: Time of slot 0.
+    :param gap: Seconds between two slots.
+    :param free: The first free slot of each kind.
+    :param share: The share of the rate in use at ``updated_at``.
+    :param blocked_until: No slot is sooner.
+    """
+
+    epoch: float = 0.0
+    updated_at: float = 0.0
+    anchor: float = 0.0
+    gap: float = 1.0
+    free: dict[str, int] = field(default_factory=lambda: dict.fromkeys("SAPW", 0))
+    share: float = 1.0
+    blocked_until: float = -math.inf
+
+    def assign(self, now: float, rate: float, priority: Priority) -> tuple[RateState, Slot]:
+        """
+        Reserve the first free slot that the priority may use.
+
+        :param rate: Requests per second.
+        :return: The new state, and the slot.
+        """
+        state, kinds, earliest = self._updated(now, rate), priority.value, max(now, self.blocked_until)
+        anchor, gap, free, last = state.anchor, state.gap, state.free, max(state.free.values())
+        if earliest >= anchor + last * gap:
+            # Idle: move the slots so that one begins now.
+            first = min(_first_slot(kind, last) for kind in kinds)
+            anchor, free = earliest - first * gap, dict.fromkeys(free, first)
+        # The subtracted part makes up for rounding.
+        begin = math.ceil((earliest - anchor) / gap - 1e-6)
+        number, kind = min((_first_slot(kind, max(begin, free[kind])), kind) for kind in kinds)
+        return replace(state, anchor=anchor, free={**free, kind: number + 1}), Slot(number, state.epoch)
+
+    def block(self, now: float, rate: float, seconds: float) -> RateState:
+        """
+        Move all slots after a 429, by up to some seconds.
+
+        429s during a block are responses to requests from before it, and do not reduce the rate again.
+        """
+        state, until = self._updated(now, rate), max(self.blocked_until, now + seconds)
+        share = state.share / 2 if 0 <= now - self.blocked_until < REPEATED_WITHIN else state.share
+        anchor = state.anchor + until - max(now, self.blocked_until)
+        state = replace(state, anchor=anchor, share=max(LOWEST_SHARE, share), blocked_until=until)
+        return state._updated(now, rate)
+
+    def delay(self, slot: Slot, now: float) -> float | None:
+        """Return the seconds until a reserved slot, or None if this state did not assign it, perhaps after a crash."""
+        known = slot.epoch == self.epoch and slot.number < max(self.free.values())
+        return max(0.0, self.anchor + slot.number * self.gap - now) if known else None
+
+    def _updated(self, now: float, rate: float) -> RateState:
+        """Let the share recover, and adapt the distance of the slots from now on, or from the end of the block."""
+        share = min(1.0, self.share + (now - self.updated_at) / RECOVERY)
+        gap, begin = MARGIN / (rate * share), max(now, self.blocked_until)
+        anchor = begin - (begin - self.anchor) * gap / self.gap
+        return replace(self, epoch=self.epoch or now, updated_at=now, anchor=anchor, gap=gap, share=share)
+
+
+def _first_slot(kind: str, number: int) -> int:
+    while CYCLE[number % len(CYCLE)] != kind:
+        number += 1
+    return number

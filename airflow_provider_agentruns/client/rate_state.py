@@ -2,7 +2,7 @@
 """
 The rate limit of an account as a value, without I/O: assigns send times to requests, by priority.
 
-One request is sent per slot of a little more than ``1 / rate`` seconds. Each cycle of 16 slots reserves some for starts
+One request is sent per slot of a little more than ``1 / rate`` seconds. Each cycle of 16 slots reserves one for starts
 and one for waits, so that neither queues behind the other for long. An idle limiter sends the first request at once.
 
 A 429 blocks all slots for a while. Another one soon after that halves the rate, which then recovers slowly. So machines
@@ -20,8 +20,8 @@ class Priority(Enum):
     """
     Which requests go first. The value lists the kinds of slots that a priority may use.
 
-    ``START`` starts a run or answers a question (15/16 of the rate), ``WAIT`` reads for a task (14/16), and ``PAGE``
-    reads for a page (3/16).
+    ``START`` starts a run or answers a question, ``WAIT`` reads for a task (15/16 of the rate each), and ``PAGE`` reads
+    for a page (3/16).
     """
 
     START = "SAP"
@@ -30,7 +30,7 @@ class Priority(Enum):
 
 
 #: The kind of each slot of a cycle: S is for starts, W for waits, A for both, and P for all priorities.
-CYCLE = "SAAAPAAASAPAWAAP"
+CYCLE = "SAAAPAAAAAPAWAAP"
 
 #: Wider slots keep requests apart that take some milliseconds more or less to arrive.
 MARGIN = 1.05
@@ -40,7 +40,7 @@ REPEATED_WITHIN = 10.0
 
 #: The lowest share of the rate, and the seconds in which the share recovers from 0 to 1.
 LOWEST_SHARE = 1 / 64
-RECOVERY = 60.0
+RECOVERY = 30.0
 
 
 @dataclass(frozen=True)

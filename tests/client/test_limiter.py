@@ -92,17 +92,13 @@ class TestSlots:
         assert max(queue.assign(3600.0, Priority.START) for _ in range(11)) >= 3601.0, "a rest allows no burst"
 
     @pytest.mark.parametrize(
-        ("queued", "priority", "longest"),
-        [
-            ([Priority.WAIT, Priority.PAGE], Priority.START, 0.5),
-            ([Priority.START], Priority.WAIT, 1.0),
-        ],
+        ("queued", "priority"), [([Priority.WAIT, Priority.PAGE], Priority.START), ([Priority.START], Priority.WAIT)]
     )
-    def test_no_queue_delays_another_priority(self, queued: list[Priority], priority: Priority, longest: float) -> None:
+    def test_no_queue_delays_another_priority(self, queued: list[Priority], priority: Priority) -> None:
         queue = Queue(20)
         for other in queued * 1000:
             queue.assign(0.0, other)
-        assert [queue.assign(0.0, priority) < longest * n for n in range(1, 20)] == [True] * 19
+        assert [queue.assign(0.0, priority) < n for n in range(1, 20)] == [True] * 19
 
 
 class TestBlocks:
@@ -131,7 +127,7 @@ class TestBlocks:
         assert 1.0 < seconds_for_ten() < 1.3
         for number in range(20):
             queue.state = queue.state.block(106.0 + 2 * number, 20, 1.0)
-        assert 5 < seconds_for_ten() < 40
+        assert 3 < seconds_for_ten() < 40
         queue.assign(190.0, Priority.WAIT)
         queue.state = replace(queue.state, blocked_until=200.0)
         assert seconds_for_ten() < 0.7, "the rate has recovered after a minute"

@@ -1,69 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Redis server for one test: Debian's package ``redis-server`` on a free port, with a temporary folder."""
+"""A Redis server on a loopback port, without a stored copy of its data."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from tests.support.scripted_server import unused_port
 
+#: Seconds until the server must accept connections, on a loaded machine.
+_PATIENCE = 30.0
+
 
 class RedisServer:
     """
-    A server that stores nothing on the disk, so that it is empty after each start.
+    A server, as a context manager. Debian's package ``redis-server`` provides it.
 
-    :param folder: The working folder of the server.
-    :param password: What clients have to send; empty for nothing.
+    :param folder: Its working directory.
+    :param password: What clients must send; empty for nothing.
+    :raises FileNotFoundError: If there is no Redis on this machine.
     """
 
     def __init__(self, folder: Path, password: str = "") -> None:
-        self.port = unused_port()
-        self.url = f"redis://:{password}@127.0.0.1:{self.port}/0" if password else f"redis://127.0.0.1:{self.port}/0"
+        program = shutil.which("redis-server")
+        if program is None:
+            raise FileNotFoundError("No Redis server is installed: apt-get install redis-server")
+        self._program = program
         self._folder = folder
-        self._password = password
+        self._port = unused_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._password = password
+        self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self._port}/0"
 
-    @staticmethod
-    def installed() -> bool:
-        """Return whether this machine has the server."""
-        return shutil.which("redis-server") is not None
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
-    def start(self) -> Self:
-        """Start the server and wait until it accepts connections."""
-        options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "save": "", "appendonly": "no"}
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """
+        Start the server without data, and wait until it accepts connections.
+
+        :raises RuntimeError: If it ends instead, e.g. because another process has taken the port.
+        """
+        options = {"port": self._port, "bind": "127.0.0.1", "save": "", "dir": self._folder}
         if self._password:
             options["requirepass"] = self._password
-        command = ["redis-server", *(text for name, value in options.items() for text in (f"--{name}", str(value)))]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return self
-            time.sleep(0.02)
-        raise TimeoutError("redis-server accepts no connections")
+        command = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+        self._process = subprocess.Popen([self._program, *command], stdout=subprocess.DEVNULL)
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self._port), _PATIENCE).close()
+                return
+            except ConnectionRefusedError:
+                if self._process.poll() is not None or time.monotonic() > end:
+                    self.stop()
+                    raise RuntimeError("redis-server did not start") from None
+                time.sleep(0.05)
 
     def stop(self) -> None:
-        """End the server, whatever state it is in. It forgets everything."""
-        if self._process is not None:
+        """Kill the server. Its data is lost."""
+        if self._process:
             self._process.kill()
             self._process.wait()
             self._process = None
 
-    def pause(self) -> None:
-        """Accept connections but answer nothing."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
+    def hang(self) -> None:
+        """Let the server accept connections but not respond."""
+        self._signal(signal.SIGSTOP)
 
-    def __enter__(self) -> Self:
-        return self.start()
+    def respond(self) -> None:
+        """Let the server respond again."""
+        self._signal(signal.SIGCONT)
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process
+        self._process.send_signal(number)

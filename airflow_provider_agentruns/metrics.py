@@ -50,7 +50,12 @@ def run_started(conn_id: str, agent: str, *, found: bool) -> None:
 
 def waiting(conn_id: str, waits: int) -> None:
     """Report the number of waits for a connection in this triggerer."""
-    _send("gauge", "waits", waits, tags={"conn_id": conn_id, "hostname": socket.gethostname()})
+    _gauge("waits", waits, conn_id)
+
+
+def poll_lag(conn_id: str, seconds: float) -> None:
+    """Report by how many seconds the most overdue poll of this triggerer is late."""
+    _gauge("poll.lag", round(seconds, 3), conn_id)
 
 
 def wait_ended(conn_id: str, verdict: Mapping[str, Any], seconds: float) -> None:
@@ -86,12 +91,32 @@ def review_decided(conn_id: str, by: str, seconds: float | None) -> None:
         _time("review.duration", seconds, tags)
 
 
+def review_undelivered(conn_id: str, delivery: str) -> None:
+    """Count a try of a review that failed after a decision: ``not sent`` or ``unknown``."""
+    _count("reviews.undelivered", {"conn_id": conn_id, "delivery": delivery})
+
+
+def webhook(conn_id: str, status: int) -> None:
+    """
+    Count a webhook.
+
+    :param conn_id: The connection; ``unknown`` if it accepts no webhooks, because a stranger can send any ID.
+    :param status: The HTTP status of the response.
+    """
+    name = "webhooks.accepted" if status < 300 else "webhooks.rejected"
+    _count(name, {"conn_id": conn_id, "status": str(status)})
+
+
 def _count(name: str, tags: dict[str, str]) -> None:
     _send("incr", name, tags=tags)
 
 
 def _time(name: str, seconds: float, tags: dict[str, str]) -> None:
     _send("timing", name, timedelta(seconds=seconds), tags=tags)
+
+
+def _gauge(name: str, value: float, conn_id: str) -> None:
+    _send("gauge", name, value, tags={"conn_id": conn_id, "hostname": socket.gethostname()})
 
 
 def _send(kind: str, name: str, *values: Any, tags: dict[str, str]) -> None:

@@ -87,6 +87,8 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
 
     def _finish(self, context: Context, trail: dict[str, Any]) -> None:
         """Publish the trail, which is final for this try of the task."""
+        if trail["delivery"] in ("not sent", "unknown"):
+            metrics.review_undelivered(self.agentruns_conn_id, trail["delivery"])
         context["ti"].xcom_push(key=TRAIL, value=trail)
         self.log.info("Agent run interrupt reviewed", **for_log(trail))
 

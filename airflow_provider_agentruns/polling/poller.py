@@ -43,6 +43,9 @@ _CONNECTION_ATTEMPTS = 10
 #: The longest pause between two attempts to load the connection, in seconds.
 _LONGEST_PAUSE = 60.0
 
+#: Seconds between two reports of the poll lag.
+_LAG_REPORT_INTERVAL = 10.0
+
 #: Statuses that may mean that a page is too large. None: the response was cut off, or took too long.
 _TOO_LARGE = (None, 400, 413, 422)
 
@@ -54,6 +57,7 @@ class RunPoller:
         self.conn_id = agentruns_conn_id
         #: The number of waits, which the registry counts.
         self.waits = self._reported_waits = 0
+        self._next_lag_report_at = -math.inf
         #: The default log of waiters. Bound once, because binding takes as long as logging.
         self.log: Log = structlog.get_logger(__name__).bind().log
         self._client = ReloadingClient(agentruns_conn_id)
@@ -103,6 +107,7 @@ class RunPoller:
     async def _run(self) -> None:
         failures = 0
         while True:
+            self._report()
             try:
                 self._scheduler.rate.limit = (await self._client.transport()).settings.rate_limit
                 failures = 0
@@ -118,7 +123,8 @@ class RunPoller:
             step = self._scheduler.next(now) if len(self._requests) < _MOST_REQUESTS else math.inf
             if isinstance(step, float):
                 self._sleeps_until = step
-                await self._report()
+                if not self._requests:
+                    await self._client.close_retired()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(None if step == math.inf else max(0.0, step - now)):
                         await self._changed.wait()
@@ -128,11 +134,15 @@ class RunPoller:
             self._requests.add(task)
             task.add_done_callback(self._task_done)
 
-    async def _report(self) -> None:
-        """Report the number of waits and late polls, and close retired transports."""
+    def _report(self) -> None:
+        """Report the number of waits and the poll lag, and warn once if polls are late."""
+        now = time.monotonic()
         if self.waits != self._reported_waits:
             self._reported_waits = self.waits
             metrics.waiting(self.conn_id, self.waits)
+        if now >= self._next_lag_report_at:
+            self._next_lag_report_at = now + _LAG_REPORT_INTERVAL
+            metrics.poll_lag(self.conn_id, self._scheduler.lag(now))
         if self._scheduler.overdue and not self._warned_overdue:
             self._warned_overdue = True
             log.warning(
@@ -143,8 +153,6 @@ class RunPoller:
                 len(self._scheduler.runs),
                 self._interval(),
             )
-        if not self._requests:
-            await self._client.close_retired()
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._requests.discard(task)

@@ -80,6 +80,7 @@ async def wait_for_run(
         poller.waits -= 1
         if poller.waits == 0:
             metrics.waiting(agentruns_conn_id, 0)
+            metrics.poll_lag(agentruns_conn_id, 0.0)
             # Removed before it closes, so that a wait that begins meanwhile starts another poller.
             if pollers.get(agentruns_conn_id) is poller:
                 del pollers[agentruns_conn_id]

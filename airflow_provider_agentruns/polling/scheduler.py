@@ -165,6 +165,10 @@ class PollScheduler:
         page_timeout = self._round.requested_at + _PAGE_PATIENCE if self._round is not None else math.inf
         return min(min(map(_next_poll_at, self.runs.values()), default=math.inf), page_timeout)
 
+    def lag(self, now: float) -> float:
+        """Return by how many seconds the most overdue run is late."""
+        return max(0.0, now - min((run.preferred_poll_at for run in self.runs.values()), default=now))
+
     def _individual(self, now: float) -> list[TrackedRun]:
         """Leave the runs that are due to a round, and return those to read individually."""
         current = self._round

@@ -48,11 +48,16 @@ def test_the_reference_lists_all_metrics(monkeypatch: pytest.MonkeyPatch) -> Non
     for found in (False, True):
         metrics.run_started("c", "a", found=found)
     metrics.waiting("c", 1)
+    metrics.poll_lag("c", 1.0)
     metrics.wait_ended("c", {"status": "completed"}, 1.0)
     metrics.resumed("c", "AgentRunConflictError")
     metrics.review_asked("c")
     metrics.review_decided("c", "person", 1.0)
-    called = {"observer", "run_started", "waiting", "wait_ended", "resumed", "review_asked", "review_decided"}
+    metrics.review_undelivered("c", "not sent")
+    for status in (204, 401):
+        metrics.webhook("c", status)
+    called = {"observer", "run_started", "waiting", "poll_lag", "wait_ended", "resumed", "webhook"}
+    called |= {"review_asked", "review_decided", "review_undelivered"}
     public = inspect.getmembers(metrics, lambda it: inspect.isfunction(it) and it.__module__ == metrics.__name__)
     assert {name for name, _ in public if not name.startswith("_")} == called
 

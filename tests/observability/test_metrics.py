@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,9 @@ from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunsConnectionError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from tests.hooks.connections import connection_json
+from tests.polling.fake_service import FakeRun, FakeService
+from tests.polling.simulation import Simulation, Wait
+from tests.polling.virtual_time import BEGINNING
 from tests.support.scripted_server import ScriptedServer, answer, errors
 
 
@@ -66,6 +70,26 @@ def test_an_unreachable_service_is_counted(monkeypatch: pytest.MonkeyPatch, reco
     with pytest.raises(AgentRunsConnectionError):
         connect(monkeypatch, "http://127.0.0.1:1", max_retries=0).list_agents()
     assert [tags["status"] for tags in recorder.tags("agentruns.requests.failed")] == ["none"]
+
+
+def test_the_poll_lag_rises_while_the_service_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    lags: list[tuple[float, float]] = []
+    monkeypatch.setattr(metrics, "poll_lag", lambda conn_id, lag: lags.append((seconds(), lag)))
+
+    def seconds() -> float:
+        return asyncio.get_running_loop().time() - BEGINNING
+
+    def fault() -> Exception | None:
+        return AgentRunsConnectionError("down") if 60 <= seconds() < 180 else None
+
+    service = FakeService(page_fault=fault, read_fault=fault)
+    runs = [FakeRun(f"r-{n}", [(BEGINNING, "running"), (BEGINNING + 400.0, "completed")]) for n in range(50)]
+    service.add(runs)
+    Simulation(service).run([Wait(run) for run in runs])
+    assert max(lag for at, lag in lags if not 60 <= at < 260) < 5
+    assert 90 < max(lag for _, lag in lags) < 200
+    assert lags[-1][1] == 0
+    assert len(lags) < 60
 
 
 def test_tags_have_plain_characters(recorder: Recorder) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
     AgentRunInvalidRequestError,
@@ -94,6 +95,22 @@ def test_the_trail_states_if_the_answer_may_have_been_accepted(
     with pytest.raises(AgentRunInterruptGoneError):
         run_again(ti, review(), event("Approve", **constants(supervisor)))
     assert ti.xcoms["trail"]["delivery"] == "unknown"
+
+
+def test_a_decision_that_was_not_delivered_is_counted(
+    service: Service, supervisor: Supervisor, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[tuple[str, str]] = []
+    monkeypatch.setattr(metrics, "review_undelivered", lambda conn_id, delivery: counted.append((conn_id, delivery)))
+    task = ask(ti)
+    service.reject = errors(500, "crashed")
+    with pytest.raises(AgentRunsError):
+        task.execute_complete(ti.context, event("Approve"))
+    assert counted == [("agentruns_default", "unknown")]
+    service.reject = None
+    ti.try_number += 1
+    assert run_again(ti, review(), event("Approve", **constants(supervisor)))["chosen_options"] == ["Approve"]
+    assert len(counted) == 1
 
 
 @needs_state_store

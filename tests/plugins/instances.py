@@ -83,7 +83,7 @@ class Instances:
         :param ago: Seconds since it started.
         :param rendered: Its rendered fields, if any.
         :param trigger: The arguments of its trigger.
-        :param form: The ``subject``, ``interrupt_id``, and ``answered`` of its form.
+        :param form: The ``subject`` and ``interrupt_id`` of its form, and how many seconds ago it was answered.
         """
         run_id = dag_run or self.dag_run(dag_id)
         ti_id, started = _new_id(), datetime.now(UTC) - timedelta(seconds=ago)
@@ -140,7 +140,7 @@ class Instances:
 
     @staticmethod
     def _add_form(
-        session: Any, ti_id: Any, shown_at: datetime, subject: str, interrupt_id: str, answered: bool = False
+        session: Any, ti_id: Any, shown_at: datetime, subject: str, interrupt_id: str, answered: float | None = None
     ) -> None:
         session.execute(
             insert(HITLDetail).values(
@@ -149,7 +149,7 @@ class Instances:
                 subject=subject,
                 params={"interrupt_id": {"value": interrupt_id, "schema": {"const": interrupt_id}}},
                 created_at=shown_at,
-                responded_at=datetime.now(UTC) if answered else None,
+                responded_at=None if answered is None else datetime.now(UTC) - timedelta(seconds=answered),
                 params_input={},
             )
         )

@@ -126,7 +126,7 @@ def test_questions_link_to_their_forms(reader: httpx.Client, instances: Instance
     review: dict[str, Any] = {"task_id": "review", "operator": "AgentRunReviewOperator", "state": "awaiting_input"}
     instances.task(*place[:2], **review, map_index=0, form={"subject": "First?", "interrupt_id": first["id"]})
     instances.task(
-        *place[:2], **review, map_index=1, form={"subject": "?", "interrupt_id": second["id"], "answered": True}
+        *place[:2], **review, map_index=1, form={"subject": "?", "interrupt_id": second["id"], "answered": 1.0}
     )
     one, two = reader.get(task_path(*place)).json()["questions"]
     assert (one["id"], one["label"]) == (first["id"], first["value"]["label"])

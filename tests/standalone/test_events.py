@@ -16,6 +16,7 @@ from tests.standalone.conftest import TOKEN
 from tests.standalone.people import interrupted
 from tests.support.airflow_versions import needs_asset_state_store
 from tests.support.standalone import Standalone
+from tests.support.statsd import StatsdServer
 
 pytestmark = needs_asset_state_store
 
@@ -85,7 +86,9 @@ def sender(airflow: Standalone, emulator: Emulator) -> Sender:
     return Sender(airflow.url)
 
 
-def test_repeated_webhooks_start_a_dag_once_for_each_run(airflow: Standalone, sender: Sender) -> None:
+def test_repeated_webhooks_start_a_dag_once_for_each_run(
+    airflow: Standalone, sender: Sender, statsd: StatsdServer
+) -> None:
     dag_id = "started_by_webhooks"
     airflow.unpause(dag_id)
     matching = [event("completed", agent="slow") for _ in range(3)]
@@ -105,3 +108,5 @@ def test_repeated_webhooks_start_a_dag_once_for_each_run(airflow: Standalone, se
     assert {payload["run_id"] for payload in payloads} <= {sent["data"]["object"]["id"] for sent in matching}
     assert {(payload["status"], payload["agent"]) for payload in payloads} == {("completed", "slow")}
     assert json.loads(airflow.call("GET", "/connections/hooked")["extra"]) == {"webhook_secret": "***"}
+    assert len(statsd.sent("agentruns.webhooks.accepted", conn_id="hooked")) == 11
+    assert len(statsd.sent("agentruns.webhooks.rejected", conn_id="hooked", status="401")) == 1

@@ -22,6 +22,7 @@ def test_each_status_change_is_logged_once_while_the_task_is_deferred(
     wait.wait_for("deferred")
     airflow.wait_for(lambda: "agent_run_status=interrupted" in wait.log(), "log the question")
     airflow.wait_for(lambda: any(m.value >= 1 for m in statsd.sent("agentruns.waits", conn_id=CONNECTION)), "count it")
+    assert statsd.sent("agentruns.poll.lag", conn_id=CONNECTION)[-1].value < 60
     ended = len(statsd.sent("agentruns.waits.ended", conn_id=CONNECTION, outcome="completed"))
     emulator.service.answer(run_id, question["id"], {"decision": "approve"})
     wait.wait_for_dag()

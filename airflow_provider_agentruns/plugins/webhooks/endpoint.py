@@ -15,6 +15,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
+from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.events.signature import HEADER, is_signed, parse_signature
 from airflow_provider_agentruns.events.webhook_event import parse_webhook_event
 from airflow_provider_agentruns.events.webhook_writer import WebhookWriter
@@ -99,10 +100,15 @@ async def receive_webhook(conn_id: str, request: Request) -> Response:
     """Receive a webhook of the service behind a connection. After any 2xx response, the service does not resend it."""
     try:
         await request.app.state.webhook_receiver.receive(conn_id, request)
+    except HTTPException as e:
+        metrics.webhook("unknown" if e.status_code == 404 else conn_id, e.status_code)
+        raise
     except (AgentRunsError, asyncio.QueueFull, SQLAlchemyError) as e:
+        metrics.webhook(conn_id, 503)
         # The message of a database error would contain the values of the statement.
         log.error("Asked the service to resend a webhook for connection %r: %s", conn_id, type(e).__name__)
         raise HTTPException(503, "Service temporarily unavailable", {"Retry-After": "30"}) from e
+    metrics.webhook(conn_id, 204)
     return Response(status_code=204)
 
 

@@ -13,7 +13,7 @@ DOCS = ROOT / "docs"
 _FENCE = re.compile(r"^(?P<fence>```+)(?P<language>[^\n]*)\n(?P<text>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
 
 #: Kinds that the language determines.
-_DATA = ("json", "ini", "yaml", "nginx", "shell", "text")
+_DATA = ("json", "ini", "yaml", "nginx", "dockerfile", "shell", "text")
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,11 @@ def run_commands(text: str, emulator: Emulator, environment: pytest.MonkeyPatch)
             case ["make", *words]:
                 _make(words)
             case ["pip", "install", *words]:
-                _pip(words)
+                pip_install(words)
+            case ["kubectl", "create", "secret", "generic", _, option]:
+                _export(f"AIRFLOW_CONN_{option.removeprefix('--from-literal=')}", environment)
+            case ["helm", "upgrade", *options]:
+                assert options
             case ["python" | "python3", "-c", code]:
                 assert subprocess.check_output([sys.executable, "-c", code])
             case ["python", "-m", "airflow_provider_agentruns.emulator", *words]:
@@ -121,7 +125,8 @@ def _make(words: Sequence[str]) -> None:
         assert re.search(rf"\$\(if \$\({name}\)" if is_variable else rf"^{name}:.*## ", makefile, re.MULTILINE), word
 
 
-def _pip(words: Sequence[str]) -> None:
+def pip_install(words: Sequence[str]) -> None:
+    """Check what ``pip install`` would install."""
     requirements = {(it := Requirement(word)).name: it for word in words if not word.startswith(("--", "https:"))}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert requirements.pop("airflow-provider-agentruns").extras <= project["optional-dependencies"].keys()

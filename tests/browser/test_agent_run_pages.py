@@ -170,7 +170,7 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
             assert dag_run in pages.text
             browser.wait(lambda: {"needs_approval", "slow"} <= agents(browser))
             pages.check_layout()
-            pages.take_whole(f"list-{scheme}-{width}")
+            pages.take_whole(f"overview-{scheme}-{width}")
     browser.be(1280, "light")
 
     def select(text: str) -> None:
@@ -195,7 +195,7 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
         pages.wait_for("Runs your tasks are waiting for")
         pages.wait_for("Should the company's address be changed?")
         browser.wait(lambda: {"needs_approval", "slow"} <= agents(browser))
-    browser.take_screenshot("list-airflow-light-1280")
+    browser.take_screenshot("overview-airflow-light-1280")
     with pages.inside():
         for _ in range(30):
             browser.driver.switch_to.active_element.send_keys(Keys.TAB)

@@ -33,7 +33,7 @@ export function Answers({ answers, place }: { answers: Answer[]; place: TaskPlac
             ))}
             <p class="quiet">
               {DELIVERIES[answer.delivery ?? ""] ?? answer.delivery} {answer.status && <>{statusAfter(answer.status)} </>}
-              Task{" "}
+              Task:{" "}
               <AirflowLink href={pathOf({ ...place, task_id: answer.task_id, map_index: answer.map_index })}>
                 {nameOf(answer)}
               </AirflowLink>

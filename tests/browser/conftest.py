@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def emulator() -> Iterator[Emulator]:
     """Return the service, with hostile agents."""
     extra = {"rate_limit": 1000, "run_url": "https://runs.example.com/{run_id}"}
-    with Emulator(speed=5, agents={"hostile": hostile}, extra=extra) as emulator:
+    with Emulator(agents={"hostile": hostile}, extra=extra) as emulator:
         yield emulator
 
 

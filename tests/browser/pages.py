@@ -133,10 +133,9 @@ class Browser:
         """Return the result of a script on the page."""
         return self.driver.execute_script(script, *arguments)
 
-    def take_screenshot(self, name: str, *, of: Form | None = None) -> None:
-        """Take a screenshot of the window, or of a complete form."""
-        if of:
-            self._size(_AROUND_BODY + of.body.size["height"])
+    def take_screenshot(self, name: str, *, of: Form | None = None, height: int = _HEIGHT) -> None:
+        """Take a screenshot of a window with a height in pixels, or of a complete form."""
+        self._size(_AROUND_BODY + of.body.size["height"] if of else height)
         self.driver.save_screenshot(str(self._screenshots / f"{name}.png"))
         self._size(_HEIGHT)
 

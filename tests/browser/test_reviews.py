@@ -113,7 +113,7 @@ def test_the_tutorial_is_followed_in_a_browser(airflow: Standalone, browser: Bro
     browser.driver.switch_to.frame(frame)
     browser.wait(lambda: "Confirmed by the service. Run resumed." in browser.all("main")[0].text)
     browser.driver.switch_to.default_content()
-    browser.take_screenshot("tab")
+    browser.take_screenshot("tab", height=990)
 
 
 def _check_proposals(form: Form, question: dict[str, Any]) -> None:

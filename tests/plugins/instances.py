@@ -49,7 +49,7 @@ class Instances:
         """Add a DAG run, and the DAG if necessary, and return the run's ID."""
         start = start or datetime.now(UTC)
         times = {"run_after": start, "queued_at": start, "start_date": start}
-        run_id = f"manual__{next(_numbers)}+00:00~x"
+        run_id = f"manual__{start:%Y-%m-%dT%H:%M:%S}+00:00~{next(_numbers)}"
         with create_session() as session:
             if session.get(DagBundleModel, _BUNDLE) is None:
                 session.add(DagBundleModel(name=_BUNDLE))

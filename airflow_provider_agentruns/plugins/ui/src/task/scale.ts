@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The horizontal scale of the timeline. A run works for seconds and may wait for a person for days, so waiting takes
-// a small part of the width.
+// at most half of the width.
 
 import type { Run, Step } from "../types";
 
-/** The maximum share of the width for all waiting. */
-const WAITING = 0.3;
+/** The maximum share of the width for all waiting. With half, a long wait gets a bar at least as long as all work. */
+const WAITING = 0.5;
 
 interface Span {
   from: number;

@@ -68,6 +68,8 @@ def _described(function: F, build: Callable[..., Any], name: str, doc: str | Non
     method.__signature__ = signature.replace(
         parameters=[this, *signature.parameters.values()], return_annotation=result
     )
+    # Tools that read annotations, such as Sphinx, would show the type variable instead of the result.
+    method.__annotations__ = {}
     return function
 
 

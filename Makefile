@@ -11,10 +11,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints .ci/constraints.txt
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
+HAS_POSTGRESQL := ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null
 PARALLEL := --numprocesses $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fast-tests slow-tests test-matrix test-lineage test-browser test-scale \
+.PHONY: help demo test test-all fast-tests slow-tests test-matrix test-lineage test-browser test-scale test-fleet \
 	bench fault-table docs ui lint format constraints build clean
 
 help:  ## List the targets
@@ -34,10 +35,10 @@ fast-tests: $(READY)
 
 slow-tests: $(READY)  ## Run only the tests that `make test-all` adds to `make test`
 	$(INSTALL) --group all-tests
-	$(PYTEST) $(PARALLEL) -m "(full or standalone) and not browser and not scale" $(TESTS)
+	$(PYTEST) $(PARALLEL) -m "(full or standalone) and not browser and not scale and not fleet" $(TESTS)
 
 test-matrix: $(READY)  ## Run the tests on several versions of Airflow and Python (MATRIX="3.1:3.11 3.3:3.13", MATRIX=all, TESTS=...)
-	@$(BIN)/python -m tests.matrix $(MATRIX) -- $(PARALLEL) -m "not browser and not scale" $(TESTS)
+	@$(BIN)/python -m tests.matrix $(MATRIX) -- $(PARALLEL) -m "not browser and not scale and not fleet" $(TESTS)
 
 test-lineage: $(READY)  ## Test the lineage that Airflow's OpenLineage provider receives
 	$(INSTALL) --group lineage
@@ -52,9 +53,14 @@ test-browser: $(READY)  ## Test the pages and review forms in a browser (SCREENS
 	$(if $(SCREENSHOTS),AGENTRUNS_SCREENSHOTS="$(SCREENSHOTS)") $(PYTEST) -m browser tests/browser
 
 test-scale: $(READY)  ## Wait for many runs in a complete Airflow on PostgreSQL (SCALE=200 sets how many)
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || { echo "A PostgreSQL" \
-		"server is required: apt-get update && apt-get install postgresql" >&2; exit 1; }
+	@$(HAS_POSTGRESQL) || { echo "A PostgreSQL server is required: apt-get update && apt-get install postgresql" >&2; exit 1; }
 	$(if $(SCALE),SCALE="$(SCALE)") $(PYTEST) --capture no -m scale
+
+test-fleet: $(READY)  ## Share one account among many machines, and kill workers of CeleryExecutor (about 15 minutes)
+	@command -v redis-server >/dev/null && { $(HAS_POSTGRESQL); } || { echo "Servers of Redis and PostgreSQL are required:" \
+		"apt-get update && apt-get install redis-server postgresql" >&2; exit 1; }
+	$(INSTALL) --group fleet
+	$(PYTEST) --capture no -m fleet tests/fleet
 
 bench: $(READY)  ## Compare the cost of waiting with other providers (about 10 minutes; BENCH=full for all rows)
 	$(INSTALL) --group bench
@@ -81,7 +87,7 @@ format: $(READY)  ## Fix style and format the code
 
 constraints: $(READY)  ## Update .ci/constraints*.txt to the newest compatible versions
 	echo "apache-airflow==$(AIRFLOW_VERSION)" | $(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate \
-		--constraints /dev/stdin --all-extras --group dev --group browser --group bench --group all-tests \
+		--constraints /dev/stdin --all-extras --group dev --group browser --group bench --group all-tests --group fleet \
 		--output-file .ci/constraints.txt pyproject.toml
 	# An older Airflow gets the same versions where it accepts them. Airflow 3.2 does not work with svcs 26.
 	for version in $(OLDER_AIRFLOWS); do cp .ci/constraints.txt .ci/constraints-$$version.txt && \

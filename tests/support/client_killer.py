@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import psutil
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,10 +15,14 @@ class ClientKiller:
     Middleware of the offline service that kills senders of requests with SIGKILL.
 
     :param share: The probability that it kills the sender of a POST request.
+    :param kill: Kills the process; by default, only that one.
     """
 
-    def __init__(self, *, share: float = 0.0, seed: int = 0) -> None:
+    def __init__(
+        self, *, share: float = 0.0, seed: int = 0, kill: Callable[[psutil.Process], object] = psutil.Process.kill
+    ) -> None:
         self._share = share
+        self._kill = kill
         self._random = random.Random(seed)  # noqa: S311 -- no secret
         self._next: set[tuple[str, str]] = set()
 
@@ -32,7 +37,7 @@ class ClientKiller:
             if not self._selects(scope["method"], scope["path"]):
                 return await app(scope, receive, send)
             await app(scope, receive, _discard)
-            _kill_owner(tuple(scope["client"]))
+            self._kill_owner(tuple(scope["client"]))
             while (await receive())["type"] != "http.disconnect":
                 pass
             return None
@@ -45,12 +50,11 @@ class ClientKiller:
             return True
         return method == "POST" and self._random.random() < self._share
 
+    def _kill_owner(self, address: tuple[str, int]) -> None:
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr == address and connection.pid:
+                self._kill(psutil.Process(connection.pid))
+
 
 async def _discard(message: Message) -> None:
     pass
-
-
-def _kill_owner(address: tuple[str, int]) -> None:
-    for connection in psutil.net_connections("tcp"):
-        if connection.laddr == address and connection.pid:
-            psutil.Process(connection.pid).kill()

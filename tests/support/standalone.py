@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from ipaddress import ip_address
@@ -28,8 +28,9 @@ _READY_WITHIN = 600.0
 _PATIENCE = 240.0
 _API_PATIENCE = 90.0
 
-#: Airflow's log servers listen on all interfaces, without a setting. Here, all components share one log folder.
-_COMPONENTS = {
+#: The components and their commands. Airflow's log servers listen on all interfaces, without a setting. Here, all
+#: components share one log folder.
+COMPONENTS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
@@ -45,16 +46,27 @@ class Standalone:
     :param dags: The folder of DAG files. Airflow reads each file once.
     :param environment: More environment variables, such as connections.
     :param database: The URL of a database; SQLite by default.
+    :param components: The commands of the components by name.
+    :param variables: More environment variables of single components, by the same name.
     :raises RuntimeError: On entry, if a component listens on an address that is not loopback.
     """
 
     def __init__(
-        self, home: Path, dags: Path, environment: Mapping[str, str] | None = None, *, database: str | None = None
+        self,
+        home: Path,
+        dags: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        database: str | None = None,
+        components: Mapping[str, Sequence[str]] = COMPONENTS,
+        variables: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.home = home
         self.log_file = home / "airflow.log"
         self.port = unused_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self._components = components
+        self._variables = variables or {}
         self._environment = {
             **os.environ,
             **airflow_environment(home, dags),
@@ -83,8 +95,8 @@ class Standalone:
         try:
             if self._run(["db", "migrate"]).wait():
                 raise RuntimeError(f"airflow db migrate failed:\n{self._log_tail()}")
-            for component in _COMPONENTS:
-                self._start(component)
+            for component in self._components:
+                self.launch(component)
             self.wait_for(self._healthy, "be ready", _READY_WITHIN)
             token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
             self._http.headers["Authorization"] = f"Bearer {token}"
@@ -114,8 +126,8 @@ class Standalone:
 
     def start(self, component: str) -> None:
         """Start a component, or another one of its kind, and wait until it is healthy."""
-        started = psutil.Process(self._start(component).pid).create_time()
-        params = {"is_alive": True, "job_type": f"{component.title()}Job"}
+        started = psutil.Process(self.launch(component).pid).create_time()
+        params = {"is_alive": True, "job_type": f"{self._components[component][0].title()}Job"}
 
         def is_healthy() -> bool:
             jobs = self.call("GET", "/jobs", params=params)["jobs"]
@@ -123,6 +135,17 @@ class Standalone:
             return any(start >= started - 1 for start in starts)
 
         self.wait_for(is_healthy, f"start another {component}")
+
+    def launch(self, component: str) -> subprocess.Popen[bytes]:
+        """Start a component, and do not wait."""
+        process = self._run(self._components[component], self._variables.get(component))
+        self._processes.append((component, process))
+        return process
+
+    def component_of(self, process: psutil.Process) -> str:
+        """Return the name of the component that started a process."""
+        pids = {process.pid, *(parent.pid for parent in process.parents())}
+        return next(component for component, popen in self._processes if popen.pid in pids)
 
     def processes(self) -> list[psutil.Process]:
         """Return all processes of this Airflow, children before their parents."""
@@ -264,16 +287,11 @@ class Standalone:
             time.sleep(0.3)
         raise TimeoutError(f"Airflow did not {what} within {seconds:g} s.\n{self._log_tail()}")
 
-    def _start(self, component: str) -> subprocess.Popen[bytes]:
-        process = self._run(_COMPONENTS[component])
-        self._processes.append((component, process))
-        return process
-
-    def _run(self, command: list[str]) -> subprocess.Popen[bytes]:
+    def _run(self, command: Sequence[str], variables: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "airflow", *command],
-                env=self._environment,
+                env={**self._environment, **(variables or {})},
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

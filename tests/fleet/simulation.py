@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs machines that share an account, and counts what the service granted and rejected."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.util import get_temp_dir
+from pathlib import Path
+from unittest.mock import patch
+
+from starlette.middleware import Middleware
+
+from airflow_provider_agentruns.emulator.server import Emulator
+from tests.fleet.account_limit import RATE, AccountLimit, Kind
+from tests.fleet.machine import START_WITHIN, Finished, Machine
+from tests.scale.runs import AGENTS, Runs
+
+#: What machines import, and what their clients import later, during the measurement.
+_IMPORTED = [Machine.__module__, "airflow_provider_agentruns.polling.registry", "filelock", "redis"]
+
+#: Seconds for all machines to finish.
+_FINISH_WITHIN = 600.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    A number of machines, and what each does.
+
+    :param tasks: Tasks on each machine at the same time.
+    :param calls: Requests of each task.
+    :param threads: Whether the tasks of a machine are threads of one process. Otherwise, each is a process.
+    :param waits: Instead: waits of each machine's triggerer, with an interval of one second.
+    :param service: The kind of limit; see :class:`AccountLimit`.
+    :param retry_after: The same.
+    """
+
+    machines: int
+    tasks: int = 0
+    calls: int = 0
+    threads: bool = False
+    waits: int = 0
+    service: Kind = "window"
+    retry_after: bool = True
+
+    def __str__(self) -> str:
+        if self.waits:
+            return f"{self.machines} triggerers x {self.waits} waits"
+        kind = ("" if self.service == "window" else f", {self.service}") + ("" if self.retry_after else ", no header")
+        return f"{self.machines} machines x {self.tasks} tasks x {self.calls} calls{kind}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    What happened.
+
+    :param requests: The number of requests that reached the service.
+    :param rejected: The number of them that received a 429.
+    :param errors: The errors of failed tasks and waits.
+    :param seconds: From the start of all machines until the last task or wait ended.
+    :param minimum: The same for an ideal client of tasks, in seconds; 0 for waits.
+    :param lag: The 95th percentile of the seconds from the end of a run until its wait noticed it.
+    """
+
+    requests: int
+    rejected: int
+    errors: list[str]
+    seconds: float
+    minimum: float
+    lag: float
+
+    @property
+    def share(self) -> float:
+        """The share of requests that received a 429."""
+        return self.rejected / self.requests
+
+    @property
+    def slowdown(self) -> float:
+        """The time in proportion to the minimum."""
+        return self.seconds / self.minimum if self.minimum else 0.0
+
+
+TITLES = f"{'case':44} {'store':8} {'requests':>8} {'429':>5} {'share':>6} {'failed':>6} {'s':>6} {'/min':>5}   lag"
+
+
+def row(case: Case, store: str, result: Result) -> str:
+    """Return a line of the table of results."""
+    return (
+        f"{case!s:44} {store:8} {result.requests:8} {result.rejected:5} {result.share:6.1%} {len(result.errors):6} "
+        f"{result.seconds:6.1f} {result.slowdown:5.2f} {result.lag:5.1f}"
+    )
+
+
+def simulate(
+    case: Case, folder: Path, store_url: str | None = None, during: Callable[[float], None] = lambda _: None
+) -> Result:
+    """
+    Run a case.
+
+    :param folder: The parent of the machines' temporary directories.
+    :param store_url: The connection's ``rate_limit_store``.
+    :param during: Called when all machines have started, with the minimum time in seconds.
+    """
+    extra = {"rate_limit": RATE} | ({"rate_limit_store": store_url} if store_url else {})
+    limit = Middleware(AccountLimit, kind=case.service, retry_after=case.retry_after)
+    with Emulator(agents=AGENTS, extra=extra, middleware=[limit]) as emulator:
+        runs = Runs(emulator, case.machines * case.waits)
+        machines: list[Machine] = []
+        for number in range(case.machines):
+            own = folder / f"machine-{number}"
+            own.mkdir()
+            if case.waits:
+                waits = tuple(runs.ids[number :: case.machines])
+                machines.append(Machine(own, emulator.connection_uri, waits=waits))
+            elif case.threads:
+                machines.append(Machine(own, emulator.connection_uri, case.tasks, case.calls))
+            else:
+                machines += [Machine(own, emulator.connection_uri, 1, case.calls)] * case.tasks
+
+        # The processes fork from a server that has imported everything, so that starting them takes milliseconds.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_IMPORTED)
+        # Python deletes the folder of the server's socket at its exit, and pytest deletes its own folder before that.
+        with patch.object(tempfile, "tempdir", "/tmp"):  # noqa: S108 -- a folder in it
+            get_temp_dir()
+        barrier, results = context.Barrier(len(machines) + 1), context.Queue()
+        processes = [context.Process(target=machine, args=(barrier, results), daemon=True) for machine in machines]
+        try:
+            for process in processes:
+                process.start()
+            barrier.wait(START_WITHIN)
+            started = time.monotonic()
+            minimum = case.machines * case.tasks * case.calls / RATE
+            during(minimum)
+            ended = {}
+            for number, run_id in enumerate(runs.ids):
+                runs.end([number])
+                ended[run_id] = time.monotonic()
+            finished: list[Finished] = [one for _ in machines for one in results.get(timeout=_FINISH_WITHIN)]
+        finally:
+            for process in processes:
+                process.kill()
+                process.join()
+        statuses = [request.status for request in emulator.requests]
+    lags = sorted(one.at - ended[one.run_id] for one in finished if one.run_id)
+    return Result(
+        requests=len(statuses),
+        rejected=statuses.count(429),
+        errors=[one.error for one in finished if one.error],
+        seconds=max(one.at for one in finished) - started,
+        minimum=minimum,
+        lag=lags[len(lags) * 95 // 100] if lags else 0.0,
+    )

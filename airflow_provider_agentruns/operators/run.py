@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_agentruns.arguments import check_output_path
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_provider_agentruns.models import AgentRun
+
+#: The ``wait_for`` of a task that only starts its run.
+START = "start"
 
 #: The arguments that name the subject of a run.
 SUBJECT_FIELDS = ("business_id", "context_type", "context_id", "thread_id")
@@ -36,8 +39,8 @@ class AgentRunOperator(WaitingOperator):
     :param context_type: The kind of resource to work on; requires ``context_id``. (templated)
     :param context_id: The ID of that resource. (templated)
     :param thread_id: Run inside this thread; needs no context. (templated)
-    :param wait_for: One or more of ``completed``, ``interrupted``, and ``error``. If empty, the task starts the run and
-        does not wait.
+    :param wait_for: One or more of ``completed``, ``interrupted``, and ``error``. With ``start``, or if empty, the task
+        only starts the run.
     :param output_path: The URL of a folder in object storage, such as ``s3://my_conn@bucket/agent-runs``, for an output
         that is too large for XCom. (templated)
     :raises AgentRunFailedError: If the run ended as ``error``. The message names the failing step.
@@ -58,11 +61,12 @@ class AgentRunOperator(WaitingOperator):
         context_type: str | None = None,
         context_id: str | XComArg | None = None,
         thread_id: str | XComArg | None = None,
+        wait_for: Collection[str] | str = ("completed",),
         output_path: str | None = None,
         **kwargs: Any,
     ) -> None:
         check_output_path(output_path)
-        super().__init__(**kwargs)
+        super().__init__(wait_for=() if wait_for == START else wait_for, **kwargs)
         self.agent = agent
         self.business_id = business_id
         self.context_type = context_type

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -95,8 +95,11 @@ class TestStart:
             ],
         }
 
-    def test_without_an_awaited_status_the_task_does_not_wait(self, agent_runs_emulator: Emulator) -> None:
-        task = start("slow", deferrable=True, wait_for=())
+    @pytest.mark.parametrize("wait_for", ["start", (), []], ids=str)
+    def test_a_task_can_only_start_its_run(
+        self, agent_runs_emulator: Emulator, wait_for: Collection[str] | str
+    ) -> None:
+        task = start("slow", deferrable=True, wait_for=wait_for)
         assert (task.value["status"], task.value["run_id"]) == ("running", task.xcoms["run_id"])
         assert agent_runs_emulator.count("GET", ".*") == 0
 

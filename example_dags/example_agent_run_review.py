@@ -35,7 +35,7 @@ with DAG(
         task_id="review",
         run_id=start.output["run_id"],
         interrupt="{{ ti.xcom_pull('start')['interrupts'][0]['id'] }}",
-        params={"reason": Param("", type="string", title="Why?", maxLength=500)},
+        params={"reason": Param(None, type=["null", "string"], title="Why?", maxLength=500)},
     )
     output = AgentRunOutputOperator(task_id="output", run_id=start.output["run_id"])
     start >> review >> output

@@ -35,6 +35,6 @@ with DAG(
         task_id="start",
         agent="{{ params.agent }}",
         business_id="{{ params.business_id }}",
-        wait_for=(),
+        wait_for="start",
     )
     review_rounds("reviewed", run_id=start.output["run_id"], rounds=2, decide=approve_what_is_certain)

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notifies people of a question, and reminds them if nobody has answered after some hours."""
+"""
+Notifies people of a question, and reminds them if nobody has answered after four hours.
+
+The form and the clock start at the same time. When the clock ends, a task reads the run, and reminds people only if the
+question is still open.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,7 @@ from airflow.providers.standard.sensors.time_delta import WaitSensor
 from airflow.sdk import DAG, BaseNotifier, Param, task
 
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
-from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
-from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
+from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunReviewOperator
 
 log = logging.getLogger(__name__)
 
@@ -30,29 +34,38 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     doc_md=__doc__,
     tags=["agentruns"],
-    params={"run_id": Param(type="string", description="The ID of an agent run.")},
+    params={
+        "agent": Param("needs_approval", type="string"),
+        "business_id": Param("0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10", type="string", format="uuid"),
+    },
     default_args={"deferrable": True},
 ):
-    wait = AgentRunSensor(task_id="wait", run_id="{{ params.run_id }}", wait_for="interrupted")
+    start = AgentRunOperator(
+        task_id="start",
+        agent="{{ params.agent }}",
+        business_id="{{ params.business_id }}",
+        wait_for="interrupted",
+    )
     review = AgentRunReviewOperator(
         task_id="review",
-        run_id="{{ params.run_id }}",
-        interrupt="{{ ti.xcom_pull('wait')['interrupts'][0]['id'] }}",
+        run_id=start.output["run_id"],
+        interrupt="{{ ti.xcom_pull('start')['interrupts'][0]['id'] }}",
+        # Notified once, when the form appears.
         notifiers=[LogNotifier()],
-        # If nobody answers, the harmless answer is sent.
+        # If nobody answers within three days, the task sends this answer.
         response_timeout=timedelta(days=3),
         defaults="Reject",
     )
-    patience = WaitSensor(task_id="patience", time_to_wait=timedelta(hours=4))
+    clock = WaitSensor(task_id="clock", time_to_wait=timedelta(hours=4))
 
     @task
     def remind(run: dict) -> str:
-        """Remind people unless someone has answered, here or elsewhere."""
-        [asked, *_] = run["interrupts"]
-        if AgentRunHook().get_run(run["run_id"]).pending(asked["id"]) is None:
+        """Remind people if the question is still open, wherever they could have answered it."""
+        question = run["interrupts"][0]
+        if AgentRunHook().get_run(run["run_id"]).pending(question["id"]) is None:
             return "answered"
-        log.warning("Still waiting for an answer: %s", asked["value"].get("label"))
+        log.warning("Still waiting for an answer: %s", question["value"].get("label"))
         return "reminded"
 
-    wait >> [review, patience]
-    patience >> remind(wait.output)
+    start >> [review, clock]
+    clock >> remind(start.output)

@@ -26,7 +26,7 @@ with DAG(
         task_id="start",
         agent="{{ params.agent }}",
         business_id="{{ params.business_id }}",
-        wait_for=(),
+        wait_for="start",
     )
     reviewed = review_rounds("reviewed", run_id=start.output["run_id"], rounds=2)
 

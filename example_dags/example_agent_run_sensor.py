@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waits for an agent run that something else started, and branches by whether it completed or asks something."""
+"""Waits for a run whose ID is known, and branches by whether the run has completed or asks something."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from airflow.sdk import DAG, Param, task
 
-from airflow_provider_agentruns.operators.agent_run import AgentRunOutputOperator
+from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunOutputOperator
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 
 with DAG(
@@ -16,11 +16,22 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     doc_md=__doc__,
     tags=["agentruns"],
-    params={"run_id": Param(type="string", description="The ID of the agent run to wait for.")},
+    params={
+        "agent": Param("two_questions", type="string"),
+        "business_id": Param("0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10", type="string", format="uuid"),
+    },
 ):
+    # Replaces the program that starts your runs. If another program starts them, pass the ID that it received, such as
+    # run_id="{{ dag_run.conf['run_id'] }}".
+    start = AgentRunOperator(
+        task_id="start",
+        agent="{{ params.agent }}",
+        business_id="{{ params.business_id }}",
+        wait_for="start",
+    )
     wait = AgentRunSensor(
         task_id="wait",
-        run_id="{{ params.run_id }}",
+        run_id=start.output["run_id"],
         wait_for=("completed", "interrupted"),
         deferrable=True,
         timeout=24 * 60 * 60,
@@ -31,7 +42,7 @@ with DAG(
         """Return the next task by the run's status."""
         return "output" if run["status"] == "completed" else "show_questions"
 
-    output = AgentRunOutputOperator(task_id="output", run_id="{{ params.run_id }}")
+    output = AgentRunOutputOperator(task_id="output", run_id=start.output["run_id"])
 
     @task
     def show_questions(run: dict) -> list[str]:

@@ -1,91 +1,198 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``make demo``: example DAGs in a complete Airflow, against the offline service.
+``make demo``: agent runs in a complete Airflow, against the offline service.
 
-Prints each change of state and the artifacts in XCom. Fails if XCom and the service disagree.
+One run asks a question, a person answers it through Airflow's API, and the run continues. Three other runs ask nothing.
+Prints each step, and fails if a result differs from what the service stored.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.standalone.people import Review
+from tests.support.airflow_versions import FORM_STATE
 from tests.support.standalone import Standalone
 
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".demo"
-DAGS = ("example_agent_run", "example_agent_run_mapped")
+
+ASKS = "example_agent_run_review"
+ASKS_NOTHING = "example_agent_run_mapped"
+REASON = "The lease of 3 May names this address."
 
 _MEANINGS = {
-    "running": "occupies a worker",
+    "running": "on a worker",
     "deferred": "waits in the triggerer, without a worker",
     "success": "done",
-    "failed": "failed",
+    "failed": "see its log",
+    "awaiting_input": "waits for a person, without a process",
 }
+
+_TO_CLICK = """
+Airflow is open at {url} until you press Ctrl-C. What to click, in this order:
+
+ 1. See the answered question:
+    {url}/dags/{dag}/runs/{dag_run}/tasks/review
+    The tab "Agent run" shows the agent's steps, the question, and the answer.
+ 2. See the audit trail: on the same page, click "Storage", "XCom", "Expand all extra JSON".
+    The trail is the value with the key "trail".
+ 3. Start another run: {url}/dags/{dag}
+    Click "Trigger", then "Trigger" in the form. After about 20 seconds, the task "review" has the
+    state "Awaiting Input".
+ 4. Answer its question: click "Browse", "Required Actions", and the question. Click "Approve" or
+    "Reject". Until you answer, "Browse", "Agent runs" lists the run.
+ 5. See the output: on the page of the DAG run, click the task "output", "Storage", "XCom".
+"""
+
+
+def heading(text: str) -> None:
+    """Print the title of the next part."""
+    print(f"\n{text}", flush=True)
 
 
 def say(source: str, text: str) -> None:
     """Print one line with the time and its source."""
-    print(f"{datetime.now(UTC):%H:%M:%S}  {source:<9}{text}", flush=True)
+    print(f"  {datetime.now(UTC):%H:%M:%S}  {source:<8} {text}", flush=True)
 
 
-def follow(airflow: Standalone, emulator: Emulator, dag_runs: dict[str, str]) -> dict[str, str]:
+class Demo:
     """
-    Print each change of a task instance or an agent run until all DAG runs have ended, and return their states.
+    The DAG runs of the demo.
 
     :param dag_runs: DAG ID to DAG run ID.
     """
-    printed: set[str] = set()
 
-    def report(source: str, text: str) -> None:
-        if text not in printed:
-            printed.add(text)
+    def __init__(self, airflow: Standalone, emulator: Emulator) -> None:
+        self._airflow = airflow
+        self._emulator = emulator
+        self._printed: set[tuple[str, str]] = set()
+        self.dag_runs: dict[str, str] = {}
+
+    def start(self) -> Review:
+        """Start the DAGs, and return the review."""
+        self.dag_runs = {dag: self._airflow.start_dag(dag) for dag in (ASKS, ASKS_NOTHING)}
+        return Review(self._airflow, ASKS, self.dag_runs[ASKS])
+
+    def ended(self) -> bool:
+        """Return whether all DAG runs have ended."""
+        return {self._airflow.dag_run_state(*one) for one in self.dag_runs.items()} <= {"success", "failed"}
+
+    def follow(self, until: Callable[[], bool]) -> None:
+        """Print each change of a task or an agent run, until a condition is true or all DAG runs have ended."""
+        over = False
+        while not over:
+            # Checked first, so that the last changes are printed.
+            over = until() or self.ended()
+            self._print_changes()
+            time.sleep(0.2)
+
+    def _print_changes(self) -> None:
+        for dag, dag_run in self.dag_runs.items():
+            for ti in self._airflow.task_instances(dag, dag_run):
+                if (state := ti["state"]) in _MEANINGS:
+                    self._print_once("Airflow", f"{_name(dag, ti):<20} {state} ({_MEANINGS[state]})")
+        for run in list(self._emulator.service.runs.values()):
+            self._print_once("service", f"run {run.id[:8]:<16} {run.status} (agent {run.agent})")
+
+    def _print_once(self, source: str, text: str) -> None:
+        if (source, text) not in self._printed:
+            self._printed.add((source, text))
             say(source, text)
 
-    while True:
-        states = {dag: airflow.dag_run_state(dag, dag_run) for dag, dag_run in dag_runs.items()}
-        for dag, dag_run in dag_runs.items():
-            for ti in airflow.task_instances(dag, dag_run):
-                if (state := ti["state"]) in _MEANINGS:
-                    index = f"[{ti['map_index']}]" if ti["map_index"] >= 0 else ""
-                    report("airflow", f"{dag}.{ti['task_id']}{index}: {state} ({_MEANINGS[state]})")
-        for run in list(emulator.service.runs.values()):
-            report("service", f"run {run.id[:8]} ({run.agent}) is {run.status}")
-        if not set(states.values()) & {"queued", "running"}:
-            return states
-        time.sleep(0.2)
+    def outputs(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Return the output of each agent run in XCom: the task's name, and run ID and output."""
+        found = {}
+        for dag, task_id in ((ASKS, "output"), (ASKS_NOTHING, "review")):
+            dag_run = self.dag_runs[dag]
+            for ti in self._airflow.task_instances(dag, dag_run):
+                if ti["task_id"] == task_id:
+                    starts = "start" if dag == ASKS else task_id
+                    run_id = self._airflow.xcom(dag, dag_run, starts, "run_id", ti["map_index"])
+                    output = self._airflow.xcom(dag, dag_run, task_id, map_index=ti["map_index"])
+                    found[_name(dag, ti)] = (run_id, output)
+        return found
 
 
-def show(airflow: Standalone, emulator: Emulator) -> bool:
-    """Run the DAGs, print the outputs in XCom, and return whether they are right."""
-    dag_runs = {dag: airflow.start_dag(dag) for dag in DAGS}
-    states = follow(airflow, emulator, dag_runs)
-    if set(states.values()) != {"success"}:
-        print(f"A DAG failed: {states}. See {airflow.log_file.relative_to(ROOT)}")
-        return False
-    starts, reads = emulator.count("POST", "/v1/runs"), emulator.count("GET", "/v1/runs.*")
-    print(f"\nRequests: {starts} started the runs, {reads} waited for them and read their outputs.")
-    print("\nOutputs in XCom, for the next tasks:")
-    found = {}
-    for dag, dag_run in dag_runs.items():
-        for ti in airflow.task_instances(dag, dag_run):
-            if ti["task_id"] == "review":
-                run_id = airflow.xcom(dag, dag_run, "review", "run_id", ti["map_index"])
-                found[run_id] = airflow.xcom(dag, dag_run, "review", map_index=ti["map_index"])
-    for run_id, output in found.items():
+def _name(dag: str, ti: dict[str, Any]) -> str:
+    """Return a short name of a task instance."""
+    index = f"[{ti['map_index']}]" if ti["map_index"] >= 0 else ""
+    return f"{dag.removeprefix('example_agent_run_')}.{ti['task_id']}{index}"
+
+
+def answer(review: Review) -> None:
+    """Print the form, and answer it as a person would."""
+    heading("3. The agent's question, as the form in Airflow shows it")
+    form = review.shown()
+    for line in (form["subject"], "", *form["body"].splitlines(), "", f"[{'] ['.join(form['options'])}]"):
+        print(f"  | {line}".rstrip())
+    heading("4. A person answers through Airflow's API")
+    review.answer("Approve", reason=REASON)
+    say("person", f"Approve, because: {REASON}")
+
+
+def check(demo: Demo, emulator: Emulator, review: Review) -> str:
+    """Print the results, and return what is wrong."""
+    outputs = demo.outputs()
+    heading(f"6. {len(outputs)} outputs in XCom, for the next tasks")
+    summaries = []
+    for name, (_, output) in outputs.items():
         for artifact in output["artifacts"]:
-            facts = f"{artifact['type']}, confidence {artifact.get('confidence')}, run {run_id[:8]}"
-            print(f"\n{artifact['title']} ({facts})\n  {artifact.get('summary')}")
-    if found != {run.id: run.output for run in emulator.service.runs.values()}:
-        print("XCom and the service disagree.")
-        return False
-    return True
+            summaries.append(f"{artifact['title']}: {artifact['summary']}")
+            print(f"  {name:<20} {summaries[-1]}")
+    heading("7. The audit trail of the answer (the XCom value `trail` of review.review)")
+    trail = review.xcom("trail")
+    shown = ("run_id", "label", "by", "responded_by", "responded_at", "chosen_options", "params_input", "delivery")
+    for key in shown:
+        value = trail[key]
+        print(f"  {key:<15} {value if isinstance(value, str) else json.dumps(value)}")
+    if dict(outputs.values()) != {run.id: run.output for run in emulator.service.runs.values()}:
+        return "An output in XCom differs from the service's."
+    if len(set(summaries)) != len(summaries) or len(outputs) != 4:
+        return "The outputs are not four different ones."
+    received = [(one.run_id, one.input["decision"]) for one in emulator.service.answers]
+    if received != [(trail["run_id"], "approve")] or trail["delivery"] != "confirmed":
+        return f"The service received {received}."
+    starts, reads = emulator.count("POST", "/v1/runs"), emulator.count("GET", "/v1/runs.*")
+    print(f"\n{starts} requests started the runs, 1 answered the question, and {reads} read the runs.")
+    return ""
+
+
+def show(airflow: Standalone, emulator: Emulator) -> str:
+    """Run the DAGs, and return what went wrong."""
+    heading("2. Four agent runs start: one asks a question, three ask nothing")
+    demo = Demo(airflow, emulator)
+    review = demo.start()
+    demo.follow(lambda: review.ti["state"] == FORM_STATE)
+    if review.ti["state"] == FORM_STATE:
+        answer(review)
+    heading("5. The run continues, and Airflow ends the tasks")
+    demo.follow(demo.ended)
+    states = {dag: airflow.dag_run_state(dag, dag_run) for dag, dag_run in demo.dag_runs.items()}
+    if set(states.values()) != {"success"}:
+        return f"A DAG failed: {states}. See {airflow.log_file.relative_to(ROOT)}."
+    return check(demo, emulator, review)
+
+
+def stay_open(airflow: Standalone) -> None:
+    """Print what to click, and wait for Ctrl-C."""
+    # SIGTERM also stops the demo, because a shell starts background jobs with SIGINT ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    [latest] = airflow.call("GET", f"/dags/{ASKS}/dagRuns")["dag_runs"]
+    print(_TO_CLICK.format(url=airflow.url, dag=ASKS, dag_run=latest["dag_run_id"]), flush=True)
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(1)
 
 
 def main() -> int:
@@ -94,20 +201,18 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep Airflow running until Ctrl-C")
     keep = parser.parse_args().keep
     shutil.rmtree(HOME, ignore_errors=True)
-    say("demo", "Starting an offline agent service and a complete Airflow; this takes about half a minute.")
+    heading("1. An offline agent service and a complete Airflow start (about a minute; longer on a busy machine)")
     with Emulator(seed=int(time.time())) as emulator:
         connection = {"AIRFLOW_CONN_AGENTRUNS_DEFAULT": emulator.connection_uri}
         with Standalone(HOME, ROOT / "example_dags", connection) as airflow:
-            say("demo", f"Airflow is ready at {airflow.url}, the service at {emulator.url}. Both are on loopback only.")
-            good = show(airflow, emulator)
+            say("Airflow", f"{airflow.url} (this machine only)")
+            say("service", f"{emulator.url} (this machine only)")
+            wrong = show(airflow, emulator)
+            if wrong:
+                print(f"\n{wrong}")
             if keep:
-                # SIGTERM also stops the demo, because a shell starts background jobs with SIGINT ignored.
-                signal.signal(signal.SIGTERM, signal.default_int_handler)
-                print(f"\nAirflow stays open at {airflow.url} until Ctrl-C.", flush=True)
-                with suppress(KeyboardInterrupt):
-                    while True:
-                        time.sleep(1)
-    return 0 if good else 1
+                stay_open(airflow)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -53,9 +53,10 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Return all pages of the documentation, and the README."""
+    """Return all pages of the documentation, and the READMEs of the repository and of the examples."""
     built = DOCS / "_build"
-    return [ROOT / "README.md", *(path for path in sorted(DOCS.rglob("*.md")) if built not in path.parents)]
+    documentation = [path for path in sorted(DOCS.rglob("*.md")) if built not in path.parents]
+    return [ROOT / "README.md", ROOT / "example_dags" / "README.md", *documentation]
 
 
 def all_blocks() -> list[Block]:

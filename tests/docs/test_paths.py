@@ -25,7 +25,7 @@ def test_named_files_exist(document: str) -> None:
     assert [name for name in named if not any((base / name).exists() for base in bases)] == []
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "example_dags/README.md"])
 def test_linked_files_are_in_the_source_distribution(document: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     # Hatchling adds pyproject.toml.

@@ -6,10 +6,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from airflow.configuration import conf
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.support.airflow_names import dag_bag
 from tests.support.dag_runs import DagResult, DagRunner
 
 ROOT = Path(__file__).parents[2]
@@ -19,10 +22,10 @@ BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 @pytest.fixture
 def run_example(run_dag: DagRunner, airflow_home: Path) -> Callable[..., DagResult]:
-    """Return a function that runs an example by its name, with the DAG run's ``conf``."""
+    """Return a function that runs an example by its name, with the DAG run's parameters."""
 
-    def run(name: str, **conf: str) -> DagResult:
-        return run_dag.run_file((ROOT / "example_dags" / f"{name}.py").read_text(), **conf)
+    def run(name: str, **params: Any) -> DagResult:
+        return run_dag.run_file((ROOT / "example_dags" / f"{name}.py").read_text(), **params)
 
     return run
 
@@ -41,10 +44,16 @@ def test_the_first_example(run_example: Callable[..., DagResult], agent_runs_emu
 def test_the_sensor_example_branches(
     run_example: Callable[..., DagResult], agent_runs_emulator: Emulator, agent: str, way: str, other: str
 ) -> None:
-    run = agent_runs_emulator.service.create_run(agent, business_id=BUSINESS)
-    result = run_example("example_agent_run_sensor", run_id=run.id)
+    result = run_example("example_agent_run_sensor", agent=agent)
+    [run] = agent_runs_emulator.service.runs.values()
     assert result.state == "success"
-    assert result.states == {"wait": "success", "decide": "success", way: "success", other: "skipped"}
+    assert result.states == {
+        "start": "success",
+        "wait": "success",
+        "decide": "success",
+        way: "success",
+        other: "skipped",
+    }
     shown = {"output": run.output, "show_questions": [question["value"]["label"] for question in run.interrupts]}
     assert result.xcom(way) == shown[way]
 
@@ -60,6 +69,41 @@ def test_the_mapped_example_starts_many_runs(
     assert result.xcom("summaries") == [
         artifact["summary"] for index in range(3) for artifact in result.xcom(f"review[{index}]")["artifacts"]
     ]
+    assert len(set(result.xcom("summaries"))) == 3
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("runs", "empty_batches"), [(6, 0), (4, 1)])
+def test_the_example_with_batches_starts_one_run_for_each_business(
+    run_example: Callable[..., DagResult], agent_runs_emulator: Emulator, runs: int, empty_batches: int
+) -> None:
+    result = run_example("example_agent_run_thousands", runs=runs)
+    assert result.state == "success"
+    assert list(result.states.values()).count("skipped") == 2 * empty_batches
+    started = [run.context.id for run in agent_runs_emulator.service.runs.values()]
+    assert sorted(started) == result.xcom("businesses")
+    assert result.xcom("total") == runs
+
+
+def test_the_default_of_the_example_with_batches_fits_airflows_limit() -> None:
+    path = ROOT / "example_dags" / "example_agent_run_thousands.py"
+    [dag] = dag_bag(path, path.parent).dags.values()
+    batches = [task_id for task_id in dag.task_ids if task_id.startswith("batch_")]
+    assert dag.params["runs"] == 5000
+    assert dag.params["runs"] / len(batches) <= conf.getint("core", "max_map_length")
+
+
+def test_the_decorator_example(run_example: Callable[..., DagResult], agent_runs_emulator: Emulator) -> None:
+    result = run_example("example_agent_run_decorator", case="C-1002")
+    assert result.state == "success"
+    [run] = agent_runs_emulator.service.runs.values()
+    assert run.context.id == "3f6d2a54-8f0e-4c53-9a3b-0d1c5b7a9e02"
+    assert result.xcom("report") == [f"{a['title']}: {a['summary']}" for a in run.output["artifacts"]]
+
+
+def test_the_index_lists_all_examples() -> None:
+    listed = re.findall(r"^\| \[(\w+\.py)\]\(\1\) \| \S", (ROOT / "example_dags/README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == [path.name for path in EXAMPLES]
 
 
 @pytest.mark.parametrize("name", ["example_agent_run_assets", "example_agent_run_webhook"])

@@ -6,15 +6,16 @@ from __future__ import annotations
 from uuid import uuid4
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.standalone.people import Review, answers, interrupted
+from tests.standalone.people import Review, answers
 from tests.support.airflow_versions import FORM_STATE
 from tests.support.standalone import Standalone
 
 PIPELINE = "example_agent_run_pipeline"
 POLICY = "example_agent_run_review_policy"
-STARTED = ("example_agent_run_review", "example_agent_run_review_rounds", POLICY, PIPELINE)
-DESK = "example_agent_run_review_desk"
 REMINDER = "example_agent_run_review_reminder"
+STARTED = ("example_agent_run_review", "example_agent_run_review_rounds", POLICY, REMINDER, PIPELINE)
+#: The DAG with the reviews of the pipeline.
+REVIEWS = "example_agent_run_reviews"
 
 
 def reviews(airflow: Standalone, dag_id: str, dag_run: str) -> set[Review]:
@@ -27,11 +28,9 @@ def reviews(airflow: Standalone, dag_id: str, dag_run: str) -> set[Review]:
 
 
 def test_the_examples_succeed_when_people_approve(airflow: Standalone, emulator: Emulator) -> None:
-    airflow.unpause(DESK)
-    run_id, _ = interrupted(airflow, emulator, "needs_approval")
+    airflow.unpause(REVIEWS)
     # Before Airflow 3.3, a retry takes an equal run that another DAG run has started at the same time.
     dag_runs = {dag_id: airflow.start_dag(dag_id, {"business_id": str(uuid4())}) for dag_id in STARTED}
-    dag_runs[REMINDER] = airflow.start_dag(REMINDER, {"run_id": run_id})
     reminder = Review(airflow, REMINDER, dag_runs[REMINDER], "remind")
     reminder.wait_for("success")
     assert reminder.xcom() == "reminded"
@@ -39,15 +38,15 @@ def test_the_examples_succeed_when_people_approve(airflow: Standalone, emulator:
     answered: set[Review] = set()
 
     def everything_has_ended() -> bool:
-        for started in airflow.call("GET", f"/dags/{DESK}/dagRuns")["dag_runs"]:
-            dag_runs[DESK] = started["dag_run_id"]
+        for started in airflow.call("GET", f"/dags/{REVIEWS}/dagRuns")["dag_runs"]:
+            dag_runs[REVIEWS] = started["dag_run_id"]
         for dag_id, dag_run in dag_runs.items():
             for asked in reviews(airflow, dag_id, dag_run) - answered:
                 asked.shown()
                 asked.answer("Approve")
                 answered.add(asked)
         states = [airflow.dag_run_state(dag_id, dag_run) for dag_id, dag_run in dag_runs.items()]
-        return DESK in dag_runs and {"queued", "running"}.isdisjoint(states)
+        return REVIEWS in dag_runs and {"queued", "running"}.isdisjoint(states)
 
     airflow.wait_for(everything_has_ended, "finish the examples", 600)
     for dag_id, dag_run in dag_runs.items():

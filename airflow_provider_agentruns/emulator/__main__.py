@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        from airflow_provider_agentruns.emulator.faults.table import describe
+        from airflow_provider_agentruns.emulator.fault_table import describe
         from airflow_provider_agentruns.emulator.server import ANY_SECRET, Emulator
     except ModuleNotFoundError as missing:
         sys.stderr.write(f"{missing}: install airflow-provider-agentruns[emulator]\n")

@@ -10,7 +10,6 @@ from typing import Any
 from airflow_provider_agentruns.emulator.script_steps import (
     Ask,
     Case,
-    Delegate,
     Fails,
     Json,
     Script,
@@ -51,20 +50,14 @@ def instant(case: Case) -> ScriptBody:
 def slow(case: Case) -> ScriptBody:
     """Works for about five seconds, in nested steps."""
     yield Work(0.5, "plan", "Plans the research")
-    yield Delegate(_research(), "research", "Researches the company", agent="researcher")
+    search = Work(2.0, "read_pages", "Reads the company's pages")
+    inner = [
+        Work(1.8, "read_registry", "Reads the company registry"),
+        Work(0, "read_web", "Searches the web", agent="web_reader", steps=[search]),
+    ]
+    yield Work(0, "research", "Researches the company", agent="researcher", steps=inner)
     yield Work(0.7, "write_report", "Writes the report")
     return [_artifact("report", "Research", f"{_company(case)} has two places of business.")]
-
-
-def _research() -> ScriptBody:
-    yield Work(1.8, "read_registry", "Reads the company registry")
-    yield Delegate(_read_web(), "read_web", "Searches the web", agent="web_reader")
-    return None
-
-
-def _read_web() -> ScriptBody:
-    yield Work(2.0, "read_pages", "Reads the company's pages")
-    return None
 
 
 def needs_approval(case: Case) -> ScriptBody:
@@ -146,13 +139,10 @@ def cip_orchestrator(case: Case) -> ScriptBody:
 def fails(case: Case) -> ScriptBody:
     """Ends with an error, in a nested step."""
     yield Work(0.1, "plan", "Plans the research")
-    yield Delegate(_unreachable_registry(), "read_registry", "Reads the company registry", agent="researcher")
+    failure = Fails("The company registry cannot be reached", "No response after three tries", name="registry_error")
+    inner = [Work(0.2, "open_registry", "Opens the registry"), failure]
+    yield Work(0, "read_registry", "Reads the company registry", agent="researcher", steps=inner)
     return None
-
-
-def _unreachable_registry() -> ScriptBody:
-    yield Work(0.2, "open_registry", "Opens the registry")
-    raise Fails("The company registry cannot be reached", "No response after three tries", name="registry_error")
 
 
 _SCRIPTS = (instant, slow, needs_approval, two_questions, two_rounds, cip_orchestrator, fails)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The web application: one handler per operation of the contract."""
+"""The web application: one handler per operation of the contract, behind authentication."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
+import secrets
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -14,9 +17,11 @@ from jsonschema.exceptions import best_match
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from airflow_provider_agentruns.emulator.script_steps import Json
 from airflow_provider_agentruns.emulator.service import RequestError, Service
@@ -205,3 +210,33 @@ async def _on_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return error_response(error.status_code, error.detail, getattr(error, "parameter", None), error.headers)
     return error_response(500, "Internal error")
+
+
+class AuthMiddleware(BaseHTTPMiddleware):
+    """
+    Responds 401 to a wrong token, and 429 beyond the rate limit.
+
+    :param valid_token: Returns the valid token, or None if any token is valid.
+    :param rate_limit: Requests per second.
+    """
+
+    def __init__(self, app: ASGIApp, valid_token: Callable[[], str | None], rate_limit: int | None) -> None:
+        super().__init__(app)
+        self._valid_token = valid_token
+        self._rate_limit = rate_limit
+        #: The times of the last accepted requests.
+        self._accepted = deque[float](maxlen=rate_limit)
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        token = token.strip()
+        valid = self._valid_token() or token
+        if scheme.lower() != "bearer" or not valid or not secrets.compare_digest(token.encode(), valid.encode()):
+            return error_response(401, "A valid token is needed: Authorization: Bearer ...")
+        if self._rate_limit is not None:
+            now = time.monotonic()
+            if len(self._accepted) == self._rate_limit and now - self._accepted[0] < 1:
+                message = f"More than {self._rate_limit} requests within a second"
+                return error_response(429, message, headers={"Retry-After": "1"})
+            self._accepted.append(now)
+        return await call_next(request)

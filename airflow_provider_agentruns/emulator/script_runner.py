@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_agentruns.emulator.runs import Question, Run, State, Status, timestamp, uuid_of
-from airflow_provider_agentruns.emulator.script_steps import Ask, Delegate, Fails, Json, ScriptBody, Work
+from airflow_provider_agentruns.emulator.script_steps import Ask, Fails, Json, ScriptBody, Work
 
 log = logging.getLogger(__name__)
 
@@ -50,77 +50,67 @@ class ScriptRunner:
     def _run_to_the_end(self, script: ScriptBody) -> Generator[None, None, None]:
         """Run the script and end the run. Yield when the script must wait for time or for answers."""
         try:
-            artifacts = yield from self._run_script(self._artifacts(script), None)
-        except Fails:
-            self._enter("error")
+            results = _copied((yield from self._run_script(script)) or [])
+            artifacts = [{"id": uuid_of(self._run.id, "artifact", n), **result} for n, result in enumerate(results)]
+        except Exception as error:  # noqa: BLE001 -- a script may raise anything; the run shows it
+            self._fail(error)
             return
         step = self._step(None, "output", "output", "Returns the output")
         self._run.artifacts = artifacts
         self._end(step, artifacts=artifacts)
         self._enter("completed")
 
-    def _artifacts(self, script: ScriptBody) -> ScriptBody:
-        artifacts = _copied((yield from script) or [])
-        return [{"id": uuid_of(self._run.id, "artifact", n), **artifact} for n, artifact in enumerate(artifacts)]
+    def _run_script(self, script: ScriptBody) -> Generator[None, None, Any]:
+        answers: list[Any] | None = None
+        while True:
+            try:
+                command = script.send(answers)
+            except StopIteration as end:
+                return end.value
+            if isinstance(command, Ask):
+                asked = self._ask(command)
+                yield
+                answers = [question.answer for question in asked]
+            else:
+                yield from self._work(command, None)
+                answers = None
 
-    def _run_script(self, script: ScriptBody, parent: Json | None) -> Generator[None, None, Any]:
-        """
-        Run a script inside a step, and return its result.
+    def _work(self, work: Work | Fails, parent: Json | None) -> Generator[None, None, None]:
+        if isinstance(work, Fails):
+            raise work
+        step = self._step(parent, "activity", work.name, work.label, work.agent)
+        self.due_at = self._now + timedelta(seconds=work.seconds / self._speed)
+        yield
+        for inner in work.steps:
+            yield from self._work(inner, step)
+        self._end(step, artifacts=_copied(list(work.artifacts)))
 
-        :raises Fails: If the script fails. An error step shows why.
-        """
-        reply: Any = None
-        failure: Fails | None = None
-        try:
-            while True:
-                command = script.throw(failure) if failure else script.send(reply)
-                reply = failure = None
-                match command:
-                    case Work():
-                        step = self._step(parent, "activity", command.name, command.label, command.agent)
-                        self.due_at = self._now + timedelta(seconds=command.seconds / self._speed)
-                        yield
-                        self._end(step, artifacts=_copied(list(command.artifacts)))
-                    case Ask():
-                        asked = self._ask(command, parent)
-                        yield
-                        reply = [question.answer for question in asked]
-                    case Delegate():
-                        step = self._step(parent, "activity", command.name, command.label, command.agent)
-                        try:
-                            reply = yield from self._run_script(command.script, step)
-                        except Fails as error:
-                            failure = error
-                        self._end(step, "error" if failure else "completed")
-        except StopIteration as end:
-            return end.value
-        except Exception as error:  # noqa: BLE001 -- a script may raise anything; the run shows it
-            raise self._reported(error, parent) from None
-
-    def _ask(self, command: Ask, parent: Json | None) -> list[Question]:
+    def _ask(self, command: Ask) -> list[Question]:
         asked = []
         for value in _copied(list(command.values)):
             label = str(value.get("label") or "Asks a person")
-            step = self._step(parent, "interrupt", "ask", label, value.get("agent"))
+            step = self._step(None, "interrupt", "ask", label, value.get("agent"))
             interrupt_id = f"int_{uuid_of(self._run.id, 'interrupt', len(self._run.questions))[-12:]}"
             asked.append(Question(interrupt_id, value, step))
             self._run.questions.append(asked[-1])
         self._enter("interrupted", tuple(question.id for question in asked))
         return asked
 
-    def _reported(self, error: Exception, parent: Json | None) -> Fails:
-        """Add an error step for a failure, unless an inner script has added it."""
-        if isinstance(error, Fails):
-            failure = error
-        else:
+    def _fail(self, error: Exception) -> None:
+        """End the run, and show the failure inside the innermost running step."""
+        if not isinstance(error, Fails):
             log.error("The script of the agent %s raised an error", self._run.agent, exc_info=error)
-            failure = Fails("The script raised an error", repr(error))
-        if not failure.reported:
-            step = self._step(parent, "error", failure.name, failure.label)
-            step["result"] = {"message": failure.message}
-            self._end(step, "error")
-            failure.reported = True
-        return failure
+            error = Fails("The script raised an error", repr(error))
+        running: list[Json] = []
+        steps = self._run.steps
+        while steps and steps[-1]["status"] == "running":
+            running.append(steps[-1])
+            steps = steps[-1]["steps"]
+        step = self._step(running[-1] if running else None, "error", error.name, error.label)
+        step["result"] = {"message": error.message}
+        for failed in (step, *reversed(running)):
+            self._end(failed, "error")
+        self._enter("error")
 
     def _enter(self, status: Status, pending: tuple[str, ...] = ()) -> None:
         self._run.states.append(State(self._run.updated_at, status, pending))

@@ -24,7 +24,7 @@ from typing import Any
 #: A JSON object.
 Json = dict[str, Any]
 
-ScriptBody = Generator["Work | Delegate | Ask", Any, "list[Json] | None"]
+ScriptBody = Generator["Work | Ask", Any, "list[Json] | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,32 @@ class Case:
 Script = Callable[[Case], ScriptBody]
 
 
+class Fails(Exception):  # noqa: N818 -- reads as a sentence: the script raises Fails
+    """
+    A script raises this error to end the run. The innermost step that is running shows it.
+
+    :param label: The label of the error step.
+    :param message: What went wrong.
+    """
+
+    def __init__(self, label: str, message: str, *, name: str = "error") -> None:
+        super().__init__(f"{label}: {message}")
+        self.label = label
+        self.message = message
+        self.name = name
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """
     One step of work.
 
-    :param seconds: The duration at speed 1.
+    :param seconds: The duration at speed 1, without that of inner steps.
     :param name: The step's name for programs.
     :param label: The step's name for people.
     :param agent: The agent that works. Default: the agent of the enclosing step.
     :param artifacts: The artifacts of the completed step.
+    :param steps: Inner steps. ``Fails`` among them ends the run.
     """
 
     seconds: float
@@ -69,20 +85,7 @@ class Work:
     label: str
     agent: str | None = None
     artifacts: Sequence[Json] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Delegate:
-    """
-    A step that runs another script, and returns its result.
-
-    :param script: A generator, such as ``search(case)``.
-    """
-
-    script: ScriptBody
-    name: str
-    label: str
-    agent: str | None = None
+    steps: Sequence[Work | Fails] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +97,6 @@ class Ask:
     """
 
     values: Sequence[Json]
-
-
-class Fails(Exception):  # noqa: N818 -- reads as a sentence: the script raises Fails
-    """
-    A script raises this error to end the run. An enclosing script may catch it.
-
-    :param label: The label of the error step.
-    :param message: What went wrong.
-    """
-
-    def __init__(self, label: str, message: str, *, name: str = "error") -> None:
-        super().__init__(f"{label}: {message}")
-        self.label = label
-        self.message = message
-        self.name = name
-        self.reported = False
 
 
 def decision_in(answer: Any) -> str:

@@ -13,9 +13,8 @@ from urllib.parse import quote, urlencode
 from starlette.middleware import Middleware
 
 from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
-from airflow_provider_agentruns.emulator.app import create_app
-from airflow_provider_agentruns.emulator.faults import Faults
-from airflow_provider_agentruns.emulator.middleware import AuthMiddleware, FaultMiddleware, RecordedRequest
+from airflow_provider_agentruns.emulator.app import AuthMiddleware, create_app
+from airflow_provider_agentruns.emulator.faults import FaultMiddleware, Faults, RecordedRequest
 from airflow_provider_agentruns.emulator.script_steps import Script
 from airflow_provider_agentruns.emulator.service import Service
 from airflow_provider_agentruns.emulator.web_server import WebServer
@@ -83,7 +82,7 @@ class Emulator:
             *middleware,
             Middleware(AuthMiddleware, valid_token=lambda: self._token, rate_limit=rate_limit),
         ]
-        self._server = WebServer(create_app(self.service, layers), port, self.faults.closes_connection)
+        self._server = WebServer(create_app(self.service, layers), port)
         self.port = self._server.port
 
     @property

@@ -8,9 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, cast
 
 import uvicorn
@@ -24,15 +22,13 @@ class WebServer:
     """
     Serves an application on a port that it also reserves while it is stopped.
 
-    :param closes_connection: Called for each new connection. Returns whether to close it at once.
     :raises OSError: If the port is in use.
     """
 
-    def __init__(self, app: ASGIApp, port: int, closes_connection: Callable[[], bool]) -> None:
-        http = cast("type[asyncio.Protocol]", partial(_Protocol, closes_connection))
+    def __init__(self, app: ASGIApp, port: int) -> None:
         # The middleware sets the Date header.
         options: dict[str, Any] = {"log_config": None, "access_log": False, "date_header": False}
-        self._config = uvicorn.Config(app, http=http, loop="asyncio", ws="none", lifespan="off", **options)
+        self._config = uvicorn.Config(app, http=_Protocol, loop="asyncio", ws="none", lifespan="off", **options)
         self._socket = _bound_socket(port)
         self.port: int = self._socket.getsockname()[1]
         self._server: _Server | None = None
@@ -80,15 +76,9 @@ class _Server(uvicorn.Server):
 class _Protocol(H11Protocol):
     """Makes the connection available to faults."""
 
-    def __init__(self, closes_connection: Callable[[], bool], **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._closes_connection = closes_connection
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app_state = {**self.app_state, _TRANSPORT: transport}
-        if self._closes_connection():
-            transport.close()
 
 
 def transport_of(scope: Scope) -> asyncio.Transport:

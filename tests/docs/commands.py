@@ -110,7 +110,7 @@ def _curl(words: Sequence[str], emulator: Emulator) -> None:
 
 def _emulator(words: Sequence[str]) -> None:
     from airflow_provider_agentruns.emulator.__main__ import _parser, main
-    from airflow_provider_agentruns.emulator.faults.plan import rule_of
+    from airflow_provider_agentruns.emulator.faults import rule_of
 
     options = _parser().parse_args(words)
     assert all(rule_of(fault) for fault in options.fault)

@@ -13,7 +13,7 @@ import yaml
 from airflow.configuration import conf
 
 from airflow_provider_agentruns.client.connection_settings import Settings
-from airflow_provider_agentruns.emulator.faults.plan import rule_of
+from airflow_provider_agentruns.emulator.faults import rule_of
 from airflow_provider_agentruns.plugins.agent_runs import PREFIX
 from tests.docs.blocks import Block, blocks
 from tests.docs.commands import pip_install

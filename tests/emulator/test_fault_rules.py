@@ -9,8 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_agentruns.emulator.faults import FAULTS, FaultError, Rule
-from airflow_provider_agentruns.emulator.faults.plan import rule_of
+from airflow_provider_agentruns.emulator.faults import FAULTS, FaultError, Rule, rule_of
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.emulator.contract import Client
 

@@ -20,7 +20,7 @@ from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, Client, error_of
 from tests.emulator.wire import RUN, connect, eventually, read, talk
 
-ON_REQUESTS = [name for name, fault in FAULTS.items() if fault.applies_to == "request"]
+ON_REQUESTS = [name for name, fault in FAULTS.items() if not fault.refuses]
 #: They apply to certain GET requests only.
 READS = ("404 at first", "listing lags", "stream cut", "stream silent")
 
@@ -79,20 +79,14 @@ def test_refused_closes_the_port_while_it_is_active(emulator: Emulator, plain: h
     assert plain.get("/v1/agents").status_code == 200
 
 
-def test_a_new_connection_is_closed(emulator: Emulator) -> None:
-    before = len(emulator.requests)
-    with emulator.faults.of("connection closed", after=1, times=2) as rule:
-        assert talk(emulator, "GET", "/v1/agents")[0].startswith(b"HTTP/1.1 200")
-        for _ in range(2):
-            with socket.create_connection(("127.0.0.1", emulator.port), timeout=5) as connection:
-                assert connection.recv(1) == b""
-        assert talk(emulator, "GET", "/v1/agents")[0].startswith(b"HTTP/1.1 200")
-        assert (rule.met, rule.seen) == (2, 4)
-    assert len(emulator.requests) - before == 2
-
-
 @pytest.mark.parametrize(
-    ("fault", "ending"), [("request reset", "reset"), ("answer reset", "reset"), ("answer lost", "closed")]
+    ("fault", "ending"),
+    [
+        ("connection closed", "closed"),
+        ("request reset", "reset"),
+        ("answer reset", "reset"),
+        ("answer lost", "closed"),
+    ],
 )
 def test_a_connection_breaks(emulator: Emulator, plain: httpx.Client, fault: str, ending: str) -> None:
     with emulator.faults.of(fault, "POST"):

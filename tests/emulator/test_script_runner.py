@@ -8,17 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.emulator.runs import Run
-from airflow_provider_agentruns.emulator.script_steps import (
-    Ask,
-    Case,
-    Delegate,
-    Fails,
-    Json,
-    Script,
-    ScriptBody,
-    Work,
-    decision_in,
-)
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, Fails, Script, ScriptBody, Work, decision_in
 from airflow_provider_agentruns.emulator.service import Service
 from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, check, labels
@@ -42,47 +32,32 @@ def test_a_script_gets_its_case() -> None:
     assert first.output["artifacts"][0]["title"] == first.id
 
 
-def test_the_result_of_a_delegate() -> None:
-    def inner() -> ScriptBody:
-        [answer] = yield Ask([{"label": "Well?"}])
-        return [{"title": "Inner", "type": "inner", "answer": answer}]
-
+def test_answers_are_any_json_values() -> None:
     def mine(case: Case) -> ScriptBody:
-        artifacts: list[Json] = yield Delegate(inner(), "inner", "Goes inside", agent="helper")
-        return artifacts
+        [answer] = yield Ask([{"label": "Well?"}])
+        return [{"title": "Answer", "type": "answer", "answer": answer}]
 
     service, run = _start(mine)
     assert "agent" not in run.interrupts[0]
-    [step] = run.as_json(steps=True)["steps"]
-    assert (step["steps"][0]["type"], step["steps"][0]["agent"]) == ("interrupt", "helper")
     run = service.answer(run.id, run.interrupts[0]["id"], ["any", {"json": True}])
     assert run.output
     assert run.output["artifacts"][0]["answer"] == ["any", {"json": True}]
 
 
-def test_a_failure_is_shown_once_and_can_be_caught() -> None:
-    def deepest() -> ScriptBody:
-        yield Work(0, "try", "Tries")
-        raise Fails("Cannot", "No way")
-
-    def middle() -> ScriptBody:
-        yield Delegate(deepest(), "deepest", "Goes deepest")
-        return None
-
+def test_a_failure_is_shown_in_the_innermost_step() -> None:
     def mine(case: Case) -> ScriptBody:
-        try:
-            yield Delegate(middle(), "middle", "Goes inside")
-        except Fails as failure:
-            yield Work(0, "mend", f"Mends: {failure.message}", artifacts=[{"title": "Patch", "type": "patch"}])
-        yield Delegate(middle(), "middle", "Goes inside")
+        yield Work(0, "plan", "Plans", artifacts=[{"title": "Plan", "type": "plan"}])
+        deepest = Work(0, "deepest", "Goes deepest", steps=[Work(0, "try", "Tries"), Fails("Cannot", "No way")])
+        yield Work(0, "middle", "Goes inside", agent="helper", steps=[deepest, Work(0, "never", "Never")])
         return None
 
     _, run = _start(mine)
     steps = run.as_json(steps=True)["steps"]
-    failed = ["Goes inside", "  Goes deepest", "    Tries", "    Cannot"]
-    assert labels(steps) == [*failed, "Mends: No way", *failed]
-    assert [step["status"] for step in steps] == ["error", "completed", "error"]
-    assert steps[1]["artifacts"] == [{"title": "Patch", "type": "patch"}]
+    assert labels(steps) == ["Plans", "Goes inside", "  Goes deepest", "    Tries", "    Cannot"]
+    assert [step["status"] for step in steps] == ["completed", "error"]
+    assert steps[0]["artifacts"] == [{"title": "Plan", "type": "plan"}]
+    [inner] = steps[1]["steps"]
+    assert (inner["agent"], [step["status"] for step in inner["steps"]]) == ("helper", ["completed", "error"])
     assert run.status == "error"
 
 
@@ -90,7 +65,7 @@ def test_a_failure_is_shown_once_and_can_be_caught() -> None:
     ("command", "artifacts", "message"),
     [
         (Ask([{"set": {1}}]), None, "set is not JSON serializable"),
-        (Work("x", "n", "l"), None, "TypeError"),  # type: ignore[arg-type]
+        (Work(0, "n", "l"), ["x"], "TypeError"),
         (Work(0, "n", "l"), [{"title": float("nan")}], "not JSON compliant"),
         (Work(0, "n", "l"), KeyError("oops"), "oops"),
     ],

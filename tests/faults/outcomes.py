@@ -21,8 +21,7 @@ _MAY_BE_UNMET = {
     # A single wait does not need the listing.
     ("listing lags", "trigger"),
     ("listing lags", "trigger_stream"),
-    # The watcher keeps its connection, and does not read a run that the listing shows as completed.
-    ("connection closed", "events"),
+    # The watcher does not read a run that the listing shows as completed.
     ("404 at first", "events"),
 }
 

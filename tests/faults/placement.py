@@ -29,12 +29,7 @@ def place(fault: str, name: str) -> Placement | str:
     """Return the rule by which a fault applies to a component, or why it cannot apply."""
     component = COMPONENTS[name]
     hook = name.startswith("hook")
-    applies_to = FAULTS[fault].applies_to
     once = {"times": 1, "after": component.after}
-    if applies_to == "service":
-        return Placement(fault)
-    if applies_to == "connection":
-        return Placement(fault, fields=once)
     if GROUPS[fault] == "Streams":
         return Placement(fault, fields={"times": 1}) if hook or name == "trigger_stream" else "reads no stream"
     if fault == "listing lags":
@@ -47,6 +42,6 @@ def place(fault: str, name: str) -> Placement | str:
     if fault == "404 at first":
         becomes_visible = component.does == "start" or name == "events"
         return Placement(fault, "GET", RUN, {"seconds": _HOUR, **({"times": 2} if becomes_visible else {})})
-    if fault in ("unknown fields", "clock skew"):
+    if fault in ("refused", "unknown fields", "clock skew"):
         return Placement(fault)
     return Placement(fault, component.method, component.path, {**_TIMING.get(fault, {}), **once})

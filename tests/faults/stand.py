@@ -16,8 +16,7 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_agentruns.emulator.faults import Rule
-from airflow_provider_agentruns.emulator.middleware import RecordedRequest
+from airflow_provider_agentruns.emulator.faults import RecordedRequest, Rule
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
@@ -66,7 +65,7 @@ class Seen:
     @property
     def met(self) -> bool:
         """Whether the fault applied to a request. A service that refuses connections counts none."""
-        return self.rule.fault.applies_to == "service" or self.rule.met > 0
+        return self.rule.fault.refuses or self.rule.met > 0
 
 
 class Stand:

@@ -14,12 +14,10 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Callable
-from typing import TypeVar
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.paging import ListingWalk
 from airflow_provider_agentruns.client.partial_models import ListedPage
-from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.retries import keep_trying
 from airflow_provider_agentruns.events.cursor_store import CursorStore
 from airflow_provider_agentruns.events.run_tracker import MAX_LISTING_LAG, RunSnapshot, RunTracker
@@ -30,8 +28,6 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsResponseTooLargeError,
 )
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +155,7 @@ class RunEventPoller:
     async def _read_page(self, walk: ListingWalk, number: int) -> ListedPage | None:
         """Return a page of the walk; None if the walk continues at another page instead."""
         try:
-            return await self._send(requests.list_run_states(page=number, page_size=walk.page_size))
+            return await self._hook.asend(requests.list_run_states, page=number, page_size=walk.page_size)
         except (AgentRunsAPIError, AgentRunsResponseTooLargeError) as e:
             status = e.status_code if isinstance(e, AgentRunsAPIError) else 413
             if walk.is_past_end(status):
@@ -177,7 +173,7 @@ class RunEventPoller:
             # Move the run to the end, so that the next poll reads others.
             unfinished[run_id] = unfinished.pop(run_id)
             try:
-                if run := RunSnapshot.from_listed(await self._send(requests.get_run_state(run_id))):
+                if run := RunSnapshot.from_listed(await self._hook.asend(requests.get_run_state, run_id)):
                     found[run_id] = run
             except AgentRunNotFoundError:
                 # A replica of the service may not know a new run yet. An older run was deleted.
@@ -188,6 +184,3 @@ class RunEventPoller:
                 log.warning("Cannot read agent run %s, and will try again: %s", run_id, e)
                 if not isinstance(e, AgentRunsAPIError):
                     return
-
-    async def _send(self, request: Request[T]) -> T:
-        return await (await self._hook.aget_conn()).send(request)

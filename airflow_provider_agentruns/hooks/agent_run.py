@@ -151,7 +151,7 @@ class AgentRunHook(BaseHook):
             try:
                 yield from transport.stream(request)
             except AgentRunsAuthError as e:
-                yield from self._reload(transport, e).stream(request)
+                yield from self._replacement(transport, e).stream(request)
 
     async def astream_run(self, run_id: str) -> AsyncIterator[RunEvent]:
         """Async twin of :meth:`stream_run`."""
@@ -161,7 +161,7 @@ class AgentRunHook(BaseHook):
                 async for event in transport.stream(request):
                     yield event
             except AgentRunsAuthError as e:
-                async for event in (await self._areload(transport, e)).stream(request):
+                async for event in (await self._areplacement(transport, e)).stream(request):
                     yield event
 
     def test_connection(self) -> tuple[bool, str]:
@@ -185,9 +185,7 @@ class AgentRunHook(BaseHook):
 
     def get_conn(self) -> Transport:
         """Return the transport. The first call reads the connection; :meth:`close` closes the transport."""
-        if not self._transports:
-            self._transports.append(self._open(Transport, self._read_settings()))
-        return self._transports[-1]
+        return self._transports[-1] if self._transports else self.reload()
 
     async def aget_conn(self) -> AsyncTransport:
         """Async twin of :meth:`get_conn`. Each event loop has its own transport."""
@@ -195,11 +193,21 @@ class AgentRunHook(BaseHook):
         if self._loop is not loop:
             # Only its own loop can close a transport.
             self._loop, self._async_transports = loop, []
-        if not self._async_transports:
-            settings = await self._aread_settings()
-            # Another task may have opened a transport meanwhile.
-            if not self._async_transports:
-                self._async_transports.append(self._open(AsyncTransport, settings))
+        return self._async_transports[-1] if self._async_transports else await self.areload()
+
+    def reload(self) -> Transport:
+        """Read the connection again, and return a transport with its settings. The others stay open."""
+        settings = self._read_settings()
+        if not self._transports or self._transports[-1].settings != settings:
+            self._transports.append(self._open(Transport, settings))
+        return self._transports[-1]
+
+    async def areload(self) -> AsyncTransport:
+        """Async twin of :meth:`reload`."""
+        settings = await self._aread_settings()
+        # Another task may have opened a transport meanwhile.
+        if not self._async_transports or self._async_transports[-1].settings != settings:
+            self._async_transports.append(self._open(AsyncTransport, settings))
         return self._async_transports[-1]
 
     def close(self) -> None:
@@ -225,7 +233,7 @@ class AgentRunHook(BaseHook):
             try:
                 return transport.send(request)
             except AgentRunsAuthError as e:
-                return self._reload(transport, e).send(request)
+                return self._replacement(transport, e).send(request)
 
     async def asend(self, build: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Async twin of :meth:`send`."""
@@ -234,27 +242,24 @@ class AgentRunHook(BaseHook):
             try:
                 return await transport.send(request)
             except AgentRunsAuthError as e:
-                return await (await self._areload(transport, e)).send(request)
+                return await (await self._areplacement(transport, e)).send(request)
 
-    def _reload(self, rejected: Transport, error: AgentRunsAuthError) -> Transport:
+    def _replacement(self, rejected: Transport, error: AgentRunsAuthError) -> Transport:
         """Read the connection again. Raise the error if it was not edited, or was not rejected for its token."""
-        if (current := self.get_conn()).settings != rejected.settings:
-            return current
-        if error.status_code != 401 or (settings := self._read_settings()) == rejected.settings:
+        current = self.get_conn()
+        if error.status_code == 401 and current.settings == rejected.settings:
+            current = self.reload()
+        if current.settings == rejected.settings:
             raise error
-        self._transports.append(self._open(Transport, settings))
-        return self._transports[-1]
+        return current
 
-    async def _areload(self, rejected: AsyncTransport, error: AgentRunsAuthError) -> AsyncTransport:
-        """Async twin of :meth:`_reload`."""
-        if (current := await self.aget_conn()).settings != rejected.settings:
-            return current
-        if error.status_code != 401 or (settings := await self._aread_settings()) == rejected.settings:
+    async def _areplacement(self, rejected: AsyncTransport, error: AgentRunsAuthError) -> AsyncTransport:
+        """Async twin of :meth:`_replacement`."""
+        current = await self.aget_conn()
+        if error.status_code == 401 and current.settings == rejected.settings:
+            current = await self.areload()
+        if current.settings == rejected.settings:
             raise error
-        # Another task may have opened a transport meanwhile.
-        if (current := await self.aget_conn()).settings != settings:
-            current = self._open(AsyncTransport, settings)
-            self._async_transports.append(current)
         return current
 
     def _open(self, kind: type[AnyTransport], settings: Settings) -> AnyTransport:

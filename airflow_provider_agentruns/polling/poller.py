@@ -123,8 +123,6 @@ class RunPoller:
             step = self._scheduler.next(now) if len(self._requests) < _MOST_REQUESTS else math.inf
             if isinstance(step, float):
                 self._sleeps_until = step
-                if not self._requests:
-                    await self._client.close_retired()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(None if step == math.inf else max(0.0, step - now)):
                         await self._changed.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,11 +34,10 @@ class ReloadingClient:
 
     def __init__(self, agentruns_conn_id: str) -> None:
         self._conn_id = agentruns_conn_id
+        self._hook = AgentRunHook(agentruns_conn_id)
         self._transport: AsyncTransport | None = None
-        self._loaded_at = time.monotonic()
+        self._loaded_at = -math.inf
         self._loading = asyncio.Lock()
-        # Transports with earlier settings, over which requests may still be in progress.
-        self._retired: list[AsyncTransport] = []
         # Whether the latest attempt to reload failed. Only the first one in a row is logged as a warning.
         self._keeps_earlier = False
         # How often in a row the token was rejected. The first rejection reloads the connection.
@@ -55,10 +55,7 @@ class ReloadingClient:
         :raises AgentRunsError: If the connection cannot be loaded at all.
         """
         if self._transport is None or time.monotonic() - self._loaded_at > _RELOAD_AFTER:
-            async with self._loading:
-                # Another request may have loaded the connection meanwhile.
-                if self._transport is None or time.monotonic() - self._loaded_at > _RELOAD_AFTER:
-                    return await self._load()
+            return await self._load()
         return self._transport
 
     async def send(self, request: Request[T]) -> T:
@@ -67,16 +64,17 @@ class ReloadingClient:
 
         :raises AgentRunsError: If it fails. The caller decides when to retry.
         """
-        transport = await self.transport()
+        transport, sent_at = await self.transport(), time.monotonic()
         try:
             return await self._send(transport, request)
         except AgentRunsAuthError:
             async with self._loading:
                 # Another request may have reloaded the connection meanwhile.
-                if transport is self._transport:
+                if transport is self._transport and (self._keeps_earlier or sent_at >= self._loaded_at):
                     if self._rejections:
                         raise
-                    if await self._load() is transport:
+                    await self._load()
+                    if self._keeps_earlier:
                         raise AgentRunsConnectionError(
                             "the token is rejected, and the connection cannot be reloaded"
                         ) from None
@@ -100,30 +98,19 @@ class ReloadingClient:
         try:
             with _connection_errors(f"connection {self._conn_id!r} cannot be loaded"):
                 async with asyncio.timeout(_LOAD_TIMEOUT):
-                    transport = await AgentRunHook(self._conn_id).aget_conn()
+                    self._transport = await self._hook.areload()
+            self._keeps_earlier = False
         except AgentRunsError as e:
             if self._transport is None:
                 raise
             level = logging.DEBUG if self._keeps_earlier else logging.WARNING
             log.log(level, "Cannot reload connection %r; keeping its earlier settings: %s", self._conn_id, e)
             self._keeps_earlier = True
-            return self._transport
-        self._keeps_earlier = False
-        if self._transport:
-            self._retired.append(self._transport)
-        self._transport = transport
-        return transport
-
-    async def close_retired(self) -> None:
-        """Close transports with earlier settings. Call this while no request is in progress."""
-        while self._retired:
-            await self._retired.pop().aclose()
+        return self._transport
 
     async def close(self) -> None:
         """Close all transports."""
-        await self.close_retired()
-        if self._transport:
-            await self._transport.aclose()
+        await self._hook.aclose()
 
 
 @contextmanager

@@ -146,9 +146,6 @@ class Simulation:
         finally:
             await asyncio.sleep(latency / 2)
 
-    async def aclose(self) -> None:
-        """Close nothing."""
-
     def _answer(self, request: Request[Any], now: float) -> Any:
         if request.path != "/v1/runs":
             run_id = request.path.rpartition("/")[2]
@@ -195,5 +192,8 @@ class _Hook:
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
 
-    async def aget_conn(self) -> Simulation:
+    async def areload(self) -> Simulation:
         return self._simulation
+
+    async def aclose(self) -> None:
+        pass

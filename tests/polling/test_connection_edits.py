@@ -51,11 +51,21 @@ def break_with(error: Exception, place: type, method: str) -> Callable[[pytest.M
     return lambda patch, url: patch.setattr(place, method, fail)
 
 
+def edit_and_break_with(error: Exception) -> Callable[[pytest.MonkeyPatch, str], None]:
+    """Return a function that edits the connection, and makes its transport raise an error."""
+
+    def edit(patch: pytest.MonkeyPatch, url: str) -> None:
+        patch.setenv(ENV, connection_json(url, timeout=29))
+        break_with(error, AsyncTransport, "__init__")(patch, url)
+
+    return edit
+
+
 EDITS: dict[str, Callable[[pytest.MonkeyPatch, str], None]] = {
     **{name: lambda patch, url, make=make: patch.setenv(ENV, make(url)) for name, make in WRONG.items()},  # type: ignore[misc]
     "deleted": lambda patch, url: patch.delenv(ENV),
     **{f"loading: {type(e).__name__}": break_with(e, AgentRunHook, "aget_connection") for e in UNEXPECTED},
-    **{f"building: {type(e).__name__}": break_with(e, AsyncTransport, "__init__") for e in UNEXPECTED},
+    **{f"building: {type(e).__name__}": edit_and_break_with(e) for e in UNEXPECTED},
 }
 
 

@@ -1,27 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Stores outputs that are too large for XCom in object storage. XCom then holds a reference.
+The XCom values of tasks: a run's summary, its output, or a reference to the output in object storage.
 
-This serves single tasks whose output other programs must find. To move all large XCom values, use Airflow's backend
-(``[common.io] xcom_objectstorage_path``).
+Rejects values that Airflow would not read back unchanged.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
-from airflow_provider_agentruns.text import file_name_part
+from airflow_provider_agentruns.exceptions import AgentRunSerializationError, AgentRunsError, AgentRunsValueError
+from airflow_provider_agentruns.text import file_name_part, single_line
+
+if TYPE_CHECKING:
+    # Building the models is slow, and Airflow imports this module whenever it parses a DAG file.
+    from airflow_provider_agentruns.models import AgentRun
+
+# In airflow.sdk.serde: keys that a dict must not have, and keys that together turn it into an object.
+_RESERVED = frozenset({"__classname__", "__id__"})
+_RESERVED_TOGETHER = frozenset({"__type", "__var"})
 
 #: The keys of a reference. No output envelope has exactly these keys.
 _REFERENCE = frozenset({"run_id", "output_path", "size", "sha256", "artifacts"})
 
 
+def xcom_value(run: AgentRun, output_path: str | None, artifact_type: str | None = None) -> dict[str, Any]:
+    """
+    Return the XCom value for a completed run: its output, or a reference to it in object storage.
+
+    :param output_path: The folder in object storage; None to put the output itself into XCom.
+    :param artifact_type: Select the artifacts of this type; the envelope's other fields stay.
+    :raises AgentRunSerializationError: If XCom cannot hold the output.
+    """
+    output = output_envelope(run, artifact_type)
+    if output_path:
+        return store_output(output, run.id, output_path, artifact_type)
+    check_serializable(output, f"output of agent run {single_line(run.id)}")
+    return output
+
+
+def run_summary(run: AgentRun) -> dict[str, Any]:
+    """Return the XCom value of a sensor: plain JSON values, without the output."""
+    for number, interrupt in enumerate(run.interrupts):
+        check_serializable(interrupt.value, f"interrupts[{number}].value of agent run {single_line(run.id)}")
+    return {
+        "run_id": run.id,
+        "status": str(run.status),
+        "agent": run.agent,
+        "thread_id": run.thread_id,
+        "interrupts": [
+            {"id": interrupt.id, "agent": interrupt.agent, "value": interrupt.value} for interrupt in run.interrupts
+        ],
+    }
+
+
+def output_envelope(run: AgentRun, artifact_type: str | None = None) -> dict[str, Any]:
+    """Return a completed run's output as the service sent it, except for artifacts of other types."""
+    envelope = run.raw_output if run.raw_output is not None else {"artifacts": []}
+    if artifact_type is None:
+        return envelope
+    artifacts = [one for one in envelope.get("artifacts") or () if isinstance(one, dict)]
+    return {**envelope, "artifacts": [one for one in artifacts if one.get("type") == artifact_type]}
+
+
+def check_serializable(value: Any, place: str) -> None:
+    """
+    Check that Airflow's XCom returns a JSON value unchanged.
+
+    Airflow turns a dict with certain keys into an object of any class. An agent must not be able to cause that.
+
+    :raises AgentRunSerializationError: If XCom would change the value.
+    """
+    if isinstance(value, dict):
+        if not _RESERVED.isdisjoint(value) or value.keys() >= _RESERVED_TOGETHER:
+            keys = ", ".join(sorted((_RESERVED | _RESERVED_TOGETHER) & value.keys()))
+            raise AgentRunSerializationError(f"{place} has the key {keys}, which XCom reserves")
+        for key, entry in value.items():
+            check_serializable(entry, f"{place}.{key[:50]}")
+    elif isinstance(value, list):
+        for number, entry in enumerate(value):
+            check_serializable(entry, f"{place}[{number}]")
+    # Airflow's processes exchange integers of at most 64 bits.
+    elif (isinstance(value, int) and not -(2**63) <= value < 2**64) or (
+        isinstance(value, float) and not isfinite(value)
+    ):
+        raise AgentRunSerializationError(f"{place} is a number that XCom cannot hold")
+
+
 def store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type: str | None = None) -> dict[str, Any]:
     """
     Write a run's output to object storage, and return a reference to it.
+
+    This serves single tasks whose output other programs must find. To move all large XCom values, use Airflow's backend
+    (``[common.io] xcom_objectstorage_path``).
 
     The run and the artifact type determine the file's name, so only a retry overwrites the file.
 

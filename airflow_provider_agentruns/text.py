@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes text from the service, such as a question or an ID, safe for one line of a message or log."""
+"""Makes text from the service, such as a question or an ID, safe for messages, logs, and file names. Digests."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from typing import Any
 
 #: Enough for any ID and for most questions, in characters.
 MAX_LENGTH = 200
@@ -31,3 +33,10 @@ def file_name_part(text: str, limit: int = 100) -> str:
 
 def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 digest of a JSON value. The order of keys does not matter."""
+    # Converted to JSON and back first: in Python, keys of mixed types cannot be sorted.
+    as_json = json.loads(json.dumps(value))
+    return hashlib.sha256(json.dumps(as_json, sort_keys=True).encode()).hexdigest()

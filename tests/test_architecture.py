@@ -31,8 +31,8 @@ LAYERS = (
 
 #: Small modules that every layer can import, and that import only each other.
 SHARED = {
-    "__init__", "arguments", "digest", "exceptions", "field_types", "models", "outputs", "run_outcome", "run_status",
-    "final_errors", "text", "xcom_values",
+    "__init__", "arguments", "exceptions", "models", "outputs", "run_outcome", "run_status",
+    "final_errors", "text",
 }  # fmt: skip
 
 #: The offline service stands beside the layers.

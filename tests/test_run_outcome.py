@@ -18,8 +18,8 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.operators.agent_run import AgentRunOutputOperator
+from airflow_provider_agentruns.outputs import output_envelope, run_summary, xcom_value
 from airflow_provider_agentruns.run_outcome import describe_failure, describe_questions, has_reached, log_status
-from airflow_provider_agentruns.xcom_values import output_envelope, run_summary, xcom_value
 
 
 def run(status: str = "running", **fields: Any) -> AgentRun:

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunsError
-from airflow_provider_agentruns.text import file_name_part
+from airflow_provider_agentruns.text import digest, file_name_part
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

@@ -14,9 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun, RunHint
 from airflow_provider_agentruns.client.rate_state import Priority
-from airflow_provider_agentruns.client.responses import Response, event, listed_page, model, run_page, run_state
+from airflow_provider_agentruns.client.responses import (
+    ListedPage,
+    ListedRun,
+    Response,
+    RunHint,
+    event,
+    listed_page,
+    model,
+    run_page,
+    run_state,
+)
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import (
     Agent,

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parses the service's responses. Without I/O."""
+"""
+Parses the service's responses. Without I/O.
+
+Pollers and pages parse only a part of a run, because the rest may be large.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, Required, TypeVar
 
 import pendulum
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
-from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun
-from airflow_provider_agentruns.models import RunPage
+# pydantic cannot read the standard library's before Python 3.12.
+from typing_extensions import TypedDict
+
+from airflow_provider_agentruns.models import FIRST_ERROR_ONLY, RunPage, RunStatus
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -57,6 +63,44 @@ class Response:
             return value
         except RecursionError:
             raise ValueError("nested too deeply") from None
+
+
+class _Interrupt(TypedDict):
+    id: str
+
+
+class ListedRun(TypedDict, total=False):
+    id: Required[str]
+    status: Required[str]
+    agent: str | None
+    created_at: str | None
+    interrupts: Annotated[list[_Interrupt] | None, FIRST_ERROR_ONLY]
+
+
+class ListedPage(BaseModel):
+    has_more: bool = False
+    total_count: int | None = None
+    data: Annotated[list[ListedRun], FIRST_ERROR_ONLY] = []
+    #: The number of entries that could not be parsed. The service cannot set it.
+    left_out: Annotated[int, BeforeValidator(lambda _: 0)] = 0
+
+
+class _StreamedRun(TypedDict, total=False):
+    status: str
+
+
+class RunHint(BaseModel):
+    """The part of a stream's event that shows whether the run may have changed."""
+
+    type: str
+    snapshot: _StreamedRun | None = None
+
+    @property
+    def worth_a_look(self) -> bool:
+        """Whether the run may have left the status ``running``."""
+        if self.type == "RUN_STARTED":
+            return False
+        return not (self.snapshot and self.snapshot.get("status") == RunStatus.RUNNING) or self.type.startswith("RUN_")
 
 
 def model(kind: type[M]) -> Callable[[Response], M]:
@@ -109,7 +153,7 @@ def listed_page(response: Response) -> ListedPage:
         try:
             page.data.append(_LISTED_RUN.validate_python(entry))
         except ValidationError:
-            page.leave_out()
+            page.left_out += 1
     return page
 
 

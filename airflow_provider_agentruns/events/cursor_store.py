@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from airflow_provider_agentruns.client.retries import keep_trying
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.events.run_tracker import RunTracker
+from airflow_provider_agentruns.text import digest
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, Callable
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.paging import ListingWalk
-from airflow_provider_agentruns.client.partial_models import ListedPage
+from airflow_provider_agentruns.client.responses import ListedPage
 from airflow_provider_agentruns.client.retries import keep_trying
 from airflow_provider_agentruns.events.cursor_store import CursorStore
 from airflow_provider_agentruns.events.run_tracker import MAX_LISTING_LAG, RunSnapshot, RunTracker

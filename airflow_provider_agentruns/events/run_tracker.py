@@ -15,8 +15,8 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 from airflow_provider_agentruns.client.paging import timestamp
-from airflow_provider_agentruns.client.partial_models import ListedRun
-from airflow_provider_agentruns.digest import digest
+from airflow_provider_agentruns.client.responses import ListedRun
+from airflow_provider_agentruns.text import digest
 
 log = logging.getLogger(__name__)
 

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parses the body of a signed webhook. Without I/O."""
+"""Checks the signature of a webhook, and parses its body. Without I/O."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AliasPath, AwareDatetime, BaseModel, Field, ValidationError
 
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.field_types import FIRST_ERROR_ONLY
+from airflow_provider_agentruns.models import FIRST_ERROR_ONLY
+from airflow_provider_agentruns.text import digest
+
+#: The header that contains the signature.
+HEADER = "X-Middesk-Signature-256"
+
+_SIGNATURE = re.compile(r"\s*(?:sha256=)?([0-9a-f]{64})\s*", re.ASCII | re.IGNORECASE)
 
 #: The service retries an event for about three days. Rejecting older events prevents a replay after the deletion of
 #: their keys.
@@ -51,6 +60,22 @@ class RunStatusChange(NamedTuple):
     agent: str | None
     #: Identifies this status of this run in all events that report it. For other interrupts, the key is another one.
     key: str
+
+
+def sign(body: bytes, secret: str) -> str:
+    """Return the value of the header for a body: its HMAC-SHA256 under a secret of the connection."""
+    return f"sha256={hmac.digest(secret.encode(), body, hashlib.sha256).hex()}"
+
+
+def parse_signature(header: str | None) -> str | None:
+    """Return the signature in a header, with or without ``sha256=``, as :func:`sign` does; None if there is none."""
+    match = _SIGNATURE.fullmatch(header or "")
+    return f"sha256={match[1].lower()}" if match else None
+
+
+def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
+    """Return, in constant time, whether one of the secrets signed the body."""
+    return any([hmac.compare_digest(signature, sign(body, secret)) for secret in secrets])  # noqa: C419
 
 
 def parse_webhook_event(body: bytes) -> RunStatusChange | None:

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError, AgentRunsError
 from airflow_provider_agentruns.idempotency.state import Sleep
 from airflow_provider_agentruns.models import AgentRun, Interrupt
-from airflow_provider_agentruns.text import quoted, single_line
+from airflow_provider_agentruns.text import digest, quoted, single_line
 
 #: Seconds between reads of a run that may have accepted an answer. The service may still be processing a request
 #: whose connection broke.

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
 from airflow_provider_agentruns.idempotency.interrupt_state import (
     InterruptState,
@@ -25,7 +24,7 @@ from airflow_provider_agentruns.idempotency.interrupt_state import (
 )
 from airflow_provider_agentruns.idempotency.state import Send, Sleep, StateStore
 from airflow_provider_agentruns.models import AgentRun
-from airflow_provider_agentruns.text import quoted, single_line
+from airflow_provider_agentruns.text import digest, quoted, single_line
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_agentruns.arguments import check_output_path, check_run_id
 from airflow_provider_agentruns.exceptions import AgentRunTimeoutError
 from airflow_provider_agentruns.operators.base import WaitingOperator
+from airflow_provider_agentruns.outputs import xcom_value
 from airflow_provider_agentruns.text import single_line
-from airflow_provider_agentruns.xcom_values import xcom_value
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg

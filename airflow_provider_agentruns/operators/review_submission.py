@@ -14,7 +14,6 @@ from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.base import AgentRunTask, state_store
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
     AgentRunInvalidRequestError,
@@ -28,6 +27,7 @@ from airflow_provider_agentruns.reviews.audit_trail import RESULT, TRAIL, audit_
 from airflow_provider_agentruns.reviews.decision import Decision, answer_material, default_answer
 from airflow_provider_agentruns.reviews.state import ReviewState
 from airflow_provider_agentruns.reviews.text import interrupt_name
+from airflow_provider_agentruns.text import digest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath

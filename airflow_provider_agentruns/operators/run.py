@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_agentruns.arguments import check_output_path
 from airflow_provider_agentruns.base import state_store
 from airflow_provider_agentruns.operators.base import WaitingOperator
-from airflow_provider_agentruns.xcom_values import run_summary, xcom_value
+from airflow_provider_agentruns.outputs import run_summary, xcom_value
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg

@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.paging import ListingWalk
-from airflow_provider_agentruns.client.partial_models import ListedRun
 from airflow_provider_agentruns.client.requests import Request
+from airflow_provider_agentruns.client.responses import ListedRun
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsAPIError, AgentRunsError
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.plugins.single_flight_cache import SingleFlightCache

@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 
 from airflow_provider_agentruns.client.paging import ListingWalk, Order
-from airflow_provider_agentruns.client.partial_models import ListedPage
 from airflow_provider_agentruns.client.requests import Request, list_run_states
+from airflow_provider_agentruns.client.responses import ListedPage
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
 #: A page is worth its request if it shows this many of the wanted runs.

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from operator import attrgetter
 
-from airflow_provider_agentruns.client.partial_models import ListedPage
+from airflow_provider_agentruns.client.responses import ListedPage
 from airflow_provider_agentruns.client.retries import backoff
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.polling.listing_round import ListingRound

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.digest import digest
+from airflow_provider_agentruns.text import digest
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.reviews.state import ReviewState

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.run_status import RunStatus
+from airflow_provider_agentruns.text import digest
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun, Interrupt

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunReviewError
 from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD, QUESTION_FIELD
 from airflow_provider_agentruns.reviews.decision import Decision
 from airflow_provider_agentruns.reviews.text import interrupt_name, plain
+from airflow_provider_agentruns.text import digest
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun, Interrupt

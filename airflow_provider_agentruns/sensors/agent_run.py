@@ -17,9 +17,9 @@ from airflow_provider_agentruns.arguments import check_run_id, check_wait_for
 from airflow_provider_agentruns.base import AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunFailedError, AgentRunsError, AgentRunTimeoutError
 from airflow_provider_agentruns.final_errors import sensor_timeout
+from airflow_provider_agentruns.outputs import run_summary
 from airflow_provider_agentruns.run_outcome import has_reached
 from airflow_provider_agentruns.text import single_line
-from airflow_provider_agentruns.xcom_values import run_summary
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.client.paging import ListingWalk, Order, order_of
-from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun
+from airflow_provider_agentruns.client.responses import ListedPage, ListedRun
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 import pendulum
 
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
 from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
+from airflow_provider_agentruns.text import digest
 from tests.conformance.adversary import Adversary, Worker, show
 from tests.conformance.answer_histories import SHOWS_IN, History, Shown, Try, World
 from tests.idempotency.service import Clock

@@ -19,7 +19,7 @@ from msgspec.msgpack import Decoder
 from pydantic import JsonValue, TypeAdapter
 from sqlalchemy.dialects import sqlite
 
-from airflow_provider_agentruns import xcom_values
+from airflow_provider_agentruns import outputs
 from airflow_provider_agentruns.exceptions import AgentRunSerializationError
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.operators.agent_run import (
@@ -112,7 +112,7 @@ def test_hostile_values_stay_data_or_are_rejected(under: str) -> None:
     def each(document: dict[str, Any]) -> None:
         run = AgentRun.model_validate(document)
         try:
-            value = xcom_values.run_summary(run) if under == "interrupts" else xcom_values.xcom_value(run, None)
+            value = outputs.run_summary(run) if under == "interrupts" else outputs.xcom_value(run, None)
         except AgentRunSerializationError:
             assert not survives([asked.value for asked in run.interrupts] if under == "interrupts" else document[under])
         else:

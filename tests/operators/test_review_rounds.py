@@ -13,11 +13,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, TaskGroup, task, task_group
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.operators.agent_run import review_rounds
 from airflow_provider_agentruns.operators.review_rounds import ReviewRoundSensor, ReviewRoundsOutputOperator
+from airflow_provider_agentruns.text import digest
 from tests.support.airflow_names import DagSerialization
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task

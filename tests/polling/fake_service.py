@@ -13,7 +13,7 @@ from enum import Enum
 from functools import lru_cache
 from random import Random
 
-from airflow_provider_agentruns.client.partial_models import ListedPage, ListedRun
+from airflow_provider_agentruns.client.responses import ListedPage, ListedRun
 from airflow_provider_agentruns.exceptions import AgentRunInvalidRequestError, AgentRunNotFoundError
 from airflow_provider_agentruns.models import RunStatus
 from tests.polling.virtual_time import BEGINNING, EPOCH

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.reviews.open_questions import open_questions
+from airflow_provider_agentruns.text import digest
 
 BEFORE, AT, LATER = (f"2026-01-31T12:00:0{second}Z" for second in range(3))
 

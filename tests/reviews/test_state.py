@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.digest import digest
 from airflow_provider_agentruns.models import AgentRun, Interrupt
 from airflow_provider_agentruns.reviews.audit_trail import audit_trail, for_log
 from airflow_provider_agentruns.reviews.decision import Decision
 from airflow_provider_agentruns.reviews.state import ReviewState
+from airflow_provider_agentruns.text import digest
 from tests.reviews.forms import asks
 
 RUN = AgentRun.model_validate({"id": "r-1", "status": "interrupted", "updated_at": "2026-01-31T11:59:00Z"})

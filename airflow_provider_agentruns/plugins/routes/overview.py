@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request
 
 from airflow_provider_agentruns.airflow_adapter import agent_tasks
 from airflow_provider_agentruns.airflow_adapter.agent_tasks import AgentTask
-from airflow_provider_agentruns.client.partial_models import ListedRun
+from airflow_provider_agentruns.client.responses import ListedRun
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.plugins.access import READS_TASKS, ReadableDags
 from airflow_provider_agentruns.plugins.routes.task import serialize_error, serialize_task

@@ -25,7 +25,6 @@ COLUMNS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """List reviews, and return the exit status."""
     options = _parser().parse_args(arguments)
     try:
         # Airflow writes warnings to the standard output.

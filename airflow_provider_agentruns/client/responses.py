@@ -104,7 +104,6 @@ class RunHint(BaseModel):
 
 
 def model(kind: type[M]) -> Callable[[Response], M]:
-    """Parse the response as one model."""
     return lambda response: kind.model_validate(response.json())
 
 
@@ -119,7 +118,6 @@ def event(kind: type[M]) -> Callable[[Response], M]:
 
 
 def run_page(response: Response) -> RunPage:
-    """Parse one page of runs."""
     page = RunPage.model_validate(response.json())
     page._served_at = response.date
     return page

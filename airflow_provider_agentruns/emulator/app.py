@@ -131,7 +131,6 @@ class _Operations:
         raise RequestError(404, f"There is no agent {agent_id}")
 
     async def _events(self, run_id: str) -> AsyncIterator[str]:
-        """Yield the events of a run until it ends."""
         yield _event("RUN_STARTED", self._service.get_run(run_id).as_json(steps=True))
         sent = None
         while True:
@@ -146,11 +145,7 @@ class _Operations:
 
 
 def page_of(request: Request, oldest_first: Iterable[T], show: Callable[[T], Json]) -> Json:
-    """
-    Return the requested page of a listing, newest first.
-
-    :raises RequestError: If a parameter is wrong.
-    """
+    """Return the requested page of a listing, newest first."""
     items = list(oldest_first)[::-1]
     size = min(_positive(request, "per_page", 20), 100)
     start = (_positive(request, "page", 1) - 1) * size
@@ -171,11 +166,7 @@ def _wants_steps(request: Request) -> bool:
 
 
 async def _body(request: Request, schema: Json) -> Json:
-    """
-    Return the body of a request.
-
-    :raises RequestError: If it is not JSON or does not fit the schema.
-    """
+    """Return the body of a request that fits the schema."""
     try:
         body: Json = await request.json()
     except ValueError:

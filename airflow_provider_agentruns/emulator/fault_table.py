@@ -58,7 +58,6 @@ class Fault:
 
     @property
     def description(self) -> str:
-        """Two sentences about the fault."""
         by_default = " by default" if "taken" in self.parameters else ""
         return f"{self.does} The request is {'' if self.carried_out else 'not '}carried out{by_default}."
 
@@ -334,7 +333,6 @@ FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _TABLE}
 
 
 def describe() -> str:
-    """Return the table as text."""
     lines = []
     for fault in FAULTS.values():
         lines.append(f"{fault.name}: {fault.description}")

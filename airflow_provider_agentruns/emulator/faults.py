@@ -70,7 +70,6 @@ class Rule:
     met: int = 0
 
     def matches(self, request: Request) -> bool:
-        """Return whether the rule selects a request."""
         return (
             not self.fault.refuses
             and self.method in (None, request.method)
@@ -151,7 +150,6 @@ class Faults:
 
     @property
     def refuses_connections(self) -> bool:
-        """Whether an active rule makes the service unreachable."""
         return any(rule.fault.refuses for rule in self.active)
 
     def select(self, request: Request) -> Rule | None:
@@ -197,7 +195,6 @@ class FaultMiddleware(BaseHTTPMiddleware):
         self._requests = requests
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """Respond to a request."""
         query = request.scope["query_string"].decode()
         record = RecordedRequest(request.method, request.scope["path"], query, time.monotonic())
         self._requests.append(record)
@@ -220,11 +217,7 @@ class FaultMiddleware(BaseHTTPMiddleware):
 
 
 def rule_of(entry: Any) -> Rule:
-    """
-    Read one rule.
-
-    :raises FaultError: Names the rule and the wrong field.
-    """
+    """Read one rule. An error names it and the wrong field."""
     try:
         if isinstance(entry, str):
             return _checked(*_read_line(entry))

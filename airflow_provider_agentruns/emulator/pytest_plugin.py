@@ -19,7 +19,6 @@ _MARKER = "agent_runs"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
     config.addinivalue_line(
         "markers",
         f"{_MARKER}(speed=20.0, **arguments): arguments of Emulator for the fixture agent_runs_emulator",

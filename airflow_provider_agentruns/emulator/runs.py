@@ -34,15 +34,12 @@ def timestamp(moment: datetime) -> str:
 
 @dataclass(slots=True)
 class Question:
-    """One interrupt of a run."""
-
     id: str
     value: Json
     step: Json
     answer: Any = None
 
     def as_json(self) -> Json:
-        """Return the interrupt as the service shows it."""
         agent = {"agent": self.value["agent"]} if "agent" in self.value else {}
         return {"id": self.id, **agent, "value": self.value}
 
@@ -78,27 +75,22 @@ class Run:
 
     @property
     def status(self) -> Status:
-        """The current status."""
         return self.states[-1].status
 
     @property
     def finished(self) -> bool:
-        """Whether the run has ended."""
         return self.status in _FINISHED
 
     @property
     def created_at(self) -> datetime:
-        """The time of the start."""
         return self.states[0].since
 
     @property
     def interrupts(self) -> list[Json]:
-        """The pending interrupts as the service shows them."""
         return list(self.as_json()["interrupts"])
 
     @property
     def output(self) -> Json | None:
-        """The output of a completed run."""
         return {"artifacts": self.artifacts} if self.status == "completed" else None
 
     def touch(self, moment: datetime) -> datetime:
@@ -144,7 +136,6 @@ class Thread:
     newest: Run | None = None
 
     def as_json(self, *, steps: bool = False) -> Json:
-        """Return the thread as the service shows it."""
         newest = self.newest
         shown: Json = {
             "object": "thread",

@@ -20,8 +20,6 @@ log = logging.getLogger(__name__)
 
 
 class ScriptRunner:
-    """Executes the script of one run."""
-
     def __init__(self, run: Run, script: ScriptBody, speed: float) -> None:
         self._run = run
         self._speed = speed
@@ -32,7 +30,6 @@ class ScriptRunner:
         self.due_at: datetime | None = run.created_at
 
     def run_until(self, now: datetime) -> None:
-        """Do the work that is due."""
         while self.due_at is not None and self.due_at <= now:
             self._now, self.due_at = self.due_at, None
             next(self._progress, None)

@@ -38,8 +38,6 @@ class RequestError(HTTPException):
 
 @dataclass(frozen=True, slots=True)
 class AcceptedAnswer:
-    """An answer that the service accepted."""
-
     run_id: str
     interrupt_id: str
     input: Any
@@ -91,7 +89,6 @@ class Service:
             return dict(self._threads)
 
     def agents(self) -> list[Json]:
-        """Return all agents as the service shows them."""
         return [
             {
                 "object": "agent",
@@ -177,7 +174,6 @@ class Service:
             return self._updated(run)
 
     def rate(self, run_id: str, artifact_id: str, rating: str, comment: str | None = None) -> Json:
-        """Rate an artifact ``POSITIVE`` or ``NEGATIVE``, and return the rating."""
         with self.lock:
             run, artifact_id = self.get_run(run_id), artifact_id.lower()
             shown = json.dumps([run.artifacts, *(question.value for question in run.questions)])
@@ -205,7 +201,6 @@ class Service:
             return self._open_thread(agent, _context(**context) or Context())
 
     def get_thread(self, thread_id: str) -> Thread:
-        """Return a thread."""
         if thread := self.threads.get(thread_id.lower()):
             return thread
         raise RequestError(404, f"There is no thread {thread_id}", "thread_id")

@@ -19,11 +19,7 @@ _TRANSPORT = "agent_runs.transport"
 
 
 class WebServer:
-    """
-    Serves an application on a port that it also reserves while it is stopped.
-
-    :raises OSError: If the port is in use.
-    """
+    """Serves an application on a port that it also reserves while it is stopped."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         # The middleware sets the Date header.
@@ -34,7 +30,6 @@ class WebServer:
         self._server: _Server | None = None
 
     def start(self) -> None:
-        """Accept connections."""
         if self._server is None:
             self._server = _Server(self._config)
             self._thread = threading.Thread(
@@ -82,7 +77,6 @@ class _Protocol(H11Protocol):
 
 
 def transport_of(scope: Scope) -> asyncio.Transport:
-    """Return the connection of a request."""
     return cast("asyncio.Transport", scope["state"][_TRANSPORT])
 
 

@@ -28,11 +28,7 @@ _TYPES = {"completed": "run.completed", "error": "run.completed", "interrupted":
 
 
 class Webhooks:
-    """
-    Sends the events of a service from its own threads, each until the receiver accepts it.
-
-    :raises ValueError: If ``url`` is not an http or https URL.
-    """
+    """Sends the events of a service from its own threads, each until the receiver accepts it."""
 
     def __init__(self, service: Service, url: str, secret: str) -> None:
         if httpx.URL(url).scheme not in ("http", "https") or not httpx.URL(url).host:
@@ -46,11 +42,9 @@ class Webhooks:
         self._thread = threading.Thread(target=self._run, name="agent-runs-webhooks", daemon=True)
 
     def start(self) -> None:
-        """Start to send events."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop sending."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()

@@ -105,7 +105,6 @@ class RunEventPoller:
         return changes
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._hook.aclose()
 
     async def _poll_once(self) -> list[RunSnapshot]:

@@ -42,7 +42,6 @@ class ListingRound:
         self._wasted = 0
 
     def request(self) -> Request[ListedPage]:
-        """Return the request for the next page."""
         return list_run_states(page=self.walk.page or 1, page_size=self.walk.page_size)
 
     def can_find(self, run: TrackedRun) -> bool:

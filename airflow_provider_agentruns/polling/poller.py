@@ -72,7 +72,6 @@ class RunPoller:
         self._task.add_done_callback(self._task_done, context=contextvars.Context())
 
     def add(self, run_id: str, waiter: Waiter) -> TrackedRun:
-        """Add a wait for a run."""
         run = self._scheduler.add(run_id, waiter)
         if waiter.stream:
             self._streams.follow(run)
@@ -81,7 +80,6 @@ class RunPoller:
         return run
 
     def remove(self, run: TrackedRun, waiter: Waiter) -> None:
-        """Remove a wait."""
         self._scheduler.remove(run, waiter)
         if run.stream is not None and not run.waiters:
             run.stream.cancel()

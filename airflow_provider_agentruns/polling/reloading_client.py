@@ -49,21 +49,13 @@ class ReloadingClient:
         return self._rejections >= _REJECTIONS_OF_WRONG_TOKEN
 
     async def transport(self) -> AsyncTransport:
-        """
-        Return a transport with the connection's settings, at most five minutes old if they can be reloaded.
-
-        :raises AgentRunsError: If the connection cannot be loaded at all.
-        """
+        """Return a transport with the connection's settings, at most five minutes old if they can be reloaded."""
         if self._transport is None or time.monotonic() - self._loaded_at > _RELOAD_AFTER:
             return await self._load()
         return self._transport
 
     async def send(self, request: Request[T]) -> T:
-        """
-        Send a request once, and once more with a reloaded connection if the token is rejected: it may be rotated.
-
-        :raises AgentRunsError: If it fails. The caller decides when to retry.
-        """
+        """Send a request once, and once more with a reloaded connection if the token is rejected: it may be rotated."""
         transport, sent_at = await self.transport(), time.monotonic()
         try:
             return await self._send(transport, request)
@@ -109,7 +101,6 @@ class ReloadingClient:
         return self._transport
 
     async def close(self) -> None:
-        """Close all transports."""
         await self._hook.aclose()
 
 

@@ -67,18 +67,14 @@ class RequestRate:
         self.limit = 20.0
         #: How many requests in a row have failed.
         self.failures = 0
-        self._sent_at = -math.inf
+        self.sent_at = -math.inf
         self._paused_until = now
         self._failed_at = now
 
     def next_request_at(self, *, urgent: bool) -> float:
         """Return when the next request may be sent, which is sooner if it is urgent."""
         share = _LARGEST_SHARE if urgent else _USUAL_SHARE
-        return max(self._sent_at + 1.0 / (self.limit * share), self._paused_until)
-
-    def request_sent(self, now: float) -> None:
-        """Delay the next request."""
-        self._sent_at = now
+        return max(self.sent_at + 1.0 / (self.limit * share), self._paused_until)
 
     def failed(self, interval: float, requested_at: float, now: float) -> None:
         """Pause after three failures in a row, longer each time."""
@@ -109,7 +105,6 @@ class PollScheduler:
         self._smaller_pages_until = math.inf
 
     def add(self, run_id: str, waiter: Waiter) -> TrackedRun:
-        """Track a run for one more waiter."""
         run = self.runs.get(run_id)
         if run is None:
             run = self.runs[run_id] = TrackedRun(run_id, waiter.joined)
@@ -124,7 +119,6 @@ class PollScheduler:
         return run
 
     def remove(self, run: TrackedRun, waiter: Waiter) -> None:
-        """Track a run for one waiter less."""
         run.remove(waiter)
         if not run.waiters and self.runs.get(run.run_id) is run:
             del self.runs[run.run_id]
@@ -153,7 +147,7 @@ class PollScheduler:
         self._urgent = now - first.next_poll_at > _LATE * first.interval
         if (soonest := self.rate.next_request_at(urgent=self._urgent)) > now:
             return soonest
-        self.rate.request_sent(now)
+        self.rate.sent_at = now
         if isinstance(first, TrackedRun):
             first.busy, first.next_poll_at = True, math.inf
         else:

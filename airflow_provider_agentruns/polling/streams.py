@@ -48,7 +48,6 @@ class Streams:
             run.stream.add_done_callback(self._done)
 
     async def close(self) -> None:
-        """Close all streams."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

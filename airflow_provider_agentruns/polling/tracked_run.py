@@ -24,8 +24,6 @@ _INTERVAL_WITHOUT_STREAM = 1.0
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """One wait for a run."""
-
     wait_for: Collection[str]
     #: The longest time that a change may go unnoticed.
     interval: float
@@ -81,14 +79,12 @@ class TrackedRun:
         return max(self.last_request_at, self.changed_at) + self.interval
 
     def add(self, waiter: Waiter) -> None:
-        """Add a waiter."""
         self.waiters.append(waiter)
         self.changed_at = max(self.changed_at, waiter.joined)
         self.opening = self.opening or (waiter.stream and self.stream is None)
         self._summarize()
 
     def remove(self, waiter: Waiter) -> None:
-        """Remove a waiter, unless it was removed before."""
         if waiter in self.waiters:
             self.waiters.remove(waiter)
             self._summarize()

@@ -13,15 +13,13 @@ from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 #: A page is worth its request if it shows this many of the wanted runs.
 _WORTH_A_PAGE = 2
 
-#: A round ends after this many pages in a row that are not worth it, or after a fraction of the number of wanted runs:
-#: the larger one as far down as the previous round found runs.
+#: A round ends after this many pages in a row that are not worth it, or after a fraction of the number of wanted runs.
 _WASTED_PAGES = 3
-_WASTED_ABOVE = 0.5
-_WASTED_BELOW = 0.1
+_WASTED_FRACTION = 0.2
 
 
 class ListingRound:
-    """One reading of the listing, which starts with the order, page size, and depth that the previous one found."""
+    """One reading of the listing, which starts with the order and page size that the previous one found."""
 
     def __init__(self, now: float, first: TrackedRun, previous: ListingRound | None) -> None:
         self.began_at = now
@@ -35,10 +33,6 @@ class ListingRound:
         self.walk: ListingWalk = ListingWalk(previous=previous.walk if previous else None)
         #: When the page in progress was requested; infinite if there is none.
         self.requested_at = math.inf
-        # The last page that was worth it, in the order of reading: in this round and in the previous one.
-        self._worthwhile = 0
-        self._worthwhile_before = previous._worthwhile if previous else 0
-        self._pages = 0
         self._wasted = 0
 
     def request(self) -> Request[ListedPage]:
@@ -54,16 +48,14 @@ class ListingRound:
         found = sum(self.wanted.pop(listed["id"], None) is not None for listed in shown)
         self.requested_at = math.inf
         self.walk.advance(page)
-        self._pages += 1
         looking_for_last_page = self.walk.order is Order.OLDEST_FIRST and self.walk.last_page is None
         if found >= _WORTH_A_PAGE:
-            self._worthwhile, self._wasted = self._pages, 0
+            self._wasted = 0
         elif page is not None and not looking_for_last_page:
             self._wasted += 1
 
     @property
     def over(self) -> bool:
         """Whether no further page is worth its request."""
-        fraction = _WASTED_ABOVE if self._pages <= self._worthwhile_before else _WASTED_BELOW
-        most_wasted = max(_WASTED_PAGES, fraction * len(self.wanted))
+        most_wasted = max(_WASTED_PAGES, _WASTED_FRACTION * len(self.wanted))
         return not self.wanted or self.walk.page is None or self._wasted >= most_wasted

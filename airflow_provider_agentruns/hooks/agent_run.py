@@ -189,11 +189,9 @@ class AgentRunHook(BaseHook):
 
     async def aget_conn(self) -> AsyncTransport:
         """Async twin of :meth:`get_conn`. Each event loop has its own transport."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            # Only its own loop can close a transport.
-            self._loop, self._async_transports = loop, []
-        return self._async_transports[-1] if self._async_transports else await self.areload()
+        if self._loop is asyncio.get_running_loop() and self._async_transports:
+            return self._async_transports[-1]
+        return await self.areload()
 
     def reload(self) -> Transport:
         """Read the connection again, and return a transport with its settings. The others stay open."""
@@ -204,7 +202,10 @@ class AgentRunHook(BaseHook):
 
     async def areload(self) -> AsyncTransport:
         """Async twin of :meth:`reload`."""
-        settings = await self._aread_settings()
+        settings, loop = await self._aread_settings(), asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Only its own loop can close a transport.
+            self._loop, self._async_transports = loop, []
         # Another task may have opened a transport meanwhile.
         if not self._async_transports or self._async_transports[-1].settings != settings:
             self._async_transports.append(self._open(AsyncTransport, settings))

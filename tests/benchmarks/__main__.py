@@ -43,7 +43,6 @@ def measure(row: Row, home: Path) -> Figures:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure the rows in the arguments."""
     options = _parser().parse_args(arguments)
     if options.list:
         for row in ROWS:

@@ -83,7 +83,6 @@ class RemoteRun:
 
 
 def run_id(number: int) -> str:
-    """Return the UUID of a run in our service."""
     return str(UUID(bytes=hashlib.sha256(b"run %d" % number).digest()[:16], version=4))
 
 
@@ -94,7 +93,6 @@ def durations(count: int) -> list[float]:
 
 
 def remote_run(number: int, created_at: float, ends_at: float) -> RemoteRun:
-    """Prepare all responses for a run."""
     created, ended = _timestamp(created_at), _timestamp(ends_at)
     known = {"id": run_id(number), "thread": run_id(-number), "created": created, "number": number}
 

@@ -16,7 +16,6 @@ _INK = "#333333"
 
 
 def draw(results: Mapping[Row, Figures], file: Path) -> None:
-    """Draw the rows without a limit into an SVG file."""
     import matplotlib as mpl
 
     mpl.use("svg")

@@ -39,7 +39,6 @@ class Child:
         self._stdout = self._process.stdout
 
     def line(self) -> str:
-        """Return the next line that it prints."""
         return self._stdout.readline().strip()
 
     def last_line(self, *, within: float) -> str:
@@ -51,7 +50,6 @@ class Child:
         return next((line for line in reversed(lines) if line), "")
 
     def errors(self) -> str:
-        """Return the end of what it wrote on standard error."""
         return self._log.read_text(errors="replace")[-4000:]
 
     def __enter__(self) -> Child:

@@ -48,7 +48,6 @@ Results = Mapping[Row, Figures]
 
 
 def tables(results: Results) -> str:
-    """Return the tables in Markdown."""
     found: dict[str, list[list[str]]] = {}
     for row in sorted(results, key=lambda row: row.waits):
         title = f"The service allows {LIMIT} requests a second" if row.limited else "No limit"
@@ -64,7 +63,6 @@ def tables(results: Results) -> str:
 
 
 def report(results: Results) -> str:
-    """Return the complete report in Markdown."""
     packages = ["apache-airflow", "apache-airflow-providers-dbt-cloud", "apache-airflow-providers-databricks"]
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     measured = f"Measured with Python {platform.python_version()}, {os.cpu_count()} cores, {versions}.\n"
@@ -106,7 +104,6 @@ def _line(row: Row, results: Results) -> list[str]:
 
 
 def _latency(figures: Figures) -> str:
-    """Return the median and the 95th percentile."""
     return " / ".join(f"{seconds:.1f}" if seconds >= 1 else f"{seconds:.2f}" for seconds in figures.latencies or ())
 
 

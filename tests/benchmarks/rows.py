@@ -73,12 +73,10 @@ class Row:
         return [(mark, words) for applies, mark, words in known if applies]
 
     def to_json(self) -> str:
-        """Serialize it for another process."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Restore it from :meth:`to_json`."""
         return cls(**json.loads(text))
 
 

@@ -45,7 +45,6 @@ class Traffic:
         self.refused = 0
 
     def is_too_much(self) -> bool:
-        """Count a request, and return whether to reject it."""
         now = time.monotonic()
         self._came.append(now)
         if self._limit is not None and len(self._passed) == self._limit and self._passed[0] > now - 1:
@@ -56,12 +55,10 @@ class Traffic:
 
     @property
     def requests(self) -> int:
-        """How many came, including those that were rejected."""
         return len(self._came)
 
     @property
     def busiest_second(self) -> int:
-        """The most that came within one second."""
         return max((bisect_left(self._came, at + 1) - first for first, at in enumerate(self._came)), default=0)
 
 
@@ -81,7 +78,6 @@ class Services:
         self._show([self._warm_up, *self._older])
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Respond to a request."""
         path: str = scope["path"]
         if path == "/bench/begin":
             # Preparing the runs takes some time.

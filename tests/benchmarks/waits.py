@@ -38,8 +38,6 @@ _EARLY = 0.05
 
 @dataclass(slots=True)
 class Waits:
-    """The results of the waits, by run number."""
-
     subject: Subject
     fired: dict[int, float] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
@@ -75,7 +73,6 @@ class Watchdog:
         self._moment = measure_memory_at
 
     async def run(self) -> None:
-        """Check until cancelled."""
         while True:
             began = time.monotonic()
             await asyncio.sleep(_TICK)
@@ -86,7 +83,6 @@ class Watchdog:
 
 
 async def measure(row: Row, port: int) -> Figures:
-    """Measure a row."""
     subject = SUBJECTS[row.subject](row, port)
     waits = Waits(subject)
     # Imports and the like happen once in a process, and are not what waiting costs.
@@ -128,7 +124,6 @@ async def measure(row: Row, port: int) -> Figures:
 
 
 def main() -> None:
-    """Measure the row in the arguments."""
     end_with_parent()
     allow_many_files()
     row, port = Row.from_json(sys.argv[1]), int(sys.argv[2])

@@ -12,7 +12,6 @@ from tests.client.calling import Caller
 
 @pytest.fixture(params=["sync", "async"])
 def caller(request: pytest.FixtureRequest) -> Caller:
-    """Return a sender for each transport."""
     return Caller(request.param)
 
 

@@ -35,12 +35,10 @@ BODY = json.dumps(RUN).encode()
 
 
 def zipped(body: bytes, encoding: str, status: int = 200) -> Reply:
-    """Return a reply with a content encoding."""
     return sent(body, "application/json", status, Content_Encoding=encoding)
 
 
 def bomb(megabytes: int) -> bytes:
-    """Return a gzip file that expands to this size."""
     packer = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
     return b"".join([*(packer.compress(bytes(MB)) for _ in range(megabytes)), packer.flush()])
 

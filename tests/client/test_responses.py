@@ -38,7 +38,6 @@ PARTIAL = {
 
 
 def result_of(caller: Caller, reply: Reply, request: Request[Any]) -> Any:
-    """Send a request once and return its result."""
     with ScriptedServer(lambda _: reply) as server:
         [result] = caller.send(settings(server.url, max_retries=0), request)
     return result

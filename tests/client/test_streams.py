@@ -18,7 +18,6 @@ STREAM = requests.stream_run("r/1")
 
 
 def event(kind: str, **data: Any) -> str:
-    """Return an event in AG-UI form."""
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}"
 
 

@@ -65,11 +65,9 @@ class Adversary(Service):
         self._order_of_plan = itertools.count()
 
     def at(self, seconds: float, happening: Callable[[], object]) -> None:
-        """Schedule a call."""
         heapq.heappush(self._plan, (self.clock.moment.add(seconds=seconds), next(self._order_of_plan), happening))
 
     def catch_up(self) -> None:
-        """Make all calls that are due, each at its own time."""
         now = self.clock.moment
         while self._plan and self._plan[0][0] <= now:
             self.clock.moment, _, happening = heapq.heappop(self._plan)
@@ -77,7 +75,6 @@ class Adversary(Service):
         self.clock.moment = now
 
     def __call__(self, request: Received) -> Reply:
-        """Answer a request, or apply its fault."""
         faults = self.gets_faults if request.method == "GET" else self.posts_faults
         fault = faults.pop(0) if faults else FINE
         self.catch_up()
@@ -136,11 +133,9 @@ class Worker:
             return e
 
     def send(self, build: Callable[..., Request[Any]], *args: Any, **kwargs: Any) -> Any:
-        """Send a request, as ``AgentRunHook.send``."""
         return Retrying(**self._policy)(self._send_once, build(*args, **kwargs))
 
     def sleep(self, seconds: float) -> None:
-        """Advance the clock."""
         self._step()
         self._service.clock.sleep(seconds)
 
@@ -171,7 +166,6 @@ log.setLevel(logging.CRITICAL)
 
 
 def show(what: str) -> None:
-    """Show a line with a history that fails."""
     if currently_in_test_context():
         note(what)
 

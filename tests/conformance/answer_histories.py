@@ -72,14 +72,11 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The tries of two tasks."""
-
     world: World
     tries: tuple[Try, ...]
 
     @property
     def has_rival(self) -> bool:
-        """Whether someone else may answer."""
         return self.world.rival_at is not None or any(one.overtaken for one in self.tries)
 
     @property
@@ -124,7 +121,6 @@ _NUMBERS = st.integers(1, 5)
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    """Draw a history."""
     fields = draw(_WORLDS)
     if not fields["has_store"] and fields["asks_next"] == "same id":
         # Without a store, only the digest distinguishes a question from the next one with the same ID.

@@ -114,7 +114,6 @@ class _Task:
     given: set[str] = field(default_factory=set)
 
     def mark(self, answer: str) -> str:
-        """Return an answer that names the task."""
         return f"{self.name}: {answer}"
 
 

@@ -13,7 +13,6 @@ _PATIENCE = 3600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Raise the timeout of long runs in this folder."""
     for item in items:
         if LONG and Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(_PATIENCE))

@@ -68,7 +68,6 @@ class World:
 
     @property
     def tells(self) -> bool:
-        """Whether the service shows the subject of a run."""
         return self.about == "thread" or self.evidence != "none"
 
     @property
@@ -104,14 +103,11 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A world, and the tries of a task in it."""
-
     world: World
     tries: tuple[Try, ...]
 
 
 def seconds(most: float) -> st.SearchStrategy[float]:
-    """Draw a number of seconds, in tenths."""
     return st.integers(0, round(most * 10)).map(lambda tenths: tenths / 10)
 
 
@@ -126,7 +122,6 @@ def posts(longest_delay: float) -> st.SearchStrategy[Fault]:
 
 
 def up_to(most: int, one: st.SearchStrategy[T]) -> st.SearchStrategy[tuple[T, ...]]:
-    """Draw a tuple. Each length is equally likely."""
     return st.one_of([st.tuples(*[one] * number) for number in range(most + 1)])
 
 
@@ -186,7 +181,6 @@ _NUMBERS = st.integers(1, 4)
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    """Draw a history."""
     (about, evidence), (tells_time, skew) = draw(_ABOUT), draw(_CLOCKS)
     world = World(about=about, evidence=evidence, tells_time=tells_time, skew=skew, **draw(_FIELDS))
     tries = []

@@ -35,7 +35,6 @@ class StartingService(Adversary):
         self.threads_tell = world.evidence == "thread"
 
     def add_run(self, agent: str = "instant", **fields: Any) -> dict[str, Any]:
-        """Add a run that ends later."""
         run = super().add_run(agent, **fields)
         if self.world.evidence == "run":
             run["business_id"] = fields.get("business_id")
@@ -43,7 +42,6 @@ class StartingService(Adversary):
         return run
 
     def add_sibling(self, sibling: Sibling, age: float = 0.0) -> None:
-        """Add a run that someone else started."""
         same = sibling.about == "same"
         thread_id = "t-own" if same and self.world.about == "thread" else None
         self.add_run(sibling.agent, business_id="b-1" if same else "b-2", thread_id=thread_id, age=age)
@@ -97,7 +95,6 @@ class StartPlay:
                 self.service.at(sibling.at, partial(self.service.add_sibling, sibling))
 
     def play(self) -> Self:
-        """Play the history, and then two tries without faults."""
         with patch.object(pendulum, "now", self.clock.now):
             for one in self._tries:
                 self.make(one)

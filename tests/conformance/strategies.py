@@ -59,7 +59,6 @@ _FORMATS = {
 
 @functools.cache
 def of(name: str) -> st.SearchStrategy[Any]:
-    """Draw what a named schema of the contract allows."""
     # Deferred, because a step contains steps.
     return st.deferred(lambda: of_schema(json.dumps(_SCHEMAS[name])))
 

@@ -40,7 +40,6 @@ _to_task: TypeAdapter[Any] = TypeAdapter(ToTask)
 
 
 def through_xcom(value: Any) -> Any:
-    """Push a value, and return what another task pulls."""
     serialized: Any = BaseXCom.serialize_value(value)
     push = SetXCom(key="return_value", value=serialized, dag_id="d", run_id="r", task_id="t")
     frame = _RequestFrame(id=1, body=push.model_dump()).as_bytes()
@@ -73,7 +72,6 @@ def test_an_output(data: st.DataObject, document: dict[str, Any]) -> None:
 
 
 def survives(value: Any) -> bool:
-    """Whether XCom returns a value unchanged."""
     try:
         return json.dumps(through_xcom(value)) == json.dumps(value)
     except Exception:  # noqa: BLE001 -- Airflow can raise anything
@@ -95,7 +93,6 @@ HOSTILE = st.fixed_dictionaries({"__type": _MEANT, "__var": _MEANT}) | st.dictio
 
 @st.composite
 def hostile(draw: st.DrawFn, documents: st.SearchStrategy[dict[str, Any]], under: str) -> dict[str, Any]:
-    """Draw a run in which an agent uses such keys."""
     document = draw(documents)
     holder, key = draw(st.sampled_from(list(strategies.places_in(document[under]))))
     if isinstance(holder[key], dict):

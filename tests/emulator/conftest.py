@@ -13,8 +13,6 @@ from tests.emulator.contract import Client
 
 
 class Clock:
-    """A clock that tests advance."""
-
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
@@ -22,19 +20,16 @@ class Clock:
         return self.now
 
     def forward(self, seconds: float) -> None:
-        """Advance the time."""
         self.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture(scope="module")
 def clock() -> Clock:
-    """Return the clock of the service."""
     return Clock()
 
 
 @pytest.fixture(scope="module")
 def emulator(clock: Clock) -> Iterator[Emulator]:
-    """Serve with the clock."""
     with Emulator() as emulator:
         emulator.service.clock = clock
         yield emulator
@@ -42,6 +37,5 @@ def emulator(clock: Clock) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def client(emulator: Emulator) -> Iterator[Client]:
-    """Return a client of the service."""
     with Client(emulator) as client:
         yield client

@@ -55,22 +55,18 @@ class Client(httpx.Client):
         )
 
     def start(self, agent: str, **fields: Any) -> Any:
-        """Start a run."""
         about = {} if fields else {"business_id": BUSINESS_ID}
         answer = self.post("/v1/runs", json={"type": agent, **about, **fields})
         assert answer.status_code == 201, answer.text
         return answer.json()
 
     def run(self, run_id: str) -> Any:
-        """Read a run with its steps."""
         return self.get(f"/v1/runs/{run_id}", params={"include": "steps"}).json()
 
     def resume(self, run_id: str, interrupt_id: str, answer: Any) -> httpx.Response:
-        """Answer an interrupt."""
         return self.post(f"/v1/runs/{run_id}/resume", json={"interrupt_id": interrupt_id, "input": answer})
 
     def follow(self, run_id: str) -> Generator[Any, None, None]:
-        """Yield the events of a run's stream."""
         with self.stream("GET", f"/v1/runs/{run_id}/stream") as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             kind = ""
@@ -87,7 +83,6 @@ class Client(httpx.Client):
 
 
 def check(schema: dict[str, Any], value: Any) -> None:
-    """Check that a value fits a schema of the contract."""
     problems = [f"{error.json_path}: {error.message}" for error in _validator(json.dumps(schema)).iter_errors(value)]
     assert not problems, problems
 

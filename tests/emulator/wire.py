@@ -18,7 +18,6 @@ RUN = {"type": "instant", "business_id": BUSINESS_ID}
 
 
 def connect(emulator: Emulator, method: str, path: str, body: Any = None) -> socket.socket:
-    """Send a request over a new connection."""
     content = b"" if body is None else json.dumps(body).encode()
     head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {emulator.token}\r\nConnection: close\r\n"
     connection = socket.create_connection(("127.0.0.1", emulator.port))
@@ -55,7 +54,6 @@ def talk(emulator: Emulator, method: str, path: str, body: Any = None, *, second
 
 
 def eventually(condition: Callable[[], object]) -> None:
-    """Wait until a condition is true."""
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline

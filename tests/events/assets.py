@@ -33,7 +33,6 @@ class Assets:
         self._dags: set[str] = set()
 
     def add(self, asset: Asset, *, dag_id: str = "by_webhooks") -> Asset:
-        """Create an asset, and its DAG if it does not exist."""
         with create_session() as session:
             self._add_dag(session, dag_id)
             model = AssetModel(name=asset.name, uri=asset.uri, group=asset.group, extra={})
@@ -60,16 +59,13 @@ class Assets:
             return list(session.scalars(query))
 
     def payloads(self, asset: Asset) -> list[dict[str, Any]]:
-        """Return the payload of each event of an asset."""
         return [extra["payload"] for extra in self.events(asset)]
 
     def queued(self) -> set[str]:
-        """Return the DAGs that the scheduler will start."""
         with create_session() as session:
             return set(session.scalars(select(AssetDagRunQueue.target_dag_id).distinct()))
 
     def clean_up(self) -> None:
-        """Delete what a test has created."""
         ours = AssetModel.uri.startswith(f"{SCHEME}://")
         ids = select(AssetModel.id).where(ours).scalar_subquery()
         with create_session() as session:
@@ -90,14 +86,12 @@ class Assets:
 
 
 def rows_of_all_tables() -> dict[str, int]:
-    """Count the rows of each of Airflow's tables."""
     with create_session() as session:
         tables = AssetModel.metadata.sorted_tables
         return {table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
 
 
 def kept(uri: str) -> dict[str, Any]:
-    """Return the content of an asset's state store."""
     query = (
         select(AssetStateStoreModel.key, AssetStateStoreModel.value)
         .join(AssetModel, AssetModel.id == AssetStateStoreModel.asset_id)

@@ -21,7 +21,6 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
 def database(airflow_home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Let Airflow use one database after the other."""
     if request.param == "postgresql":
         use_sessions(request.getfixturevalue("postgresql"), monkeypatch)
     return str(request.param)

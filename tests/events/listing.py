@@ -31,7 +31,6 @@ class Listing:
         self.fault: Callable[[Received], Reply | None] = lambda request: None
 
     def add(self, run_id: str, status: str = "running", *asked: str, age: float = 0.0, **more: Any) -> None:
-        """Add a run, or change it."""
         created = datetime.fromtimestamp(time.time() - age, UTC).isoformat()
         created = self.runs.get(run_id, {}).get("created_at", created)
         interrupts = [{"id": interrupt_id, "value": {}} for interrupt_id in asked]
@@ -40,13 +39,11 @@ class Listing:
         self.runs[run_id] = {"id": run_id, "status": status, **fields, **more}
 
     def add_old(self, count: int, status: str = "completed") -> None:
-        """Add runs that finished long ago."""
         for number in range(count):
             # Their ids are in no order.
             self.add(f"{number * 7919 % 1009:04}-old-{number}", status, age=5000 + 100 * (count - number))
 
     def __call__(self, request: Received) -> Reply:
-        """Answer a request."""
         if (fault := self.fault(request)) is not None:
             return fault
         if request.path != "/v1/runs":

@@ -51,7 +51,6 @@ def event(
 
 
 def body_of(sent: dict[str, Any]) -> bytes:
-    """Return an event's body."""
     return json.dumps(sent).encode()
 
 
@@ -63,10 +62,8 @@ class Sender:
         self.http = httpx.Client(base_url=url, timeout=60, trust_env=False)
 
     def send(self, sent: dict[str, Any] | bytes, *, secret: str = SECRET, path: str | None = None) -> httpx.Response:
-        """Send an event, signed."""
         body = sent if isinstance(sent, bytes) else body_of(sent)
         return self.post(body, {HEADER: sign(body, secret)}, path=path)
 
     def post(self, body: Any, headers: dict[str, str], *, path: str | None = None) -> httpx.Response:
-        """Send any bytes with any headers."""
         return self.http.post(path or self.path, content=body, headers={"Content-Type": "application/json", **headers})

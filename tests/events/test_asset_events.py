@@ -35,7 +35,6 @@ from tests.events.assets import Assets, kept, rows_of_all_tables
 
 
 def change(run_id: str, status: str = "completed", agent: str = "slow") -> RunStatusChange:
-    """Return a run that reached a status."""
     return RunStatusChange(str(uuid.uuid4()), run_id, status, agent, f"{run_id}:{status}")
 
 
@@ -94,7 +93,6 @@ def test_an_asset_that_no_dag_uses_gets_no_event(assets: Assets) -> None:
 
 @pytest.mark.usefixtures("database")
 def test_several_processes_create_one_event(assets: Assets) -> None:
-    """They write the same changes in different orders."""
     all_runs = assets.add(agent_run_asset("hooked"), dag_id="of_all")
     completed = assets.add(agent_run_asset("hooked", status="completed"), dag_id="of_completed")
     runs = [f"r-{number}" for number in range(24)]

@@ -55,7 +55,6 @@ def dag(database: str) -> Iterator[None]:
 
 
 def report(*run_ids: str) -> None:
-    """Store events as the triggerer does."""
     for run_id in run_ids:
         with create_session() as session:
             trigger_id = session.scalars(select(Trigger.id).where(Trigger.classpath.endswith("EventTrigger"))).one()

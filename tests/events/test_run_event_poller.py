@@ -32,7 +32,6 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def listing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    """Serve a listing of some kind."""
     listing = Listing(**getattr(request, "param", {}))
     with ScriptedServer(listing) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
@@ -66,7 +65,6 @@ class Polls:
 
 @asynccontextmanager
 async def polls(tracker: RunTracker | None = None) -> AsyncIterator[Polls]:
-    """Close the poller afterwards."""
     polls = Polls(tracker)
     try:
         yield polls

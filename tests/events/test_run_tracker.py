@@ -15,13 +15,11 @@ NOW = 1_800_000_000.0
 
 
 def run(run_id: str, status: str = "running", *interrupts: str, age: float = 0.0) -> RunSnapshot:
-    """Return a run that was created some seconds ago."""
     return RunSnapshot(run_id, status, "a", NOW - age, interrupts)
 
 
 @pytest.fixture
 def tracker() -> RunTracker:
-    """Return a tracker that starts now."""
     tracker = RunTracker(saved_at=0.0)
     tracker.record([run("finished", "completed", age=10)])
     tracker.advance(NOW)
@@ -81,7 +79,6 @@ def test_the_cursor_is_bounded(tracker: RunTracker, monkeypatch: pytest.MonkeyPa
 
 
 def listed(**fields: Any) -> RunSnapshot | None:
-    """Return the snapshot of a run in a listing."""
     entry: Any = {"id": "r-1", "status": "completed", "created_at": "2030-01-01T00:00:00Z", **fields}
     return RunSnapshot.from_listed(entry)
 

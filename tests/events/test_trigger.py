@@ -32,13 +32,11 @@ from tests.triggers.waiting import until
 
 @pytest.fixture
 def runs() -> Listing:
-    """Return the runs of the service."""
     return Listing()
 
 
 @pytest.fixture(autouse=True)
 def server(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    """Serve the listing."""
     with ScriptedServer(runs) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
         yield server

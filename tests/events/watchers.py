@@ -39,12 +39,10 @@ class FakeStore:
 
     @property
     def cursor(self) -> dict[str, Any]:
-        """The latest cursor; empty if there is none yet."""
         return max(self.cursors, key=lambda cursor: cursor["saved_at"], default={})
 
     @property
     def cursors(self) -> list[dict[str, Any]]:
-        """The cursors of all watchers."""
         values = map(json.loads, self.values.values())
         return [value for value in values if isinstance(value, dict) and "saved_at" in value]
 
@@ -71,7 +69,6 @@ class Watcher:
 
     @property
     def seen(self) -> list[tuple[str, str]]:
-        """Run ID and status of each event, in order."""
         return [(event["run_id"], event["status"]) for event in self.events]
 
     async def came(self, count: int) -> None:
@@ -82,7 +79,6 @@ class Watcher:
 
     @property
     def ended(self) -> bool:
-        """Whether the trigger has failed."""
         return self.task.done()
 
     async def run(self) -> None:

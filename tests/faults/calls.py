@@ -23,7 +23,6 @@ _CALLS: dict[str, Callable[[HookUser, str], Any]] = {
 
 
 def calls_for(fault: str) -> list[str]:
-    """Return the calls that a fault can apply to."""
     if GROUPS[fault] == "Streams":
         return ["stream"]
     if fault == "listing lags":

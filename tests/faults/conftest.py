@@ -21,7 +21,6 @@ from tests.hooks.conftest import user  # noqa: F401 -- a fixture
 
 @pytest.fixture(scope="module")
 def stands() -> Iterator[dict[str, stand.Stand]]:
-    """Return the services, one for each component."""
     with stand.stands(*COMPONENTS) as stands:
         yield stands
 

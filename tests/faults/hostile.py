@@ -18,8 +18,6 @@ MEMORY, TIME = 250e6, 60.0
 
 
 class Spigot:
-    """Yields pieces until it is closed."""
-
     def __init__(self, piece: bytes) -> None:
         self._piece = piece
         self.closed = threading.Event()
@@ -30,7 +28,6 @@ class Spigot:
 
 
 def without_end(pieces: Iterable[bytes], kind: str = "application/json", status: int = 200) -> Reply:
-    """Return a response whose body does not end."""
     return Reply(status=status, headers={"Content-Type": kind, "Connection": "close"}, pieces=pieces, close=True)
 
 
@@ -81,5 +78,4 @@ class EndlessListing:
 
 
 def _resident() -> int:
-    """Return the memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

@@ -50,7 +50,6 @@ class Outcome:
     met: bool = True
 
     def __str__(self) -> str:
-        """Return the text of the cell."""
         words = [self.call] if self.call else []
         name = _SHORT.sub("", self.error) or self.error
         words.append(f"✗ {name}{'?' * self.in_doubt}" if self.error else "✓")

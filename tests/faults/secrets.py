@@ -27,7 +27,6 @@ def forms_of(token: str) -> set[bytes]:
 
 
 def leaks(token: str, out: Iterable[tuple[str, bytes]]) -> list[str]:
-    """Return the places whose content contains a token."""
     forms = forms_of(token)
     return [where for where, content in out if any(form in content for form in forms)]
 
@@ -48,7 +47,6 @@ def of_all(things: Iterable[object]) -> Iterator[tuple[str, bytes]]:
 
 
 def of_files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield all files of a folder."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
             yield str(path.relative_to(folder)), path.read_bytes()

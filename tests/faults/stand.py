@@ -69,8 +69,6 @@ class Seen:
 
 
 class Stand:
-    """The service of one component."""
-
     def __init__(self, name: str) -> None:
         self.name = name
         self.conn_id = f"faults_{name}"
@@ -95,7 +93,6 @@ class Stand:
         )
 
     def run(self, agent: str) -> Run:
-        """Start a run."""
         return self.service.create_run(agent, business_id=BUSINESS)
 
     @contextmanager
@@ -145,7 +142,6 @@ class _AnswersPatientRuns:
 
 @contextmanager
 def stands(*names: str) -> Iterator[dict[str, Stand]]:
-    """Serve a stand for each component."""
     made = {name: Stand(name) for name in names}
     for stand in made.values():
         stand.emulator.start()

@@ -53,7 +53,6 @@ def write(rows: dict[str, dict[str, str]]) -> None:
 
 
 def read() -> dict[str, dict[str, str]]:
-    """Read the table."""
     lines = [line for line in TABLE.read_text().splitlines() if line.count("|") == len(COMPONENTS) + 2]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {fault: dict(zip(COMPONENTS, cells, strict=True)) for fault, *cells in rows if fault in GROUPS}

@@ -31,7 +31,6 @@ BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 def bodies() -> dict[str, bytes]:
-    """Return bodies that are expensive to parse."""
     run = b'{"object": "run", "id": "r-1", "status": "completed", '
     return {
         "deep lists": run + b'"output": ' + b"[" * 5_000_000,

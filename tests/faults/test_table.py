@@ -71,7 +71,6 @@ def test_each_component(
 
 
 def run_component(fault: str, name: str, placement: Placement, stand: Stand) -> tuple[list[Outcome], list[object]]:
-    """Run a component that is not a task."""
     if name.startswith("hook"):
         return call_hook(fault, placement, stand, sync=name == "hook")
     if name == "events":

@@ -27,7 +27,6 @@ class HookUser:
         return self._runner.run(getattr(self.hook, f"a{method}")(*args, **kwargs))
 
     def iterate(self, method: str, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Call a method that iterates, lazily."""
         if self.kind == "sync":
             yield from getattr(self.hook, method)(*args, **kwargs)
             return
@@ -47,7 +46,6 @@ class HookUser:
         return transport
 
     def close(self) -> None:
-        """Close the hook's connections on this side."""
         if self.kind == "sync":
             self.hook.close()
         else:

@@ -110,8 +110,6 @@ def test_a_rejected_request_is_repeated_once_if_the_connection_was_edited(
 
 
 class TestTestButton:
-    """Airflow's Test button."""
-
     @pytest.mark.agent_runs(token="mk_test_right")
     def test_wrong_token(self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(ENV, connection_json(agent_runs_emulator.url))

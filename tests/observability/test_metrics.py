@@ -21,8 +21,6 @@ from tests.support.scripted_server import ScriptedServer, answer, errors
 
 
 class Recorder:
-    """A backend that records metrics."""
-
     def __init__(self) -> None:
         self.given: list[tuple[str, str, tuple[Any, ...], dict[str, str]]] = []
 

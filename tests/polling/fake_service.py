@@ -27,8 +27,6 @@ _DEFAULT_PAGE_SIZE = 20
 
 
 class Order(Enum):
-    """The order of the listing."""
-
     NEWEST_FIRST = "newest first"
     OLDEST_FIRST = "oldest first"
     BY_ID = "by id"
@@ -58,17 +56,14 @@ class FakeRun:
 
     @property
     def created(self) -> float:
-        """When it was created."""
         return self.periods[0][0]
 
     @property
     def lives(self) -> list[tuple[float, float, str]]:
-        """Its statuses, each with its begin and end."""
         ends = [*(since for since, _ in self.periods[1:]), math.inf]
         return [(since, end, status) for (since, status), end in zip(self.periods, ends, strict=True)]
 
     def status_at(self, moment: float) -> str:
-        """Return its status at a moment."""
         return next((status for since, status in reversed(self.periods) if since <= moment), self.periods[0][1])
 
 
@@ -109,7 +104,6 @@ class FakeService:
         self._coming: list[tuple[float, str, FakeRun]] = []
 
     def add(self, runs: Iterable[FakeRun]) -> None:
-        """Add runs. Each exists from its first period on."""
         for run in runs:
             self.runs[run.id] = run
             if run.listed:
@@ -118,7 +112,6 @@ class FakeService:
                     heapq.heappush(self._coming, (moment + self.shown_after, run.id, run))
 
     def add_finished(self, count: int) -> None:
-        """Add runs that ended before the clock started."""
         for run in _finished(count):
             self.runs[run.id] = run
             moment = run.periods[-1][0] if self.order is Order.LAST_CHANGED_FIRST else run.created
@@ -126,7 +119,6 @@ class FakeService:
         self._shown.sort()
 
     def page(self, number: int, per_page: int, now: float) -> ListedPage:
-        """Return a page of the listing."""
         if (fault := self.page_fault()) is not None:
             raise fault
         if self.deepest is not None and number > self.deepest:
@@ -150,7 +142,6 @@ class FakeService:
         )
 
     def status(self, run_id: str, now: float) -> RunStatus:
-        """Return the status of a run."""
         if (fault := self.read_fault()) is not None:
             raise fault
         run = self.runs.get(run_id)

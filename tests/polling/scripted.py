@@ -40,15 +40,12 @@ class Service:
 
     @property
     def ids(self) -> list[str]:
-        """The IDs of all runs."""
         return list(self.statuses)
 
     def end(self, *ids: str, status: str = "completed") -> None:
-        """Change the status of some runs, or of all."""
         self.statuses.update(dict.fromkeys(ids or self.ids, status))
 
     def shown(self, run_id: str) -> dict[str, Any]:
-        """Return a run as the service shows it."""
         status = self.statuses[run_id]
         return {
             "id": run_id,
@@ -58,12 +55,10 @@ class Service:
         }
 
     def page(self) -> Reply:
-        """Return the listing, which is one page."""
         shown = [self.shown(run_id) for run_id in self.ids if run_id not in self.hidden]
         return answer({"object": "list", "has_more": False, "data": shown})
 
     def __call__(self, request: Received) -> Reply:
-        """Respond to a request."""
         if self.token and request.headers["authorization"] != f"Bearer {self.token}":
             return errors(401, "unknown token")
         if request.path == "/v1/runs":

@@ -59,7 +59,6 @@ class Wait:
 
     @property
     def late(self) -> float:
-        """How many seconds after that the wait ended."""
         return self.ended_at - self.over_at
 
     def had(self, status: str, *, lag: float = 0.0) -> bool:
@@ -118,12 +117,10 @@ class Simulation:
 
     @property
     def pages(self) -> int:
-        """The number of pages read."""
         return sum(request.page is not None for request in self.requests)
 
     @property
     def single(self) -> int:
-        """The number of individual reads."""
         return len(self.requests) - self.pages
 
     def most_in_a_second(self) -> int:
@@ -132,7 +129,6 @@ class Simulation:
         return max((bisect_left(moments, at + 1.0 - 1e-6) - first for first, at in enumerate(moments)), default=0)
 
     async def send_once(self, request: Request[Any]) -> Any:
-        """Respond as the transport would."""
         loop = asyncio.get_running_loop()
         page = int(request.params["page"]) if request.path == "/v1/runs" else None
         self.requests.append(PollRequest(loop.time(), page))

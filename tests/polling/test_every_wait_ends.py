@@ -26,7 +26,6 @@ FAULTS = [
 
 
 def sometimes(rng: Random, probability: float) -> Callable[[], Exception | None]:
-    """Make requests fail with a probability."""
     return lambda: rng.choice(FAULTS) if rng.random() < probability else None
 
 

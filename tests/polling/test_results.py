@@ -32,7 +32,6 @@ class HeldPage:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Hold the next page for the duration of the block."""
         self._service.listing = self._page
         try:
             yield
@@ -96,8 +95,6 @@ async def test_a_listed_status_ends_the_wait_whatever_else_the_entry_holds(
 
 
 class TestEndTime:
-    """A wait times out in time, whatever the service does."""
-
     async def test_a_service_that_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(registry, "_LAST_READ", 0.3)
         before = asyncio.all_tasks()
@@ -147,7 +144,6 @@ class PollerLog(logging.Handler):
 
 @pytest.fixture
 def poller_log() -> Iterator[PollerLog]:
-    """Record the poller's own messages."""
     handler, logger = PollerLog(), logging.getLogger("airflow_provider_agentruns.polling")
     logger.addHandler(handler)
     yield handler
@@ -162,7 +158,6 @@ class LoggingWaits:
         self.changes: dict[str, list[dict[str, object]]] = {}
 
     def begin(self, *run_ids: str) -> list[asyncio.Task[dict[str, str]]]:
-        """Wait for runs."""
         return [asyncio.create_task(self._wait(run_id)) for run_id in run_ids]
 
     async def _wait(self, run_id: str) -> dict[str, str]:

@@ -43,7 +43,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self.clock)
 
     def time(self) -> float:
-        """Return the virtual time, in seconds."""
         return self.clock.now
 
 
@@ -62,6 +61,5 @@ def virtual_time(package: str) -> Iterator[None]:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in a virtual loop of its own."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import shlex
 import signal
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,10 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{describe()}\n")
         return 0
     try:
-        plan = json.loads(options.faults.read_text(encoding="utf-8")) if options.faults else []
-    except (OSError, ValueError) as error:
-        parser.error(f"--faults {options.faults}: {error}")
-    try:
         emulator = Emulator(
             seed=options.seed,
             speed=options.speed,
@@ -41,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             extra={},
             webhook=options.webhook,
             webhook_secret=options.webhook_secret or ANY_SECRET,
-            faults=[*plan, *options.fault],
+            faults=options.fault,
         )
     except ValueError as error:
         parser.error(str(error))
@@ -77,7 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=float, default=1.0, help="seconds of an agent's work done per second")
     parser.add_argument("--token", help="the only valid token; without it, any token is valid")
     parser.add_argument("--rate-limit", type=int, default=20, help="requests per second; 0 means no limit")
-    parser.add_argument("--faults", type=Path, metavar="PLAN.JSON", help="a file with a JSON list of rules for faults")
     parser.add_argument(
         "--fault",
         action="append",

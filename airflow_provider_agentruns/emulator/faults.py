@@ -2,9 +2,7 @@
 """
 The rules that select the requests that faults apply to. Tests add and remove them while the service is running.
 
-A plan is a list of rules. A rule is a JSON object or a line of text::
-
-    [{"fault": "503", "method": "GET", "path": "/v1/runs/.*", "times": 2}, "slow answer GET /v1/runs/.* seconds=3"]
+A plan is a list of rules. A rule is a line of text, such as ``slow answer GET /v1/runs/.* seconds=3``.
 """
 
 from __future__ import annotations
@@ -113,21 +111,16 @@ class Faults:
         :raises FaultError: If a field is wrong.
         """
         selection = {name: value for name, value in (("method", method), ("path", path)) if value}
-        return self.add_plan([{"fault": fault, **selection, **fields}])[0]
+        return self._activate([_checked(_fault(fault), {**selection, **fields})])[0]
 
-    def add_plan(self, plan: Iterable[Any]) -> list[Rule]:
+    def add_plan(self, plan: Iterable[str]) -> list[Rule]:
         """
         Add all rules of a plan, or none if one is wrong.
 
-        :param plan: Rules such as ``"503 GET /v1/runs/.* times=2"`` or
-            ``{"fault": "503", "method": "GET", "path": "/v1/runs/.*", "times": 2}``.
+        :param plan: Rules such as ``503 GET /v1/runs/.* times=2``.
         :raises FaultError: If a field is wrong.
         """
-        rules = [rule_of(entry) for entry in plan]
-        with self._lock:
-            self.active = (*self.active, *rules)
-        self._on_change()
-        return rules
+        return self._activate([rule_of(line) for line in plan])
 
     @contextmanager
     def of(self, fault: str, method: str | None = None, path: str | None = None, **fields: Any) -> Iterator[Rule]:
@@ -159,6 +152,12 @@ class Faults:
             if due:
                 due[0].met += 1
             return due[0] if due else None
+
+    def _activate(self, rules: list[Rule]) -> list[Rule]:
+        with self._lock:
+            self.active = (*self.active, *rules)
+        self._on_change()
+        return rules
 
     def _is_due(self, rule: Rule) -> bool:
         rule.seen += 1
@@ -216,16 +215,12 @@ class FaultMiddleware(BaseHTTPMiddleware):
         return response
 
 
-def rule_of(entry: Any) -> Rule:
+def rule_of(line: str) -> Rule:
     """Read one rule. An error names it and the wrong field."""
     try:
-        if isinstance(entry, str):
-            return _checked(*_read_line(entry))
-        if isinstance(entry, Mapping):
-            return _checked(_fault(entry.get("fault")), {name: entry[name] for name in entry if name != "fault"})
-        raise FaultError(f"a rule is an object or a text, not {entry!r}")
+        return _checked(*_read_line(line))
     except ValueError as error:
-        raise FaultError(f"rule {entry!r:.200}: {error}") from None
+        raise FaultError(f"rule {line!r:.200}: {error}") from None
 
 
 def _checked(fault: Fault, fields: dict[str, Any]) -> Rule:
@@ -240,8 +235,7 @@ def _checked(fault: Fault, fields: dict[str, Any]) -> Rule:
     return Rule(fault=fault, parameters=parameters, **fields)
 
 
-def _fault(name: object) -> Fault:
-    name = str(name)
+def _fault(name: str) -> Fault:
     if name not in FAULTS:
         close = "".join(f"; did you mean {other!r}?" for other in get_close_matches(name, FAULTS, 1))
         raise FaultError(f"fault: no fault has the name {name!r}{close}")

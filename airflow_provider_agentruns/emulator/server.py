@@ -56,7 +56,7 @@ class Emulator:
         port: int = 0,
         extra: Mapping[str, Any] | None = None,
         middleware: Sequence[Middleware] = (),
-        faults: Iterable[Any] = (),
+        faults: Iterable[str] = (),
         webhook: str | None = None,
         webhook_secret: str = ANY_SECRET,
     ) -> None:

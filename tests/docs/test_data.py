@@ -13,7 +13,6 @@ import yaml
 from airflow.configuration import conf
 
 from airflow_provider_agentruns.client.connection_settings import Settings
-from airflow_provider_agentruns.emulator.faults import rule_of
 from airflow_provider_agentruns.plugins.agent_runs import PREFIX
 from tests.docs.blocks import Block, blocks
 from tests.docs.commands import pip_install
@@ -22,9 +21,7 @@ from tests.docs.commands import pip_install
 @pytest.mark.parametrize("block", blocks("json"), ids=str)
 def test_json(block: Block) -> None:
     value = json.loads(block.text)
-    if isinstance(value, list):
-        assert [rule_of(entry) for entry in value]
-    elif value.keys() <= Settings.model_fields.keys():
+    if value.keys() <= Settings.model_fields.keys():
         Settings.from_parts(password="mk_test_offline", extra=value)
     else:
         assert value.keys() & {"decision", "event", "interrupt_id"}, "no check fits this block"

@@ -26,37 +26,9 @@ def tracker() -> RunTracker:
     return tracker
 
 
-def again(tracker: RunTracker) -> RunTracker:
-    """Return a tracker that continues from the cursor of another."""
-    other = RunTracker.model_validate(json.loads(json.dumps(tracker.model_dump(mode="json"))))
-    assert other == tracker
-    return other
-
-
-def test_each_status_is_new_once(tracker: RunTracker) -> None:
-    for status, interrupts in [("running", ()), ("interrupted", ("i-1",)), ("running", ()), ("completed", ())]:
-        seen = run("r-1", status, *interrupts)
-        assert tracker.has_changed(seen)
-        tracker.record([seen])
-        tracker = again(tracker)
-        assert not tracker.has_changed(seen)
-    # A replica that lags behind still shows the status before.
-    assert not tracker.has_changed(run("r-1", "running"))
-
-
-def test_runs_from_before_the_start_are_not_new(tracker: RunTracker) -> None:
-    assert not tracker.has_changed(run("finished", "completed", age=10))
-    assert not tracker.has_changed(run("old", "completed", age=MAX_LISTING_LAG + 1))
-    assert tracker.has_changed(run("listed late", "completed", age=MAX_LISTING_LAG - 1))
-    before = tracker.horizon
-    tracker.advance(NOW - 1e5)
-    assert tracker.horizon == before
-
-
 def test_an_interrupted_run_is_new_again_with_other_interrupts(tracker: RunTracker) -> None:
     tracker.record([run("r-1", "interrupted", "i-1", "i-2")])
     tracker.record([run("r-2", "interrupted")])
-    tracker = again(tracker)
     # One was answered.
     assert not tracker.has_changed(run("r-1", "interrupted", "i-2"))
     assert tracker.has_changed(run("r-1", "interrupted", "i-3"))

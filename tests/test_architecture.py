@@ -30,10 +30,7 @@ LAYERS = (
 )
 
 #: Small modules that every layer can import, and that import only each other.
-SHARED = {
-    "__init__", "arguments", "exceptions", "models", "outputs", "run_outcome", "run_status",
-    "final_errors", "text",
-}  # fmt: skip
+SHARED = {"__init__", "arguments", "exceptions", "final_errors", "models", "outputs", "run_outcome", "text"}
 
 #: The offline service stands beside the layers.
 BESIDE = {"emulator": {"models", "exceptions", "__init__"}, "get_provider_info": {"__init__"}}

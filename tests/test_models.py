@@ -10,7 +10,7 @@ import pendulum
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from airflow_provider_agentruns import run_status
+from airflow_provider_agentruns import models
 from airflow_provider_agentruns.models import Agent, AgentRun, Interrupt, Output, RunEvent, RunPage, RunStatus, Step
 
 SECRET = "Jane Doe, born 1980-01-01"
@@ -62,7 +62,7 @@ def test_known_statuses(status: str, finished: bool) -> None:
 def test_an_unknown_status_is_not_finished_and_warned_about_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_status, "_warned_of", set())
+    monkeypatch.setattr(models, "_warned_of", set())
     document = {"id": "r", "status": "paused_for_audit"}
     run, again = AgentRun.model_validate(document), AgentRun.model_validate_json(json.dumps(document))
     assert run.status == again.status == "paused_for_audit" == str(run.status)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.run_status import RunStatus
 from airflow_provider_agentruns.text import digest
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def open_questions(run: AgentRun, answered: Iterable[Mapping[str, Any]]) -> list
     :param answered: The trails of the earlier reviews.
     :return: None if the response is older than the answers, or lacks the questions of an interrupted run.
     """
-    if run.status in (RunStatus.COMPLETED, RunStatus.ERROR):
+    if run.status.finished:
         return []
     trails = list(answered)
     if any(_seconds_since(trail, run) < 0 for trail in trails):
@@ -34,7 +33,7 @@ def open_questions(run: AgentRun, answered: Iterable[Mapping[str, Any]]) -> list
         if key not in just_answered:
             # The first of each, because a question that is listed twice needs one form.
             found.setdefault(key, one)
-    return None if run.status == RunStatus.INTERRUPTED and not found else list(found.values())
+    return None if run.status == "interrupted" and not found else list(found.values())
 
 
 def _seconds_since(trail: Mapping[str, Any], run: AgentRun) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns import run_status
+from airflow_provider_agentruns import models
 from airflow_provider_agentruns.client import requests, transport
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.transport import AsyncTransport
@@ -231,7 +231,7 @@ class TestText:
             assert len(text) < 10_000
 
     def test_unknown_statuses(self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(run_status, "_warned_of", set())
+        monkeypatch.setattr(models, "_warned_of", set())
         assert RunStatus(self.NASTY).isprintable()
         tracemalloc.start()
         try:

@@ -14,7 +14,7 @@ import pendulum
 import pytest
 from airflow.sdk.module_loading import import_string
 
-from airflow_provider_agentruns import run_status
+from airflow_provider_agentruns import models
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
@@ -47,7 +47,7 @@ async def test_an_interrupt_that_is_not_awaited_does_not_end_the_wait(agent_runs
 async def test_an_unknown_status_does_not_end_the_wait(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(run_status, "_warned_of", set())
+    monkeypatch.setattr(models, "_warned_of", set())
     runs = [answer({"id": "r-1", "status": status}) for status in ("pondering", "pondering", "completed")]
     with ScriptedServer(runs) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))

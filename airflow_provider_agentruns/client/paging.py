@@ -186,11 +186,7 @@ class ListingWalk:
 
 
 def order_of(created: Iterable[Any]) -> Order | None:
-    """
-    Return the order of a page; None if it cannot be determined.
-
-    :param created: The creation times in the order of the page: datetimes or ISO 8601 strings. Others are ignored.
-    """
+    """Return the order of creation times on a page; None if it cannot be determined. Other values are ignored."""
     times = [time for value in created if (time := timestamp(value)) is not None]
     rising = max((time - low for time, low in zip(times, accumulate(times, min), strict=True)), default=0.0)
     falling = max((high - time for time, high in zip(times, accumulate(times, max), strict=True)), default=0.0)

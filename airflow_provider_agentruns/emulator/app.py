@@ -204,12 +204,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 
 class AuthMiddleware(BaseHTTPMiddleware):
-    """
-    Responds 401 to a wrong token, and 429 beyond the rate limit.
-
-    :param valid_token: Returns the valid token, or None if any token is valid.
-    :param rate_limit: Requests per second.
-    """
+    """Responds 401 to a wrong token, and 429 beyond the rate limit. Any token is valid if none is set."""
 
     def __init__(self, app: ASGIApp, valid_token: Callable[[], str | None], rate_limit: int | None) -> None:
         super().__init__(app)

@@ -53,8 +53,7 @@ class Rule:
     :param after: The number of matching requests to spare first.
     :param times: The largest number of requests that the fault applies to.
     :param share: The probability that the fault applies to a matching request.
-    :param seen: The number of matching requests so far.
-    :param met: The number of requests that the fault was applied to so far.
+    :param seen: The number of matching requests so far, of which the fault applied to ``met``.
     """
 
     fault: Fault

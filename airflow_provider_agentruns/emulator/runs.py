@@ -55,12 +55,7 @@ class State:
 
 @dataclass(slots=True)
 class Run:
-    """
-    One run.
-
-    :param states: All states so far, oldest first.
-    :param steps: The steps as the service shows them.
-    """
+    """One run with all its states so far, oldest first. Steps and artifacts are as the service shows them."""
 
     id: str
     agent: str
@@ -99,12 +94,7 @@ class Run:
         return self.updated_at
 
     def as_json(self, *, steps: bool = False, state: State | None = None) -> Json:
-        """
-        Return the run as the service shows it.
-
-        :param steps: Whether to show the steps.
-        :param state: Show the run as it was when this state began.
-        """
+        """Return the run as the service shows it: as it is, or as it was when a state began."""
         with self.lock:
             updated_at = state.since if state else self.updated_at
             state = state or self.states[-1]

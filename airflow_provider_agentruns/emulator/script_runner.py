@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Executes scripts without a background task: the service updates a run whenever it reads it.
-
-The times of a step do not depend on when the service reads the run.
-"""
+"""Executes scripts whenever the service reads a run. The times of a step do not depend on when that is."""
 
 from __future__ import annotations
 

@@ -19,10 +19,9 @@ from airflow_provider_agentruns.client.responses import (
     ListedPage,
     ListedRun,
     Response,
-    RunHint,
-    event,
     listed_page,
     model,
+    run_event,
     run_page,
     run_state,
 )
@@ -162,12 +161,7 @@ def resume_run(
 
 def stream_run(run_id: str) -> Request[RunEvent]:
     """Follow a run's events, with a transport's ``stream``."""
-    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", event(RunEvent))
-
-
-def stream_run_hints(run_id: str) -> Request[RunHint]:
-    """Follow a run's events, but parse only whether the run may have changed."""
-    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", event(RunHint))
+    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", run_event)
 
 
 def rate_artifact(run_id: str, artifact_id: str, rating: Rating | str, comment: str | None = None) -> Request[Feedback]:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 # pydantic cannot read the standard library's before Python 3.12.
 from typing_extensions import TypedDict
 
-from airflow_provider_agentruns.models import FIRST_ERROR_ONLY, RunPage, RunStatus
+from airflow_provider_agentruns.models import FIRST_ERROR_ONLY, RunEvent, RunPage
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -85,36 +85,14 @@ class ListedPage(BaseModel):
     left_out: Annotated[int, BeforeValidator(lambda _: 0)] = 0
 
 
-class _StreamedRun(TypedDict, total=False):
-    status: str
-
-
-class RunHint(BaseModel):
-    """The part of a stream's event that shows whether the run may have changed."""
-
-    type: str
-    snapshot: _StreamedRun | None = None
-
-    @property
-    def worth_a_look(self) -> bool:
-        """Whether the run may have left the status ``running``."""
-        if self.type == "RUN_STARTED":
-            return False
-        return not (self.snapshot and self.snapshot.get("status") == RunStatus.RUNNING) or self.type.startswith("RUN_")
-
-
 def model(kind: type[M]) -> Callable[[Response], M]:
     return lambda response: kind.model_validate(response.json())
 
 
-def event(kind: type[M]) -> Callable[[Response], M]:
+def run_event(response: Response) -> RunEvent:
     """Parse one event of a stream. Its type is in the data or, failing that, in the event's header."""
-
-    def parse(response: Response) -> M:
-        data = json.loads(response.body) if response.body else {}
-        return kind.model_validate({"type": response.headers.get("event"), **data})
-
-    return parse
+    data = json.loads(response.body) if response.body else {}
+    return RunEvent.model_validate({"type": response.headers.get("event"), **data})
 
 
 def run_page(response: Response) -> RunPage:

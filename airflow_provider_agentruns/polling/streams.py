@@ -17,6 +17,7 @@ from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.retries import backoff
 from airflow_provider_agentruns.client.transport import AsyncTransport
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsError
+from airflow_provider_agentruns.models import RunEvent
 from airflow_provider_agentruns.polling.reloading_client import ReloadingClient
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
@@ -83,14 +84,20 @@ class Streams:
             # Streams open one at a time, so that they do not reserve requests that reads need sooner.
             await self._opening.acquire()
             turn.callback(self._opening.release)
-            stream = transport.stream(requests.stream_run_hints(run.run_id), on_send=turn.close)
+            stream = transport.stream(requests.stream_run(run.run_id), on_send=turn.close)
             try:
                 async with aclosing(stream) as events:
                     async for event in events:
                         received = True
-                        if event.worth_a_look:
+                        if _may_have_changed(event):
                             self._wake(run)
             finally:
                 # Whether the stream ended or broke, the run may have changed.
                 if received and run.waiters:
                     self._wake(run)
+
+
+def _may_have_changed(event: RunEvent) -> bool:
+    """Return whether the run may have left the status ``running``."""
+    status = event.snapshot.get("status") if isinstance(event.snapshot, dict) else None
+    return event.type != "RUN_STARTED" and (status != "running" or event.type.startswith("RUN_"))

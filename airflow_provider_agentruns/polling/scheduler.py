@@ -142,7 +142,8 @@ class PollScheduler:
         if self._round is not None and self._round.requested_at == math.inf:
             due.insert(0, self._round)
         if not due:
-            return self.next_poll_at()
+            page_timeout = self._round.requested_at + _PAGE_PATIENCE if self._round is not None else math.inf
+            return min(min(map(_next_poll_at, self.runs.values()), default=math.inf), page_timeout)
         first = min(due, key=_next_poll_at)
         self._urgent = now - first.next_poll_at > _LATE * first.interval
         if (soonest := self.rate.next_request_at(urgent=self._urgent)) > now:
@@ -153,11 +154,6 @@ class PollScheduler:
         else:
             first.requested_at = now
         return first
-
-    def next_poll_at(self) -> float:
-        """Return when to call :meth:`next` again, if nothing else happens."""
-        page_timeout = self._round.requested_at + _PAGE_PATIENCE if self._round is not None else math.inf
-        return min(min(map(_next_poll_at, self.runs.values()), default=math.inf), page_timeout)
 
     def lag(self, now: float) -> float:
         """Return by how many seconds the most overdue run is late."""

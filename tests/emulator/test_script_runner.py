@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scripts of user-defined agents, including wrong ones."""
+"""Scripts of user-defined agents, including wrong ones, and the reproducibility of all runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, Fails, Script, ScriptBody, Work, decision_in
 from airflow_provider_agentruns.emulator.service import Service
@@ -97,3 +98,24 @@ def test_a_wrong_script_ends_the_run_with_an_error_that_is_logged(
 )
 def test_decisions(answer: Any, decision: str) -> None:
     assert decision_in(answer) == decision
+
+
+def _finished(seed: int, *, read_often: bool) -> list[Any]:
+    clock = Clock()
+    service = Service(seed, clock=clock)
+    runs = [service.create_run(agent, business_id=BUSINESS_ID).id for agent in BUILTIN]
+    for _ in range(40):
+        clock.forward(0.25)
+        if read_often:
+            assert list(service.runs) == runs
+    for run_id in runs:
+        for interrupt in service.runs[run_id].interrupts:
+            service.answer(run_id, interrupt["id"], {"decision": "approve"})
+    clock.forward(10)
+    return [service.runs[run_id].as_json(steps=True) for run_id in runs]
+
+
+def test_the_same_seed_gives_the_same_runs_however_often_they_are_read() -> None:
+    often = _finished(7, read_often=True)
+    assert often == _finished(7, read_often=False)
+    assert not {run["id"] for run in often} & {run["id"] for run in _finished(8, read_often=False)}

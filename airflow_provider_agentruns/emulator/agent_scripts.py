@@ -140,7 +140,7 @@ def fails(case: Case) -> ScriptBody:
     """Ends with an error, in a nested step."""
     yield Work(0.1, "plan", "Plans the research")
     failure = Fails("The company registry cannot be reached", "No response after three tries", name="registry_error")
-    inner = [Work(0.2, "open_registry", "Opens the registry"), failure]
+    inner = (Work(0.2, "open_registry", "Opens the registry"), failure)
     yield Work(0, "read_registry", "Reads the company registry", agent="researcher", steps=inner)
     return None
 

@@ -87,6 +87,7 @@ def test_a_search_finds_the_answer_first(built: Path) -> None:
     if (node := shutil.which("node")) is None:
         pytest.skip("Node is not installed")
     answers = {
+        "Kubernetes": "how-to/deployment.md",
         "stuck": "how-to/troubleshooting.md",
         "secrets backend": "how-to/connection.md",
         "reviewers": "how-to/reviews.md",

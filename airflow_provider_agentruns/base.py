@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``AgentRunTask``, the base class of the sensor and the operators."""
+"""The base class of the sensor and the operators."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from functools import cached_property, partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, conf
 from airflow.sdk import BaseOperator
@@ -26,17 +27,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+    from airflow_provider_agentruns.idempotency.resume_run import Answered
     from airflow_provider_agentruns.idempotency.state import Attempt, StateStore
     from airflow_provider_agentruns.models import AgentRun
 
-#: The service may answer 404 for a new run for this long, in seconds.
-NEW_RUN_GRACE = 60.0
-
 #: The longest name of an instance of a mapped task in Airflow's database, in characters.
 _MAX_LABEL = 250
-
-#: If no triggerer is running, the scheduler ends a wait this many seconds after its end.
-_TRIGGER_GRACE = 60.0
 
 
 class AgentRunTask(BaseOperator):
@@ -59,7 +55,7 @@ class AgentRunTask(BaseOperator):
     #: Arguments that the task renders while it runs.
     late_template_fields: Sequence[str] = ()
 
-    #: URL of the run's page; empty if the run is unknown or the connection has no ``run_url``.
+    #: The URL of the run's page, if it has one.
     run_page: str = ""
 
     # After a deferral: the trigger's event, and when ``timeout`` and ``execution_timeout`` end the wait (Unix time).
@@ -89,17 +85,14 @@ class AgentRunTask(BaseOperator):
 
     @property
     def run_label(self) -> str:
-        """The default name of an instance of a mapped task."""
         label = " · ".join(str(part) for part in self.run_label_parts() if part)
         return single_line(label, _MAX_LABEL)[:_MAX_LABEL]
 
     def run_label_parts(self) -> Sequence[Any]:
-        """Return the parts of the label; empty ones are left out."""
         return (getattr(self, "run_id", ""),)
 
     @cached_property
     def hook(self) -> AgentRunHook:
-        """The hook for this task's connection."""
         # Airflow imports this module whenever it parses a DAG file, and the hook is slow to import.
         from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 
@@ -120,9 +113,9 @@ class AgentRunTask(BaseOperator):
         """
         Read the run. If it ended as ``error``, read it again with its steps.
 
-        :param tolerate_outage: Whether to return None if the service fails. The first read of a task does not, so that
-            a wrong host shows at once.
-        :param missing_until: Return None for a run that the service does not know until this time (Unix time).
+        :param tolerate_outage: Return None if the service fails. The first read of a task does not, so that a wrong
+            host shows at once.
+        :param missing_until: Return None until this time (Unix time) for a run that the service does not know.
         """
         self.run_page = self.hook.settings.run_page(run_id)
         try:
@@ -149,9 +142,40 @@ class AgentRunTask(BaseOperator):
             self._logged_status = str(run.status)
 
     def push_run_id(self, context: Context, run_id: str) -> None:
-        """Store the run's ID under the XCom key ``run_id``, unless a unit test runs without a task instance."""
+        # Unit tests of DAG authors have no task instance.
         if "ti" in context:
             context["ti"].xcom_push(key="run_id", value=run_id)
+
+    def answer_interrupt(
+        self,
+        context: Context,
+        run_id: str,
+        interrupt_id: str,
+        answer: Any,
+        question: str | None = None,
+        seen: str | None = None,
+    ) -> Answered:
+        """Answer a pending interrupt; see :func:`~airflow_provider_agentruns.idempotency.resume_run.answer_once`."""
+        from airflow_provider_agentruns import metrics
+        from airflow_provider_agentruns.idempotency.resume_run import answer_once
+
+        self.run_page = self.hook.settings.run_page(run_id)
+        try:
+            answered = answer_once(
+                run_id,
+                interrupt_id,
+                answer,
+                send=self.hook.send,
+                store=state_store(context),
+                is_retry=self.current_attempt(context).number > 1,
+                question=question,
+                seen=seen,
+            )
+        except AgentRunsError as e:
+            metrics.resumed(self.agentruns_conn_id, type(e).__name__)
+            raise
+        metrics.resumed(self.agentruns_conn_id, "confirmed" if answered.confirmed else "presumed")
+        return answered
 
     def current_attempt(self, context: Context) -> Attempt:
         """Return this try of the task. Without a task instance, it is the first."""
@@ -184,7 +208,6 @@ class AgentRunTask(BaseOperator):
         jinja_env: jinja2.Environment,
         seen_oids: set[int],
     ) -> None:
-        """Render the templates that the DAG's author wrote. Values from XCom stay as they are."""
         if parent is self:
             from airflow_provider_agentruns.airflow_adapter.xcom_arguments import make_xcom_arguments_literal
 
@@ -195,7 +218,6 @@ class AgentRunTask(BaseOperator):
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Return the run's lineage. Airflow's OpenLineage provider calls this method."""
         from airflow_provider_agentruns.lineage import lineage
 
         if self._last_run is None:
@@ -217,11 +239,7 @@ class AgentRunTask(BaseOperator):
         Defer the task to the triggerer, which resumes it in ``execute_complete``.
 
         Airflow applies ``execution_timeout`` only on workers, so the trigger ends the wait at the earlier of that and
-        the deadline.
-
-        :param poll_interval: Seconds between two reads of the run.
-        :param deadline: The end of the wait (Unix time); None for no end.
-        :param missing_until: An unknown run may still appear until this time (Unix time).
+        the deadline. Times are Unix times.
         """
         from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 
@@ -244,7 +262,8 @@ class AgentRunTask(BaseOperator):
             ),
             method_name="execute_complete",
             kwargs=kwargs,
-            timeout=None if end is None else timedelta(seconds=max(0.0, end - time.time()) + _TRIGGER_GRACE),
+            # The scheduler ends a wait without a triggerer a minute after its end.
+            timeout=None if end is None else timedelta(seconds=max(0.0, end - time.time()) + 60),
         )
 
     def restore_wait(
@@ -254,16 +273,12 @@ class AgentRunTask(BaseOperator):
         execution_deadline: float | None = None,
         **unknown: Any,
     ) -> None:
-        """Restore the state of a wait after a deferral. Takes the arguments of ``execute_complete``."""
+        """Restore a wait after a deferral, from the arguments of ``execute_complete``."""
         log_unknown(unknown, "a deferred task")
         self._event, self._deadline, self._execution_deadline = event, deadline, execution_deadline
 
     def trigger_error(self) -> BaseException | None:
-        """
-        Return the error in the trigger's event, or None.
-
-        The resumed task reads the run first, so this is a timeout, or an error that occurs only in the triggerer.
-        """
+        """Return the error in the trigger's event: a timeout, or an error that occurs only in the triggerer."""
         event = self._event or {}
         if "error" not in event:
             return None
@@ -278,21 +293,10 @@ class AgentRunTask(BaseOperator):
 
 
 def state_store(context: Context) -> StateStore | None:
-    """Return Airflow's store for values that later tries read; None before Airflow 3.3."""
-    store = context.get("task_state_store")
-    return None if store is None else _TaskStateStore(store)
+    """Return Airflow's store for values that later tries read, without expiry; None before Airflow 3.3."""
+    if (store := context.get("task_state_store")) is None:
+        return None
+    from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
-
-class _TaskStateStore:
-    """Airflow's task state store. Values do not expire, because a run can take weeks."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def get(self, key: str) -> Any:
-        return self._store.get(key)
-
-    def set(self, key: str, value: dict[str, Any]) -> None:
-        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
-
-        self._store.set(key, value, retention=NEVER_EXPIRE)
+    # A run can take weeks.
+    return cast("StateStore", SimpleNamespace(get=store.get, set=partial(store.set, retention=NEVER_EXPIRE)))

@@ -164,7 +164,7 @@ class AgentRunConflictError(AgentRunsAPIError):
 
 
 class AgentRunInterruptGoneError(AgentRunConflictError):
-    """The interrupt is not pending. Nothing was sent, because the service would have answered with 409."""
+    """The interrupt is not pending. This try sent nothing, because the service would have answered with 409."""
 
     def __init__(self, run_id: str, message: str) -> None:
         super().__init__(409, [message], "POST", f"/v1/runs/{run_id}/resume")
@@ -176,8 +176,8 @@ class AgentRunInterruptGoneError(AgentRunConflictError):
         pending = [quoted(interrupt.id) for interrupt in run.interrupts[:_MESSAGES_SHOWN]]
         return cls(
             run_id,
-            f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)} is not pending: {why}. Nothing was "
-            f"sent. The run is {single_line(run.status)}; pending interrupts: {', '.join(pending) or 'none'}",
+            f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)} is not pending: {why}. This try "
+            f"sent nothing. The run is {single_line(run.status)}; pending interrupts: {', '.join(pending) or 'none'}",
         )
 
 

@@ -17,7 +17,7 @@ _MODULES = {
     "hooks": ("agent_run",),
     "operators": ("agent_run", "review", "review_rounds"),
     "sensors": ("agent_run",),
-    "triggers": ("agent_run", "form_answer"),
+    "triggers": ("agent_run",),
 }
 
 #: Generated from the fields of ``Settings``. Airflow reads this module often, and pydantic is slow to import.

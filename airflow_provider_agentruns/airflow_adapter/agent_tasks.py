@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queries for the pages: the package's task instances, their agent runs and connections, and open forms."""
+"""
+Queries for the pages: the package's task instances, their agent runs and connections, and open forms.
+
+No public API joins a task instance to its trigger and form.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +45,9 @@ _ACTIVE_STATES = ("running", "deferred", "awaiting_input", "up_for_reschedule", 
 _FINAL_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
 _RUN_ID, _CONN_ID, _AGENT = "run_id", "agentruns_conn_id", "agent"
 _TRIGGERS = "airflow_provider_agentruns.triggers."
+_COLUMNS = (
+    *("dag_id", "run_id", "task_id", "map_index", "rendered_map_index", "operator", "state", "start_date", "end_date"),
+)
 _MAX_NAME_LENGTH = 250
 _MAX_FORMS, _MAX_XCOMS = 500, 100
 
@@ -67,10 +74,8 @@ class AgentTask:
 
     :param label: The label of an instance of a mapped task.
     :param since: When the task entered its state, as far as Airflow stores it.
-    :param run_id: ID of the agent run, once known.
     :param from_xcom: Whether only XCom names the run. Anyone with write access to XCom can change it.
     :param agent: The agent that the task starts, if it starts one.
-    :param is_agent_task: Whether the task belongs to this package.
     :param dag_run_began: The earliest time at which a task of the DAG run can have started.
     """
 
@@ -116,10 +121,10 @@ class AgentTask:
 def find(session: Session, dag_id: str, dag_run_id: str, task_id: str, map_index: int) -> AgentTask | None:
     """Return one task instance, or None if it does not exist."""
     values = {"dag_id": dag_id, "run_id": dag_run_id, "task_id": task_id, "map_index": map_index}
-    for task in _tasks(session, *(getattr(TaskInstance, name) == value for name, value in values.items())):
-        has_all = task.conn_id or not task.run_id
-        return task if has_all else replace(task, conn_id=_connection_in_dag(session, dag_id, task_id))
-    return None
+    found = _tasks(session, *(getattr(TaskInstance, name) == value for name, value in values.items()))
+    if found and found[0].run_id and not found[0].conn_id:
+        return replace(found[0], conn_id=_connection_in_dag(session, dag_id, task_id))
+    return found[0] if found else None
 
 
 def active(session: Session, dag_ids: Collection[str], limit: int) -> list[AgentTask]:
@@ -171,15 +176,7 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> lis
     """Return tasks, oldest first. Select only the columns that pages need, because others can be large."""
     query = _joined(
         select(
-            TaskInstance.dag_id,
-            TaskInstance.run_id.label("dag_run_id"),
-            TaskInstance.task_id,
-            TaskInstance.map_index,
-            TaskInstance.rendered_map_index.label("label"),  # type: ignore[attr-defined]
-            TaskInstance.operator,
-            TaskInstance.state,
-            TaskInstance.start_date,
-            TaskInstance.end_date,
+            *(getattr(TaskInstance, name) for name in _COLUMNS),
             Trigger,
             RenderedTaskInstanceFields.rendered_fields,
             XComModel.value.label("xcom"),
@@ -250,10 +247,10 @@ def _task(row: Any) -> AgentTask:
         run_id = _run_id(StoredXCom(row.xcom, row.xcom_written_at).read())
     return AgentTask(
         dag_id=row.dag_id,
-        dag_run_id=row.dag_run_id,
+        dag_run_id=row.run_id,
         task_id=row.task_id,
         map_index=row.map_index,
-        label=row.label if row.map_index >= 0 else None,
+        label=row.rendered_map_index if row.map_index >= 0 else None,
         state=row.state,
         since=row.end_date or (form and form.shown_at) or (row.Trigger and row.Trigger.created_date) or row.start_date,
         run_id=run_id,

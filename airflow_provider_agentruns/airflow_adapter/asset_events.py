@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes asset events, and keys that prevent duplicates, to Airflow's database."""
+"""
+Writes asset events, and keys that prevent duplicates, to Airflow's database (Airflow 3.3+).
+
+The API server has no public way to write asset events exactly once.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from sqlalchemy.orm import Session
 
 
 def in_transaction(function: Callable[[Session], None]) -> None:
-    """Call a function in a transaction, and try again if the database fails."""
+    """Call a function in a transaction. Try again if the database fails."""
     for attempt in run_with_db_retries():
         with attempt, create_session() as session:
             function(session)

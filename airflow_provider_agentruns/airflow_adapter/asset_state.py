@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state stores of the assets that an event trigger watches."""
+"""The stores inside Airflow's ``AssetStateStoreAccessors``. A trigger cannot learn which assets it watches."""
 
 from __future__ import annotations
 

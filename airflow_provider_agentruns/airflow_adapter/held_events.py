@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queues DAGs for asset events that Airflow holds."""
+"""Queues DAGs for asset events that Airflow holds. No public function does."""
 
 from __future__ import annotations
 

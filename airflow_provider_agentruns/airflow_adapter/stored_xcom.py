@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads an XCom value from Airflow's database, through the configured XCom backend."""
+"""Reads XCom values from Airflow's database through the XCom backend. The API server has no public function for it."""
 
 from __future__ import annotations
 
@@ -51,8 +51,6 @@ class StoredXCom(NamedTuple):
 
 
 class _Outage:
-    """The end of the pause after a slow failure, by ``time.monotonic``."""
-
     ends_at = 0.0
 
 

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prevents Airflow from rendering arguments of mapped tasks that come from XCom as templates."""
+"""
+Prevents Airflow from rendering arguments of mapped tasks that come from XCom as templates. No public setting does.
+
+Uses the mapped operator's ``expand_input`` and ``partial_kwargs``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.definitions.template import literal
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk import Context
 
 
-def make_xcom_arguments_literal(task: BaseOperator, names: Collection[str], context: Context) -> None:
+def make_xcom_arguments_literal(task: Any, names: Collection[str], context: Context) -> None:
     """
     Wrap the arguments of a mapped task that come from XCom in literals, which Airflow does not render.
 
@@ -22,49 +26,33 @@ def make_xcom_arguments_literal(task: BaseOperator, names: Collection[str], cont
     :param task: The mapped task instance's task, before its templates are rendered.
     :param names: The template fields, including those that are rendered later.
     """
-    mapped = _mapped_operator(task)
-    if mapped is None:
-        return
-    # A decorated task maps the arguments of its function.
-    function_arguments = getattr(mapped, "op_kwargs_expand_input", None)
-    if function_arguments is not None:
-        partial = mapped.partial_kwargs["op_kwargs"]
-        is_from_xcom = _origin(function_arguments.value, partial, context)
-        decorated: Any = task
-        decorated.op_kwargs = {
-            name: _literal(value) if is_from_xcom(name, value) else value for name, value in decorated.op_kwargs.items()
-        }
-        return
-    is_from_xcom = _origin(mapped.expand_input.value, mapped.partial_kwargs, context)
-    for name in names:
-        if is_from_xcom(name, value := getattr(task, name)):
-            setattr(task, name, _literal(value))
-
-
-def _mapped_operator(task: BaseOperator) -> Any:
-    """Return the mapped operator of a task, or None if the task is not mapped."""
     # DAG authors' unit tests render tasks without a DAG.
     dag = task.get_dag()
-    operator = dag.task_dict.get(task.task_id) if dag else None
-    return operator if operator is not None and operator.is_mapped else None
-
-
-def _origin(mapped: Any, partial: Mapping[str, Any], context: Context) -> Callable[[str, Any], bool]:
-    """
-    Return a function that returns whether the argument with a name and value comes from XCom.
-
-    :param mapped: The argument of ``expand_kwargs``, or a mapping with the arguments of ``expand``.
-    """
-    if isinstance(mapped, Mapping):
-        from_xcom = {name for name, values in mapped.items() if not isinstance(values, Mapping | Sequence)}
-        return lambda name, _: name in from_xcom
-    own = mapped[context["ti"].map_index or 0] if isinstance(mapped, Sequence) else mapped
-    if isinstance(own, Mapping):
-        # These arguments are in the DAG file.
-        return lambda _, __: False
-    return lambda name, value: value is not partial.get(name)
-
-
-def _literal(value: Any) -> Any:
+    mapped = dag.task_dict.get(task.task_id) if dag else None
+    if mapped is None or not mapped.is_mapped:
+        return
+    # A decorated task maps the arguments of its function.
+    of_function = getattr(mapped, "op_kwargs_expand_input", None)
+    if of_function is None:
+        given, partial = mapped.expand_input.value, mapped.partial_kwargs
+        values = {name: getattr(task, name) for name in names}
+    else:
+        given, partial, values = of_function.value, mapped.partial_kwargs["op_kwargs"], task.op_kwargs
+    if isinstance(given, Mapping):
+        from_xcom = {name for name, entries in given.items() if not isinstance(entries, Mapping | Sequence)}
+    elif isinstance(given, Sequence) and isinstance(given[context["ti"].map_index or 0], Mapping):
+        # expand_kwargs with arguments in the DAG file.
+        from_xcom = set()
+    else:
+        from_xcom = {name for name, value in values.items() if value is not partial.get(name)}
     # None means "not given" to operators. Airflow does not render values that it resolves.
-    return value if value is None or hasattr(value, "resolve") else literal(value)
+    literals = {
+        name: literal(value)
+        for name, value in values.items()
+        if name in from_xcom and value is not None and not hasattr(value, "resolve")
+    }
+    if of_function is None:
+        for name, value in literals.items():
+            setattr(task, name, value)
+    else:
+        task.op_kwargs = {**values, **literals}

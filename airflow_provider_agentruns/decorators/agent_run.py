@@ -44,7 +44,6 @@ class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
         super().__init__(**kwargs)
 
     def execute(self, context: Context) -> Any:
-        """Call the function, then start the run and wait for it."""
         from airflow_provider_agentruns.idempotency.create_run import record_no_start
 
         context_merge(context, self.op_kwargs)
@@ -81,7 +80,6 @@ def agent_run_task(
 
 
 def _subject(returned: Any) -> dict[str, Any]:
-    """Return the operator's arguments for what a function returned."""
     if isinstance(returned, str):
         return {"business_id": returned}
     if isinstance(returned, Mapping) and all(name in SUBJECT_FIELDS for name in returned):

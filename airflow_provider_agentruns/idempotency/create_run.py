@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 _KEY = "agent_run_start"
 
-#: The name of ``max_tries`` in the stored value. Version 0.1.0 used it, too.
+#: The name of ``max_tries`` in the stored value.
 _MAX_TRIES = "series"
 
 #: The longest time between an intent and the arrival of its request: rate limit, retries, and timeout.
@@ -45,12 +45,7 @@ _CLOCK_DIFFERENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """
-    A run, and its origin.
-
-    :param run: The run as the service just showed it; None if an earlier try stored it.
-    :param is_new: Whether this try started it, so that the service may not show it everywhere yet.
-    """
+    """The ID of a run, the run itself if this try has seen it, and whether this try started it."""
 
     run_id: str
     run: AgentRun | None
@@ -78,8 +73,6 @@ def record_no_start(store: StateStore | None, attempt: Attempt) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Creation:
-    """One try to start one run."""
-
     wanted: Start
     send: Send
     store: StateStore | None
@@ -87,7 +80,6 @@ class _Creation:
     sleep: Sleep
 
     def find(self) -> Started | None:
-        """Return the run that an earlier try started, or None."""
         try:
             requests.create_run(**asdict(self.wanted))
         except AgentRunsValueError:
@@ -95,14 +87,14 @@ class _Creation:
             raise
         stored = (self.store.get(_KEY) if self.store else None) or {}
         run_id, since = stored.get("run_id"), stored.get("since")
-        if not stored and self.attempt.number > 1:
+        if not stored:
+            if self.attempt.number == 1:
+                return None
             # Airflow before 3.3, or Airflow deleted the record when the task was cleared. A run from before the clear
             # is used only if it is active. Without a store, a later run may be from a try after the clear.
             until = pendulum.now("UTC") + _LONGEST_DELAY
             active_until = until if self.store and self.attempt.was_cleared else self.attempt.restarted_at
             return self._search(Window(self.attempt.earliest_start, until, _CLOCK_DIFFERENCE, active_until))
-        if not stored:
-            return None
         if stored["start"] != self.wanted.fingerprint:
             if run_id or since:
                 log.warning(
@@ -113,10 +105,10 @@ class _Creation:
             return None
         if run_id:
             return self._use_recorded(run_id, was_cleared=stored[_MAX_TRIES] != self.attempt.max_tries)
-        if since:
-            intent = pendulum.instance(datetime.fromisoformat(since))
-            return self._search(Window(intent, intent + _LONGEST_DELAY, _CLOCK_DIFFERENCE))
-        return None
+        if not since:
+            return None
+        intent = pendulum.instance(datetime.fromisoformat(since))
+        return self._search(Window(intent, intent + _LONGEST_DELAY, _CLOCK_DIFFERENCE))
 
     def start(self) -> Started:
         """Start a run. If the response is lost, search for the run before sending the request again, once."""

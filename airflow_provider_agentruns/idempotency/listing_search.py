@@ -26,19 +26,14 @@ from airflow_provider_agentruns.text import single_line
 
 log = logging.getLogger(__name__)
 
-#: The listing may lack an accepted run for this long, in seconds.
-_LISTING_LAG = 8.0
-
-#: Seconds between two reads of the listing.
-READ_INTERVAL = 2.0
+#: The listing may lack an accepted run for this long, and is read this often, in seconds.
+_LISTING_LAG, READ_INTERVAL = 8.0, 2.0
 
 #: The precision of the service's clock, in seconds. The HTTP Date header has whole seconds.
 _CLOCK_MARGIN = 5.0
 
 #: A listing with more pages has no end.
-_MAX_PAGES = 10_000
-
-_MAX_PAGES_OF_NEWEST_THREADS = 10
+_MAX_PAGES, _MAX_PAGES_OF_NEWEST_THREADS = 10_000, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ class Start:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the arguments, which are not stored."""
+        # The arguments are not stored.
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -62,9 +57,7 @@ class Window:
     """
     The time in which a run was created, by a worker's clock.
 
-    :param since: The earliest time at which the request was sent.
-    :param until: The latest time at which it arrived.
-    :param margin: The possible error of both in seconds, if another worker stored them.
+    :param margin: The possible error of both times in seconds, if another worker stored them.
     :param active_until: A run that was created earlier counts only while it is active.
     """
 
@@ -105,7 +98,6 @@ class _Search:
         self._is_business = bool(start.business_id) or start.context_type == "business"
 
     def find(self, *, is_last: bool) -> AgentRun | None:
-        """Return the run, or None if the listing does not show it."""
         created, is_complete = self._created()
         unknown = [run for run in created if run.agent in (None, self._start.agent)]
         for compare in (self._compare, self._compare_thread):

@@ -16,12 +16,7 @@ from typing import Any
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
-from airflow_provider_agentruns.idempotency.interrupt_state import (
-    InterruptState,
-    interrupt_state,
-    read_interrupt,
-    read_until,
-)
+from airflow_provider_agentruns.idempotency.interrupt_state import InterruptReader
 from airflow_provider_agentruns.idempotency.state import Send, Sleep, StateStore
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.text import digest, quoted, single_line
@@ -37,11 +32,9 @@ _MAX_SENDS = 3
 @dataclass(frozen=True, slots=True)
 class Answered:
     """
-    An answered interrupt.
+    An answered interrupt, and the run after that.
 
-    :param run: The run after the answer.
-    :param confirmed: Whether the service confirmed the answer. If False, the task concludes it from the run; someone
-        else may have answered.
+    :param confirmed: Whether the service confirmed the answer. Otherwise, someone else may have answered.
     """
 
     run: AgentRun
@@ -79,17 +72,11 @@ def answer_once(
     # What an earlier try stored before it answered this interrupt.
     earlier = _of_interrupt(record, run_id, interrupt_id)
     read = partial(send, requests.get_run, run_id)
-    run, interrupt = read_interrupt(
-        read,
-        interrupt_id,
-        question=earlier.get("question", question),
-        seen=earlier.get("seen") or seen,
-        until=("open", "closed"),
-        sleep=sleep,
-    )
+    before = InterruptReader(read, interrupt_id, sleep, earlier.get("question", question), earlier.get("seen") or seen)
+    run, interrupt = before.find("open", "closed")
     if interrupt is None:
         return _gone(run, interrupt_id, answer, earlier)
-    asked, since = digest(interrupt.value), run.updated_at
+    asked, seen = digest(interrupt.value), run.updated_at.isoformat() if run.updated_at else None
     for known, when in (
         (earlier.get("question"), "an earlier try of this task answered it, with an unknown result"),
         (question, "the answer was given"),
@@ -97,22 +84,17 @@ def answer_once(
         if known and known != asked:
             raise AgentRunInterruptGoneError(run_id, f"{shown} asks something else than when {when}. Nothing was sent")
 
-    def state(run: AgentRun) -> InterruptState:
-        return interrupt_state(run, interrupt_id, asked, since)
-
-    def read_until_closed() -> AgentRun:
-        return read_until(read, lambda run: state(run) == "closed", sleep)
-
+    after = InterruptReader(read, interrupt_id, sleep, asked, seen)
     if earlier or (is_retry and record is None):
         # The service may still be processing an answer of the earlier try.
-        run = read_until_closed()
-        if state(run) == "closed":
+        run = after.read_until("closed")
+        if after.state(run) == "closed":
             return _gone(run, interrupt_id, answer, earlier)
-        if state(run) == "unclear":
+        if after.state(run) == "unclear":
             raise AgentRunsError(f"{shown} may have accepted the answer of an earlier try. Nothing was sent")
     note = {"run_id": run_id, "interrupt_id": interrupt_id, "question": asked, "answer": digest(answer)}
     if store:
-        store.set(_KEY, {**note, "seen": since.isoformat() if since else None})
+        store.set(_KEY, {**note, "seen": seen})
 
     for number in range(1, _MAX_SENDS + 1):
         try:
@@ -121,7 +103,7 @@ def answer_once(
             if not e.in_doubt:
                 # If an answer was sent before, that one can have arrived late, which causes this conflict.
                 sent_before = number > 1 or note.items() <= earlier.items()
-                if isinstance(e, AgentRunConflictError) and sent_before and state(run := read()) == "closed":
+                if isinstance(e, AgentRunConflictError) and sent_before and after.state(run := read()) == "closed":
                     log.info("%s had accepted the answer before", shown)
                     return Answered(run, confirmed=False)
                 if store and number == 1:
@@ -129,11 +111,11 @@ def answer_once(
                     store.set(_KEY, earlier)
                 raise
             log.warning("It is unknown whether the answer was accepted (%s); reading the run", e)
-            run = read_until_closed()
-            if state(run) == "closed":
+            run = after.read_until("closed")
+            if after.state(run) == "closed":
                 log.info("%s is no longer pending: the answer was accepted", shown)
                 return Answered(run, confirmed=False)
-            if state(run) == "unclear" or number == _MAX_SENDS:
+            if after.state(run) == "unclear" or number == _MAX_SENDS:
                 # The next try continues.
                 raise
             log.info("%s is still pending; sending the answer again", shown)

@@ -6,9 +6,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.operators.output import AgentRunOutputOperator
-from airflow_provider_agentruns.operators.resume import AgentRunResumeOperator
-from airflow_provider_agentruns.operators.run import AgentRunOperator
+from airflow_provider_agentruns.operators.run import (
+    AgentRunOperator,
+    AgentRunOutputOperator,
+    AgentRunResumeOperator,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.operators.review import AgentRunReviewOperator

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``WaitingOperator``, the base class of the operators that wait for a run."""
+"""The base class of the operators that wait for a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.arguments import check_seconds, check_wait_for
-from airflow_provider_agentruns.base import NEW_RUN_GRACE, AgentRunTask
+from airflow_provider_agentruns.base import AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunsValueError, AgentRunTimeoutError
 from airflow_provider_agentruns.run_outcome import has_reached
 from airflow_provider_agentruns.text import single_line
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_agentruns.models import AgentRun
+
+
+#: The service may answer 404 for a new run for this long, in seconds.
+_NEW_RUN_GRACE = 60.0
 
 
 class WaitingOperator(AgentRunTask):
@@ -49,18 +53,17 @@ class WaitingOperator(AgentRunTask):
         self.timeout = check_seconds("timeout", timeout)
 
     def result(self, run: AgentRun) -> dict[str, Any]:
-        """Return the XCom value after the wait."""
+        """Return the XCom value."""
         raise NotImplementedError
 
     def execute_complete(self, context: Context, event: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        """Return the result after the trigger has fired."""
         self.restore_wait(event, **kwargs)
         self.run_id = event["run_id"]
         with self.error_boundary():
             return self.result(self.wait(self.run_id))
 
     def has_reached(self, run: AgentRun) -> bool:
-        """Return whether the wait is over. Raises if the run can no longer reach an awaited status."""
+        """Return whether the wait is over. Raise an error if the run can no longer reach an awaited status."""
         return not self.wait_for or has_reached(run, self.wait_for, fail_on_interrupt=self.on_interrupt == "fail")
 
     def wait(self, run_id: str, run: AgentRun | None = None, *, is_new: bool = False) -> AgentRun:
@@ -73,7 +76,7 @@ class WaitingOperator(AgentRunTask):
         deadline = self._deadline
         if deadline is None and self.timeout is not None:
             deadline = time.time() + self.timeout
-        missing_until = time.time() + NEW_RUN_GRACE if is_new else None
+        missing_until = time.time() + _NEW_RUN_GRACE if is_new else None
         if run and run.status == "error" and not run.steps:
             # Read it again, with its steps.
             run = None

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-``AgentRunReviewOperator``: shows one pending interrupt as an Airflow Required Action, and sends the decision.
+Shows one pending interrupt as an Airflow Required Action, and sends the decision.
 
 A :class:`~airflow_provider_agentruns.reviews.state.ReviewState` grows in this order: ``shown``, ``decision``, ``sent``,
 ``delivered``. Each step is stored before the next, so that a later try continues where the earlier one stopped.
@@ -29,8 +29,7 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.operators.review_form import check_form, own_params
 from airflow_provider_agentruns.operators.review_submission import ReviewSubmission
-from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD
-from airflow_provider_agentruns.reviews.audit_trail import audit_trail
+from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD, answer_schema, missing_fields
 from airflow_provider_agentruns.reviews.body import body, subject
 from airflow_provider_agentruns.reviews.decision import Decision, decide_by_policy
 from airflow_provider_agentruns.reviews.state import ReviewState
@@ -44,11 +43,9 @@ if TYPE_CHECKING:
 
 DEFAULT_OPTIONS = ("Approve", "Reject")
 
-#: Retries of a review, unless the DAG's author sets a number. Airflow can fail a task that is answered at once, and a
-#: retry of a review is safe.
+#: Retries of a review, and the seconds between them, unless the DAG's author sets them. Airflow can fail a task that is
+#: answered at once, and a retry of a review is safe.
 DEFAULT_RETRIES = conf.getint("core", "default_task_retries", fallback=0) or 3
-
-#: Seconds between these tries, unless the DAG's author sets a delay.
 DEFAULT_RETRY_DELAY = min(30.0, conf.getfloat("core", "default_task_retry_delay", fallback=300.0))
 
 
@@ -57,7 +54,7 @@ class AgentRunReviewOperator(ReviewSubmission):
     Shows one pending interrupt to a person as an Airflow Required Action, waits, and answers it exactly once.
 
     A later try sends the decision that exists, and does not ask again. On Airflow 3.3, a waiting review occupies
-    neither a worker nor the triggerer; on 3.1 and 3.2, it is deferred.
+    neither a worker nor the triggerer.
 
     ``options``, ``defaults``, ``multiple``, ``params``, ``notifiers``, ``assigned_users``, and ``response_timeout``
     mean the same as for Airflow's ``HITLOperator``.
@@ -130,28 +127,20 @@ class AgentRunReviewOperator(ReviewSubmission):
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        """Return the operator for ``expand``, whose arguments Airflow checks only when the agent asks."""
-        defaults, users = kwargs.get("defaults"), kwargs.get("assigned_users")
-        check_form(
-            kwargs.get("options", DEFAULT_OPTIONS),
-            [defaults] if isinstance(defaults, str) else defaults,
-            [users] if isinstance(users, Mapping) else users,
-            kwargs.get("response_timeout"),
-        )
+        # Airflow checks the arguments of expand only when the agent asks.
+        others = (kwargs.get(name) for name in ("defaults", "assigned_users", "response_timeout"))
+        check_form(kwargs.get("options", DEFAULT_OPTIONS), *others)
         if "params" in kwargs:
             kwargs["form_fields"] = kwargs.pop("params")
         return super().partial(**kwargs)
 
     def run_label_parts(self) -> Sequence[Any]:
-        """Return the question, if the task has it, and the start of the run's ID."""
         value = self.interrupt.get("value") if isinstance(self.interrupt, Mapping) else None
         label = value.get("label") if isinstance(value, Mapping) else None
-        # Airflow accepts 250 characters in total.
         return label[:120] if isinstance(label, str) else None, str(self.run_id)[:8]
 
     def execute(self, context: Context) -> Any:
-        """Send the decision of an earlier try, find its form, or ask."""
-        from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
+        from airflow_provider_agentruns.triggers.agent_run import FormAnswerTrigger
 
         with self.error_boundary():
             review, attempt = self._stored(context), self.current_attempt(context)
@@ -167,7 +156,7 @@ class AgentRunReviewOperator(ReviewSubmission):
             return self._ask(context, review)
 
     def form_read(self, context: Context, event: dict[str, Any]) -> Any:
-        """Continue with the form of an earlier try: with its answer, if a person gave one."""
+        """Continue with the form of an earlier try."""
         # An answer comes in the trigger's event, or in Airflow's if it arrives at this moment.
         if "chosen_options" in event:
             return self.execute_complete(context, event)
@@ -195,7 +184,7 @@ class AgentRunReviewOperator(ReviewSubmission):
             except AgentRunsError:
                 # The DAG names another interrupt now. The decision on this one must not be lost.
                 if begun:
-                    self._finish(context, audit_trail(begun, status=None, delivery="not sent"))
+                    self._finish(context, begun, "not sent")
                 raise
             was_cleared = self._was_cleared(context, review)
             # Without a state, only the answer itself shows to which question it belongs.
@@ -250,7 +239,8 @@ class AgentRunReviewOperator(ReviewSubmission):
             self._store(context, review)
             return self._submit(context, review)
         self.subject = subject(interrupt)
-        self.body = body(interrupt, run_id=str(self.run_id), run_page=self.run_page)
+        missing = missing_fields(answer_schema(interrupt), self.options)
+        self.body = body(interrupt, run_id=str(self.run_id), run_page=self.run_page, missing_fields=missing)
         form = review.form = self._form(interrupt)
         rated = self._rated(interrupt)
         review.shown = {
@@ -303,8 +293,7 @@ class AgentRunReviewOperator(ReviewSubmission):
     def _submit_or_ask(self, context: Context, review: ReviewState) -> Any:
         """Send a decision from before a person cleared the task, or ask again if it cannot be used."""
         if not self._is_usable(review):
-            trail = audit_trail(review, status=None, delivery="not sent" if review.shown else "unknown")
-            self._finish(context, trail)
+            self._finish(context, review, "not sent" if review.shown else "unknown")
         else:
             try:
                 return self._submit(context, review)

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 _TEXT_LENGTH = 200
 
 
-def check_form(options: Sequence[str], defaults: Sequence[str] | None, users: Any, timeout: Any) -> None:
+def check_form(options: Sequence[str], defaults: Any, users: Any, timeout: Any) -> None:
     """Raise ``AgentRunsValueError`` for arguments with which Airflow would fail when the agent asks."""
+    defaults = [defaults] if isinstance(defaults, str) else defaults or ()
+    users = [users] if isinstance(users, Mapping) else users or ()
     if isinstance(options, str) or not options:
         raise AgentRunsValueError(f'options should be a list of texts such as ["Approve", "Reject"], not {options!r}')
-    if not set(defaults or ()) <= set(options):
+    if not set(defaults) <= set(options):
         raise AgentRunsValueError(f"defaults should be a subset of options {list(options)!r}, not {defaults!r}")
-    is_list = users is None or (isinstance(users, Sequence) and not isinstance(users, str))
-    if not is_list or not all(_is_user(user) for user in users or ()):
+    if isinstance(users, str) or not isinstance(users, Sequence) or not all(map(_is_user, users)):
         raise AgentRunsValueError(
             'assigned_users should be a list of users such as [{"id": "7", "name": "jane"}], with the user IDs of the '
             f"auth manager as text, not {users!r}"
@@ -69,7 +70,6 @@ def form_params(
 
     :param given: The DAG author's fields, which win over the agent's.
     :param rated: The artifact that the person can rate, if any.
-    :param question: The digest of the question.
     """
     described = answer_schema.form_fields(answer_schema.answer_schema(interrupt), options)
     fields = {name: Param(**arguments) for name, arguments in described.items()}

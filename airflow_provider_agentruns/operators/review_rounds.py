@@ -13,8 +13,8 @@ from airflow.sdk import TaskGroup
 
 from airflow_provider_agentruns.base import AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunInterruptedError, AgentRunsError, AgentRunsValueError
-from airflow_provider_agentruns.operators.output import AgentRunOutputOperator
 from airflow_provider_agentruns.operators.review import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, AgentRunReviewOperator
+from airflow_provider_agentruns.operators.run import AgentRunOutputOperator
 from airflow_provider_agentruns.reviews.audit_trail import TRAIL
 from airflow_provider_agentruns.reviews.open_questions import open_questions
 from airflow_provider_agentruns.run_outcome import describe_questions

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The half of a review after the decision: it validates the decision, answers the interrupt, and leaves a trail."""
+"""The second half of a review: validates the decision, answers the interrupt, and leaves a trail."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -40,8 +41,6 @@ _STATE_KEY = "agent_run_review"
 
 
 class ReviewSubmission(AgentRunTask, HITLOperator):
-    """Sends the decision on an interrupt."""
-
     run_id: Any
     interrupt: Any
     build_input: Callable[[dict[str, Any]], Any] | str | dict[str, Any] | list[Any] | None
@@ -50,7 +49,6 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
 
     @cached_property
     def _audit_folder(self) -> ObjectStoragePath | None:
-        """The folder for audit documents, if the connection has one."""
         from airflow_provider_agentruns.audit.documents import open_folder
 
         folder = self.hook.settings.audit_path
@@ -65,35 +63,35 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
                 # A later try builds the answer again, because the DAG may have changed.
                 review.sent = None
                 self._store(context, review)
-            status = str(self._last_run.status) if self._last_run else None
-            self._finish(context, audit_trail(review, status=status, delivery=self._delivery(context, review, e)))
+            self._finish(context, review, self._delivery(context, review, e))
             raise
         review.delivered = True
         review.seen = answered.run.updated_at.isoformat() if answered.run.updated_at else None
         self._store(context, review)
+        self.record(answered.run)
         metrics.review_decided(self.agentruns_conn_id, review.decided.by, review.seconds_to_decide)
-        trail = audit_trail(
-            review,
-            status=str(answered.run.status),
-            delivery="confirmed" if answered.confirmed else "presumed",
-            rating=self._rate(review),
-        )
-        self._finish(context, trail)
+        delivery = "confirmed" if answered.confirmed else "presumed"
+        trail = self._finish(context, review, delivery, self._rate(review))
         if self._audit_folder:
             from airflow_provider_agentruns.audit import documents
 
             documents.write_document(self._audit_folder, trail, context["ti"])
         return {key: trail[key] for key in RESULT}
 
-    def _finish(self, context: Context, trail: dict[str, Any]) -> None:
+    def _finish(
+        self, context: Context, review: ReviewState, delivery: str, rating: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Publish the trail, which is final for this try of the task."""
-        if trail["delivery"] in ("not sent", "unknown"):
-            metrics.review_undelivered(self.agentruns_conn_id, trail["delivery"])
+        if delivery in ("not sent", "unknown"):
+            metrics.review_undelivered(self.agentruns_conn_id, delivery)
+        status = str(self._last_run.status) if self._last_run else None
+        trail = audit_trail(review, status=status, delivery=delivery, rating=rating)
         context["ti"].xcom_push(key=TRAIL, value=trail)
         self.log.info("Agent run interrupt reviewed", **for_log(trail))
+        return trail
 
     def _delivery(self, context: Context, review: ReviewState, error: BaseException) -> str:
-        """Return whether the answer was not sent, or may have been, when the task fails."""
+        """Return ``unknown`` if the answer may have been sent when the task fails, or ``not sent``."""
         from airflow_provider_agentruns.idempotency.resume_run import may_have_been_sent
 
         store = state_store(context)
@@ -103,9 +101,6 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         return "unknown" if may_be_sent or is_killed or is_gone_later else "not sent"
 
     def _answer(self, context: Context, review: ReviewState) -> Answered:
-        """Build the answer unless an earlier try has, and send it."""
-        from airflow_provider_agentruns.operators.answering import answer_interrupt
-
         # An unusable folder fails the task before anything is sent.
         _ = self._audit_folder
         if review.sent is None:
@@ -116,8 +111,8 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
             review.sent = [self._input(context, interrupt, review.decided)]
             self._store(context, review)
         try:
-            return answer_interrupt(
-                self, context, review.run_id, review.interrupt_id, review.sent[0], review.question, review.seen
+            return self.answer_interrupt(
+                context, review.run_id, review.interrupt_id, review.sent[0], review.question, review.seen
             )
         except AgentRunInvalidRequestError as e:
             if not any(review.decided.fields.values()):
@@ -159,7 +154,6 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         )
 
     def _input(self, context: Context, interrupt: Interrupt, decision: Decision) -> Any:
-        """Return the answer for the agent."""
         if self.build_input is None:
             return default_answer(interrupt, decision)
         material = answer_material(interrupt, decision)
@@ -179,10 +173,17 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
 
     def _pending(self, review: ReviewState | None) -> tuple[AgentRun, Interrupt]:
         """Return the run and its pending interrupt, which must still ask the review's question."""
-        from airflow_provider_agentruns.operators.answering import read_pending
+        from airflow_provider_agentruns.idempotency.interrupt_state import InterruptReader
 
+        run_id, interrupt_id = str(self.run_id), self._interrupt_id
         question, seen = (review.question, review.seen) if review else (None, None)
-        run, interrupt = read_pending(self, str(self.run_id), self._interrupt_id, question=question, seen=seen)
+        reader = InterruptReader(
+            lambda: cast("AgentRun", self.read_run(run_id)), interrupt_id, time.sleep, question, seen
+        )
+        run, interrupt = reader.find("open")
+        if interrupt is None:
+            why = "another client, or this task before it was cleared, may have answered it"
+            raise AgentRunInterruptGoneError.of(run_id, interrupt_id, run, why)
         if review:
             review.check_question(interrupt)
         return run, interrupt
@@ -196,7 +197,6 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
             store.set(_STATE_KEY, asdict(review))
 
     def _rated(self, interrupt: Interrupt) -> dict[str, Any] | None:
-        """Return the artifact that the form asks the person to rate, if any."""
         return rated_artifact(interrupt) if self.feedback else None
 
     def _form(self, interrupt: Interrupt) -> dict[str, Any]:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``AgentRunOperator``: starts a run once, and waits for it."""
+"""The operators that start a run, return its output, and answer an interrupt."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.arguments import check_output_path
+from airflow_provider_agentruns.arguments import check_output_path, check_run_id
 from airflow_provider_agentruns.base import state_store
+from airflow_provider_agentruns.exceptions import AgentRunTimeoutError
 from airflow_provider_agentruns.operators.base import WaitingOperator
 from airflow_provider_agentruns.outputs import run_summary, xcom_value
+from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -77,11 +79,9 @@ class AgentRunOperator(WaitingOperator):
         self.run_id = ""
 
     def run_label_parts(self) -> Sequence[Any]:
-        """Return the agent, its subject, and the start of the run's ID."""
         return self.agent, self.business_id or self.context_id or self.thread_id, self.run_id[:8]
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Start the run, or find the one that an earlier try started, and wait for it."""
         from airflow_provider_agentruns import metrics
         from airflow_provider_agentruns.idempotency.create_run import start_once
         from airflow_provider_agentruns.idempotency.listing_search import Start
@@ -102,7 +102,107 @@ class AgentRunOperator(WaitingOperator):
             return self.result(self.wait(started.run_id, started.run, is_new=started.is_new))
 
     def result(self, run: AgentRun) -> dict[str, Any]:
-        """Return the XCom value."""
         if run.status == "completed" and "completed" in self.wait_for:
             return xcom_value(run, self.output_path)
         return run_summary(run)
+
+
+class AgentRunOutputOperator(WaitingOperator):
+    """
+    Returns the output of a run, and waits for the run if necessary.
+
+    The XCom value is the output envelope ``{"artifacts": [...]}`` as the service sent it, with all fields. With
+    ``output_path``, it is a reference that :func:`~airflow_provider_agentruns.outputs.load_output` resolves.
+
+    :param run_id: The run's ID, as a template or another task's output. (templated)
+    :param artifact_type: Return only artifacts of this type, such as ``cip_summary``. (templated)
+    :param wait: Whether to wait for a run that has not completed. If False, such a run fails the task.
+    :param output_path: The URL of a folder in object storage, such as ``s3://my_conn@bucket/agent-runs``, for an output
+        that is too large for XCom. (templated)
+    :raises AgentRunFailedError: If the run ended as ``error``. The message names the failing step.
+    :raises AgentRunInterruptedError: If the run asks something and ``on_interrupt`` is ``fail``.
+    :raises AgentRunTimeoutError: If ``timeout`` has passed, or the run has not completed and ``wait`` is False.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "artifact_type", "agentruns_conn_id", "output_path")
+
+    def __init__(
+        self,
+        *,
+        run_id: str | XComArg,
+        artifact_type: str | None = None,
+        wait: bool = True,
+        output_path: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_run_id(run_id)
+        check_output_path(output_path)
+        super().__init__(**kwargs)
+        self.run_id = run_id
+        self.artifact_type = artifact_type
+        self.wait_for_end = wait
+        self.output_path = output_path
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        run_id = str(self.run_id)
+        with self.error_boundary():
+            run = self.read_run(run_id)
+            if run and not self.wait_for_end and not self.has_reached(run):
+                raise AgentRunTimeoutError(
+                    f"Agent run {single_line(run_id)} is {single_line(run.status)}, and this task has wait=False"
+                )
+            return self.result(self.wait(run_id, run))
+
+    def result(self, run: AgentRun) -> dict[str, Any]:
+        value = xcom_value(run, self.output_path, self.artifact_type)
+        if self.artifact_type and not value["artifacts"]:
+            self.log.warning("Agent run %s has no artifact of type %r", single_line(run.id), self.artifact_type)
+        return value
+
+
+class AgentRunResumeOperator(WaitingOperator):
+    """
+    Answers one pending interrupt of a run, exactly once.
+
+    An interrupt that is not pending fails the task, because someone else may have answered it. After any doubt, such as
+    a worker that died or a response that was lost, the task reads the run and sends again only if the same question is
+    still open.
+
+    The XCom value is ``{"run_id", "status", "interrupt_id"}``.
+
+    :param run_id: The run's ID, as a template or another task's output. (templated)
+    :param interrupt_id: The ID of the pending interrupt. (templated)
+    :param input: The answer: any JSON value. (templated)
+    :param wait_for: Statuses to wait for after the answer: ``completed``, ``interrupted``, ``error``. By default, the
+        task ends when the service has accepted the answer.
+    :raises AgentRunConflictError: If the interrupt is not pending, or someone else answered it at the same time.
+    :raises AgentRunInvalidRequestError: If the agent rejects this input.
+    :raises AgentRunFailedError: If the run ended as ``error`` during the wait.
+    """
+
+    template_fields: Sequence[str] = ("run_id", "interrupt_id", "input", "agentruns_conn_id")
+    template_fields_renderers = {"input": "json"}  # noqa: RUF012 -- as Airflow declares it
+
+    def __init__(
+        self,
+        *,
+        run_id: str | XComArg,
+        interrupt_id: str | XComArg,
+        input: Any,  # noqa: A002 -- the service's own name
+        wait_for: Collection[str] | str = (),
+        **kwargs: Any,
+    ) -> None:
+        check_run_id(run_id)
+        super().__init__(wait_for=wait_for, on_interrupt="wait", **kwargs)
+        self.run_id = run_id
+        self.interrupt_id = interrupt_id
+        self.input = input
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        run_id = str(self.run_id)
+        with self.error_boundary():
+            answered = self.answer_interrupt(context, run_id, str(self.interrupt_id), self.input)
+            return self.result(self.wait(run_id, answered.run))
+
+    def result(self, run: AgentRun) -> dict[str, Any]:
+        return {"run_id": run.id, "status": str(run.status), "interrupt_id": str(self.interrupt_id)}

@@ -3,7 +3,7 @@
 Translates the JSON schema of an agent's answer into a form, and what a person entered into an answer.
 
 The form takes over nothing that Airflow cannot store, show, or check, that hides a field, or that decides for the
-person. Everything is bounded.
+person.
 """
 
 from __future__ import annotations
@@ -22,30 +22,26 @@ if TYPE_CHECKING:
 ID_FIELD = "interrupt_id"
 QUESTION_FIELD = "_question"
 
-#: The property of an answer that holds the chosen option.
-DECISION = "decision"
+#: The property of an answer that holds the chosen option, and the field for an answer that is not an object.
+DECISION, ANSWER = "decision", "answer"
 
 #: The fields in which a person rates an artifact.
-RATING = "_rating"
-RATING_COMMENT = "_rating_comment"
+RATING, RATING_COMMENT = "_rating", "_rating_comment"
 
 #: All fields that are not for the agent.
 OWN_FIELDS = (ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT)
-
-#: The field for an answer that is not an object.
-ANSWER = "answer"
 
 #: Where an interrupt's value can carry the JSON schema of its answer.
 SCHEMA = "input_schema"
 
 #: The maximum number of an agent's fields, and of choices in each.
-MAX_FIELDS = 50
-MAX_CHOICES = 300
+MAX_FIELDS, MAX_CHOICES = 50, 300
 
 #: The maximum length of a name, title, or choice, of a description, and of a default as JSON, in characters.
-NAME_LENGTH = 200
-DESCRIPTION_LENGTH = 1_000
-DEFAULT_LENGTH = 5_000
+NAME_LENGTH, DESCRIPTION_LENGTH, DEFAULT_LENGTH = 200, 1_000, 5_000
+
+# A browser rounds larger integers.
+_MAX_INTEGER = 2**53 - 1
 
 # Airflow's page takes a field "chosen_options" for the choice itself if it is a list.
 _RESERVED = (ID_FIELD, "chosen_options")
@@ -53,8 +49,6 @@ _KINDS = {str: "string", float: "number", int: "integer", bool: "boolean", type(
 _TYPES = (*_KINDS.values(), "array", "object")
 # "password" is missing because it hides what is sent.
 _FORMATS = ("date", "date-time", "time", "duration", "multiline", "email", "uri", "uuid")
-
-# Keywords whose values are numbers.
 _LIMITS = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
     *("minLength", "maxLength", "minItems", "maxItems"),
@@ -76,20 +70,11 @@ def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[s
     """
     if schema is None:
         return {}
-    decision = _decision(schema)
-    is_covered = _covers(decision, options)
     if not _is_object(schema):
+        decision = _decision(schema)
+        is_covered = _covers(decision, options)
         return {} if is_covered else {ANSWER: _field(ANSWER, decision, required=True, decides=True)}
-    required = schema.get("required")
-    properties = _properties(schema)
-    names = [
-        name
-        for name in properties
-        if name not in _RESERVED and not name.startswith("_") and _can_be_stored(name, NAME_LENGTH)
-    ]
-    # The chosen option fills a decision that can be any text, too.
-    if DECISION in names and (is_covered or ("enum" not in decision and decision.get("type", "string") == "string")):
-        names.remove(DECISION)
+    required, properties = schema.get("required"), _properties(schema)
     # Selected before anything is resolved, so that the work depends on what is shown.
     return {
         name: _field(
@@ -98,8 +83,13 @@ def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[s
             required=isinstance(required, list) and name in required,
             decides=name == DECISION,
         )
-        for name in names[:MAX_FIELDS]
+        for name in _names(schema, options)[:MAX_FIELDS]
     }
+
+
+def missing_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> int:
+    """Return how many fields the form lacks, because there are too many."""
+    return max(0, len(_names(schema or {}, options)) - MAX_FIELDS)
 
 
 def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> str | list[str]:
@@ -140,6 +130,18 @@ def rated_artifact(interrupt: Interrupt) -> dict[str, Any] | None:
     return None
 
 
+def _names(schema: dict[str, Any], options: Sequence[str]) -> list[str]:
+    decision = _decision(schema)
+    # The chosen option fills a decision that can be any text, too.
+    is_text = "enum" not in decision and decision.get("type", "string") == "string"
+    excluded = (*_RESERVED, DECISION) if is_text or _covers(decision, options) else _RESERVED
+    return [
+        name
+        for name in _properties(schema)
+        if name not in excluded and not name.startswith("_") and _can_be_stored(name, NAME_LENGTH)
+    ]
+
+
 def _is_object(schema: dict[str, Any]) -> bool:
     return isinstance(schema.get("properties"), dict) or schema.get("type") == "object"
 
@@ -151,7 +153,6 @@ def _properties(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _decision(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a schema that describes the decision."""
     return _simplified(_properties(schema).get(DECISION, {}) if _is_object(schema) else schema, schema)
 
 
@@ -161,7 +162,6 @@ def _values(part: dict[str, Any]) -> dict[str, str]:
 
 
 def _covers(part: dict[str, Any], options: Sequence[str]) -> bool:
-    """Return whether the agent accepts each option as a value."""
     values = _values(part)
     # A field for a single value would force a person who rejects to enter the agent's "approved".
     return len(values) == 1 or (bool(values) and all(option.casefold() in values for option in options))
@@ -189,18 +189,18 @@ def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) ->
     # With a default for the decision, the button "Reject" could send an agent's "approved".
     default = None if decides else part.get("default")
     fits = Draft202012Validator(field, format_checker=FormatChecker()).is_valid
-    return {"default": default if _can_be_stored(default, DEFAULT_LENGTH) and fits(default) else None, **field}
+    return {"default": default if _can_be_stored(default) and fits(default) else None, **field}
 
 
 def _limits(part: dict[str, Any]) -> dict[str, Any]:
     """Return the valid limits of a value, besides its type."""
     from jsonschema import Draft202012Validator
 
-    limits = {key: part[key] for key in _LIMITS if isinstance(part.get(key), int | float)}
+    limits = {key: part[key] for key in _LIMITS if isinstance(part.get(key), int | float) and _can_be_stored(part[key])}
     if part.get("format") in _FORMATS:
         limits["format"] = part["format"]
     is_schema = Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid
-    return limits if _can_be_stored(limits, DEFAULT_LENGTH) and is_schema(limits) else {}
+    return limits if is_schema(limits) else {}
 
 
 def _kinds(part: dict[str, Any]) -> list[str]:
@@ -224,14 +224,20 @@ def _can_be_shown(choices: Any) -> TypeGuard[list[Any]]:
     return len(set(texts)) == len(texts) and all(text == plain(text, NAME_LENGTH) for text in texts)
 
 
-def _can_be_stored(value: Any, length: int) -> bool:
-    """Return whether a value is short enough and Airflow's database keeps it unchanged."""
+def _can_be_stored(value: Any, length: int = DEFAULT_LENGTH) -> bool:
+    """Return whether a value is short enough, and Airflow's database and page keep it unchanged."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text[: length + 1].encode()
+        return len(text) <= length and json.loads(text, parse_int=_browser_integer) == value
     except (ValueError, RecursionError):
         return False
-    return len(text) <= length
+
+
+def _browser_integer(digits: str) -> int:
+    if abs(number := int(digits)) > _MAX_INTEGER:
+        raise ValueError
+    return number
 
 
 def _plain(value: Any, limit: int) -> str:
@@ -242,8 +248,7 @@ def _simplified(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     """
     Return the known keywords of a property's schema, with local references and its only real choice resolved.
 
-    Pydantic writes references, and an optional value as a choice between a type and null. A property's own keywords
-    win over those of a reference.
+    Pydantic writes references, and an optional value as a choice between a type and null.
     """
     found: dict[str, Any] = {}
     nullable = False

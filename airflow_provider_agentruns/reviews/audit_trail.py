@@ -17,6 +17,8 @@ TRAIL = "trail"
 #: The keys of the trail that are in a review's XCom value.
 RESULT = ("run_id", "interrupt_id", "chosen_options", "params_input", "responded_by", "responded_at", "status")
 
+_FROM_STATE = ("run_id", "interrupt_id", "agent", "label", "question", "shown", "superseded")
+
 
 def audit_trail(
     state: ReviewState, *, status: str | None, delivery: str, rating: dict[str, Any] | None = None
@@ -24,24 +26,19 @@ def audit_trail(
     """
     Return what an auditor asks for, after a decision.
 
-    :param status: The status of the run when it was last read.
+    :param status: The run's status when it was last read.
     :param delivery: ``confirmed`` if the service confirmed the answer; ``presumed`` if the question was gone after the
         answer was sent; ``not sent``; or ``unknown`` if the task failed while the answer may have been accepted.
     """
+    known = asdict(state)
     return {
-        "run_id": state.run_id,
-        "interrupt_id": state.interrupt_id,
-        **asdict(state.decided),
+        **{name: known[name] for name in _FROM_STATE},
+        **known["decision"],
         "status": status,
-        "agent": state.agent,
-        "label": state.label,
-        "question": state.question,
-        "shown": state.shown,
         "sent": state.sent[0] if state.sent else None,
         "delivery": delivery,
         "rating": rating,
         "run_updated_at": state.seen,
-        "superseded": [asdict(one) for one in state.superseded],
     }
 
 

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Renders what an agent asks and proposes as Markdown, for Airflow's page of required actions.
-
-Rendering is lazy, so the work depends on what is shown, not on the size of the value.
-"""
+"""Renders what an agent asks and proposes as Markdown. Lazy, so the work depends on what is shown."""
 
 from __future__ import annotations
 
@@ -26,16 +22,13 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
 
 #: The maximum length of subject and body, in characters.
-SUBJECT_LENGTH = 160
-BODY_LENGTH = 16_000
+SUBJECT_LENGTH, BODY_LENGTH = 160, 16_000
 
 #: The maximum number of entries of a list or an object, and of levels.
-MAX_ENTRIES = 50
-MAX_DEPTH = 5
+MAX_ENTRIES, MAX_DEPTH = 50, 5
 _MAX_SECTIONS = 3
 
-_LINE_LENGTH = 300
-_TEXT_LENGTH = 4_000
+_LINE_LENGTH, _TEXT_LENGTH = 300, 4_000
 _ROW_ENTRIES = 6
 
 # Lists whose entries are sections, and how their headings begin.
@@ -48,10 +41,12 @@ def subject(interrupt: Interrupt) -> str:
     return label or plain_for_messages(f"interrupt {interrupt.id}", SUBJECT_LENGTH)
 
 
-def body(interrupt: Interrupt, *, run_id: str, run_page: str = "") -> str:
+def body(interrupt: Interrupt, *, run_id: str, run_page: str = "", missing_fields: int = 0) -> str:
     """Return what the agent asks and proposes as Markdown. If a part is cut, the last line says so."""
     run = f"run {link(run_id, run_page)}"
     note = f"\n\n---\n\n**Some parts are cut.** Find the complete question in {run}"
+    if missing_fields:
+        note = f"\n\n**The form lacks {missing_fields:,} of the answer's fields, because there are too many.**{note}"
     room = BODY_LENGTH - len(note) - len(CUT)
     lines: list[str] = []
     for line in _question(interrupt, run):
@@ -62,7 +57,7 @@ def body(interrupt: Interrupt, *, run_id: str, run_page: str = "") -> str:
         if line or lines[-1:] != [""]:
             lines.append(line)
     markdown = "\n".join(lines).rstrip()
-    return markdown + note if CUT in markdown else markdown
+    return markdown + note if CUT in markdown or missing_fields else markdown
 
 
 def _question(interrupt: Interrupt, run: str) -> Iterator[str]:
@@ -97,7 +92,6 @@ def _section(value: Any, heading: str, depth: int) -> Iterator[str]:
 
 
 def _content(value: dict[str, Any], shown: set[str], depth: int) -> Iterator[str]:
-    """Show the summary, the sources, the other fields, and the sections of an object."""
     if _is_text(value.get("summary")):
         shown = {*shown, "summary"}
         yield from (*_lines(value["summary"]), "")
@@ -177,7 +171,6 @@ def _lines(value: Any) -> list[str]:
 
 
 def _words(value: Any) -> str:
-    """Return a single value as people write it."""
     if value is None:
         return "none"
     if isinstance(value, bool):

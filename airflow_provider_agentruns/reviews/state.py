@@ -32,7 +32,6 @@ class ReviewState:
     :param shown: What the form showed; None if nobody was asked.
     :param form: The options, fields, and rules of the form that Airflow holds.
     :param sent: The answer in a list; None before it is known.
-    :param delivered: Whether the service has the answer.
     :param superseded: Earlier decisions that were not delivered, because another person was asked instead.
     """
 
@@ -100,7 +99,6 @@ class ReviewState:
 
     @property
     def decided(self) -> Decision:
-        """The decision, for callers that run after it."""
         return cast("Decision", self.decision)
 
     def check_question(self, interrupt: Interrupt) -> None:
@@ -138,7 +136,7 @@ class ReviewState:
 
     @property
     def seconds_to_decide(self) -> float | None:
-        """The seconds between form and decision, or None if there was no form."""
+        """The seconds between form and decision; None if there was no form."""
         since, until = (self.shown or {}).get("at"), self.decided.responded_at
         if not since or not until:
             return None

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.bases.sensor import PokeReturnValue
 
@@ -66,10 +66,8 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
         self.wait_for = check_wait_for(wait_for)
 
     def execute(self, context: Context) -> Any:
-        """Wait. Airflow's sensor calls :meth:`poke` and applies ``soft_fail``."""
         try:
-            with self._fail_on_rejections():
-                return super().execute(context)
+            return super().execute(context)
         except AirflowSensorTimeout as e:
             if isinstance(e, AgentRunTimeoutError):
                 raise
@@ -77,11 +75,6 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
                 f"Agent run {single_line(self.run_id)} did not become {' or '.join(self.wait_for)} within the sensor's "
                 f"timeout of {self.timeout:g} s. The run itself continues"
             ) from None
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Continue after a deferral. Airflow's sensor applies ``soft_fail`` here once more."""
-        with self._fail_on_rejections():
-            return super().resume_execution(next_method, next_kwargs, context)
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """Read the run once. If the wait is not over and the sensor is deferrable, defer."""
@@ -102,18 +95,15 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
         return False
 
     def execute_complete(self, context: Context, event: dict[str, Any], **kwargs: Any) -> Any:
-        """Read the run after the trigger has fired. Wait again if the run has changed once more."""
         self.restore_wait(event, **kwargs)
         return self.execute(context)
 
     @contextmanager
-    def _fail_on_rejections(self) -> Iterator[None]:
-        """Fail instead of skip with ``soft_fail`` if an error says nothing about the run."""
-        try:
-            yield
-        except AirflowSkipException as skip:
-            error = skip.__cause__
-            is_outcome = isinstance(error, AgentRunFailedError | AgentRunTimeoutError)
-            if self.soft_fail and isinstance(error, AgentRunsError) and not is_outcome:
-                raise error from None
-            raise
+    def error_boundary(self) -> Iterator[None]:
+        with super().error_boundary():
+            try:
+                yield
+            except AgentRunsError as e:
+                # Other errors say nothing about the run.
+                self.soft_fail = self.soft_fail and isinstance(e, AgentRunFailedError | AgentRunTimeoutError)
+                raise

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``AgentRunTrigger`` waits for one run. ``AgentRunEventTrigger`` creates asset events for all runs."""
+"""Triggers that wait for one run, read the answer to a form, and create asset events for all runs."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_agentruns.airflow_adapter.asset_state import asset_state_stores
+from airflow_provider_agentruns.airflow_adapter.required_action import read_form
 from airflow_provider_agentruns.arguments import AWAITABLE, check_agent, check_wait_for, check_watch, log_unknown
 
 if TYPE_CHECKING:
@@ -19,11 +22,10 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.events.run_tracker import RunSnapshot
     from airflow_provider_agentruns.events.stored_event_stream import Batch
 
-#: The shortest time between two reads of a run, in seconds.
-SHORTEST_POLL_INTERVAL = 0.1
+#: The shortest time between two reads of a run, and between two polls for events, in seconds.
+SHORTEST_POLL_INTERVAL, SHORTEST_EVENT_INTERVAL = 0.1, 1.0
 
-#: The shortest interval between two polls for events, in seconds.
-SHORTEST_EVENT_INTERVAL = 1.0
+_FORM_PAUSE = 5.0
 
 
 class AgentRunTrigger(BaseTrigger):
@@ -32,14 +34,10 @@ class AgentRunTrigger(BaseTrigger):
 
     The event is ``{"run_id", "status"}``, or ``{"run_id", "error", "message"}`` with the name of a class of
     :mod:`airflow_provider_agentruns.exceptions`. If the service is down or over its limit, the trigger keeps trying,
-    with longer pauses, until ``end_time``. All triggers of a connection in one triggerer share one poller, which reads
-    pages of the listing instead of single runs.
+    with longer pauses, until ``end_time``. All triggers of a connection in one triggerer share one poller.
 
-    :param run_id: The run's ID.
-    :param agentruns_conn_id: The Airflow connection.
     :param wait_for: The statuses to wait for. The end of the run always ends the wait.
-    :param poll_interval: The longest time that a change goes unnoticed if the connection's rate limit allows it, in
-        seconds; at least 0.1.
+    :param poll_interval: Seconds until a change is noticed, if the rate limit allows it; at least 0.1.
     :param end_time: When to give up: seconds since 1970 or a ``datetime``; None for never.
     :param watch: ``poll``, or ``stream`` to follow the run's events as well, for a short latency.
     :param missing_until: Until when a new run that the service does not know yet may appear, in seconds since 1970.
@@ -71,21 +69,19 @@ class AgentRunTrigger(BaseTrigger):
         self.seen = seen
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments, as JSON values, from which another process creates this trigger."""
-        arguments = {
-            "run_id": self.run_id,
-            "agentruns_conn_id": self.agentruns_conn_id,
-            "wait_for": self.wait_for,
-            "poll_interval": self.poll_interval,
-            "end_time": self.end_time,
-            "missing_until": self.missing_until,
-            "watch": self.watch,
-            "seen": self.seen,
-        }
-        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
+        names = (
+            "run_id",
+            "agentruns_conn_id",
+            "wait_for",
+            "poll_interval",
+            "end_time",
+            "missing_until",
+            "watch",
+            "seen",
+        )
+        return _class_path(self), {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait for the run, then fire the event."""
         # Imported here because DAG processors and API servers import this module but never run a trigger.
         from airflow_provider_agentruns.polling.registry import wait_for_run
 
@@ -102,6 +98,40 @@ class AgentRunTrigger(BaseTrigger):
         yield TriggerEvent({"run_id": self.run_id, **result})  # type: ignore[no-untyped-call]
 
 
+class FormAnswerTrigger(BaseTrigger):
+    """
+    Reads the form of a task instance once, and fires.
+
+    The event is Airflow's own event for an answer, or ``{"form": <whether a form exists>}``.
+
+    :param ti_id: The ID of the task instance.
+    """
+
+    def __init__(self, ti_id: str, **unknown: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        log_unknown(unknown)
+        self.ti_id = ti_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return _class_path(self), {"ti_id": self.ti_id}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        # Airflow fails a task that resumes before the scheduler has processed the end of the worker that deferred it.
+        await asyncio.sleep(_FORM_PAUSE)
+        form = await read_form(UUID(self.ti_id))
+        event: dict[str, Any] = {"form": form is not None}
+        if form is not None and form.response_received and form.chosen_options:
+            user = form.responded_by_user
+            event = {
+                "chosen_options": list(form.chosen_options),
+                "params_input": form.params_input or {},
+                "responded_at": form.responded_at.isoformat() if form.responded_at else "",
+                "responded_by_user": {"id": user.id, "name": user.name} if user else None,
+                "timedout": user is None,
+            }
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+
 class AgentRunEventTrigger(BaseEventTrigger):
     """
     Creates an asset event for each run that newly reaches one of some statuses. For an ``AssetWatcher``.
@@ -114,10 +144,9 @@ class AgentRunEventTrigger(BaseEventTrigger):
     reported at least once; twice only if the triggerer is killed. On Airflow 3.1 and 3.2, each start is a first one. A
     service that is down, a wrong token, or a wrong connection delays events and loses none.
 
-    :param agentruns_conn_id: The Airflow connection ID.
     :param statuses: The statuses to report: some of ``completed``, ``interrupted``, and ``error``.
     :param agent: Report only runs of this agent type.
-    :param poll_interval: The number of seconds between two polls; at least 1.
+    :param poll_interval: Seconds between two polls; at least 1.
     :raises AgentRunsValueError: If an argument is invalid.
     """
 
@@ -141,12 +170,11 @@ class AgentRunEventTrigger(BaseEventTrigger):
         self._changes: AsyncGenerator[list[RunSnapshot], None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments, as JSON values."""
         arguments = {name: getattr(self, name) for name in ("agentruns_conn_id", "agent", "poll_interval")}
-        return f"{type(self).__module__}.{type(self).__qualname__}", {**arguments, "statuses": list(self.statuses)}
+        return _class_path(self), {**arguments, "statuses": list(self.statuses)}
 
     def shared_stream_key(self) -> Hashable | None:
-        """Return a key that no other trigger has, because Airflow acknowledges shared streams only."""
+        # No other trigger has this key. Airflow acknowledges the events of shared streams only.
         return repr(self.serialize()) if getattr(self, "asset_state_store", None) is not None else None
 
     @classmethod
@@ -157,7 +185,6 @@ class AgentRunEventTrigger(BaseEventTrigger):
         return StoredEventProducer(cls(**kwargs)._watch)
 
     async def filter_shared_stream(self, stream: AsyncIterator[Batch]) -> AsyncIterator[TriggerEvent]:
-        """Yield the events of each batch of the stream."""
         async for batch in stream:
             batch.store = self._cursor_store()
             for run in batch.runs:
@@ -193,6 +220,10 @@ class AgentRunEventTrigger(BaseEventTrigger):
 
         stores = asset_state_stores(getattr(self, "asset_state_store", None))
         return CursorStore(stores, self.agentruns_conn_id, self.statuses, self.agent)
+
+
+def _class_path(trigger: BaseTrigger) -> str:
+    return f"{type(trigger).__module__}.{type(trigger).__qualname__}"
 
 
 def _event(run: RunSnapshot) -> TriggerEvent:

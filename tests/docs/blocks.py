@@ -53,7 +53,6 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Return all pages of the documentation, and the READMEs of the repository and of the examples."""
     built = DOCS / "_build"
     documentation = [path for path in sorted(DOCS.rglob("*.md")) if built not in path.parents]
     return [ROOT / "README.md", ROOT / "example_dags" / "README.md", *documentation]
@@ -72,5 +71,4 @@ def all_blocks() -> list[Block]:
 
 
 def blocks(*kinds: str) -> list[Block]:
-    """Return the code blocks of some kinds."""
     return [block for block in all_blocks() if block.kind in kinds]

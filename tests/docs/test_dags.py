@@ -32,7 +32,6 @@ def runnable(block: Block) -> str:
 
 
 def conf_for(block: Block, emulator: Emulator) -> dict[str, str]:
-    """Start an agent run that fits a block, and return the DAG run's ``conf``."""
     if not block.asks_people:
         return {"business_id": BUSINESS, "run_id": emulator.service.create_run("slow", business_id=BUSINESS).id}
     run = emulator.service.create_run("needs_approval", business_id=BUSINESS)
@@ -43,7 +42,6 @@ def conf_for(block: Block, emulator: Emulator) -> dict[str, str]:
 
 
 def run(block: Block, run_dag: DagRunner, emulator: Emulator) -> DagResult:
-    """Run a block."""
     source, conf = runnable(block), conf_for(block, emulator)
     return run_dag(source, **conf) if block.kind == "tasks" else run_dag.run_file(source, **conf)
 

@@ -19,8 +19,7 @@ from airflow_provider_agentruns.airflow_adapter.asset_state import asset_state_s
 from airflow_provider_agentruns.events import cursor_store, run_event_poller
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import RunStatus
-from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger, AgentRunTrigger
-from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
+from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger, AgentRunTrigger, FormAnswerTrigger
 from tests.events.listing import Listing
 from tests.events.watchers import ENV, FakeStore, Watcher, running, settled
 from tests.hooks.connections import connection_json, open_sockets

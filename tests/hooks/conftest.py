@@ -58,7 +58,6 @@ class HookUser:
 
 @pytest.fixture(params=["sync", "async"])
 def user(request: pytest.FixtureRequest) -> Iterator[HookUser]:
-    """Return a user of the hook over the connection ``agentruns_default``."""
     user = HookUser(request.param)
     yield user
     user.end()

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsValueError
+from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.models import Agent, AgentRun, Rating, Thread
 from tests.hooks.conftest import HookUser
@@ -23,16 +23,8 @@ QUESTION = "Shall it be done?"
 
 
 def asks(case: Case) -> ScriptBody:
-    """Asks a question at once."""
     yield Ask([{"agent": "asks", "label": QUESTION}])
     return [{"title": "Done", "type": "report"}]
-
-
-def test_an_unknown_id(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    for use in (lambda: user.call("get_thread", "t-1"), lambda: list(user.iterate("stream_run", "r-1"))):
-        with pytest.raises(AgentRunNotFoundError, match=r"404: There is no (run|thread) .*\. Check the ID") as caught:
-            use()
-        assert isinstance(caught.value, AirflowFailException)
 
 
 @pytest.mark.parametrize(
@@ -50,13 +42,6 @@ def test_a_wrong_argument_is_rejected_before_anything_is_sent(
         user.call(method, *arguments)
     assert isinstance(caught.value, AirflowFailException)
     assert agent_runs_emulator.requests == []
-
-
-def test_a_wrong_argument_of_an_iterator(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    with pytest.raises(AgentRunsValueError, match="page_size must be at least 1, not 0"):
-        list(user.iterate("list_runs", page_size=0))
-    with pytest.raises(AgentRunsValueError, match="run_id is empty"):
-        list(user.iterate("stream_run", ""))
 
 
 def test_get_run(agent_runs_emulator: Emulator, user: HookUser) -> None:
@@ -95,15 +80,6 @@ def test_resume_run(agent_runs_emulator: Emulator, user: HookUser) -> None:
         assert (taken.run_id, taken.interrupt_id, taken.input) == (run.id, run.interrupts[0].id, answer)
     run = user.call("create_run", "asks", business_id=BUSINESS)
     assert user.call("resume_run", run.id, run.interrupts[0].id, "yes", include_steps=True).steps
-
-
-@pytest.mark.agent_runs(
-    agents={"asks": asks}, extra={"resume_body": {"interrupt_id": "{interrupt_id}", "input": ["{input}"]}}
-)
-def test_resume_run_with_the_body_of_the_connection(agent_runs_emulator: Emulator, user: HookUser) -> None:
-    run = user.call("create_run", "asks", business_id=BUSINESS)
-    user.call("resume_run", run.id, run.interrupts[0].id, 1)
-    assert [taken.input for taken in agent_runs_emulator.service.answers] == [[1]]
 
 
 def test_rate_artifact(agent_runs_emulator: Emulator, user: HookUser) -> None:

@@ -27,13 +27,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def service(clock: Clock) -> Service:
-    """Return the service behind the test's server."""
     return Service(clock)
 
 
 @pytest.fixture
 def new_task(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
-    """Return a factory of tasks that use the service over HTTP."""
     # Pauses after a 429 use the real clock.
     monkeypatch.setattr(retries, "LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(retries, "RATE_LIMIT_BUDGET", 0.0)
@@ -46,5 +44,4 @@ def new_task(service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def task(new_task: Callable[..., Task]) -> Task:
-    """Return a task with a state store."""
     return new_task()

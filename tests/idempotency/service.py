@@ -32,11 +32,9 @@ class Clock:
         self.ahead = 0.0
 
     def now(self, tz: object = None) -> pendulum.DateTime:
-        """Return the time, as ``pendulum.now``."""
         return self.moment.add(seconds=self.ahead)
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
         self.slept.append(seconds)
         self.moment = self.moment.add(seconds=seconds)
 
@@ -77,12 +75,10 @@ class Service:
 
     @property
     def posts(self) -> list[Received]:
-        """The POSTs that came, whatever became of them."""
         return [request for request in self.seen if request.method == "POST"]
 
     @property
     def now(self) -> pendulum.DateTime:
-        """The time by this service's clock."""
         return self.clock.moment.add(seconds=self.skew)
 
     def add_run(
@@ -107,11 +103,9 @@ class Service:
         return run
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """Return a run as it is held."""
         return next(run for run in self.runs if run["id"] == run_id)
 
     def __call__(self, request: Received) -> Reply:
-        """Answer a request."""
         self.seen.append(request)
         for entry in [entry for entry in self._due if entry[0] <= self.now]:
             self._due.remove(entry)

@@ -44,7 +44,6 @@ class Task:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """What the state store holds."""
         return self.store.values if self.store else {}
 
     def start(self, start: Start = START, *, dies: str = "") -> Started:
@@ -93,7 +92,6 @@ class Task:
             self.store = StateStore()
 
     def send(self, build: Any, *args: Any, **kwargs: Any) -> Any:
-        """Send a request, as ``AgentRunHook.send``."""
         request = build(*args, **kwargs)
         if request.method == "POST" and self._dies == "before POST":
             raise Killed

@@ -13,8 +13,6 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_agentruns.exceptions import (
-    AgentRunsRateLimitError,
-    AgentRunsServerError,
     AgentRunStartInDoubtError,
     AgentRunsValueError,
 )
@@ -53,21 +51,6 @@ def test_a_later_try_uses_the_run_of_the_first_without_a_request(task: Task, ser
     assert service.seen == []
 
 
-@pytest.mark.parametrize("start", [STARTS["business"], STARTS["thread"]], ids=["business", "thread"])
-def test_the_run_of_a_worker_that_died_before_it_stored_the_id_is_found(
-    task: Task, service: Service, clock: Clock, start: Start
-) -> None:
-    service.add_run(business_id="b-2")
-    with pytest.raises(Killed):
-        task.start(start, dies="after POST")
-    service.add_run(business_id="b-2")
-    clock.sleep(300)
-    for _ in range(2):
-        found = task.start(start)
-        assert (found.run_id, found.is_new) == ("r-2", False)
-    assert len(service.posts) == 1
-
-
 def test_other_arguments_start_another_run_and_leave_the_first_alone(
     task: Task, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -103,15 +86,6 @@ def test_a_cleared_task_whose_run_the_service_does_not_know_starts_a_new_one(
     assert "The service does not know agent run r-1" in caplog.text
 
 
-def test_a_cleared_task_that_cannot_read_its_run_starts_nothing(task: Task, service: Service) -> None:
-    task.start()
-    task.clear()
-    service._get = lambda request: errors(503, "later")  # type: ignore[method-assign]
-    with pytest.raises(AgentRunsServerError):
-        task.start()
-    assert len(service.posts) == 1
-
-
 @pytest.mark.parametrize("has_ended", [False, True])
 def test_a_cleared_task_without_its_record_uses_its_run_only_while_that_is_active(
     task: Task, service: Service, clock: Clock, has_ended: bool
@@ -128,32 +102,11 @@ def test_a_cleared_task_without_its_record_uses_its_run_only_while_that_is_activ
     assert len(service.posts) == len(service.runs)
 
 
-def test_a_cleared_task_without_its_record_finds_a_run_that_does_not_show_yet(task: Task, service: Service) -> None:
-    service.takes_after = 5.0
-    with pytest.raises(Killed):
-        task.start(dies="while its answer is on its way")
-    task.clear(keeps_state=False)
-    assert task.start().run_id == "r-1"
-    assert len(service.posts) == 1
-
-
 def test_a_retry_without_its_record_uses_a_run_that_has_ended(task: Task, service: Service) -> None:
     task.start()
     service.run("r-1")["status"] = "completed"
     task.store = StateStore()
     assert task.start().run_id == "r-1"
-
-
-def test_without_a_store_a_later_try_finds_the_run_of_the_first(
-    new_task: Callable[..., Task], service: Service, clock: Clock
-) -> None:
-    service.add_run(business_id="b-1", age=3600)
-    task = new_task(has_store=False)
-    assert task.start().is_new
-    assert [r.method for r in service.seen] == ["POST"]
-    clock.sleep(300)
-    assert [task.start().run_id for _ in range(2)] == ["r-2", "r-2"]
-    assert len(service.posts) == 1
 
 
 @pytest.mark.parametrize(("status", "used"), [("running", "r-1"), ("completed", "r-2")])
@@ -170,18 +123,6 @@ def test_without_a_store_a_cleared_dag_run_uses_its_run_only_while_that_is_activ
         assert task.start().run_id == used
         service.run(used)["status"] = "completed" if used == "r-2" else "running"
         clock.sleep(60)
-
-
-def test_a_try_after_a_rejected_one_does_not_use_another_tasks_run(task: Task, service: Service, clock: Clock) -> None:
-    # Without any evidence, a search would use the only run of that time.
-    service.threads_by_business = service.all_threads = False
-    service.mishaps = [errors(429, "slow down")]
-    with pytest.raises(AgentRunsRateLimitError):
-        task.start()
-    service.add_run(business_id="b-2")
-    clock.sleep(60)
-    assert task.start().run_id == "r-2"
-    assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-1"]
 
 
 def test_wrong_arguments_are_rejected_before_anything_is_sent(task: Task, service: Service) -> None:
@@ -254,16 +195,3 @@ def test_a_request_that_did_not_arrive_is_sent_again(
     assert len(service.posts) == 2
     assert service.posts[0].json == service.posts[1].json
     assert sum(clock.slept) > LISTING_LAG
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_if_the_search_fails_nothing_is_sent_again(task: Task, service: Service, status: int) -> None:
-    service.add_run(business_id="b-2")
-    service.threads_by_business = errors(status, "later", Retry_After="0")
-    service.mishaps = ["answer lost"]
-    with pytest.raises(Exception, match=f"returned {status}"):
-        task.start()
-    assert len(service.posts) == 1
-    service.threads_by_business = True
-    assert task.start().run_id == "r-2"
-    assert len(service.posts) == 1

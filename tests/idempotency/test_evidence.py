@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evidence identifies the task's own run. A run with another subject is never used."""
+"""The task's own run is found in a listing of any order, by evidence. A run with another subject is never used."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-import pendulum
 import pytest
 
 from airflow_provider_agentruns.exceptions import AgentRunStartInDoubtError
 from airflow_provider_agentruns.idempotency.listing_search import Start
-from tests.idempotency.service import Clock, Service
+from tests.idempotency.service import Clock, Order, Service
 from tests.idempotency.task import START, Killed, Task
 from tests.support.scripted_server import Reply, errors
 
@@ -95,17 +95,6 @@ def test_a_single_run_with_an_unknown_context_is_a_doubt(task: Task, service: Se
     assert len(service.posts) == 0
 
 
-@pytest.mark.parametrize("ahead", [-9.0, 9.0])
-def test_the_clocks_of_two_workers_may_differ_by_seconds(
-    task: Task, service: Service, clock: Clock, ahead: float
-) -> None:
-    own = lose_own_run(task, service, clock)
-    note = task.store.get("agent_run_start")
-    since = pendulum.parse(note["since"]).add(seconds=ahead)
-    task.store.set("agent_run_start", {**note, "since": since.isoformat()})
-    assert task.start().run_id == own
-
-
 def test_of_several_runs_with_the_same_subject_the_first_after_the_request_is_used(
     task: Task, service: Service, clock: Clock
 ) -> None:
@@ -148,3 +137,55 @@ def test_a_run_without_evidence_is_possible(
     if not missing:
         service.threads.clear()
     assert task.start().run_id == own
+
+
+def add_old_runs(service: Service, number: int) -> None:
+    """Hold earlier runs with the same subject."""
+    for hours in range(number, 0, -1):
+        service.add_run(business_id="b-1", age=hours * 3600)
+
+
+@pytest.mark.parametrize(("order", "pages"), [("newest first", [1, 2]), ("oldest first", [1, 11, 10])])
+def test_an_ordered_listing_is_read_from_its_newest_end(
+    task: Task, service: Service, clock: Clock, order: Order, pages: list[int]
+) -> None:
+    service.page_size, service.order = 4, order
+    add_old_runs(service, 40)
+    lose_own_run(task, service, clock)
+    clock.sleep(60)
+    task.start()
+    assert [int(r.query["page"]) for r in service.seen if r.method == "GET" and r.path == "/v1/runs"] == pages
+
+
+# With 21, the last page holds a single run, which shows no order.
+@pytest.mark.parametrize("old", [20, 21])
+@pytest.mark.parametrize(
+    "changed", [[*range(9)], [*reversed(range(9))], [4, 0, 7, 1, 8, 2, 6, 3, 5]], ids=["up", "down", "mixed"]
+)
+def test_by_last_change_old_runs_that_changed_do_not_hide_the_new_one(
+    task: Task, service: Service, clock: Clock, changed: Iterable[int], old: int
+) -> None:
+    service.page_size, service.order = 3, "by last change"
+    add_old_runs(service, old)
+    own = lose_own_run(task, service, clock)
+    for number in changed:
+        clock.sleep(10)
+        service.runs[number]["updated_at"] = service.now.isoformat()
+    assert task.start().run_id == own
+
+
+def test_a_page_that_new_runs_repeat_does_not_hide_the_run(task: Task, service: Service, clock: Clock) -> None:
+    # As many runs start after each page as a page holds, so that the same runs are on the next page.
+    def start_another() -> None:
+        clock.sleep(0.1)
+        service.add_run("slow", business_id="b-2")
+
+    service.page_size = 1
+    own = lose_own_run(task, service, clock)
+    start_another()
+    service.meanwhile = start_another
+    with pytest.raises(AgentRunStartInDoubtError, match="repeats a page"):
+        task.start()
+    service.meanwhile = lambda: None
+    assert task.start().run_id == own
+    assert len(service.posts) == 1

@@ -17,18 +17,19 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
     AgentRunInvalidRequestError,
     AgentRunsAPIError,
+    AgentRunsConnectionError,
+    AgentRunsError,
     AgentRunsValueError,
 )
-from tests.idempotency.service import Clock, Service
+from tests.idempotency.service import Clock, Mishap, Service
 from tests.idempotency.task import Killed, Task
-from tests.support.scripted_server import Received, Reply, errors
+from tests.support.scripted_server import Received, Reply, errors, html
 
 QUESTION = {"label": "Approve?", "artifacts": [{"title": "T"}]}
 
 
 @pytest.fixture(autouse=True)
 def run(service: Service) -> dict[str, Any]:
-    """Return the run ``r-1``, which asks two things."""
     interrupts = [{"id": "i-1", "value": QUESTION}, {"id": "i-2", "value": {"label": "And?"}}]
     return service.add_run("two_questions", status="interrupted", interrupts=interrupts)
 
@@ -45,7 +46,7 @@ def test_an_interrupt_that_is_not_pending_is_not_answered(task: Task, service: S
     with pytest.raises(AgentRunInterruptGoneError) as caught:
         task.answer(interrupt_id="i-9")
     assert "Interrupt 'i-9' of agent run r-1 is not pending: someone else may have answered it" in str(caught.value)
-    assert "Nothing was sent. The run is interrupted; pending interrupts: 'i-1', 'i-2'" in str(caught.value)
+    assert "This try sent nothing. The run is interrupted; pending interrupts: 'i-1', 'i-2'" in str(caught.value)
     assert (caught.value.status_code, caught.value.retryable) == (409, False)
     assert service.posts == []
 
@@ -90,34 +91,6 @@ def test_a_rejected_answer_does_not_count_after_someone_else_has_answered(
     run["interrupts"].pop(0)
     with pytest.raises(AgentRunInterruptGoneError, match="someone else may have answered it"):
         task.answer("yes")
-
-
-@pytest.mark.parametrize("dies", ["before POST", "after POST"])
-def test_after_a_worker_died_the_answer_is_sent_once(
-    task: Task, service: Service, run: dict[str, Any], dies: str
-) -> None:
-    with pytest.raises(Killed):
-        task.answer("yes", dies=dies)
-    for _ in range(2):
-        assert [interrupt.id for interrupt in task.answer("yes").interrupts] == ["i-2"]
-    assert run["answers"] == ["yes"]
-    assert len(service.posts) == 1
-
-
-@pytest.mark.parametrize("answer", ["yes", "no"])
-def test_the_answer_of_a_dead_worker_gets_time_to_arrive(
-    task: Task, service: Service, run: dict[str, Any], answer: str
-) -> None:
-    service.takes_after = 3.0
-    with pytest.raises(Killed):
-        task.answer("yes", dies="while its answer is on its way")
-    if answer == "yes":
-        assert task.answer(answer).pending("i-1") is None
-    else:
-        with pytest.raises(AgentRunInterruptGoneError, match="an earlier try of this task gave it another answer"):
-            task.answer(answer)
-    assert run["answers"] == ["yes"]
-    assert len(service.posts) == 1
 
 
 def test_without_its_record_the_answer_of_an_earlier_try_gets_time_to_arrive(
@@ -188,3 +161,113 @@ def test_the_store_holds_neither_question_nor_answer(task: Task) -> None:
     task.answer("the answer of Jane Doe")
     assert "Jane" not in str(task.stored)
     assert "Approve" not in str(task.stored)
+
+
+@pytest.mark.parametrize("mishap", ["request lost", errors(504, "gateway"), html()], ids=["lost", "504", "unreadable"])
+def test_an_answer_that_did_not_arrive_is_sent_again(
+    task: Task, service: Service, clock: Clock, run: dict[str, Any], mishap: Mishap
+) -> None:
+    service.mishaps = [mishap]
+    task.answer("yes")
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 2
+    # The service gets time to process the first request.
+    assert sum(clock.slept) >= 5.0
+
+
+def test_an_id_that_is_used_again_right_away_does_not_get_the_answer_twice(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    service.mishaps = ["answer lost"]
+    resume = service._resume
+
+    def asks_again(run: dict[str, Any], body: dict[str, Any]) -> Reply:
+        reply = resume(run, body)
+        run.update(status="interrupted", interrupts=[{"id": "i-1", "value": {"label": "Delete it all?"}}])
+        return reply
+
+    service._resume = asks_again  # type: ignore[method-assign]
+    # It looks like the same question, shown differently.
+    with pytest.raises(AgentRunsConnectionError):
+        task.answer("yes")
+    with pytest.raises(AgentRunInterruptGoneError, match="asks something else than when"):
+        task.answer("yes")
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 1
+
+
+def show_differently(service: Service, reads: set[int], **fields: Any) -> None:
+    """Show the run with other fields in some of the reads after the first POST, counted from 1."""
+    get, count = service._get, 0
+
+    def other(request: Received) -> Reply:
+        nonlocal count
+        count += bool(service.posts)
+        if not (service.posts and count in reads):
+            return get(request)
+        kept = dict(service.run("r-1"))
+        service.run("r-1").update(fields)
+        reply = get(request)
+        service.run("r-1").update(kept)
+        return reply
+
+    service._get = other  # type: ignore[method-assign]
+
+
+#: The same question with a field more, as a proxy or a new version of the service may show it.
+WITH_MORE = [{"id": "i-1", "value": {**QUESTION, "x_later": True}}]
+
+
+@pytest.mark.parametrize("interrupts", [WITH_MORE, []], ids=["a field more", "no question at all"])
+@pytest.mark.parametrize("reads", [{1}, {2, 3, 4}])
+def test_a_question_that_looks_different_for_a_moment_is_not_answered(
+    task: Task, service: Service, run: dict[str, Any], interrupts: list[Any], reads: set[int]
+) -> None:
+    service.mishaps = ["request lost"]
+    show_differently(service, reads, interrupts=interrupts)
+    if 4 in reads:
+        # The last read does not show whether the answer may be sent again.
+        with pytest.raises(AgentRunsConnectionError):
+            task.answer("yes")
+        assert len(service.posts) == 1
+    task.answer("yes")
+    assert run["answers"] == ["yes"]
+    assert len(service.posts) == 2
+
+
+#: The run before it asked, which a part of the service that lags behind may still show.
+BEFORE = {"status": "running", "interrupts": [], "updated_at": "2026-08-01T11:00:00+00:00"}
+
+
+def test_an_older_state_of_the_run_is_left_to_another_try(task: Task, service: Service, run: dict[str, Any]) -> None:
+    service.mishaps = ["request lost"]
+    show_differently(service, set(range(1, 9)), **BEFORE)
+    with pytest.raises(AgentRunsConnectionError):
+        task.answer("yes")
+    # This try begins with such a read, too.
+    with pytest.raises(AgentRunsError, match="older than the run that it showed before") as caught:
+        task.answer("yes")
+    assert caught.value.retryable
+    assert (len(service.posts), run.get("answers")) == (1, None)
+    task.answer("yes")
+    assert run["answers"] == ["yes"]
+
+
+def test_a_run_that_keeps_hiding_its_question_is_left_to_another_try(task: Task, service: Service) -> None:
+    service.run("r-1")["interrupts"] = []
+    with pytest.raises(AgentRunsError, match="shows no question") as caught:
+        task.answer("yes")
+    assert caught.value.retryable
+    assert service.posts == []
+
+
+def test_an_answer_that_is_lost_three_times_is_left_to_the_next_try(
+    task: Task, service: Service, run: dict[str, Any]
+) -> None:
+    service.mishaps = ["request lost"] * 3
+    with pytest.raises(AgentRunsConnectionError) as caught:
+        task.answer("yes")
+    assert caught.value.in_doubt
+    assert len(service.posts) == 3
+    task.answer("yes")
+    assert run["answers"] == ["yes"]

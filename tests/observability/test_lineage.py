@@ -33,7 +33,6 @@ with DAG("lineage", schedule=None, start_date=datetime(2026, 1, 1)):
 
 
 def sourced(case: Case) -> ScriptBody:
-    """Names its sources."""
     yield Work(0.1, "read", "Reads")
     sources = [
         {"url": "https://registry.example.com/companies/7?token=secret#top"},
@@ -74,7 +73,6 @@ def test_lineage_of_a_failed_run(agent_runs_emulator: Emulator, tmp_path: Path, 
 
 
 def emitted(folder: Path, home: Path, agent: str, deferrable: bool) -> list[dict[str, Any]]:
-    """Run a task in a process with OpenLineage, and return the events."""
     pytest.importorskip(
         "airflow.providers.openlineage", reason="needs Airflow's OpenLineage provider: make test-lineage"
     )

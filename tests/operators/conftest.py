@@ -40,9 +40,8 @@ def answer_elsewhere(agent_runs_emulator: Emulator) -> Iterator[Callable[..., No
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """Return the service, over HTTP."""
     service = Service()
-    monkeypatch.setattr("airflow_provider_agentruns.operators.answering.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("airflow_provider_agentruns.operators.review_submission.time.sleep", lambda seconds: None)
     with ScriptedServer(service) as server:
         monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")
         yield service
@@ -50,13 +49,11 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 @pytest.fixture
 def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
-    """Return the supervisor."""
     supervisor = Supervisor()
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
     return supervisor
 
 
 @pytest.fixture
-def ti() -> TaskInstance:
-    """Return the task instance."""
+def ti(supervisor: Supervisor) -> TaskInstance:
     return TaskInstance()

@@ -46,7 +46,6 @@ class Service:
         self.updated_at = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
     def __call__(self, request: Received) -> Reply:
-        """Answer a request."""
         if request.method == "POST" and request.path.endswith("/resume"):
             if self.reject:
                 return self.reject
@@ -92,19 +91,16 @@ class TaskInstance:
         self.store = StateStore() if has_store else None
 
     def xcom_push(self, key: str, value: Any) -> None:
-        """Push JSON."""
         self.xcoms[key] = json.loads(json.dumps(value))
 
     @property
     def context(self) -> Any:
-        """The context of the current try."""
         dag_run = SimpleNamespace(start_date=datetime.now(UTC), run_after=datetime.now(UTC))
         context = {"ti": self, "task_instance": self, "dag_run": dag_run}
         return context | ({"task_state_store": self.store} if self.store else {})
 
 
 def review(**arguments: Any) -> AgentRunReviewOperator:
-    """Return a review with these arguments."""
     given = {"task_id": "review", "run_id": "r-1", "interrupt": "int-1", "retries": 2, **arguments}
     return AgentRunReviewOperator(**given)
 

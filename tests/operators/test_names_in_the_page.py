@@ -23,14 +23,12 @@ BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 def names(result: DagResult, task_id: str) -> list[str]:
-    """Return the names of the instances of a mapped task."""
     with create_session() as session:
         of_task = (TaskInstance.dag_id == result.dag_id, TaskInstance.task_id == task_id)
         return list(session.scalars(select(TaskInstance.rendered_map_index).where(*of_task).order_by("map_index")))
 
 
 def rendered(result: DagResult, task_id: str) -> dict[str, Any]:
-    """Return the rendered fields of a task."""
     with create_session() as session:
         of_task = (
             RenderedTaskInstanceFields.dag_id == result.dag_id,

@@ -44,19 +44,16 @@ ODD_ARTIFACTS: list[dict[str, Any]] = [
 
 
 def odd(case: Case) -> ScriptBody:
-    """Returns artifacts of unknown shapes."""
     yield Work(0.01, "think", "Thinks")
     return [dict(artifact) for artifact in ODD_ARTIFACTS]
 
 
 def too_large(case: Case) -> ScriptBody:
-    """Returns an output that XCom cannot hold."""
     yield Work(0.1, "think", "Thinks")
     return [{"title": "Large", "__type": "x", "__var": 1, "large": 2**70, "text": "é\u2028"}]
 
 
 def output_of(run_id: str, **arguments: Any) -> TaskRun:
-    """Run the operator."""
     return run_task(
         lambda: AgentRunOutputOperator(task_id="output", run_id=run_id, poll_interval=0.05, **arguments),
         has_state_store=HAS_STATE_STORE,
@@ -64,7 +61,6 @@ def output_of(run_id: str, **arguments: Any) -> TaskRun:
 
 
 def sent(emulator: Emulator, run_id: str) -> Any:
-    """Return the output as the service sends it."""
     headers = {"Authorization": f"Bearer {emulator.token}"}
     return json.loads(httpx.get(f"{emulator.url}/v1/runs/{run_id}", headers=headers).content)["output"]
 

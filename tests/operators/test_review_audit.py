@@ -14,14 +14,13 @@ import pytest
 from airflow_provider_agentruns.audit import documents
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
-from tests.operators.reviewing import ANN, Service, Supervisor, TaskInstance, event, review
+from tests.operators.reviewing import ANN, Service, TaskInstance, event, review
 from tests.operators.test_review_operator import ask
 from tests.support.airflow_versions import needs_state_store
 
 
 @pytest.fixture
 def folder(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the audit folder of the connection."""
     uri = os.environ["AIRFLOW_CONN_AGENTRUNS_DEFAULT"]
     folder = tmp_path / "audit"
     monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"{uri}?audit_path={quote(f'file://{folder}', safe='')}")
@@ -29,20 +28,16 @@ def folder(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def stored(folder: Path) -> list[Any]:
-    """Return all documents of a folder."""
     return [json.loads(path.read_text()) for path in folder.iterdir()]
 
 
 def retried(ti: TaskInstance, **arguments: Any) -> AgentRunReviewOperator:
-    """Begin another try."""
     ti.try_number += 1
     ti.xcoms = {}
     return review(**arguments)
 
 
-def test_the_document_contains_the_trail(
-    service: Service, supervisor: Supervisor, ti: TaskInstance, folder: Path
-) -> None:
+def test_the_document_contains_the_trail(service: Service, ti: TaskInstance, folder: Path) -> None:
     task = ask(ti)
     assert not folder.exists()
     task.execute_complete(ti.context, event("Approve"))
@@ -61,12 +56,7 @@ def test_a_policys_decision_has_a_document(service: Service, ti: TaskInstance, f
 @needs_state_store
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_worker_that_dies_while_it_writes_leaves_one_document(
-    service: Service,
-    supervisor: Supervisor,
-    ti: TaskInstance,
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    moment: str,
+    service: Service, ti: TaskInstance, folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     write = documents.write_document
 
@@ -88,9 +78,7 @@ def test_a_worker_that_dies_while_it_writes_leaves_one_document(
 
 
 @needs_state_store
-def test_nothing_is_sent_without_the_folder(
-    service: Service, supervisor: Supervisor, ti: TaskInstance, folder: Path
-) -> None:
+def test_nothing_is_sent_without_the_folder(service: Service, ti: TaskInstance, folder: Path) -> None:
     task = ask(ti)
     folder.touch()
     with pytest.raises(AgentRunsError, match=r"audit_path \(extra\): cannot use"):
@@ -104,7 +92,7 @@ def test_nothing_is_sent_without_the_folder(
 
 @needs_state_store
 def test_a_document_that_cannot_be_written_fails_the_task(
-    service: Service, supervisor: Supervisor, ti: TaskInstance, folder: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, ti: TaskInstance, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = ask(ti)
     with monkeypatch.context() as broken:

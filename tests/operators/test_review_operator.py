@@ -82,9 +82,7 @@ def test_a_person_is_asked_and_the_answer_is_sent(service: Service, supervisor: 
         ({"ok": "{{ answer.decision }}", "why": "{{ answer.fields.why }}"}, {"ok": "approve", "why": "{{ 7*7 }}"}),
     ],
 )
-def test_the_dag_author_can_build_the_answer(
-    service: Service, supervisor: Supervisor, ti: TaskInstance, build_input: Any, sent: Any
-) -> None:
+def test_the_dag_author_can_build_the_answer(service: Service, ti: TaskInstance, build_input: Any, sent: Any) -> None:
     task = ask(ti, build_input=build_input, params={"why": Param("", type="string")})
     task.execute_complete(ti.context, event("Approve", why="{{ 7*7 }}"))
     assert service.answers == [("int-1", sent)]
@@ -101,7 +99,7 @@ def test_a_policy_decides_without_a_form(service: Service, ti: TaskInstance) -> 
 
 @pytest.mark.parametrize("reject", [None, errors(422, f"comment {SECRET} is too long")])
 def test_a_rating_is_no_part_of_the_answer_and_does_not_affect_it(
-    service: Service, supervisor: Supervisor, ti: TaskInstance, capsys: pytest.CaptureFixture[str], reject: Any
+    service: Service, ti: TaskInstance, capsys: pytest.CaptureFixture[str], reject: Any
 ) -> None:
     service.reject_rating = reject
     task = ask(ti, feedback=True)
@@ -141,12 +139,7 @@ def test_what_the_service_rejects_does_not_reach_errors_and_logs(
     ],
 )
 def test_an_invalid_answer_is_rejected_and_not_repeated(
-    service: Service,
-    supervisor: Supervisor,
-    ti: TaskInstance,
-    capsys: pytest.CaptureFixture[str],
-    given: dict[str, Any],
-    reason: str,
+    service: Service, ti: TaskInstance, capsys: pytest.CaptureFixture[str], given: dict[str, Any], reason: str
 ) -> None:
     task = ask(ti, params={"size": Param(3, type="integer"), "why": Param("", type="string", maxLength=5)})
     with pytest.raises(AgentRunReviewError) as e:
@@ -159,18 +152,14 @@ def test_an_invalid_answer_is_rejected_and_not_repeated(
         assert "\x1b" not in text
 
 
-def test_after_a_timeout_the_defaults_decide_without_the_required_fields(
-    service: Service, supervisor: Supervisor, ti: TaskInstance
-) -> None:
+def test_after_a_timeout_the_defaults_decide_without_the_required_fields(service: Service, ti: TaskInstance) -> None:
     task = ask(ti, defaults="Reject", response_timeout=timedelta(hours=1), params={"why": Param(type="string")})
     task.execute_complete(ti.context, {**event("Reject"), "timedout": True, "responded_by_user": None})
     assert service.answers[0][1]["decision"] == "reject"
     assert ti.xcoms["trail"]["by"] == "timeout"
 
 
-def test_after_a_timeout_without_defaults_no_retry_waits_again(
-    service: Service, supervisor: Supervisor, ti: TaskInstance
-) -> None:
+def test_after_a_timeout_without_defaults_no_retry_waits_again(service: Service, ti: TaskInstance) -> None:
     task = ask(ti, response_timeout=timedelta(hours=1))
     with pytest.raises(
         AgentRunReviewError, match=r"Nobody answered interrupt 'int-1' .* response_timeout of 1:00:00"
@@ -180,7 +169,7 @@ def test_after_a_timeout_without_defaults_no_retry_waits_again(
     assert "trail" not in ti.xcoms
 
 
-def test_a_reused_id_is_not_answered(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
+def test_a_reused_id_is_not_answered(service: Service, ti: TaskInstance) -> None:
     task = ask(ti)
     service.pending = {"int-1": {"label": "Delete everything?"}}
     with pytest.raises((AgentRunReviewError, AgentRunInterruptGoneError), match="asks something else now"):
@@ -193,17 +182,17 @@ def test_a_reused_id_is_not_answered(service: Service, supervisor: Supervisor, t
     assert service.answers == []
 
 
-def test_an_interrupt_that_is_answered_elsewhere_is_not_answered_again(
-    service: Service, supervisor: Supervisor, ti: TaskInstance
-) -> None:
+def test_an_interrupt_that_is_answered_elsewhere_is_not_answered_again(service: Service, ti: TaskInstance) -> None:
     task = ask(ti)
     service.pending = {}
-    with pytest.raises(AgentRunInterruptGoneError, match=r"'int-1' of agent run r-1 is not pending.*Nothing was sent"):
+    with pytest.raises(
+        AgentRunInterruptGoneError, match=r"'int-1' of agent run r-1 is not pending.*This try sent nothing"
+    ):
         task.execute_complete(ti.context, event("Approve"))
 
 
 @needs_state_store
-def test_an_older_form_in_airflow_is_noticed(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
+def test_an_older_form_in_airflow_is_noticed(service: Service, ti: TaskInstance) -> None:
     ask(ti)
     service.pending = {"int-2": QUESTION}
     # After a clear, Airflow would show the first form.
@@ -248,7 +237,7 @@ def test_a_retry_without_an_answer_keeps_the_form(service: Service, supervisor: 
 
 @needs_state_store
 def test_a_retry_after_the_answer_does_not_send_it_again(
-    service: Service, supervisor: Supervisor, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
+    service: Service, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = ask(ti)
     with monkeypatch.context() as broken:
@@ -265,9 +254,7 @@ def test_a_retry_after_the_answer_does_not_send_it_again(
     assert len(service.answers) == 1
 
 
-def test_hostile_text_reaches_no_log(
-    service: Service, supervisor: Supervisor, ti: TaskInstance, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_hostile_text_reaches_no_log(service: Service, ti: TaskInstance, capsys: pytest.CaptureFixture[str]) -> None:
     service.pending = {"int-1": {"label": SECRET * 100_000, "agent": SECRET * 1_000}}
     ask(ti).execute_complete(ti.context, event("Approve"))
     log = capsys.readouterr().out
@@ -276,6 +263,14 @@ def test_hostile_text_reaches_no_log(
     assert "\x1b" not in log
     assert len(log) < 20_000
     assert len(json.dumps(ti.xcoms["trail"])) < 40_000
+
+
+def test_a_form_says_how_many_fields_it_lacks(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
+    properties = {f"p{number}": {"type": "string"} for number in range(53)}
+    service.pending = {"int-1": {"label": "Right?", "input_schema": {"properties": properties}}}
+    ask(ti)
+    assert supervisor.form
+    assert "The form lacks 3 of the answer's fields" in (supervisor.form.body or "")
 
 
 @pytest.mark.parametrize("interrupt", [None, "  ", {"id": 7}])

@@ -69,7 +69,7 @@ def test_a_decision_that_was_not_sent_is_sent_after_a_clear(
 
 @needs_state_store
 def test_a_missing_connection_leaves_a_trail(
-    service: Service, supervisor: Supervisor, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
+    service: Service, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(ti)
     with monkeypatch.context() as broken:
@@ -131,9 +131,7 @@ def test_without_state_a_run_that_has_changed_is_not_answered_with_the_old_decis
 
 
 @needs_state_store
-def test_a_decision_that_the_agent_rejects_is_superseded_after_a_clear(
-    service: Service, supervisor: Supervisor, ti: TaskInstance
-) -> None:
+def test_a_decision_that_the_agent_rejects_is_superseded_after_a_clear(service: Service, ti: TaskInstance) -> None:
     task = ask(ti)
     service.reject = errors(422, "decision must be approved or rejected")
     with pytest.raises(AgentRunInvalidRequestError):
@@ -149,9 +147,7 @@ def test_a_decision_that_the_agent_rejects_is_superseded_after_a_clear(
 
 
 @needs_state_store
-def test_a_decision_that_the_agent_rejected_is_built_again(
-    service: Service, supervisor: Supervisor, ti: TaskInstance
-) -> None:
+def test_a_decision_that_the_agent_rejected_is_built_again(service: Service, ti: TaskInstance) -> None:
     task = ask(ti)
     service.reject = errors(422, "decision must be approved or rejected")
     with pytest.raises(AgentRunInvalidRequestError):
@@ -185,6 +181,18 @@ def test_a_delivered_decision_does_not_answer_the_same_question_again(
     assert len(service.answers) == 1
 
 
+@needs_state_store
+def test_a_cleared_review_whose_answer_was_delivered_says_so_although_its_record_is_lost(
+    service: Service, supervisor: Supervisor, ti: TaskInstance
+) -> None:
+    ask(ti).execute_complete(ti.context, event("Approve"))
+    service.updated_at = datetime.now(UTC)
+    clear(ti, "lost")
+    with pytest.raises(AgentRunInterruptGoneError, match="or this task before it was cleared, may have answered it"):
+        run_again(ti, review(), event("Approve", **constants(supervisor)))
+    assert len(service.answers) == 1
+
+
 EDITS: list[dict[str, Any]] = [
     {"options": ["Yes", "No"]},
     {"assigned_users": [BOB]},
@@ -208,7 +216,7 @@ def test_what_was_shown_and_pressed_counts_although_the_dag_has_changed(
 @KEPT_OR_LOST
 @pytest.mark.parametrize("edit", EDITS)
 def test_after_a_clear_an_old_form_is_not_shown_as_the_new_one(
-    service: Service, supervisor: Supervisor, ti: TaskInstance, edit: dict[str, Any], state: str
+    service: Service, ti: TaskInstance, edit: dict[str, Any], state: str
 ) -> None:
     ask(ti)
     name = next(iter(edit))
@@ -286,7 +294,7 @@ def test_responses_that_are_outdated_are_read_again(service: Service, supervisor
 
 @needs_state_store
 def test_an_answer_to_the_form_of_another_interrupt_is_not_sent_and_not_lost(
-    service: Service, supervisor: Supervisor, ti: TaskInstance
+    service: Service, ti: TaskInstance
 ) -> None:
     with pytest.raises(TaskAwaitingInput) as waiting:
         review().execute(ti.context)

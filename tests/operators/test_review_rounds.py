@@ -35,17 +35,14 @@ TWO_ROUNDS = {
 
 
 def empty_dag(**arguments: Any) -> DAG:
-    """Return a DAG without tasks."""
     return DAG("rounds", schedule=None, start_date=datetime(2026, 1, 1), **arguments)
 
 
 def edges(dag: Any) -> dict[str, set[str]]:
-    """Return the upstream tasks of each task."""
     return {task_id: set(found.upstream_task_ids) for task_id, found in dag.task_dict.items()}
 
 
 def made(dag: DAG, task_id: str) -> Any:
-    """Return a task, or an instance of a mapped task."""
     found = dag.task_dict[task_id]
     return found.unmap({"interrupt": "int-1"}) if isinstance(found, MappedOperator) else found
 
@@ -111,7 +108,6 @@ def serve(*states: tuple[str, list[str]]) -> Callable[[Received], Reply]:
 def run_served(
     monkeypatch: pytest.MonkeyPatch, states: list[tuple[str, list[str]]], make: Callable[[], Any]
 ) -> TaskRun:
-    """Run a task while the service shows a run in these states."""
     monkeypatch.setattr("airflow_provider_agentruns.operators.review_rounds.time.sleep", lambda seconds: None)
     with ScriptedServer(serve(*states)) as server:
         monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", f"agentruns://:t0ken@127.0.0.1:{server.port}/http")

@@ -23,8 +23,6 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsValueError,
     AgentRunTimeoutError,
 )
-from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
-from airflow_provider_agentruns.idempotency import interrupt_state, listing_search
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
 from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
@@ -36,7 +34,6 @@ deferrable_or_not = pytest.mark.parametrize("deferrable", [True, False])
 
 
 def start(agent: str, cleared: TaskRun | None = None, **arguments: Any) -> TaskRun:
-    """Run an operator that starts a run."""
     common: dict[str, Any] = {"business_id": BUSINESS, "poll_interval": 0.05, "retries": 2}
     return run_task(
         lambda: AgentRunOperator(task_id="review", agent=agent, **{**common, **arguments}),
@@ -135,16 +132,6 @@ class TestStart:
         assert isinstance(task.error, error)
         assert not agent_runs_emulator.service.runs
 
-    def test_after_a_lost_response_the_run_is_found(
-        self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(listing_search, "READ_INTERVAL", 0.05)
-        agent_runs_emulator.faults.add_plan(["answer reset POST /v1/runs times=1"])
-        task = start("instant", deferrable=True)
-        assert (task.state, task.try_number) == ("success", 1)
-        assert agent_runs_emulator.count("POST", "/v1/runs") == 1
-        assert list(agent_runs_emulator.service.runs) == [task.xcoms["run_id"]]
-
     def test_the_search_begins_before_a_clear(self) -> None:
         task = AgentRunOperator(task_id="review", agent="slow", business_id=BUSINESS, retries=1)
         first, again = pendulum.datetime(2026, 8, 1), pendulum.datetime(2026, 8, 2)
@@ -178,7 +165,6 @@ class TestStart:
 
 
 def asked(emulator: Emulator, agent: str = "needs_approval") -> tuple[str, str]:
-    """Start a run, wait for its question, and return the IDs of the run and the interrupt."""
     run = emulator.service.create_run(agent, business_id=BUSINESS)
     while not (pending := emulator.service.get_run(run.id).interrupts):
         pass
@@ -186,7 +172,6 @@ def asked(emulator: Emulator, agent: str = "needs_approval") -> tuple[str, str]:
 
 
 def resume(run_id: str, interrupt_id: str, answer: Any = "approve", **arguments: Any) -> TaskRun:
-    """Run an operator that answers an interrupt."""
     arguments = {"poll_interval": 0.05, "retries": 1, **arguments}
     return run_task(
         lambda: AgentRunResumeOperator(
@@ -221,40 +206,12 @@ class TestResume:
         assert agent_runs_emulator.count("POST", ".*/resume") == 0
         assert [answer.input for answer in agent_runs_emulator.service.answers] == ["reject"]
 
-    def test_a_token_that_is_rotated_while_the_task_runs(
-        self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        question = asked(agent_runs_emulator)
-        read = AgentRunHook.get_connection
-
-        def read_and_rotate(conn_id: str) -> Any:
-            connection = read(conn_id)
-            agent_runs_emulator.rotate_token("mk_test_new")
-            monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", agent_runs_emulator.connection_uri)
-            return connection
-
-        monkeypatch.setattr(AgentRunHook, "get_connection", staticmethod(read_and_rotate))
-        task = resume(*question)
-        assert (task.state, task.try_number) == ("success", 1)
-        assert [request.status for request in agent_runs_emulator.requests][:2] == [401, 200]
-        assert len(agent_runs_emulator.service.answers) == 1
-
     def test_an_answer_that_the_agent_rejects_uses_no_retries(self, agent_runs_emulator: Emulator) -> None:
         run_id, interrupt_id = asked(agent_runs_emulator)
         task = resume(run_id, interrupt_id, None)
         assert (task.state, task.try_number) == ("failed", 1)
         assert isinstance(task.error, AgentRunInvalidRequestError)
         assert agent_runs_emulator.count("POST", f"/v1/runs/{run_id}/resume") == 1
-
-    @pytest.mark.parametrize(("lost", "sent"), [("answer reset", 1), ("request reset", 2)])
-    def test_after_a_fault_the_agent_gets_the_answer_once(
-        self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, lost: str, sent: int
-    ) -> None:
-        monkeypatch.setattr(interrupt_state, "_PAUSES", (0.02, 0.05, 0.1))
-        agent_runs_emulator.faults.add_plan([f"{lost} POST .*/resume times=1"])
-        assert resume(*asked(agent_runs_emulator)).state == "success"
-        assert agent_runs_emulator.count("POST", ".*/resume") == sent
-        assert len(agent_runs_emulator.service.answers) == 1
 
     def test_the_connection_sets_the_body(self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(

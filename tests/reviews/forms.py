@@ -19,7 +19,6 @@ _SENT = ("a" * 40 + "!", [{}])
 
 
 def asks(value: Any) -> Interrupt:
-    """Return an interrupt with this value."""
     return Interrupt(id="int-1", agent="some_agent", value=value)
 
 

@@ -19,7 +19,6 @@ _OURS = re.compile("[\u2060\u2068\u2069]")
 
 
 def tokens(markdown: str) -> list[Token]:
-    """Return all tokens, including those inside lines."""
     return [inner for token in _PARSER.parse(markdown) for inner in (token, *(token.children or ()))]
 
 

@@ -47,12 +47,10 @@ COMBINED = {
 
 
 def asks(value: Any, **fields: Any) -> Interrupt:
-    """Return an interrupt with that value."""
     return Interrupt.model_validate({"id": "i-1", "value": value, **fields})
 
 
 def body_of(value: Any, **fields: Any) -> str:
-    """Return the body for an interrupt with that value."""
     return body(asks(value, **fields), run_id="r-1")
 
 
@@ -227,7 +225,6 @@ def test_a_body_has_a_maximum_length_and_is_cut_between_lines() -> None:
 
 
 def nested(key: str = "") -> Any:
-    """Return a deep list, or a deep object with this key."""
     value: Any = "x"
     for _ in range(10_000):
         value = {key: value} if key else [value]

@@ -71,14 +71,12 @@ def test_build_input_gets_everything_that_is_known() -> None:
 
 
 def decided(result: Any) -> tuple[Decision, list[Any] | None]:
-    """Return the decision of a policy that returns this result."""
     found = decide_by_policy(lambda interrupt: result, asks({"label": "Right?"}), OPTIONS, AT)
     assert found is not None
     return found
 
 
 def always(option: str, interrupt: Interrupt) -> str:
-    """Return the option."""
     return option
 
 

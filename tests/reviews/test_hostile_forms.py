@@ -18,6 +18,7 @@ from airflow_provider_agentruns.reviews.answer_schema import (
     NAME_LENGTH,
     answer_by_schema,
     form_fields,
+    missing_fields,
     option_values,
     rated_artifact,
 )
@@ -105,6 +106,9 @@ def test_a_pattern_is_never_run(pattern: str) -> None:
         ({"type": "string", "maxLength": 3}, "long"),
         ({"type": "number"}, float("nan")),
         ({"type": "string"}, "\ud800"),
+        # A browser would round it, and send that.
+        ({"type": "integer"}, 2**53),
+        ({"type": "array", "items": {"type": "integer"}}, [-(2**53)]),
         ({"type": "string"}, "x" * DEFAULT_LENGTH),
     ],
 )
@@ -125,6 +129,16 @@ def test_choices_that_look_the_same_become_a_text_field(choices: Any) -> None:
     assert fields_of({"size": {"enum": choices, "type": "string"}}, required=["size"]) == {
         "size": {"default": None, "type": "string"}
     }
+
+
+def test_integers_that_a_browser_rounds_are_no_choices_and_no_limits() -> None:
+    part = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+    assert fields_of({"id": {**part, "enum": [2**53, 2**53 + 1]}}, required=["id"])["id"] == {
+        "default": None,
+        "minimum": 1,
+        "type": "integer",
+    }
+    assert fields_of({"id": {"default": 2**53 - 1, "type": "integer"}})["id"]["default"] == 2**53 - 1
 
 
 def test_names_with_a_meaning_are_not_the_agents() -> None:
@@ -151,7 +165,10 @@ def test_titles_and_descriptions_are_one_short_line() -> None:
 
 
 def test_the_number_of_fields_is_limited_and_what_cannot_be_stored_is_left_out() -> None:
-    assert list(fields_of({f"p{number}": {} for number in range(1_000)})) == [f"p{n}" for n in range(MAX_FIELDS)]
+    many = {f"p{number}": {} for number in range(1_000)}
+    assert list(fields_of(many)) == [f"p{n}" for n in range(MAX_FIELDS)]
+    assert missing_fields({"properties": {"decision": {}, **many}}, OPTIONS) == 1_000 - MAX_FIELDS
+    assert missing_fields({"properties": {"note": {}}}, OPTIONS) == missing_fields(None, OPTIONS) == 0
     for name in ("x" * 10_000, "\ud800"):
         assert list(fields_of({name: {}, "note": {}}, required=[name])) == ["note"]
 

@@ -26,7 +26,6 @@ BY_ANN = Decision("person", ["Approve"], AT, {"id": "ann", "name": f"Ann {SECRET
 
 
 def review(**more: Any) -> ReviewState:
-    """Return the state of a review."""
     state = ReviewState.begin(RUN, asks(VALUE), 3, None)
     for name, value in more.items():
         setattr(state, name, value)
@@ -34,7 +33,6 @@ def review(**more: Any) -> ReviewState:
 
 
 def stored(state: ReviewState) -> Any:
-    """Return a state as the store returns it."""
     return json.loads(json.dumps(asdict(state)))
 
 

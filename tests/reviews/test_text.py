@@ -62,12 +62,10 @@ TEXTS = [*HOSTILE, *random_texts(300)]
 
 
 def one_line(text: str) -> str:
-    """Return the cleaned text as one line."""
     return " ".join(clean(text).split())
 
 
 def block(text: str, limit: int = ALL) -> str:
-    """Return the text as paragraphs of Markdown."""
     return "\n".join(escape_markdown_lines(text, limit))
 
 

@@ -16,7 +16,6 @@ RUN = "00000000-0000-4000-8000-000000000000"
 
 
 def sensor(**arguments: Any) -> AgentRunSensor:
-    """Return a sensor with these arguments."""
     return AgentRunSensor(**{"task_id": "wait", "run_id": RUN, **arguments})
 
 

@@ -47,7 +47,6 @@ NO_RUN = "00000000-0000-4000-8000-000000000000"
 
 
 def wait(run_id: str, **arguments: Any) -> TaskRun:
-    """Run a sensor to its end."""
     return run_task(lambda: AgentRunSensor(task_id="wait", run_id=run_id, **arguments), has_state_store=HAS_STATE_STORE)
 
 
@@ -58,7 +57,6 @@ def works(case: Case) -> ScriptBody:
 
 
 def asks(case: Case) -> ScriptBody:
-    """Asks two questions at once, one of them without an agent."""
     yield Ask([{"agent": "helper", "label": "Shall it?"}, {"label": "Must it?", "more": [1, None, {"a": True}]}])
     return []
 
@@ -172,7 +170,6 @@ def test_poke_needs_no_task_instance(agent_runs_emulator: Emulator) -> None:
 
 
 def run(status: str, **fields: Any) -> Reply:
-    """Return a response with a run in some status."""
     return answer({"id": "r-1", "status": status, "agent": "a", "thread_id": "t-1", **fields})
 
 
@@ -184,7 +181,6 @@ def story(*replies: Reply) -> Callable[[Received], Reply]:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Return a function that starts a service with these replies, and points the connection to it."""
     with ExitStack() as stack:
 
         def start(replies: Any) -> ScriptedServer:
@@ -211,7 +207,6 @@ DEADLINE = time.time() + 3600
 
 
 def sensor(**arguments: Any) -> AgentRunSensor:
-    """Return a deferrable sensor."""
     return AgentRunSensor(task_id="wait", run_id="r-1", deferrable=True, allow_nested_operators=True, **arguments)
 
 
@@ -268,9 +263,10 @@ class TestDeferred:
         before = time.time()
         limits = {"timeout": timedelta(hours=2), limit: timedelta(hours=1)}
         with pytest.raises(TaskDeferred) as first:
-            sensor(**limits).execute({})
+            sensor(watch="stream", **limits).execute({})
         end = first.value.trigger.end_time
         assert before + 3600 <= end <= time.time() + 3600
+        assert first.value.trigger.watch == "stream"
         # Longer than the trigger's own time, in case no triggerer is running.
         assert timedelta(hours=1) < first.value.timeout < timedelta(hours=1, minutes=2)
         kwargs = {**first.value.kwargs, "event": {"run_id": "r-1", "status": "completed"}}

@@ -57,7 +57,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def killer() -> ClientKiller:
-    """Return what kills processes that wait for the offline service."""
     return ClientKiller()
 
 
@@ -72,7 +71,6 @@ def emulator(killer: ClientKiller) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def statsd() -> Iterator[StatsdServer]:
-    """Return the server that receives Airflow's metrics."""
     with StatsdServer() as server:
         yield server
 

@@ -21,8 +21,6 @@ BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 @dataclass(frozen=True)
 class Review:
-    """One task instance that shows a form."""
-
     airflow: Standalone
     dag_id: str
     dag_run: str
@@ -31,22 +29,17 @@ class Review:
 
     @property
     def ti(self) -> dict[str, Any]:
-        """The task instance in Airflow's API."""
         return self.airflow.task_instance(self.dag_id, self.dag_run, self.task_id, self.map_index)
 
     @property
     def path(self) -> str:
-        """The form's path in Airflow's API."""
         return f"/dags/{self.dag_id}/dagRuns/{self.dag_run}/taskInstances/{self.task_id}/{self.map_index}/hitlDetails"
 
     @property
     def form(self) -> dict[str, Any]:
-        """What a person sees."""
         return dict(self.airflow.call("GET", self.path))
 
     def wait_for(self, *states: str) -> dict[str, Any]:
-        """Wait until the task instance is in one of some states, and return it."""
-
         def reached() -> dict[str, Any] | None:
             ti = self.ti
             if ti["state"] == "failed" and "failed" not in states:
@@ -78,7 +71,6 @@ class Review:
         self.airflow.call("PATCH", self.path, repeated=409, json=body)
 
     def clear(self, *, upstream: bool = False) -> None:
-        """Clear the task, as a person does on Airflow's page."""
         body = {
             "dry_run": False,
             "dag_run_id": self.dag_run,
@@ -90,15 +82,12 @@ class Review:
         self.airflow.call("POST", f"/dags/{self.dag_id}/clearTaskInstances", json=body)
 
     def wait_for_dag(self, expected: str = "success") -> None:
-        """Wait for the end of the DAG run."""
         self.airflow.wait_for_dag(self.dag_id, self.dag_run, expected)
 
     def xcom(self, key: str = "return_value") -> Any:
-        """Return an XCom value of the task instance."""
         return self.airflow.xcom(self.dag_id, self.dag_run, self.task_id, key, self.map_index)
 
     def log(self, try_number: int = 1) -> str:
-        """Return the log of a try."""
         return self.airflow.task_log(self.dag_id, self.dag_run, self.task_id, try_number, self.map_index)
 
 

@@ -37,8 +37,6 @@ def ask(airflow: Standalone, emulator: Emulator) -> tuple[str, str]:
 
 
 def wait_for_events(airflow: Standalone, expected: list[tuple[str, str]]) -> None:
-    """Wait until both DAGs have received each run ID and status."""
-
     def complete() -> bool:
         found = [{(run["run_id"], run["status"]) for run in received(airflow, dag_id)} for dag_id in DAGS]
         return all(runs >= set(expected) for runs in found)
@@ -47,8 +45,6 @@ def wait_for_events(airflow: Standalone, expected: list[tuple[str, str]]) -> Non
 
 
 def wait_until_they_watch(airflow: Standalone, emulator: Emulator) -> None:
-    """Wait until both DAGs receive events."""
-
     def complete() -> bool:
         ask(airflow, emulator)
         time.sleep(15)
@@ -79,7 +75,6 @@ def test_each_run_is_reported_once_although_the_triggerer_is_killed(airflow: Sta
 
 @pytest.fixture
 def sender(airflow: Standalone, emulator: Emulator) -> Sender:
-    """Return a sender of webhooks to a connection that a person has made in Airflow."""
     connection = {"connection_id": "hooked", "conn_type": "agentruns", "host": emulator.url, "password": TOKEN}
     secret = {"webhook_secret": SECRET}
     airflow.call("POST", "/connections", repeated=409, json={**connection, "extra": json.dumps(secret)})

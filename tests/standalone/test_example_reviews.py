@@ -19,7 +19,6 @@ REVIEWS = "example_agent_run_reviews"
 
 
 def reviews(airflow: Standalone, dag_id: str, dag_run: str) -> set[Review]:
-    """Return the reviews of a DAG run that are waiting for a person."""
     return {
         Review(airflow, dag_id, dag_run, ti["task_id"], ti["map_index"])
         for ti in airflow.task_instances(dag_id, dag_run)

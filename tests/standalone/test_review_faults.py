@@ -3,13 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import httpx
-import pytest
-
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.standalone.people import Review, answers, decisions, interrupted, review
+from tests.standalone.people import answers, decisions, review
 from tests.support.airflow_versions import FORM_STATE, HAS_STATE_STORE
 from tests.support.client_killer import ClientKiller
 from tests.support.standalone import Standalone
@@ -61,46 +56,6 @@ def test_a_worker_killed_after_showing_the_form_leaves_it_answerable(airflow: St
     assert decisions(emulator, run_id) == [(interrupt_id, "approve")]
 
 
-def test_an_answer_to_a_question_that_has_changed_is_not_sent(airflow: Standalone, emulator: Emulator) -> None:
-    changed, its_run, _ = review(airflow, emulator, "needs_approval")
-    answered, other_run, interrupt_id = review(airflow, emulator, "needs_approval")
-    for asked in (changed, answered):
-        asked.shown()
-    [question] = emulator.service.runs[its_run].questions
-    emulator.service.runs[its_run].questions[0] = replace(question, value={"label": "Should everything be deleted?"})
-    emulator.service.answer(other_run, interrupt_id, "reject")
-    for asked in (changed, answered):
-        asked.answer("Approve")
-    for asked, run_id in ((changed, its_run), (answered, other_run)):
-        asked.wait_for_dag("failed")
-        assert emulator.count("POST", f"/v1/runs/{run_id}/resume") == 0
-    assert f"Interrupt {interrupt_id!r} of agent run {other_run}" in answered.log(answered.ti["try_number"])
-
-
-def test_airflow_accepts_the_first_of_two_answers(airflow: Standalone, emulator: Emulator) -> None:
-    asked, run_id, interrupt_id = review(airflow, emulator, "needs_approval")
-    asked.shown()
-    asked.answer("Approve")
-    with pytest.raises(httpx.HTTPStatusError, match="409"):
-        asked.answer("Reject")
-    asked.wait_for_dag()
-    assert decisions(emulator, run_id) == [(interrupt_id, "approve")]
-
-
-def test_an_answer_that_names_another_interrupt_is_not_sent(airflow: Standalone, emulator: Emulator) -> None:
-    asked, run_id, interrupt_id = review(airflow, emulator, "needs_approval")
-    asked.shown()
-    asked.answer("Approve", interrupt_id="int_another")
-    asked.wait_for_dag("failed")
-    assert emulator.count("POST", f"/v1/runs/{run_id}/resume") == 0
-    # A cleared task asks again, because nothing was decided.
-    asked.clear()
-    asked.shown()
-    asked.answer("Approve")
-    asked.wait_for_dag()
-    assert decisions(emulator, run_id) == [(interrupt_id, "approve")]
-
-
 def test_a_decision_that_the_service_refused_is_sent_after_a_clear(airflow: Standalone, emulator: Emulator) -> None:
     asked, run_id, interrupt_id = review(airflow, emulator, "needs_approval", "no_retries")
     asked.shown()
@@ -125,21 +80,6 @@ def test_an_immediate_answer_arrives_without_retries_in_the_dag(airflow: Standal
     assert decisions(emulator, run_id) == [(interrupt_id, "approve")]
 
 
-def test_a_cleared_task_whose_interrupt_has_changed_shows_and_sends_nothing(
-    airflow: Standalone, emulator: Emulator
-) -> None:
-    run_id, [first] = interrupted(airflow, emulator, "two_rounds")
-    dag_run = airflow.start_dag("newest_question", {"run_id": run_id})
-    asked = Review(airflow, "newest_question", dag_run)
-    assert asked.shown()["subject"] == first["value"]["label"]
-    asked.answer("Approve")
-    airflow.wait_for_dag("newest_question", dag_run)
-    airflow.wait_for(lambda: emulator.service.get_run(run_id).interrupts, "see a second question")
-    asked.clear(upstream=True)
-    asked.wait_for_dag("failed")
-    assert emulator.count("POST", f"/v1/runs/{run_id}/resume") == 1
-
-
 def test_without_an_answer_in_time_the_default_is_sent_or_the_task_fails(
     airflow: Standalone, emulator: Emulator
 ) -> None:
@@ -152,15 +92,3 @@ def test_without_an_answer_in_time_the_default_is_sent_or_the_task_fails(
     none.wait_for_dag("failed")
     assert "within the response_timeout of" in none.log(none.ti["try_number"])
     assert answers(emulator, other_run) == []
-
-
-def test_a_form_survives_the_death_of_scheduler_and_triggerer(airflow: Standalone, emulator: Emulator) -> None:
-    asked, run_id, interrupt_id = review(airflow, emulator, "needs_approval")
-    asked.shown()
-    for component in ("scheduler", "triggerer"):
-        airflow.kill(component)
-        airflow.start(component)
-    assert asked.form["responded_at"] is None
-    asked.answer("Approve")
-    asked.wait_for_dag()
-    assert decisions(emulator, run_id) == [(interrupt_id, "approve")]

@@ -4,20 +4,10 @@
 from __future__ import annotations
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.standalone.people import BUSINESS, Review, decisions, interrupted
+from tests.standalone.people import Review, decisions, interrupted
 from tests.support.airflow_versions import HAS_STATE_STORE, needs_state_store
 from tests.support.client_killer import ClientKiller
 from tests.support.standalone import Standalone
-
-
-def test_all_modes_return_the_same(airflow: Standalone, emulator: Emulator) -> None:
-    run = emulator.service.create_run("two_questions", business_id=BUSINESS)
-    dag_run = airflow.start_dag("modes", {"run_id": run.id})
-    airflow.wait_for_dag("modes", dag_run)
-    poke, *others = [airflow.xcom("modes", dag_run, mode) for mode in ("poke", "reschedule", "deferrable")]
-    assert poke["status"] == "interrupted"
-    assert len(poke["interrupts"]) == 2
-    assert others == [poke, poke]
 
 
 def test_a_deferred_wait_is_in_the_triggerer_and_links_to_the_run(airflow: Standalone, emulator: Emulator) -> None:

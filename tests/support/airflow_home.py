@@ -31,5 +31,4 @@ def airflow_environment(home: Path, dags: Path | None = None) -> dict[str, str]:
 
 
 def migrate(home: Path, environment: dict[str, str]) -> None:
-    """Create the database of an Airflow home."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environment, cwd=home, check=True)

@@ -45,7 +45,6 @@ def _field(schema: dict[str, Any], default: Any) -> dict[str, Any]:
 
 
 def text() -> str:
-    """Return the content of the file."""
     return json.dumps(connection_fields(), indent=2) + "\n"
 
 

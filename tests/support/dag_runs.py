@@ -48,7 +48,6 @@ class DagResult:
     log: str
 
     def xcom(self, task_id: str, key: str = "return_value") -> Any:
-        """Return one XCom value."""
         return self.xcoms[task_id][key]
 
 
@@ -109,7 +108,6 @@ class DagRunner:
 
     @property
     def path(self) -> Path:
-        """The DAG file that was written last."""
         return self._written[-1]
 
     def clean_up(self) -> None:

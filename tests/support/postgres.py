@@ -42,7 +42,6 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The database, as Airflow's ``sql_alchemy_conn``."""
         return f"postgresql+psycopg2://airflow@/postgres?host={self.folder}"
 
     def __enter__(self) -> Self:
@@ -59,7 +58,6 @@ class Postgres:
         shutil.rmtree(self.folder)
 
     def dump(self) -> bytes:
-        """Return the contents of the database as SQL."""
         return self._run("pg_dump", f"--host={self.folder}", "--username=airflow", "postgres")
 
     def _run(self, program: str, *arguments: str) -> bytes:

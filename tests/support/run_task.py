@@ -59,11 +59,9 @@ class TaskRun:
     begun: pendulum.DateTime = field(default_factory=lambda: pendulum.now("UTC"))
 
     def xcom_push(self, key: str, value: Any) -> None:
-        """Store an XCom value."""
         self.xcoms[key] = value
 
     def get_first_reschedule_date(self, context: object) -> pendulum.DateTime | None:
-        """Return when a rescheduled sensor began."""
         return self.begun if self.reschedules else None
 
 

@@ -39,17 +39,14 @@ class Received:
 
     @property
     def path(self) -> str:
-        """The decoded path."""
         return unquote(urlsplit(self.target).path)
 
     @property
     def query(self) -> dict[str, str]:
-        """The decoded query."""
         return dict(parse_qsl(urlsplit(self.target).query))
 
     @property
     def json(self) -> Any:
-        """The body's JSON value; None without a body."""
         return json.loads(self.body) if self.body else None
 
 
@@ -89,7 +86,6 @@ def sent(body: bytes, content_type: str, status: int = 200, *, delay: float = 0.
 
 
 def answer(value: Any, status: int = 200, *, delay: float = 0.0, **headers: str) -> Reply:
-    """Return a response with a JSON value."""
     return sent(json.dumps(value).encode(), "application/json", status, delay=delay, **headers)
 
 
@@ -104,24 +100,20 @@ def html(status: int = 200) -> Reply:
 
 
 def redirect(to: str, status: int = 302) -> Reply:
-    """Return a redirect."""
     return sent(b"", "text/plain", status, Location=to)
 
 
 def truncated(body: bytes, missing: int = 20) -> Reply:
-    """Return a response that ends before its announced length."""
     fields = {"Content-Type": "application/json", "Content-Length": str(len(body) + missing)}
     return Reply(headers=fields, pieces=[body], close=True)
 
 
 def dripping(body: bytes, pause: float) -> Reply:
-    """Return a response that is sent byte by byte."""
     fields = {"Content-Type": "application/json", "Content-Length": str(len(body))}
     return Reply(headers=fields, pieces=[bytes([byte]) for byte in body], pause=pause)
 
 
 def endless() -> Reply:
-    """Return a response that never ends."""
     fields = {"Content-Type": "application/json", "Connection": "close"}
     return Reply(headers=fields, pieces=itertools.repeat(b" " * 65536), close=True)
 
@@ -162,17 +154,14 @@ class ScriptedServer:
 
     @property
     def port(self) -> int:
-        """The port it serves on."""
         return int(self._server.server_address[1])
 
     @property
     def url(self) -> str:
-        """The base URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def unused(self) -> int:
-        """The number of replies that are left."""
         return 0 if callable(self._script) else len(self._script)
 
     def seen(self, method: str, path: str = "") -> list[Received]:
@@ -196,7 +185,6 @@ class ScriptedServer:
             raise AssertionError("the script of the server failed") from self._errors[0]
 
     def serve(self, connection: socket.socket) -> None:
-        """Serve one connection until it ends."""
         with self._lock:
             self.connections += 1
             self._sockets.add(connection)

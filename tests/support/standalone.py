@@ -113,7 +113,6 @@ class Standalone:
     # The processes
 
     def stop(self) -> None:
-        """End all processes of this Airflow."""
         _end([popen for _, popen in self._processes], patience=15)
         self._processes.clear()
         self._http.close()
@@ -206,7 +205,6 @@ class Standalone:
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def dag_run_state(self, dag_id: str, run_id: str) -> str:
-        """Return the state of a DAG run."""
         return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def wait_for_dag(self, dag_id: str, run_id: str, expected: str = "success", *, seconds: float = _PATIENCE) -> None:
@@ -229,7 +227,6 @@ class Standalone:
             raise AssertionError(f"{dag_id} {run_id} ended as {state}, not {expected}\n" + "\n\n".join(logs))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Return all task instances of a DAG run."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
         found: list[dict[str, Any]] = []
         while True:
@@ -239,7 +236,6 @@ class Standalone:
                 return found
 
     def count(self, dag_id: str, run_id: str, task_id: str, state: str) -> int:
-        """Count the instances of a mapped task that are in a state."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/listMapped"
         return int(self.call("GET", path, params={"state": state, "limit": 1})["total_entries"])
 
@@ -253,7 +249,6 @@ class Standalone:
         return found[0] if found else {"state": None, "try_number": 0, "trigger": None, "pid": None}
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """Return one XCom value."""
         entry = self.call(
             "GET",
             f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}",

@@ -18,9 +18,7 @@ class StateStore:
         self.values: dict[str, str] = {}
 
     def get(self, key: str) -> Any:
-        """Return a stored value, or None."""
         return json.loads(self.values.get(key, "null"))
 
     def set(self, key: str, value: Any, retention: object = None) -> None:
-        """Store a value."""
         self.values[key] = json.dumps(value)

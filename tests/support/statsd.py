@@ -25,8 +25,6 @@ class Metric:
 
 
 class StatsdServer(socketserver.UDPServer):
-    """Receives metrics on a loopback port, as a context manager."""
-
     max_packet_size = 65536
 
     def __init__(self) -> None:
@@ -44,7 +42,6 @@ class StatsdServer(socketserver.UDPServer):
         }
 
     def sent(self, name: str, **tags: str) -> list[Metric]:
-        """Return the values of a metric that have at least these tags."""
         return [
             metric
             for metric in list(self.metrics)

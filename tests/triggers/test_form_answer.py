@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from airflow_provider_agentruns.triggers.form_answer import FormAnswerTrigger
+from airflow_provider_agentruns.triggers.agent_run import FormAnswerTrigger
 
 TI_ID = str(uuid4())
 ANSWER = {
@@ -27,13 +27,10 @@ EVENT = {"timedout": False, **ANSWER, "responded_at": "2026-01-31T12:00:00+00:00
 
 
 class Supervisor:
-    """Answers every message with a form, or an error."""
-
     def __init__(self, form: Any) -> None:
         self.form = form
 
     def send(self, msg: Any) -> Any:
-        """Return the form."""
         if isinstance(self.form, int):
             detail = {"status_code": self.form, "message": "no form"}
             raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
@@ -41,8 +38,7 @@ class Supervisor:
 
 
 async def fired(monkeypatch: pytest.MonkeyPatch, form: Any) -> list[Any]:
-    """Return the events of the trigger when Airflow holds this form."""
-    monkeypatch.setattr("airflow_provider_agentruns.triggers.form_answer._PAUSE", 0.0)
+    monkeypatch.setattr("airflow_provider_agentruns.triggers.agent_run._FORM_PAUSE", 0.0)
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(form), raising=False)
     return [event.payload async for event in FormAnswerTrigger(TI_ID).run()]
 
@@ -71,5 +67,5 @@ async def test_an_error_of_airflow_is_raised(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_airflow_stores_it() -> None:
     stored = Trigger.from_object(FormAnswerTrigger(TI_ID))
-    assert stored.classpath == "airflow_provider_agentruns.triggers.form_answer.FormAnswerTrigger"
+    assert stored.classpath == "airflow_provider_agentruns.triggers.agent_run.FormAnswerTrigger"
     assert stored.kwargs == {"ti_id": TI_ID}

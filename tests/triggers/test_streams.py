@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,12 +13,9 @@ import pytest
 
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.polling import streams
-from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.hooks.connections import connection_json, open_sockets
-from tests.support.dag_runs import DagRunner
 from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, events, html
 from tests.triggers.waiting import BUSINESS, ENV, event_of, until
 
@@ -28,12 +24,10 @@ RARELY = 3600.0
 
 
 def streaming(run_id: str, poll_interval: float = RARELY, **arguments: Any) -> AgentRunTrigger:
-    """Return a trigger that follows the run's events."""
     return AgentRunTrigger(run_id, poll_interval=poll_interval, watch="stream", **arguments)
 
 
 def steps_then_question(case: Case) -> ScriptBody:
-    """Work in several steps, ask, and work again."""
     for number in range(5):
         yield Work(1, f"step_{number}", "Works")
     yield Ask([{"agent": "asks", "label": "Shall it?"}])
@@ -100,7 +94,6 @@ class Service:
 
 
 def event(kind: str, status: str | None = None) -> str:
-    """Return an event as the service sends it."""
     snapshot = {"snapshot": {"status": status, "steps": []}} if status else {}
     return f"event: {kind}\ndata: {json.dumps({'type': kind, 'run_id': 'r-1', **snapshot})}"
 
@@ -164,31 +157,3 @@ async def test_a_stream_that_keeps_ending_is_opened_less_and_less_often(monkeypa
         opened = server.seen("GET", "/v1/runs/r-1/stream")
     assert 2 <= len(opened) <= 3
     assert opened[1].at - opened[0].at >= 0.9
-
-
-def test_a_sensor_uses_the_stream_in_the_triggerer(agent_runs_emulator: Emulator, run_dag: DagRunner) -> None:
-    service = agent_runs_emulator.service
-    run = service.create_run("needs_approval", business_id=BUSINESS)
-
-    def answer_once_streaming() -> None:
-        while not agent_runs_emulator.count("GET", f"/v1/runs/{run.id}/stream"):
-            time.sleep(0.01)
-        service.answer(run.id, run.interrupts[0]["id"], "approve")
-
-    person = threading.Thread(target=answer_once_streaming, daemon=True)
-    person.start()
-    result = run_dag(f"""
-        AgentRunSensor(
-            task_id="wait", run_id="{run.id}", wait_for="completed", deferrable=True, poke_interval={RARELY},
-            timeout=120, watch="stream",
-        )
-    """)
-    person.join(5)
-    assert result.states == {"wait": "success"}
-
-
-@pytest.mark.parametrize("kind", [AgentRunSensor, AgentRunTrigger])
-def test_another_value_of_watch_is_rejected(kind: Any) -> None:
-    more = {"task_id": "wait"} if kind is AgentRunSensor else {}
-    with pytest.raises(AgentRunsValueError, match='watch should be "poll" or "stream", not \'listen\''):
-        kind(run_id="r-1", watch="listen", **more)

@@ -12,14 +12,12 @@ from airflow_provider_agentruns.operators.agent_run import (
     AgentRunOutputOperator,
     AgentRunResumeOperator,
 )
-from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 RETRY = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 
 
 def dag(name: str) -> DAG:
-    """Return a DAG without a schedule."""
     return DAG(name, schedule=None, start_date=datetime(2026, 1, 1))
 
 
@@ -50,11 +48,3 @@ with dag("patient"):
         poll_interval=0.5,
         **RETRY,
     )
-
-with dag("modes"):
-    for name, how in {
-        "poke": {"deferrable": False},
-        "reschedule": {"deferrable": False, "mode": "reschedule"},
-        "deferrable": {"deferrable": True},
-    }.items():
-        AgentRunSensor(task_id=name, run_id="{{ dag_run.conf['run_id'] }}", poke_interval=1, **how)

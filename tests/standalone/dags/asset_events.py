@@ -12,12 +12,10 @@ from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger
 
 
 def dag(dag_id: str, asset: Asset) -> None:
-    """Define a DAG that events of an asset start."""
     with DAG(dag_id, schedule=[asset], start_date=datetime(2026, 1, 1)):
 
         @task
         def payloads(triggering_asset_events: dict | None = None) -> list[dict]:
-            """Return the payloads of the events."""
             return [event.extra["payload"] for event in triggering_asset_events[asset]]
 
         payloads()

@@ -10,7 +10,6 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator, review_rounds
 
 RUN = "{{ dag_run.conf['run_id'] }}"
@@ -19,7 +18,6 @@ RETRY = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 
 
 def dag(name: str, **default_args: Any) -> DAG:
-    """Return a DAG without a schedule."""
     return DAG(name, schedule=None, start_date=datetime(2026, 1, 1), default_args=default_args)
 
 
@@ -27,7 +25,6 @@ class DiesOnWaking(AgentRunReviewOperator):
     """Its first worker dies when it resumes with the answer."""
 
     def execute_complete(self, context: Any, event: dict[str, Any], **more: Any) -> Any:
-        """Die, unless this is a retry."""
         if context["ti"].try_number == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().execute_complete(context, event, **more)
@@ -37,7 +34,6 @@ class DiesAfterAsking(AgentRunReviewOperator):
     """Its first worker dies after it has shown the form, before Airflow knows that the task waits."""
 
     def execute(self, context: Any) -> Any:
-        """Ask; then die, unless this is a retry."""
         try:
             return super().execute(context)
         finally:
@@ -56,7 +52,6 @@ with dag("rounds", **RETRY):
 
     @task
     def report(output: dict) -> list[str]:
-        """Return the titles of the artifacts."""
         return [artifact["title"] for artifact in output["artifacts"]]
 
     report(reviewed.output)
@@ -85,12 +80,3 @@ with dag("dies_on_waking"):
 
 with dag("dies_after_asking"):
     DiesAfterAsking(task_id="review", run_id=RUN, interrupt=INTERRUPT, **RETRY)
-
-with dag("newest_question", **RETRY):
-
-    @task
-    def newest(agent_run_id: str) -> str:
-        """Return the ID of the run's pending interrupt."""
-        return AgentRunHook().get_run(agent_run_id).interrupts[0].id
-
-    AgentRunReviewOperator(task_id="review", run_id=RUN, interrupt=newest(RUN))

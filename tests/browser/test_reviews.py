@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.standalone.people import Review, answers, interrupted
@@ -92,7 +92,9 @@ def test_the_second_rounds_form_asks_the_second_question_with_the_field_that_the
     )
 
 
-def test_the_tutorial_is_followed_in_a_browser(airflow: Standalone, browser: Browser) -> None:
+def test_the_tutorial_is_followed_in_a_browser(airflow: Standalone, browser: Browser, screenshots: Path) -> None:
+    from tests.browser.agent_run_pages import AgentRunPages
+
     airflow.unpause(_TUTORIAL)
     dag_run = f"manual__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}+00:00"
     airflow.call("POST", f"/dags/{_TUTORIAL}/dagRuns", json={"dag_run_id": dag_run, "logical_date": None})
@@ -107,12 +109,11 @@ def test_the_tutorial_is_followed_in_a_browser(airflow: Standalone, browser: Bro
     browser.take_screenshot("form", of=form)
     form.submit("Approve")
     airflow.wait_for_dag(_TUTORIAL, dag_run)
-    run_page = f"/dags/{_TUTORIAL}/runs/{quote(dag_run)}/tasks/start/plugin/agent-run"
-    browser.driver.get(f"{airflow.url}{run_page}")
-    [frame] = browser.wait(lambda: browser.all("iframe"))
-    browser.driver.switch_to.frame(frame)
-    browser.wait(lambda: "Confirmed by the service. Run resumed." in browser.all("main")[0].text)
-    browser.driver.switch_to.default_content()
+    pages = AgentRunPages(browser, airflow.url, screenshots)
+    pages.open_task(_TUTORIAL, dag_run, "start")
+    with pages.inside():
+        pages.wait_for("Confirmed by the service. Run resumed.")
+        pages.check_layout()
     browser.take_screenshot("tab", height=990)
 
 

@@ -87,6 +87,7 @@ def test_a_search_finds_the_answer_first(built: Path) -> None:
         pytest.skip("Node is not installed")
     answers = {
         "Kubernetes": "how-to/deployment.md",
+        "5,000": "how-to/scaling.md",
         "stuck": "how-to/troubleshooting.md",
         "secrets backend": "how-to/connection.md",
         "reviewers": "how-to/reviews.md",

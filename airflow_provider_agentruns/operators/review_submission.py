@@ -173,7 +173,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
 
     def _pending(self, review: ReviewState | None) -> tuple[AgentRun, Interrupt]:
         """Return the run and its pending interrupt, which must still ask the review's question."""
-        from airflow_provider_agentruns.idempotency.interrupt_state import InterruptReader
+        from airflow_provider_agentruns.idempotency.resume_run import InterruptReader
 
         run_id, interrupt_id = str(self.run_id), self._interrupt_id
         question, seen = (review.question, review.seen) if review else (None, None)

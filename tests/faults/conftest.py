@@ -11,7 +11,7 @@ from tenacity import wait_fixed
 
 from airflow_provider_agentruns.client import event_stream, retries
 from airflow_provider_agentruns.events import run_event_poller
-from airflow_provider_agentruns.idempotency import interrupt_state, listing_search
+from airflow_provider_agentruns.idempotency import listing_search, resume_run
 from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers import agent_run
 from tests.faults import stand
@@ -33,7 +33,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "RATE_LIMIT_BUDGET", 1.0)
     monkeypatch.setattr(listing_search, "_LISTING_LAG", 0.4)
     monkeypatch.setattr(listing_search, "READ_INTERVAL", 0.1)
-    monkeypatch.setattr(interrupt_state, "_PAUSES", (0.02, 0.05, 0.1))
+    monkeypatch.setattr(resume_run, "_PAUSES", (0.02, 0.05, 0.1))
     monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
     monkeypatch.setattr(run_event_poller, "_PAUSE_PER_PAGE", 0.0)
     monkeypatch.setattr(run_event_poller, "_MAX_BACKOFF", 0.3)

@@ -232,7 +232,6 @@ def test_both_operators_in_a_dag_run(
     result = run_dag.run_file(f"""
 from datetime import datetime, timedelta
 from airflow.sdk import DAG, task
-from airflow_provider_agentruns.idempotency import listing_search, interrupt_state
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
 
 defaults = {{"agentruns_conn_id": "other", "poll_interval": 0.1, "retries": 2, "retry_delay": timedelta(0)}}

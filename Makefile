@@ -27,7 +27,7 @@ demo: $(READY)  ## Run example DAGs in Airflow against the offline service (KEEP
 test: $(READY)  ## Run the linters and the fast tests (under 4 minutes on 2 cores)
 	@$(MAKE) --no-print-directory --jobs 2 lint fast-tests
 
-test-all: test  ## Run all tests except browser, scale, and matrix (under 15 minutes)
+test-all: test  ## Run all tests except browser, scale, fleet, and matrix (under 15 minutes)
 	@$(MAKE) --no-print-directory slow-tests
 
 fast-tests: $(READY)

@@ -17,9 +17,16 @@ pytestmark = pytest.mark.standalone
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Return the Airflow."""
+    """
+    Return the Airflow.
+
+    :raises AssertionError: At the end, if the service has rejected many requests.
+    """
     with running_fleet(tmp_path_factory.mktemp("fleet") / "airflow") as running:
         yield running
+    statuses = [request.status for request in running.emulator.requests]
+    print(f"{len(statuses)} requests, {statuses.count(429)} x 429")
+    assert statuses.count(429) <= 0.05 * len(statuses)
 
 
 def test_workers_killed_during_a_start_and_an_answer_start_and_answer_once(fleet: Fleet) -> None:

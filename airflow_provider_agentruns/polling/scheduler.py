@@ -232,7 +232,7 @@ class PollScheduler:
         if news:
             if status != run.status and run.status is not None:
                 run.changed_at = now
-            if requested_at - run.preferred_poll_at > run.interval and not run.warned:
+            if requested_at - run.preferred_poll_at > run.interval and not (run.warned or run.opening):
                 self.overdue = True
             run.last_request_at, run.status = requested_at, status
             run.failures, run.warned = 0, False

@@ -66,6 +66,8 @@ class Streams:
                 transport = await self._client.transport()
                 if self._places is None:
                     self._places = asyncio.Semaphore(transport.settings.max_streams)
+                if self._places.locked():
+                    run.opened()
                 async with self._places:
                     began_at = time.monotonic()
                     await self._read_events(run, transport)
@@ -74,6 +76,8 @@ class Streams:
                     log.info("Cannot open the stream of agent run %s; polling only: %s", run.label, e)
                     return
                 log.debug("The stream of agent run %s broke: %s", run.label, e)
+            finally:
+                run.opened()
             # A stream that ends early, for instance at an interrupt, counts as a failure as well.
             failures = 1 if time.monotonic() - began_at > _LONGEST_PAUSE else failures + 1
             await asyncio.sleep(backoff(failures, _FIRST_PAUSE, _LONGEST_PAUSE))
@@ -85,6 +89,7 @@ class Streams:
             await self._opening.acquire()
             turn.callback(self._opening.release)
             stream = transport.stream(requests.stream_run(run.run_id), on_send=turn.close)
+            turn.callback(run.opened)
             try:
                 async with aclosing(stream) as events:
                     async for event in events:

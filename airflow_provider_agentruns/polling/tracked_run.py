@@ -18,6 +18,9 @@ WaitResult = dict[str, str]
 #: The ``log`` method of an Airflow logger: level, message, arguments, and structured fields as keyword arguments.
 Log = Callable[..., Any]
 
+#: Until its stream is open, a run is polled at least this often.
+_INTERVAL_WITHOUT_STREAM = 1.0
+
 
 @dataclass(eq=False, slots=True)
 class Waiter:
@@ -61,8 +64,9 @@ class TrackedRun:
     #: Whether an individual read is in progress, and whether a stream event asks for one.
     busy: bool = False
     woken: bool = False
-    #: The task that follows its event stream.
+    #: The task that follows its event stream, and whether that task is about to open it.
     stream: asyncio.Task[None] | None = None
+    opening: bool = False
 
     @property
     def label(self) -> str:
@@ -77,6 +81,7 @@ class TrackedRun:
     def add(self, waiter: Waiter) -> None:
         self.waiters.append(waiter)
         self.changed_at = max(self.changed_at, waiter.joined)
+        self.opening = self.opening or (waiter.stream and self.stream is None)
         self._summarize()
 
     def remove(self, waiter: Waiter) -> None:
@@ -84,6 +89,12 @@ class TrackedRun:
             self.waiters.remove(waiter)
             self._summarize()
 
+    def opened(self) -> None:
+        """Poll as often as the waiters want, because the stream is open, or will not be for long."""
+        self.opening = False
+        self._summarize()
+
     def _summarize(self) -> None:
-        self.interval = min((waiter.interval for waiter in self.waiters), default=math.inf)
+        longest = _INTERVAL_WITHOUT_STREAM if self.opening else math.inf
+        self.interval = min((longest, *(waiter.interval for waiter in self.waiters)))
         self.end = min((waiter.end for waiter in self.waiters), default=math.inf)

@@ -16,6 +16,8 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.hooks.connections import connection_json, open_sockets
+from tests.polling.scripted import Service as ManyRuns
+from tests.polling.scripted import outcomes, waiting
 from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, events, html
 from tests.triggers.waiting import BUSINESS, ENV, event_of, until
 
@@ -147,6 +149,15 @@ async def test_a_run_without_a_stream_is_polled(monkeypatch: pytest.MonkeyPatch,
         await until(lambda: len(server.seen("GET", "/v1/runs/r-1/stream")) == 1)
         service.status = "completed"
         assert await waiting == {"run_id": "r-1", "status": "completed"}
+
+
+async def test_runs_are_polled_every_second_until_their_streams_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = ManyRuns(30, single=lambda request: lasting() if request.path.endswith("/stream") else None)
+    service.end()
+    with ScriptedServer(service) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=4))
+        assert outcomes(await asyncio.gather(*waiting(*service.ids, interval=RARELY, watch="stream"))) == {"completed"}
+        assert sum(request.path.endswith("/stream") for request in server.requests) < 25
 
 
 async def test_a_stream_that_keeps_ending_is_opened_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:

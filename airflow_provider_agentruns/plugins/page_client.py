@@ -9,6 +9,7 @@ more requests than it allows, they show older data and say so.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -42,8 +43,8 @@ class PageClient:
 
     def __init__(self, conn_id: str) -> None:
         self._hook = AgentRunHook(conn_id)
-        self._opened_at = 0.0
-        self._in_flight = 0
+        # When the connection was loaded, by time.monotonic.
+        self._loaded_at = -math.inf
         #: Runs as pages show them: ``run`` with its steps, and ``page``, the URL of the service's page.
         self.runs: SingleFlightCache[dict[str, Any]] = SingleFlightCache(self._load, _fresh_for, MAX_WAIT)
         self.statuses = StatusCache(self.send)
@@ -55,20 +56,16 @@ class PageClient:
         :raises AgentRunsThrottledError: If the rate limit would delay the request for more than :data:`MAX_DELAY`.
         :raises AgentRunsError: As :class:`AgentRunHook` does.
         """
-        now = time.monotonic()
-        if now - self._opened_at > _CONNECTION_MAX_AGE and not self._in_flight:
-            await self._hook.aclose()
-            self._opened_at = now
-        self._in_flight += 1
+        if (now := time.monotonic()) - self._loaded_at > _CONNECTION_MAX_AGE:
+            await self._hook.areload()
+            self._loaded_at = now
+        transport = await self._hook.aget_conn()
         try:
-            transport = await self._hook.aget_conn()
             return await transport.send_once(replace(request, priority=Priority.PAGE, max_wait=MAX_DELAY))
         except AgentRunsAuthError:
             # The token may have been replaced in the connection.
-            self._opened_at = 0.0
+            self._loaded_at = -math.inf
             raise
-        finally:
-            self._in_flight -= 1
 
     async def _load(self, run_id: str) -> dict[str, Any]:
         try:

@@ -30,6 +30,9 @@ _RETRY_FILE_AFTER = 10.0
 #: A block lasts up to this many seconds longer, at random, so that machines do not continue at the same time.
 _JITTER = 2.0
 
+#: A 429 halves the rate, because it is probably the rate of each machine.
+_REDUCTION = 0.5
+
 
 class FileStore:
     """
@@ -66,7 +69,7 @@ class FileStore:
         with self._locked() as path:
             state, now = self._load(path)
             jitter = _JITTER * min(1.0, seconds) * random.random()  # noqa: S311
-            self._save(path, state.block(now, rate, seconds + jitter))
+            self._save(path, state.block(now, rate, seconds + jitter, _REDUCTION))
 
     @contextmanager
     def _locked(self) -> Iterator[Path | None]:

@@ -61,15 +61,17 @@ if args.kinds then
     end
     local begin = math.ceil((earliest - state.anchor) / state.gap - 1e-6)
     local number, kind = first_free(function(kind) return math.max(begin, state[kind]) end)
+    local unused = args.cycle:sub(begin % #args.cycle + 1, begin % #args.cycle + 1)
+    if args.kinds ~= 'P' and (unused == 'S' or unused == 'W') and begin >= state[unused] then
+        number, kind = begin, unused
+    end
     state[kind] = number + 1
     local answer, delay = reply(number)
     if delay > args.max_delay then return answer end
     result = answer
 else
     local ended, block_end = state.blocked_until, math.max(state.blocked_until, now + args.block)
-    if now >= ended and now - ended < args.repeated_within then
-        state.share = math.max(args.lowest_share, state.share / 2)
-    end
+    if now >= ended then state.share = math.max(args.lowest_share, state.share * args.reduction) end
     state.anchor = state.anchor + block_end - math.max(now, ended)
     state.blocked_until = block_end
     update()

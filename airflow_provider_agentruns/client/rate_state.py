@@ -5,8 +5,8 @@ The rate limit of an account as a value, without I/O: assigns send times to requ
 One request is sent per slot of a little more than ``1 / rate`` seconds. Each cycle of 16 slots reserves one for starts
 and one for waits, so that neither queues behind the other for long. An idle limiter sends the first request at once.
 
-A 429 blocks all slots for a while. Another one soon after that halves the rate, which then recovers slowly. So machines
-without a common store share the account's limit. ``rate_limit.lua`` does the same in Redis.
+A 429 blocks all slots for a while and reduces the rate, which then recovers slowly. So machines without a common store
+share the account's limit. ``rate_limit.lua`` does the same in Redis.
 """
 
 from __future__ import annotations
@@ -35,12 +35,9 @@ CYCLE = "SAAAPAAAAAPAWAAP"
 #: Wider slots keep requests apart that take some milliseconds more or less to arrive.
 MARGIN = 1.05
 
-#: A 429 halves the rate if it comes within this many seconds after the block of the previous one.
-REPEATED_WITHIN = 10.0
-
 #: The lowest share of the rate, and the seconds in which the share recovers from 0 to 1.
 LOWEST_SHARE = 1 / 64
-RECOVERY = 30.0
+RECOVERY = 40.0
 
 
 @dataclass(frozen=True)
@@ -95,19 +92,23 @@ class RateState:
         # The subtracted part makes up for rounding.
         begin = math.ceil((earliest - anchor) / gap - 1e-6)
         number, kind = min((_first_slot(kind, max(begin, free[kind])), kind) for kind in kinds)
+        # Nobody has used the next slot, and it is too late for others.
+        if priority is not Priority.PAGE and (unused := CYCLE[begin % len(CYCLE)]) in "SW" and begin >= free[unused]:
+            number, kind = begin, unused
         return replace(state, anchor=anchor, free={**free, kind: number + 1}), Slot(number, state.epoch)
 
-    def block(self, now: float, rate: float, seconds: float) -> RateState:
+    def block(self, now: float, rate: float, seconds: float, reduction: float) -> RateState:
         """
-        Move all slots after a 429, by up to some seconds.
+        Move all slots after a 429, by up to some seconds, and reduce the rate.
 
         429s during a block are responses to requests from before it, and do not reduce the rate again.
+
+        :param reduction: The factor for the rate.
         """
         state, until = self._updated(now, rate), max(self.blocked_until, now + seconds)
-        share = state.share / 2 if 0 <= now - self.blocked_until < REPEATED_WITHIN else state.share
+        share = state.share if now < self.blocked_until else max(LOWEST_SHARE, state.share * reduction)
         anchor = state.anchor + until - max(now, self.blocked_until)
-        state = replace(state, anchor=anchor, share=max(LOWEST_SHARE, share), blocked_until=until)
-        return state._updated(now, rate)
+        return replace(state, anchor=anchor, share=share, blocked_until=until)._updated(now, rate)
 
     def delay(self, slot: Slot, now: float) -> float | None:
         """Return the seconds until a reserved slot, or None if this state did not assign it, perhaps after a crash."""

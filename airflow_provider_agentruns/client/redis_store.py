@@ -42,6 +42,9 @@ _RETRY_AFTER = 10.0
 #: The share of the rate that each machine uses without Redis.
 _SHARE_WITHOUT = 0.25
 
+#: A 429 reduces the rate by little, because it is rare: a request was late, or another client uses the account.
+_REDUCTION = 0.8
+
 #: Seconds that Redis keeps an unused state.
 _KEEP = 3600
 
@@ -52,7 +55,6 @@ _CONSTANTS = {
     "margin": rate_state.MARGIN,
     "recovery": rate_state.RECOVERY,
     "lowest_share": rate_state.LOWEST_SHARE,
-    "repeated_within": rate_state.REPEATED_WITHIN,
     "keep": _KEEP,
 }
 
@@ -93,7 +95,7 @@ class RedisStore:
         return float(reply[2]) if reply else None
 
     def block(self, rate: float, seconds: float) -> None:
-        if self._run(rate=rate, block=seconds) is None:
+        if self._run(rate=rate, block=seconds, reduction=_REDUCTION) is None:
             self._file.block(rate * _SHARE_WITHOUT, seconds)
 
     def _run(self, **arguments: Any) -> list[Any] | None:

@@ -9,7 +9,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from airflow_provider_agentruns.client.file_store import _JITTER
+from airflow_provider_agentruns.client.file_store import _JITTER, _REDUCTION
 from airflow_provider_agentruns.client.limiter import _nap
 from airflow_provider_agentruns.client.rate_state import Priority, RateState
 
@@ -86,7 +86,7 @@ class Machine:
                 return
             everything.rejected += 1
             pause = 1.0 + everything.chance.uniform(0.0, _JITTER)
-            self.state = self.state.block(everything.now, LIMIT, pause)
+            self.state = self.state.block(everything.now, LIMIT, pause, _REDUCTION)
 
 
 class Simulation:

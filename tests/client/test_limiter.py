@@ -108,27 +108,25 @@ class TestBlocks:
         for _ in range(50):
             state, slot = state.assign(100.0, 20, Priority.WAIT)
             slots.append(slot)
-        state = state.block(100.5, 20, 2.0)
+        state = state.block(100.5, 20, 2.0, 1.0)
         # Slots of the last half second may have been sent; the others follow the block.
         delays = [state.delay(slot, 100.5) or 0.0 for slot in slots]
         assert min(delays[12:]) >= 2.0
         assert min(gaps(delays)) >= 1 / 20
         assert delays == sorted(delays)
 
-    def test_one_429_does_not_reduce_the_rate_and_repeated_ones_halve_it(self) -> None:
+    def test_a_429_halves_the_rate_for_a_while(self) -> None:
         queue = Queue(20)
 
         def seconds_for_ten() -> float:
             now = queue.state.blocked_until
             return max(queue.assign(now, Priority.WAIT) for _ in range(11)) - now
 
-        queue.state = queue.state.block(100.0, 20, 1.0).block(100.1, 20, 1.0)
-        assert seconds_for_ten() < 0.7
-        queue.state = queue.state.block(103.0, 20, 1.0)
-        assert 1.0 < seconds_for_ten() < 1.3
+        queue.state = queue.state.block(100.0, 20, 1.0, 0.5).block(100.1, 20, 1.0, 0.5)
+        assert 0.9 < seconds_for_ten() < 1.3, "two 429s at once count once"
         for number in range(20):
-            queue.state = queue.state.block(106.0 + 2 * number, 20, 1.0)
-        assert 3 < seconds_for_ten() < 40
+            queue.state = queue.state.block(103.0 + 2 * number, 20, 1.0, 0.5)
+        assert 5 < seconds_for_ten() < 40
         queue.assign(190.0, Priority.WAIT)
         queue.state = replace(queue.state, blocked_until=200.0)
         assert seconds_for_ten() < 0.7, "the rate has recovered after a minute"

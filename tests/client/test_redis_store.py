@@ -111,7 +111,7 @@ class TestSlots:
                 now = redis.now
                 if action == "block":
                     redis.block(rate, *arguments)
-                    state = state.block(now, rate, *arguments)
+                    state = state.block(now, rate, *arguments, redis_store._REDUCTION)
                 else:
                     priority, longest = arguments
                     slot, delay = redis.reserve(rate, priority, longest)

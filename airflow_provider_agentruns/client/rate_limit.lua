@@ -23,7 +23,8 @@ end
 now = now - state.epoch
 
 local function update()
-    state.share = math.min(1, state.share + (now - state.updated_at) / args.recovery)
+    local growth = math.exp(math.min(now - state.updated_at, 60) / args.recovery)
+    state.share = math.min(1, (state.share + args.recovery_base) * growth - args.recovery_base)
     local gap, begin = args.margin / (args.rate * state.share), math.max(now, state.blocked_until)
     state.anchor = begin - (begin - state.anchor) * gap / state.gap
     state.gap, state.updated_at = gap, now

@@ -32,12 +32,15 @@ class Priority(Enum):
 #: The kind of each slot of a cycle: S is for starts, W for waits, A for both, and P for all priorities.
 CYCLE = "SAAAPAAAAAPAWAAP"
 
-#: Wider slots keep requests apart that take some milliseconds more or less to arrive.
-MARGIN = 1.05
+#: Wider slots keep requests apart that take up to 0.1 s more or less to arrive, e.g. over a new connection.
+MARGIN = 1.1
 
-#: The lowest share of the rate, and the seconds in which the share recovers from 0 to 1.
+#: The lowest share of the rate.
 LOWEST_SHARE = 1 / 64
-RECOVERY = 40.0
+
+#: The share recovers by a 12th of itself and of this constant per second: from a half in 7 s, from the lowest in 21 s.
+RECOVERY = 12.0
+RECOVERY_BASE = 0.2
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,8 @@ class RateState:
 
     def _updated(self, now: float, rate: float) -> RateState:
         """Let the share recover, and adapt the distance of the slots from now on, or from the end of the block."""
-        share = min(1.0, self.share + (now - self.updated_at) / RECOVERY)
+        growth = math.exp(min(now - self.updated_at, 60.0) / RECOVERY)
+        share = min(1.0, (self.share + RECOVERY_BASE) * growth - RECOVERY_BASE)
         gap, begin = MARGIN / (rate * share), max(now, self.blocked_until)
         anchor = begin - (begin - self.anchor) * gap / self.gap
         return replace(self, epoch=self.epoch or now, updated_at=now, anchor=anchor, gap=gap, share=share)

@@ -54,6 +54,7 @@ _CONSTANTS = {
     "cycle": rate_state.CYCLE,
     "margin": rate_state.MARGIN,
     "recovery": rate_state.RECOVERY,
+    "recovery_base": rate_state.RECOVERY_BASE,
     "lowest_share": rate_state.LOWEST_SHARE,
     "keep": _KEEP,
 }

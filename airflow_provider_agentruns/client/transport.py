@@ -23,10 +23,9 @@ from tenacity import AsyncRetrying, Retrying
 
 from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client import retries
-from airflow_provider_agentruns.client.body import BodyReader
+from airflow_provider_agentruns.client.body import STREAM_ARGUMENTS, BodyReader, EventStream
 from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.errors import connection_error, read
-from airflow_provider_agentruns.client.event_stream import STREAM_ARGUMENTS, EventStream
 from airflow_provider_agentruns.client.limiter import limiter_for
 from airflow_provider_agentruns.client.requests import Request, fill_resume_body
 from airflow_provider_agentruns.client.responses import Response

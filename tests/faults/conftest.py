@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tenacity import wait_fixed
 
-from airflow_provider_agentruns.client import event_stream, retries
+from airflow_provider_agentruns.client import body, retries
 from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.idempotency import listing_search, resume_run
 from airflow_provider_agentruns.polling import streams
@@ -38,4 +38,4 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_event_poller, "_PAUSE_PER_PAGE", 0.0)
     monkeypatch.setattr(run_event_poller, "_MAX_BACKOFF", 0.3)
     monkeypatch.setattr(streams, "_FIRST_PAUSE", 0.1)
-    monkeypatch.setitem(event_stream.STREAM_ARGUMENTS, "timeout", httpx.Timeout(5.0, read=0.5))
+    monkeypatch.setitem(body.STREAM_ARGUMENTS, "timeout", httpx.Timeout(5.0, read=0.5))

@@ -62,13 +62,12 @@ def _cell(value: Any) -> str:
 
 
 def _path_of(conn_id: str) -> str:
-    from airflow.models.connection import Connection
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+    from airflow_provider_agentruns.airflow_adapter.connections import read_connection
 
-    try:
-        path = Connection.get_connection_from_secrets(conn_id).extra_dejson.get("audit_path")
-    except AirflowNotFoundException:
-        raise AgentRunsError(f"Airflow has no connection {conn_id!r}. Set --conn-id or --path") from None
+    connection = read_connection(conn_id)
+    if connection is None:
+        raise AgentRunsError(f"Airflow has no connection {conn_id!r}. Set --conn-id or --path")
+    path = connection.extra_dejson.get("audit_path")
     if not path:
         raise AgentRunsError(f"Connection {conn_id!r} has no audit_path (extra). Set it, or use --path")
     return str(path)

@@ -9,10 +9,9 @@ import math
 import re
 import time
 
-from airflow.models.connection import Connection
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_agentruns.airflow_adapter.connections import read_connection
 from airflow_provider_agentruns.client.connection_checks import webhook_secrets
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 
@@ -86,13 +85,13 @@ class WebhookSecrets:
 def _read(conn_id: str) -> tuple[str, ...] | None:
     """Return the secrets of a connection; None if it does not exist."""
     try:
-        connection = Connection.get_connection_from_secrets(conn_id)
-    except AirflowNotFoundException:
-        return None
+        connection = read_connection(conn_id)
     except Exception as e:  # noqa: BLE001 -- a secrets backend may raise anything
         # Its message may quote anything, so only the class is logged.
         log.warning("Cannot read connection %r to verify a webhook: %s", conn_id, type(e).__name__)
         raise AgentRunsConfigError(f"connection {conn_id!r} cannot be read: {type(e).__name__}") from None
+    if connection is None:
+        return None
     if connection.conn_type != _CONN_TYPE:
         return ()
     try:

@@ -20,7 +20,6 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.operators.agent_run import AgentRunOutputOperator
 from airflow_provider_agentruns.outputs import load_output, store_output
-from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
 
@@ -54,10 +53,7 @@ def too_large(case: Case) -> ScriptBody:
 
 
 def output_of(run_id: str, **arguments: Any) -> TaskRun:
-    return run_task(
-        lambda: AgentRunOutputOperator(task_id="output", run_id=run_id, poll_interval=0.05, **arguments),
-        has_state_store=HAS_STATE_STORE,
-    )
+    return run_task(lambda: AgentRunOutputOperator(task_id="output", run_id=run_id, poll_interval=0.05, **arguments))
 
 
 def sent(emulator: Emulator, run_id: str) -> Any:

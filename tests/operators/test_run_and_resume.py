@@ -24,7 +24,6 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
-from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
 
@@ -33,13 +32,9 @@ BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 deferrable_or_not = pytest.mark.parametrize("deferrable", [True, False])
 
 
-def start(agent: str, cleared: TaskRun | None = None, **arguments: Any) -> TaskRun:
-    common: dict[str, Any] = {"business_id": BUSINESS, "poll_interval": 0.05, "retries": 2}
-    return run_task(
-        lambda: AgentRunOperator(task_id="review", agent=agent, **{**common, **arguments}),
-        has_state_store=HAS_STATE_STORE,
-        cleared=cleared,
-    )
+def start(agent: str, **arguments: Any) -> TaskRun:
+    arguments = {"business_id": BUSINESS, "poll_interval": 0.05, "retries": 2, **arguments}
+    return run_task(lambda: AgentRunOperator(task_id="review", agent=agent, **arguments))
 
 
 class TestStart:
@@ -173,12 +168,8 @@ def asked(emulator: Emulator, agent: str = "needs_approval") -> tuple[str, str]:
 
 def resume(run_id: str, interrupt_id: str, answer: Any = "approve", **arguments: Any) -> TaskRun:
     arguments = {"poll_interval": 0.05, "retries": 1, **arguments}
-    return run_task(
-        lambda: AgentRunResumeOperator(
-            task_id="answer", run_id=run_id, interrupt_id=interrupt_id, input=answer, **arguments
-        ),
-        has_state_store=HAS_STATE_STORE,
-    )
+    ids = {"run_id": run_id, "interrupt_id": interrupt_id}
+    return run_task(lambda: AgentRunResumeOperator(task_id="answer", input=answer, **ids, **arguments))
 
 
 class TestResume:

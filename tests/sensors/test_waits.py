@@ -35,7 +35,6 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 from tests.hooks.connections import connection_json
-from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
 from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, ScriptedServer, answer, errors
@@ -47,7 +46,7 @@ NO_RUN = "00000000-0000-4000-8000-000000000000"
 
 
 def wait(run_id: str, **arguments: Any) -> TaskRun:
-    return run_task(lambda: AgentRunSensor(task_id="wait", run_id=run_id, **arguments), has_state_store=HAS_STATE_STORE)
+    return run_task(lambda: AgentRunSensor(task_id="wait", run_id=run_id, **arguments))
 
 
 def works(case: Case) -> ScriptBody:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +27,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.module_loading import import_string
 
 from tests.support.airflow_names import AirflowRescheduleException
+from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.state_store import StateStore
 
 #: Seconds after which a trigger that does not fire fails the test.
@@ -41,7 +42,6 @@ class TaskRun:
     :ivar state: ``success``, ``failed``, or ``skipped``.
     :ivar value: The return value.
     :ivar error: The error of the last try.
-    :ivar store: What the task has stored. Tests delete it, as Airflow can do when a task is cleared.
     :ivar events: The events of the triggers that the task deferred to.
     """
 
@@ -65,27 +65,20 @@ class TaskRun:
         return self.begun if self.reschedules else None
 
 
-def run_task(
-    make: Callable[[], BaseOperator], *, has_state_store: bool = True, cleared: TaskRun | None = None
-) -> TaskRun:
+def run_task(make: Callable[[], BaseOperator]) -> TaskRun:
     """
     Run a task to its end, with all its retries.
 
     :param make: Creates the operator, as parsing the DAG file does in each new process.
-    :param cleared: The task instance that a person has cleared; None for a new one.
     """
-    retries = make().retries or 0
-    run = TaskRun(max_tries=retries)
-    if cleared:
-        # As Airflow's clear_task_instances does.
-        run = replace(cleared, max_tries=cleared.try_number + retries, state="", value=None, xcoms={}, reschedules=0)
+    run = TaskRun(max_tries=make().retries or 0)
     while True:
         run.try_number += 1
         context: dict[str, Any] = {
             "ti": run,
             "dag_run": SimpleNamespace(start_date=run.begun, run_after=run.begun),
             "task_reschedule_count": 0,
-            **({"task_state_store": run.store} if has_state_store else {}),
+            **({"task_state_store": run.store} if HAS_STATE_STORE else {}),
         }
         try:
             run.value = _try(make, run, context)

@@ -72,7 +72,7 @@ class Task:
         """Make another try of the task that answers an interrupt of the run ``r-1``."""
         self.number += 1
         self._dies = dies
-        answered = answer_once(
+        return answer_once(
             "r-1",
             interrupt_id,
             answer,
@@ -80,9 +80,7 @@ class Task:
             store=self.store,
             is_retry=self.number > 1,
             sleep=self._clock.sleep,
-        )
-        self.confirmed = answered.confirmed
-        return answered.run
+        ).run
 
     def clear(self, *, keeps_state: bool = True) -> None:
         """Clear the task, as a person does. Airflow may discard what is stored."""

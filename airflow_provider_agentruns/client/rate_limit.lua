@@ -23,7 +23,7 @@ end
 now = now - state.epoch
 
 local function update()
-    local growth = math.exp(math.min(now - state.updated_at, 60) / args.recovery)
+    local growth = math.exp(math.min(math.max(0, now - state.updated_at), 60) / args.recovery)
     state.share = math.min(1, (state.share + args.recovery_base) * growth - args.recovery_base)
     local gap, begin = args.margin / (args.rate * state.share), math.max(now, state.blocked_until)
     state.anchor = begin - (begin - state.anchor) * gap / state.gap

@@ -32,8 +32,8 @@ class Priority(Enum):
 #: The kind of each slot of a cycle: S is for starts, W for waits, A for both, and P for all priorities.
 CYCLE = "SAAAPAAAAAPAWAAP"
 
-#: Wider slots keep requests apart that take up to 0.1 s more or less to arrive, e.g. over a new connection.
-MARGIN = 1.1
+#: Wider slots keep requests apart that take up to 80 ms more or less to arrive, e.g. over a new connection.
+MARGIN = 1.08
 
 #: The lowest share of the rate.
 LOWEST_SHARE = 1 / 64
@@ -95,7 +95,7 @@ class RateState:
         # The subtracted part makes up for rounding.
         begin = math.ceil((earliest - anchor) / gap - 1e-6)
         number, kind = min((_first_slot(kind, max(begin, free[kind])), kind) for kind in kinds)
-        # Nobody has used the next slot, and it is too late for others.
+        # The next slot would otherwise stay unused.
         if priority is not Priority.PAGE and (unused := CYCLE[begin % len(CYCLE)]) in "SW" and begin >= free[unused]:
             number, kind = begin, unused
         return replace(state, anchor=anchor, free={**free, kind: number + 1}), Slot(number, state.epoch)
@@ -120,7 +120,7 @@ class RateState:
 
     def _updated(self, now: float, rate: float) -> RateState:
         """Let the share recover, and adapt the distance of the slots from now on, or from the end of the block."""
-        growth = math.exp(min(now - self.updated_at, 60.0) / RECOVERY)
+        growth = math.exp(min(max(0.0, now - self.updated_at), 60.0) / RECOVERY)
         share = min(1.0, (self.share + RECOVERY_BASE) * growth - RECOVERY_BASE)
         gap, begin = MARGIN / (rate * share), max(now, self.blocked_until)
         anchor = begin - (begin - self.anchor) * gap / self.gap

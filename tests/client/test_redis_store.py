@@ -134,6 +134,16 @@ class TestSlots:
         assert store.reserve(SLOW, Priority.WAIT, 1e9)[1] == 0.0
         assert [store.delay(slot) for slot in slots] == [None] * 3
 
+    def test_a_clock_that_is_set_back_by_little_keeps_the_slots(self, server: RedisServer) -> None:
+        store = ClockedStore(server.url)
+        store.now = 10_000.0
+        for _ in range(30):
+            store.now += 1.5
+            store.block(20, 1.0)
+        store.now -= 0.9
+        delays = [store.reserve(20, Priority.WAIT, 1e9)[1] for _ in range(3)]
+        assert 0 < delays[0] < delays[1] < delays[2] < 60
+
     def test_slots_after_a_crash_of_the_server_are_not_those_from_before(self, server: RedisServer) -> None:
         store = ClockedStore(server.url)
         store.now = 1000.0

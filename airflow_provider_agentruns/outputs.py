@@ -33,7 +33,7 @@ def xcom_value(run: AgentRun, output_path: str | None, artifact_type: str | None
 
     :param output_path: The folder in object storage; None to put the output itself into XCom.
     :param artifact_type: Select the artifacts of this type; the envelope's other fields stay.
-    :raises AgentRunSerializationError: If XCom cannot hold the output.
+    :raises AgentRunSerializationError: If XCom cannot store the output.
     """
     output = output_envelope(run, artifact_type)
     if output_path:
@@ -87,7 +87,7 @@ def check_serializable(value: Any, place: str) -> None:
     elif (isinstance(value, int) and not -(2**63) <= value < 2**64) or (
         isinstance(value, float) and not isfinite(value)
     ):
-        raise AgentRunSerializationError(f"{place} is a number that XCom cannot hold")
+        raise AgentRunSerializationError(f"{place} is a number that XCom cannot store")
 
 
 def store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type: str | None = None) -> dict[str, Any]:

@@ -54,7 +54,9 @@ def check_token(value: SecretStr) -> SecretStr:
     if not token:
         raise ValueError("is missing. Put the API token into the connection's password field")
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError("contains characters that no API token has, perhaps a line break from copying")
+        raise ValueError(
+            "contains a character that no API token has, such as a space or a line break. Copy the token again"
+        )
     return value
 
 

@@ -57,14 +57,14 @@ class Settings(BaseModel):
         json_schema_extra={"format": "password"},
     )
     max_retries: int = Field(
-        default=5, ge=0, le=50, title="Retries", description="How often one request is repeated after a fault."
+        default=5, ge=0, le=50, title="Retries", description="Maximum number of retries of a request."
     )
     max_streams: int = Field(
         default=250,
         ge=0,
         le=10_000,
         title="Open streams",
-        description='How many runs one triggerer follows by streams of events, for tasks with watch="stream".',
+        description='Maximum number of open event streams per triggerer, for tasks with watch="stream".',
     )
     verify: Annotated[bool | str, AfterValidator(checks.check_verify)] = Field(
         default=True,
@@ -77,7 +77,7 @@ class Settings(BaseModel):
         default=None,
         repr=False,
         title="Proxy",
-        description="URL of a proxy. Not used for plain HTTP unless that is allowed.",
+        description="URL of a proxy. Requests over plain HTTP use it only if Allow plain HTTP is set.",
     )
     run_url: Annotated[str | None, AfterValidator(checks.check_run_url)] = Field(
         default=None,
@@ -87,7 +87,7 @@ class Settings(BaseModel):
     resume_body: Annotated[dict[str, Any], BeforeValidator(checks.check_resume_body)] = Field(
         default=DEFAULT_RESUME_BODY,
         title="Resume body",
-        description="JSON body of an answer. The strings {interrupt_id} and {input} in it are replaced.",
+        description="JSON body of an answer, with the placeholders {interrupt_id} and {input}.",
     )
     audit_path: Annotated[str | None, AfterValidator(checks.check_audit_path)] = Field(
         default=None,
@@ -99,8 +99,8 @@ class Settings(BaseModel):
         default=(),
         repr=False,
         title="Webhook secret",
-        description="The secret that the service signs webhooks with. Without one, webhooks are rejected. During a "
-        "change of secrets: both, separated by a space.",
+        description="The secret with which the service signs webhooks. Without it, Airflow rejects webhooks. To rotate "
+        "the secret, enter the new and the old one, separated by a space.",
         json_schema_extra={"format": "password"},
     )
 
@@ -139,7 +139,8 @@ class Settings(BaseModel):
             raise AgentRunsConfigError(f"{name} cannot be used: {problems}") from None
         if settings.verify is False:
             _warn_once(
-                f"{name} does not verify TLS certificates (verify is false): anyone on the way can read the token"
+                f"{name} does not verify TLS certificates (verify is false): anyone on the network path can read the "
+                "token"
             )
         if settings.allow_http and settings.base_url.startswith("http:"):
             _warn_once(f"{name} sends the token in clear text (allow_http is true)")

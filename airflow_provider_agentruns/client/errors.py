@@ -46,8 +46,8 @@ def read(request: Request[T], response: Response, redact: Callable[[str], str]) 
     except ValueError:
         kind = response.headers.get("content-type", "no content type")
         problem = (
-            f"the response is not JSON ({kind}). Check that the connection's base URL is the service's, and that no "
-            "proxy answers in its place"
+            f"the response is not JSON ({kind}). Check that the connection's base URL is correct, and that the "
+            "response does not come from a proxy"
         )
     raise AgentRunsAPIError(
         response.status_code, [redact(problem)], request.method, request.path, in_doubt=not request.repeatable

@@ -124,7 +124,7 @@ class FileStore:
         self._unusable_until = time.monotonic() + _RETRY_FILE_AFTER
         if not self._warned:
             self._warned = True
-            log.warning("The rate limit holds for this process only, not for this machine: %s", reason)
+            log.warning("The rate limit applies to this process only, not to the whole machine: %s", reason)
 
 
 @cache

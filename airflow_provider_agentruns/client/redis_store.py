@@ -110,7 +110,7 @@ class RedisStore:
         except (redis.RedisError, OSError) as e:
             problem = f"rate_limit_store {self._server} cannot be used: {single_line(self._redact(str(e))).rstrip('.')}"
             if not self.problem:
-                log.warning("%s. Until it can, this machine uses a quarter of the rate limit", problem)
+                log.warning("%s. This machine uses a quarter of the rate limit until the server works again", problem)
             self.problem = problem
             return None
         if self.problem:

@@ -97,7 +97,7 @@ class RunTracker(BaseModel):
         self.finished = {run: created for run, created in self.finished.items() if created > self.horizon}
         oldest_first = sorted(self.unfinished, key=lambda run_id: self.unfinished[run_id].created)
         for run_id in oldest_first[:-MAX_UNFINISHED]:
-            log.warning("Agent run %s gets no events: too many are unfinished", run_id)
+            log.warning("Too many agent runs are unfinished; agent run %s gets no events", run_id)
             del self.unfinished[run_id]
 
 

@@ -98,8 +98,8 @@ class _Creation:
         if stored["start"] != self.wanted.fingerprint:
             if run_id or since:
                 log.warning(
-                    "An earlier try may have started a run with other arguments (run %s). It is left alone, and a new "
-                    "run is started",
+                    "An earlier try may have started a run with other arguments (run %s). This try does not use that "
+                    "run, and starts a new one",
                     run_id or "unknown",
                 )
             return None

@@ -116,9 +116,9 @@ class _Search:
         # Without a business, the service often shows no subject, and a single run is just as likely a sibling task's.
         if len(unknown) > 1 or not self._is_business:
             raise AgentRunStartInDoubtError(
-                f"{doubt}, and several runs could be the one: "
+                f"{doubt}, but the service does not show which one. Possible runs: "
                 f"{', '.join(single_line(run.id, 50) for run in unknown[:20])}. No other run was started. Wait for the "
-                "right one with AgentRunSensor, or clear this task later to search again"
+                "right run with AgentRunSensor, or clear this task later to search again"
             )
         log.warning(
             "The service does not show the subject of agent run %s. It is the only run of %s that was started at that "

@@ -94,7 +94,9 @@ def answer_once(
         (question, "the answer was given"),
     ):
         if known and known != asked:
-            raise AgentRunInterruptGoneError(run_id, f"{shown} asks something else than when {when}. Nothing was sent")
+            raise AgentRunInterruptGoneError(
+                run_id, f"{shown}: the question has changed since {when}. Nothing was sent"
+            )
 
     after = InterruptReader(read, interrupt_id, sleep, asked, seen)
     if earlier or (is_retry and record is None):
@@ -116,7 +118,7 @@ def answer_once(
                 # If an answer was sent before, that one can have arrived late, which causes this conflict.
                 sent_before = number > 1 or note.items() <= earlier.items()
                 if isinstance(e, AgentRunConflictError) and sent_before and after.state(run := read()) == "closed":
-                    log.info("%s had accepted the answer before", shown)
+                    log.info("%s is no longer pending: an earlier request delivered the answer", shown)
                     return Answered(run, confirmed=False)
                 if store and number == 1:
                     # A first answer that the service rejected does not count as sent.
@@ -197,15 +199,16 @@ class InterruptReader:
         :raises AgentRunReviewError: If several questions have this ID.
         """
         run = self.read_until(*states)
+        shown = single_line(run.id)
         if self._is_outdated(run):
-            how = f"as of {run.updated_at}, older than the run that it showed before"
+            problem = f"an outdated state of agent run {shown}, of {run.updated_at}"
         elif (interrupt := self._pending(run)) or not _hides_questions(run):
             return run, interrupt
         else:
-            how = "as interrupted, but shows no question"
+            problem = f"the interrupted agent run {shown} without a question"
         raise AgentRunsError(
-            f"The service shows agent run {single_line(run.id)} {how}, so it is unknown whether interrupt "
-            f"{quoted(self._interrupt_id)} is pending. Nothing was sent"
+            f"The service returned {problem}. It is unknown whether interrupt {quoted(self._interrupt_id)} is pending. "
+            "Nothing was sent"
         )
 
     def state(self, run: AgentRun) -> InterruptState:

@@ -306,10 +306,10 @@ class AgentRunReviewOperator(ReviewSubmission):
         decision = review.decided
         allowed = [user["id"] for user in self.assigned_users or ()]
         if decision.by == "person" and allowed and (decision.responded_by or {}).get("id") not in allowed:
-            self.log.warning("The DAG does not allow the person who decided to answer. Asking again")
+            self.log.warning("assigned_users does not contain the person who decided. Asking again")
             return False
         if not set(decision.chosen_options) <= set(self.options):
-            self.log.warning("The DAG does not have the chosen option any more. Asking again")
+            self.log.warning("The DAG no longer has the chosen option. Asking again")
             return False
         if review.shown or not review.question:
             return bool(review.question)

@@ -62,9 +62,8 @@ class _ReadsNewQuestions(AgentRunTask):
                 break
             if pause is None:
                 raise AgentRunsError(
-                    f"Agent run {single_line(run_id)} is {single_line(run.status)}, but the service shows it as it was "
-                    "before the last answer, or without its question. Nobody was asked. To read the run again, clear "
-                    "this task"
+                    f"Agent run {single_line(run_id)} is {single_line(run.status)}. The service returned an outdated "
+                    "state of the run, or no question, so nobody was asked. To read the run again, clear this task"
                 )
             time.sleep(pause)
             run = super().read_run(run_id, **options)

@@ -94,7 +94,7 @@ class ReviewState:
             return None
         raise AgentRunReviewError(
             f"This task instance cannot show {interrupt_name(run_id, interrupt_id)}. It showed "
-            f"{interrupt_name(state.run_id, state.interrupt_id)}, and Airflow keeps a form permanently. {START_NEW_RUN}"
+            f"{interrupt_name(state.run_id, state.interrupt_id)}, and Airflow cannot replace a form. {START_NEW_RUN}"
         )
 
     @property
@@ -102,11 +102,11 @@ class ReviewState:
         return cast("Decision", self.decision)
 
     def check_question(self, interrupt: Interrupt) -> None:
-        """Raise ``AgentRunReviewError`` if the interrupt asks something else now. An agent can reuse an ID."""
+        """Raise ``AgentRunReviewError`` if the question has changed. An agent can reuse an ID."""
         if digest(interrupt.value) != self.question:
             raise AgentRunReviewError(
-                f"The agent asks something else now in {interrupt_name(self.run_id, interrupt.id)} than when this task "
-                f"showed it, and Airflow keeps a form permanently. {START_NEW_RUN}"
+                f"The question of {interrupt_name(self.run_id, interrupt.id)} has changed since this task showed it, "
+                f"and Airflow cannot replace a form. {START_NEW_RUN}"
             )
 
     def check_answer(self) -> None:
@@ -115,8 +115,8 @@ class ReviewState:
         if any(self.decided.params_input.get(name, value) != value for name, value in constants.items()):
             # What a person sent can be personal data, so the message does not repeat it.
             raise AgentRunReviewError(
-                f"The answer belongs to another question than {interrupt_name(self.run_id, self.interrupt_id)} asks "
-                "now. Nothing was sent. Clear the task to ask again"
+                f"The answer is not for the current question of {interrupt_name(self.run_id, self.interrupt_id)}. "
+                "Nothing was sent. Clear the task to ask again"
             )
 
     def check_form(self, form: dict[str, Any]) -> None:
@@ -128,10 +128,9 @@ class ReviewState:
         held = self.form or {}
         if differing := [name for name, value in form.items() if held.get(name) != value]:
             raise AgentRunReviewError(
-                "Airflow keeps a task instance's form permanently. The form that it holds for "
-                f"{interrupt_name(self.run_id, self.interrupt_id)} differs from the DAG in: {', '.join(differing)}. "
-                f"Undo that change of the DAG and clear the task, or leave this question to a new DAG run. "
-                "Nothing is shown or sent"
+                f"Airflow's form for {interrupt_name(self.run_id, self.interrupt_id)} differs from the DAG in: "
+                f"{', '.join(differing)}. Airflow cannot replace a form. Undo that change of the DAG and clear the "
+                "task, or start a new DAG run to review the question. Nothing is shown or sent"
             )
 
     @property

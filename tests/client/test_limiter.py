@@ -258,7 +258,7 @@ class TestSharedFile:
             assert delay(shared) > 990
         assert sorted(folder.parent.rglob("*")) == before
         assert len(caplog.records) == 1
-        assert "not for this machine" in caplog.text
+        assert "not to the whole machine" in caplog.text
 
     async def test_the_event_loop_runs_while_another_process_holds_the_lock(self, folder: Path) -> None:
         delay(FileStore("account"))

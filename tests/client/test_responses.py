@@ -96,7 +96,7 @@ def test_a_redirect_is_named_and_not_followed(caller: Caller, request_: Request[
 @pytest.mark.parametrize(
     ("reply", "request_", "problem"),
     [
-        (html(), GET, "is not JSON (text/html). Check that the connection's base URL is the service's"),
+        (html(), GET, "is not JSON (text/html). Check that the connection's base URL is correct"),
         (sent(b"[" * 100_000, "application/json"), GET, "is not JSON"),
         (answer({"id": "r-1"}), GET, "cannot be read: status: Field required"),
         (answer({"id": "r-1", "status": 5}), requests.get_run_state("r-1"), "cannot be read: status"),

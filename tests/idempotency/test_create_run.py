@@ -58,7 +58,7 @@ def test_other_arguments_start_another_run_and_leave_the_first_alone(
     other = task.start(replace(START, business_id="b-2"))
     assert (other.run_id, other.is_new) == ("r-2", True)
     assert [post.json["business_id"] for post in service.posts] == ["b-1", "b-2"]
-    assert "a run with other arguments (run r-1). It is left alone" in caplog.text
+    assert "a run with other arguments (run r-1). This try does not use" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_an_unresolved_doubt_starts_nothing_and_a_later_try_resolves_it(
     service.add_run(business_id="b-2")
     for _ in range(2):
         clock.sleep(60)
-        with pytest.raises(AgentRunStartInDoubtError, match=r"several runs could be the one: r-2, r-1\."):
+        with pytest.raises(AgentRunStartInDoubtError, match=r"Possible runs: r-2, r-1\."):
             task.start()
     service.threads_by_business = True
     assert task.start().run_id == "r-1"

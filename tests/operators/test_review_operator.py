@@ -134,7 +134,7 @@ def test_what_the_service_rejects_does_not_reach_errors_and_logs(
         (event("Approve", **{SECRET: SECRET}), "a field that is not on the form"),
         (event("Approve", size=SECRET, why=""), "field 'size' (type: 'integer')"),
         (event("Approve", size=3, why=SECRET), "field 'why' (maxLength: 5)"),
-        (event("Approve", interrupt_id=SECRET), "The answer belongs to another question than interrupt 'int-1'"),
+        (event("Approve", interrupt_id=SECRET), "The answer is not for the current question of interrupt 'int-1'"),
         ({"error": SECRET, "error_type": "validation"}, "Airflow rejects it"),
     ],
 )
@@ -172,12 +172,12 @@ def test_after_a_timeout_without_defaults_no_retry_waits_again(service: Service,
 def test_a_reused_id_is_not_answered(service: Service, ti: TaskInstance) -> None:
     task = ask(ti)
     service.pending = {"int-1": {"label": "Delete everything?"}}
-    with pytest.raises((AgentRunReviewError, AgentRunInterruptGoneError), match="asks something else now"):
+    with pytest.raises((AgentRunReviewError, AgentRunInterruptGoneError), match="has changed since"):
         task.execute_complete(ti.context, event("Approve"))
     assert service.answers == []
     # Without a state store, the digest in the form shows it.
     other = TaskInstance(has_store=False)
-    with pytest.raises(AgentRunReviewError, match="asks something else now"):
+    with pytest.raises(AgentRunReviewError, match="has changed since this task showed it"):
         review().execute_complete(other.context, event("Approve", _question="0" * 64))
     assert service.answers == []
 

@@ -287,7 +287,7 @@ def test_responses_that_are_outdated_are_read_again(service: Service, supervisor
     service.pending = {"int-1": QUESTION}
     task = ask(other)
     service.outdated = [[]] * 99
-    with pytest.raises(AgentRunsError, match=r"as of 2026-01-01.*older than the run that it showed before"):
+    with pytest.raises(AgentRunsError, match=r"an outdated state of agent run .*2026-01-01"):
         task.execute_complete(other.context, event("Approve"))
     assert other.xcoms["trail"]["delivery"] == "not sent"
 

@@ -60,8 +60,10 @@ class FileStore:
 
     def delay(self, slot: Slot) -> float | None:
         path = None
-        with suppress(OSError):
-            path = self._path()
+        # Without the file, the slots are those of this process. The file may still have older ones.
+        if time.monotonic() >= self._unusable_until:
+            with suppress(OSError):
+                path = self._path()
         state, now = self._load(path)
         return state.delay(slot, now)
 

@@ -15,9 +15,10 @@ end
 -- Seconds from the epoch on, because a double cannot hold today's date with microseconds.
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1e6
-if args.number and (state.epoch ~= args.epoch or args.number >= last_slot()) then return {} end
-if not state.epoch or now < state.epoch + state.updated_at - 1 then
-    -- A new state, also if the clock was set back.
+-- Set back, e.g. because a replica took over. A small difference changes nothing.
+local is_set_back = state.epoch and now < state.epoch + state.updated_at - 1
+if args.number and (is_set_back or state.epoch ~= args.epoch or args.number >= last_slot()) then return {} end
+if is_set_back or not state.epoch then
     state = {epoch = now, updated_at = 0, anchor = 0, gap = 1, S = 0, A = 0, P = 0, W = 0, share = 1, blocked_until = -1e9}
 end
 now = now - state.epoch

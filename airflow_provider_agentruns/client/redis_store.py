@@ -76,9 +76,11 @@ class RedisStore:
         self._redact = redact
         # The second attempt is for connections that the server has closed. The client itself handles forks.
         retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
-        self._script = redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=retry, protocol=2
-        ).register_script(_SCRIPT)
+        )
+        self._pool = client.connection_pool
+        self._script = client.register_script(_SCRIPT)
         self._file = FileStore(account)
         self._retry_at = 0.0
 
@@ -112,6 +114,8 @@ class RedisStore:
             if not self.problem:
                 log.warning("%s. This machine uses a quarter of the rate limit until the server works again", problem)
             self.problem = problem
+            # After a failover, an open connection leads to the earlier primary, which rejects the script from then on.
+            self._pool.disconnect(inuse_connections=False)
             return None
         if self.problem:
             self.problem = None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import logging
 import os
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -259,6 +261,21 @@ class TestSharedFile:
         assert sorted(folder.parent.rglob("*")) == before
         assert len(caplog.records) == 1
         assert "not to the whole machine" in caplog.text
+
+    def test_slots_of_a_process_stay_valid_while_the_disk_is_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shared = FileStore("account")
+        assert delay(shared) == 0.0
+
+        def write(*_: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_text", write)
+        slots = []
+        for _ in range(3):
+            slot, seconds = shared.reserve(SLOW, Priority.WAIT, 1e9)
+            slots.append(seconds)
+            assert shared.delay(slot) == pytest.approx(seconds, abs=5.0)
+        assert min(gaps(slots)) > 90
 
     async def test_the_event_loop_runs_while_another_process_holds_the_lock(self, folder: Path) -> None:
         delay(FileStore("account"))

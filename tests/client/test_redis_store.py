@@ -144,6 +144,17 @@ class TestSlots:
         delays = [store.reserve(20, Priority.WAIT, 1e9)[1] for _ in range(3)]
         assert 0 < delays[0] < delays[1] < delays[2] < 60
 
+    def test_a_slot_from_before_the_clock_was_set_back_is_lost_before_another_is_reserved(
+        self, server: RedisServer
+    ) -> None:
+        store = ClockedStore(server.url)
+        store.now = 10_000.0
+        slots = [store.reserve(SLOW, Priority.WAIT, 1e9)[0] for _ in range(500)]
+        # A replica took over, whose clock is behind.
+        store.now -= 2.0
+        assert store.delay(slots[-1]) is None
+        assert store.reserve(SLOW, Priority.WAIT, 1e9)[1] == 0.0
+
     def test_slots_after_a_crash_of_the_server_are_not_those_from_before(self, server: RedisServer) -> None:
         store = ClockedStore(server.url)
         store.now = 1000.0
@@ -245,6 +256,23 @@ class TestFailures:
         for thread in threads:
             thread.join()
         assert time.monotonic() - begin < 3
+
+    def test_a_server_that_became_a_replica_is_left(
+        self, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = store(server.url)
+        client: Any = one._script.registered_client
+        before = client.client_id()
+        assert delay(one) == 0.0
+        client.replicaof("127.0.0.1", str(unused_port()))
+        delay(one)
+        assert "replica" in str(one.problem)
+        # The name of the server can lead to another one now, so the next attempt connects again.
+        assert client.client_id() > before
+        client.replicaof("NO", "ONE")
+        monkeypatch.setattr(one, "_retry_at", 0.0)
+        delay(one)
+        assert not one.problem
 
     def test_a_server_that_returns_is_used_again(
         self, server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

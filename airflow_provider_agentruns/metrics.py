@@ -100,7 +100,8 @@ def webhook(conn_id: str, status: int) -> None:
     """
     Count a webhook.
 
-    :param conn_id: The connection; ``unknown`` if it accepts no webhooks, because a stranger can send any ID.
+    :param conn_id: The connection; ``unknown`` if it accepts no webhooks or cannot be read, because a stranger can send
+        any ID.
     :param status: The HTTP status of the response.
     """
     name = "webhooks.accepted" if status < 300 else "webhooks.rejected"

@@ -257,9 +257,7 @@ class TestFailures:
             thread.join()
         assert time.monotonic() - begin < 3
 
-    def test_a_server_that_became_a_replica_is_left(
-        self, server: RedisServer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_server_that_became_a_replica_is_left(self, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
         one = store(server.url)
         client: Any = one._script.registered_client
         before = client.client_id()

@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk._shared.observability.metrics import stats
 from airflow.sdk.observability.metrics import stats_utils
 
+from airflow_provider_agentruns.plugins.webhooks import secrets
 from tests.events.sender import SECRET, Sender, event
 from tests.support.statsd import StatsdServer
 from tests.triggers.waiting import until
@@ -43,3 +44,17 @@ async def test_webhooks_are_counted_by_connection_and_status(sender: Sender, sta
         ("airflow.agentruns.webhooks.rejected", {"conn_id": "unknown", "status": "404"}, 1, "c"),
     ]
     assert SECRET not in repr(statsd.metrics)
+
+
+async def test_a_connection_that_cannot_be_read_is_not_a_tag(
+    sender: Sender, statsd: StatsdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender is a stranger then, who can send any ID."""
+
+    def fail(conn_id: str) -> None:
+        raise OSError(f"no secrets backend for {conn_id}")
+
+    monkeypatch.setattr(secrets, "read_connection", fail)
+    assert sender.send(event("completed"), path="/agent-runs/webhooks/chosen-by-a-stranger").status_code == 503
+    await until(lambda: len(statsd.metrics) >= 1)
+    assert [metric.tags for metric in statsd.metrics] == [{"conn_id": "unknown", "status": "503"}]

@@ -103,7 +103,8 @@ async def receive_webhook(conn_id: str, request: Request) -> Response:
         metrics.webhook("unknown" if e.status_code == 404 else conn_id, e.status_code)
         raise
     except (AgentRunsError, asyncio.QueueFull, SQLAlchemyError) as e:
-        metrics.webhook(conn_id, 503)
+        # If the connection cannot be read, the sender can be anyone.
+        metrics.webhook("unknown" if isinstance(e, AgentRunsError) else conn_id, 503)
         # The message of a database error would contain the values of the statement.
         log.error("Asked the service to resend a webhook for connection %r: %s", conn_id, type(e).__name__)
         raise HTTPException(503, "Service temporarily unavailable", {"Retry-After": "30"}) from e

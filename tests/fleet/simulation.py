@@ -12,11 +12,12 @@ from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from unittest.mock import patch
 
+import httpx
 from starlette.middleware import Middleware
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.fleet.account_limit import RATE, AccountLimit, Kind
-from tests.fleet.machine import START_WITHIN, Finished, Machine
+from tests.fleet.machine import BUSINESS, START_WITHIN, Finished, Machine
 from tests.scale.runs import AGENTS, Runs
 
 #: What machines import, and what their clients import later, during the measurement.
@@ -109,6 +110,13 @@ def simulate(
     extra = {"rate_limit": RATE} | ({"rate_limit_store": store_url} if store_url else {})
     limit = Middleware(AccountLimit, kind=case.service, retry_after=case.retry_after)
     with Emulator(agents=AGENTS, extra=extra, middleware=[limit]) as emulator:
+        # The service imports some of its modules for the first request.
+        httpx.post(
+            f"{emulator.url}/v1/runs",
+            headers={"Authorization": f"Bearer {emulator.token}"},
+            json={"type": "instant", "business_id": BUSINESS},
+        ).raise_for_status()
+        emulator.requests.clear()
         runs = Runs(emulator, case.machines * case.waits)
         machines: list[Machine] = []
         for number in range(case.machines):

@@ -64,7 +64,7 @@ class AgentRunSerializationError(AgentRunsError):
 
 
 class AgentRunReviewError(AgentRunsError):
-    """A form or its answer does not fit the run's question. Nothing was sent."""
+    """A form or its answer does not match the run's question. Nothing was sent."""
 
     retryable = False
 

@@ -88,7 +88,7 @@ class Request(Generic[T]):
 
 
 def get_run(run_id: str, *, include_steps: bool = False) -> Request[AgentRun]:
-    """Read one run. ``include_steps`` is an extra query for the service."""
+    """Read one run. ``include_steps`` costs the service an additional query."""
     return Request("GET", f"/v1/runs/{_id('run_id', run_id)}", model(AgentRun), _include(include_steps))
 
 

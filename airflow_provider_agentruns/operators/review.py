@@ -63,16 +63,16 @@ class AgentRunReviewOperator(ReviewSubmission):
     "status"}``. The XCom key ``trail`` adds what was asked, shown, and sent. It also exists if the task fails after a
     decision.
 
-    A task instance keeps its form permanently, so each interrupt needs its own: map over the interrupts, or use
-    :func:`~airflow_provider_agentruns.operators.agent_run.review_rounds`.
+    A task instance can have only one form, so each interrupt needs its own task instance: map over the interrupts, or
+    use :func:`~airflow_provider_agentruns.operators.agent_run.review_rounds`.
 
     :param run_id: The run's ID, as a template or another task's output. (templated)
     :param interrupt: The ID of the interrupt (templated), or the interrupt as ``AgentRunSensor`` returns it.
     :param options: The options from which the person chooses.
     :param params: Additional fields of the form, as Airflow ``Param`` objects. A JSON schema in the interrupt's value
-        (``input_schema``) adds fields, too. Fields given here win.
-    :param build_input: Makes the answer: a callable that takes a dict, or a template in which this dict is ``answer``.
-        The dict has ``interrupt`` (``id``, ``agent``, ``value``), ``decision`` (in the agent's words), ``fields``,
+        (``input_schema``) adds fields, too. These fields take precedence.
+    :param build_input: Builds the answer: a callable that takes a dict, or a template in which ``answer`` is this dict.
+        The dict has ``interrupt`` (``id``, ``agent``, ``value``), ``decision`` (the agent's value), ``fields``,
         ``chosen_options``, ``responded_by``, ``responded_at``, and ``by`` (``person``, ``policy``, or ``timeout``).
         By default, the answer is ``{"decision", "fields", "responded_by", "responded_at"}``, or what the interrupt's
         schema describes.

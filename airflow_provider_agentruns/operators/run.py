@@ -29,12 +29,12 @@ class AgentRunOperator(WaitingOperator):
     """
     Starts a run and waits for it. A retry finds the run that an earlier try started, and never starts a second one.
 
-    This also holds if a worker died or a response was lost. Clearing the task starts a new run once the old one has
+    This also holds if a worker died or a response was lost. A cleared task starts a new run only if the old one has
     ended.
 
-    The XCom value is the output envelope, as of :class:`AgentRunOutputOperator`. If the run ends the wait with another
-    status than ``completed``, it is the value of :class:`AgentRunSensor`. The run's ID is under the XCom key ``run_id``
-    as soon as the run exists.
+    The XCom value is the output envelope, as :class:`AgentRunOutputOperator` returns it. If the wait ends with another
+    status than ``completed``, the XCom value is the same as that of ``AgentRunSensor``. As soon as the run exists, the
+    XCom key ``run_id`` contains its ID.
 
     :param agent: The agent's type, such as ``cip_orchestrator``. (templated)
     :param business_id: Short for ``context_type="business"`` with this ``context_id``. (templated)
@@ -164,9 +164,8 @@ class AgentRunResumeOperator(WaitingOperator):
     """
     Answers one pending interrupt of a run, exactly once.
 
-    An interrupt that is not pending fails the task, because someone else may have answered it. After any doubt, such as
-    a worker that died or a response that was lost, the task reads the run and sends again only if the same question is
-    still open.
+    If the interrupt is not pending, the task fails, because someone else may have answered it. If a worker dies or a
+    response is lost, the task reads the run, and sends the answer again only if the same question is still pending.
 
     The XCom value is ``{"run_id", "status", "interrupt_id"}``.
 

@@ -30,7 +30,7 @@ _FORM_PAUSE = 5.0
 
 class AgentRunTrigger(BaseTrigger):
     """
-    Fires one event when a run reaches an awaited status, ends, or cannot be waited for.
+    Fires one event when a run reaches an awaited status or ends, or the wait fails.
 
     The event is ``{"run_id", "status"}``, or ``{"run_id", "error", "message"}`` with the name of a class of
     :mod:`airflow_provider_agentruns.exceptions`. If the service is down or over its limit, the trigger keeps trying,
@@ -139,10 +139,10 @@ class AgentRunEventTrigger(BaseEventTrigger):
     The payload is ``{"run_id", "status", "agent"}``. A run that is interrupted again, with other questions, is reported
     again. An old unfinished run may be read less often than ``poll_interval``.
 
-    The first start of a watcher takes the statuses that runs have by then as reported. Airflow's asset state store
-    (Airflow 3.3 and newer) keeps what was reported, so a later start reports what happened in the meantime. Each run is
-    reported at least once; twice only if the triggerer is killed. On Airflow 3.1 and 3.2, each start is a first one. A
-    service that is down, a wrong token, or a wrong connection delays events and loses none.
+    After its first start, a watcher reports only later changes of status. Airflow's asset state store (Airflow 3.3 and
+    newer) contains what was reported, so after a restart, the watcher reports what changed in the meantime. It reports
+    each run at least once, and twice only if the triggerer is killed. On Airflow 3.1 and 3.2, each start counts as the
+    first. If the service is down, or the token or the connection is wrong, events are late, but none is lost.
 
     :param statuses: The statuses to report: some of ``completed``, ``interrupted``, and ``error``.
     :param agent: Report only runs of this agent type.

@@ -48,8 +48,8 @@ Airflow is open at {url} until you press Ctrl-C. What to click, in this order:
  2. See the audit trail: on the same page, click "Storage", "XCom", "Expand all extra JSON".
     The trail is the value with the key "trail".
  3. Start another run: {url}/dags/{dag}
-    Click "Trigger", then "Trigger" in the form. After about 20 seconds, the task "review" has the
-    state "Awaiting Input".
+    Click "Trigger", then "Trigger" in the form. Airflow opens the page of the DAG run. After about
+    20 seconds, the task "review" has the state "Awaiting Input".
  4. Answer its question: click "Browse", "Required Actions", and the question. Click "Approve" or
     "Reject". Until you answer, "Browse", "Agent runs" lists the run.
  5. See the output: on the page of the DAG run, click the task "output", "Storage", "XCom".

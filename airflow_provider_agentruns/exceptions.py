@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The errors of this package. They do not depend on Airflow: ``final_errors`` adds its base classes."""
+"""
+The errors of this package, and which of them another try cannot fix (``retryable``).
+
+They do not depend on Airflow: ``final_errors`` adds its base classes.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Marks the errors that no retry of the task can fix.
+Makes Airflow fail a task without further tries on an error whose ``retryable`` is false.
 
 Airflow fails a task without further tries on an ``AirflowFailException``. Because the package's errors do not depend on
 Airflow, this module adds it as a base to those that reach Airflow.

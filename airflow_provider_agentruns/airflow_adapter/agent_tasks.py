@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Queries for the pages: the package's task instances, their agent runs and connections, and open forms.
+Selects the task instances that the pages list, with their agent runs, connections, and open forms.
 
 No public API joins a task instance to its trigger and form.
 """

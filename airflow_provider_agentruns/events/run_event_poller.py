@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.paging import ListingWalk
+from airflow_provider_agentruns.client.listing_walk import ListingWalk
 from airflow_provider_agentruns.client.responses import ListedPage
 from airflow_provider_agentruns.client.retries import keep_trying
 from airflow_provider_agentruns.events.cursor_store import CursorStore

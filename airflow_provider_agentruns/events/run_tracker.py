@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from airflow_provider_agentruns.client.paging import timestamp
+from airflow_provider_agentruns.client.listing_walk import timestamp
 from airflow_provider_agentruns.client.responses import ListedRun
 from airflow_provider_agentruns.text import digest
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_agentruns.airflow_adapter import asset_events
 from airflow_provider_agentruns.events.asset_uris import SCHEME, asset_uris
-from airflow_provider_agentruns.events.webhook_event import MAX_AGE, RunStatusChange
+from airflow_provider_agentruns.events.signed_webhook import MAX_AGE, RunStatusChange
 
 #: The largest number of changes that are pending. The service resends the others.
 MAX_PENDING = 2000

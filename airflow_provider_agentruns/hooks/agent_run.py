@@ -17,7 +17,7 @@ from airflow.sdk import log as airflow_log
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.connection_settings import Settings
-from airflow_provider_agentruns.client.paging import ListingWalk
+from airflow_provider_agentruns.client.listing_walk import ListingWalk
 from airflow_provider_agentruns.client.transport import AsyncTransport, Transport
 from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsConfigError, AgentRunsError
 from airflow_provider_agentruns.final_errors import mark_final_errors

@@ -18,7 +18,7 @@ from typing import Any
 import pendulum
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.paging import ListingWalk, Order, order_of
+from airflow_provider_agentruns.client.listing_walk import ListingWalk, Order, order_of
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunStartInDoubtError
 from airflow_provider_agentruns.idempotency.state import Send, Sleep
 from airflow_provider_agentruns.models import AgentRun, RunPage, Thread, ThreadPage

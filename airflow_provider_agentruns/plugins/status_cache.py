@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.paging import ListingWalk
+from airflow_provider_agentruns.client.listing_walk import ListingWalk
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import ListedRun
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsAPIError, AgentRunsError

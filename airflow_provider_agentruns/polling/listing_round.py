@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A round reads the listing until its pages show too few of the runs that are due."""
+"""A round reads pages, which ``client.listing_walk`` selects, until they show too few of the runs that are due."""
 
 from __future__ import annotations
 
 import math
 
-from airflow_provider_agentruns.client.paging import ListingWalk, Order
+from airflow_provider_agentruns.client.listing_walk import ListingWalk, Order
 from airflow_provider_agentruns.client.requests import Request, list_run_states
 from airflow_provider_agentruns.client.responses import ListedPage
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from airflow_provider_agentruns.emulator import webhooks
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.events.webhook_event import HEADER, is_signed
+from airflow_provider_agentruns.events.signed_webhook import HEADER, is_signed
 from tests.emulator.contract import CONTRACT
 from tests.emulator.wire import eventually
 from tests.events.sender import SECRET

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from airflow_provider_agentruns.events.webhook_event import HEADER, sign
+from airflow_provider_agentruns.events.signed_webhook import HEADER, sign
 
 SECRET = "whsec_that-only-the-service-knows"
 

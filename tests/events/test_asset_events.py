@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 
 from airflow_provider_agentruns.airflow_adapter import asset_events
 from airflow_provider_agentruns.events import webhook_writer
-from airflow_provider_agentruns.events.webhook_event import MAX_AGE, RunStatusChange
+from airflow_provider_agentruns.events.signed_webhook import MAX_AGE, RunStatusChange
 from airflow_provider_agentruns.events.webhook_writer import KEY_LIFETIME, WebhookWriter
 from tests.events.assets import Assets, kept, rows_of_all_tables
 

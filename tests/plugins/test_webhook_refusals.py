@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_agentruns.events.asset_uris import agent_run_asset
-from airflow_provider_agentruns.events.webhook_event import HEADER, sign
+from airflow_provider_agentruns.events.signed_webhook import HEADER, sign
 from airflow_provider_agentruns.plugins.webhooks import endpoint
 from airflow_provider_agentruns.plugins.webhooks.endpoint import MAX_SIZE
 from tests.events.assets import Assets, rows_of_all_tables

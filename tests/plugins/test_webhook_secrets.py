@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_agentruns.events.asset_uris import agent_run_asset
-from airflow_provider_agentruns.events.webhook_event import HEADER, sign
+from airflow_provider_agentruns.events.signed_webhook import HEADER, sign
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from airflow_provider_agentruns.plugins.webhooks import secrets
 from airflow_provider_agentruns.plugins.webhooks.secrets import WebhookSecrets

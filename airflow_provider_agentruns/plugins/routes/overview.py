@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All runs that tasks are waiting for, as JSON for the overview page (Browse, Agent runs)."""
+"""The overview page (Browse, Agent runs) as JSON: the runs of the tasks that ``agent_tasks.active`` selects."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
 from airflow_provider_agentruns import metrics
-from airflow_provider_agentruns.events.webhook_event import HEADER, is_signed, parse_signature, parse_webhook_event
+from airflow_provider_agentruns.events.signed_webhook import HEADER, is_signed, parse_signature, parse_webhook_event
 from airflow_provider_agentruns.events.webhook_writer import WebhookWriter
 from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsValueError
 from airflow_provider_agentruns.plugins.webhooks.secrets import WebhookSecrets

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.events.webhook_event import is_signed, parse_signature, parse_webhook_event, sign
+from airflow_provider_agentruns.events.signed_webhook import is_signed, parse_signature, parse_webhook_event, sign
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from tests.events.sender import body_of, event
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_agentruns.client.paging import ListingWalk, Order, order_of
+from airflow_provider_agentruns.client.listing_walk import ListingWalk, Order, order_of
 from airflow_provider_agentruns.client.responses import ListedPage, ListedRun
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=8400, help="0 selects a free port")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other IDs and other content")
-    parser.add_argument("--speed", type=float, default=1.0, help="how many times as fast agents work")
+    parser.add_argument("--speed", type=float, default=1.0, help="speed of the agents; 20 means 20 times as fast")
     parser.add_argument("--token", help="the only valid token; without it, any token is valid")
     parser.add_argument("--rate-limit", type=int, default=20, help="requests per second; 0 means no limit")
     parser.add_argument(

@@ -31,7 +31,7 @@ class Emulator:
             httpx.get(f"{emulator.url}/v1/agents", headers={"Authorization": f"Bearer {emulator.token}"})
 
     :param seed: Another seed gives other IDs and other content.
-    :param speed: How many times as fast agents work.
+    :param speed: The speed of the agents; 20 means 20 times as fast.
     :param agents: Agent types and scripts in addition to the built-in ones.
     :param token: The only valid token. None accepts any token.
     :param rate_limit: Requests per second. None means no limit.

@@ -51,7 +51,10 @@ class ReloadingClient:
     async def transport(self) -> AsyncTransport:
         """Return a transport with the connection's settings, at most five minutes old if they can be reloaded."""
         if self._transport is None or time.monotonic() - self._loaded_at > _RELOAD_AFTER:
-            return await self._load()
+            async with self._loading:
+                # Another request may have loaded the connection meanwhile.
+                if self._transport is None or time.monotonic() - self._loaded_at > _RELOAD_AFTER:
+                    return await self._load()
         return self._transport
 
     async def send(self, request: Request[T]) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +15,13 @@ import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
+from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.transport import AsyncTransport
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.polling import poller, reloading_client
 from tests.hooks.connections import connection_json, open_sockets
 from tests.polling.scripted import Service, outcomes, waiting, waiting_with_token
-from tests.support.scripted_server import ScriptedServer
+from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, errors
 from tests.triggers.waiting import ENV, until
 
 #: Connections that cannot work, by what is wrong with them.
@@ -99,6 +101,42 @@ async def test_a_rejected_token_and_an_edit_that_cannot_work(monkeypatch: pytest
         monkeypatch.setenv(ENV, connection_json(server.url, token="token-1"))
         service.end()
         assert outcomes(await asyncio.gather(*tasks)) == {"completed"}
+
+
+async def test_a_request_that_is_rejected_during_a_reload_uses_the_new_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    respond, loading, load = threading.Event(), asyncio.Event(), asyncio.Event()
+    original = AgentRunHook.aget_connection
+
+    def reject_late(request: Received) -> Reply:
+        if request.headers["authorization"] == "Bearer token-1":
+            return answer({"id": "r-1", "status": "running"})
+        respond.wait(20)
+        return errors(401, "unknown token")
+
+    async def load_slowly(conn_id: str) -> Any:
+        connection = await original(conn_id)
+        loading.set()
+        await load.wait()
+        return connection
+
+    with ScriptedServer(reject_late) as server:
+        monkeypatch.setenv(ENV, connection_json(server.url, token="token-0"))
+        client = reloading_client.ReloadingClient("agentruns_default")
+        await client.transport()
+        request = asyncio.create_task(client.send(requests.get_run_state("r-1")))
+        await until(lambda: bool(server.requests))
+        monkeypatch.setenv(ENV, connection_json(server.url, token="token-1"))
+        monkeypatch.setattr(AgentRunHook, "aget_connection", staticmethod(load_slowly))
+        with monkeypatch.context() as patch:
+            patch.setattr(reloading_client, "_RELOAD_AFTER", 0.0)
+            reload = asyncio.create_task(client.transport())
+            await loading.wait()
+        respond.set()
+        await asyncio.sleep(0.5)
+        load.set()
+        assert (await request)["status"] == "running"
+        await reload
+        await client.close()
 
 
 @pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)

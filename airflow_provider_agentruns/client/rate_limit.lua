@@ -19,7 +19,7 @@ local now = clock[1] + clock[2] / 1e6
 local is_set_back = state.epoch and now < state.epoch + state.updated_at - 1
 if args.number and (is_set_back or state.epoch ~= args.epoch or args.number >= last_slot()) then return {} end
 if is_set_back or not state.epoch then
-    state = {epoch = now, updated_at = 0, anchor = -1e9, gap = 1, S = 0, A = 0, P = 0, W = 0, share = 1, blocked_until = -1e9}
+    state = {epoch = now, updated_at = 0, anchor = 0, gap = 1, S = 0, A = 0, P = 0, W = 0, share = 1, blocked_until = -1e9}
 end
 now = now - state.epoch
 
@@ -56,8 +56,7 @@ if args.number then return (reply(args.number)) end
 update()
 if args.kinds then
     local earliest, last = math.max(now, state.blocked_until), last_slot()
-    local rest = earliest - (state.anchor + last * state.gap)
-    if rest >= 0 then
+    if earliest >= state.anchor + last * state.gap then
         local first = first_free(function() return last end)
         state.anchor = earliest - first * state.gap
         state.S, state.A, state.P, state.W = first, first, first, first
@@ -69,10 +68,6 @@ if args.kinds then
         number, kind = begin, unused
     end
     state[kind] = number + 1
-    if rest >= args.rest then
-        local free = number + 1 + math.floor(args.pause / state.gap)
-        state.S, state.A, state.P, state.W = free, free, free, free
-    end
     local answer, delay = reply(number)
     if delay > args.max_delay then return answer end
     result = answer

@@ -35,11 +35,6 @@ CYCLE = "SAAAPAAAAAPAWAAP"
 #: Wider slots keep requests apart that take up to 80 ms more or less to arrive, e.g. over a new connection.
 MARGIN = 1.08
 
-#: After REST seconds without requests, slots stay empty for PAUSE seconds after the first request. The first requests
-#: of new processes arrive late, and would otherwise come too close to those of the next second.
-REST = 1.0
-PAUSE = 0.25
-
 #: The lowest share of the rate.
 LOWEST_SHARE = 1 / 64
 
@@ -78,7 +73,7 @@ class RateState:
 
     epoch: float = 0.0
     updated_at: float = 0.0
-    anchor: float = -math.inf
+    anchor: float = 0.0
     gap: float = 1.0
     free: dict[str, int] = field(default_factory=lambda: dict.fromkeys("SAPW", 0))
     share: float = 1.0
@@ -93,8 +88,7 @@ class RateState:
         """
         state, kinds, earliest = self._updated(now, rate), priority.value, max(now, self.blocked_until)
         anchor, gap, free, last = state.anchor, state.gap, state.free, max(state.free.values())
-        rest = earliest - (anchor + last * gap)
-        if rest >= 0:
+        if earliest >= anchor + last * gap:
             # Idle: move the slots so that one begins now.
             first = min(_first_slot(kind, last) for kind in kinds)
             anchor, free = earliest - first * gap, dict.fromkeys(free, first)
@@ -104,8 +98,7 @@ class RateState:
         # The next slot would otherwise stay unused.
         if priority is not Priority.PAGE and (unused := CYCLE[begin % len(CYCLE)]) in "SW" and begin >= free[unused]:
             number, kind = begin, unused
-        free = dict.fromkeys(free, number + 1 + int(PAUSE / gap)) if rest >= REST else {**free, kind: number + 1}
-        return replace(state, anchor=anchor, free=free), Slot(number, state.epoch)
+        return replace(state, anchor=anchor, free={**free, kind: number + 1}), Slot(number, state.epoch)
 
     def block(self, now: float, rate: float, seconds: float, reduction: float) -> RateState:
         """

@@ -247,15 +247,15 @@ class TestFailures:
         begin = time.monotonic()
         for _ in range(20):
             one.wait()
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 10, "a second for each would take 20 s"
         monkeypatch.setattr(one.store, "_retry_at", 0.0)
-        threads = [threading.Thread(target=one.wait) for _ in range(8)]
+        threads = [threading.Thread(target=one.wait) for _ in range(24)]
         begin = time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 12, "one after another would take 24 s"
 
     def test_a_server_that_became_a_replica_is_left(self, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
         one = store(server.url)

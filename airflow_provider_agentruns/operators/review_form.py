@@ -53,6 +53,9 @@ def own_params(params: ParamsDict, dag: DAG | None) -> ParamsDict:
         value = None if isinstance(param.value, type(Param().value)) else param.value
         return [value, param.description, param.schema]
 
+    if hasattr(ParamsDict, "filter_params_by_source"):
+        # Later versions remember the source of a param, and HITLOperator keeps those of the task.
+        return params
     given = {name: params.get_param(name) for name in params}
     of_dag = {name: declared(dag.params.get_param(name)) for name in dag.params} if dag else {}
     return ParamsDict({name: param for name, param in given.items() if of_dag.get(name) != declared(param)})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from airflow.sdk import DAG, Param
-from airflow.sdk.definitions.param import process_params
+from airflow.sdk.definitions.param import ParamsDict, process_params
 
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
@@ -342,3 +342,13 @@ def test_fields_without_a_default_do_not_stop_the_worker(
         review(params=FIELDS).execute_complete(ti.context, event("Approve"), **(waiting.value.kwargs or {}))
     review(params=FIELDS).execute_complete(ti.context, event("Approve", why="Fits"), **(waiting.value.kwargs or {}))
     assert service.answers[0][1]["fields"] == {"why": "Fits", "note": None}
+
+
+@pytest.mark.skipif(not hasattr(ParamsDict, "filter_params_by_source"), reason="Airflow 3.1 mixes both kinds of params")
+def test_a_field_can_equal_a_param_of_the_dag(service: Service, supervisor: Supervisor, ti: TaskInstance) -> None:
+    with DAG("reviews", schedule=None, params={"why": Param("", type="string")}):
+        task = review(params={"why": Param("", type="string")})
+    with pytest.raises((TaskAwaitingInput, TaskDeferred)):
+        task.execute(ti.context)
+    assert supervisor.form
+    assert list(supervisor.form.params or {}) == ["why", "interrupt_id", "_question"]

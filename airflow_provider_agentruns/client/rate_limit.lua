@@ -56,12 +56,12 @@ if args.number then return (reply(args.number)) end
 update()
 if args.kinds then
     local earliest, last = math.max(now, state.blocked_until), last_slot()
-    if earliest >= state.anchor + last * state.gap then
+    if earliest >= state.anchor + (last - args.tolerance) * state.gap then
         local first = first_free(function() return last end)
         state.anchor = earliest - first * state.gap
         state.S, state.A, state.P, state.W = first, first, first, first
     end
-    local begin = math.ceil((earliest - state.anchor) / state.gap - 1e-6)
+    local begin = math.ceil((earliest - state.anchor) / state.gap - args.tolerance)
     local number, kind = first_free(function(kind) return math.max(begin, state[kind]) end)
     local unused = args.cycle:sub(begin % #args.cycle + 1, begin % #args.cycle + 1)
     if args.kinds ~= 'P' and (unused == 'S' or unused == 'W') and begin >= state[unused] then

@@ -35,6 +35,9 @@ CYCLE = "SAAAPAAAAAPAWAAP"
 #: Wider slots keep requests apart that take up to 80 ms more or less to arrive, e.g. over a new connection.
 MARGIN = 1.08
 
+#: Two times are the same if they differ by less than this part of a slot.
+TOLERANCE = 1e-6
+
 #: The lowest share of the rate.
 LOWEST_SHARE = 1 / 64
 
@@ -88,12 +91,12 @@ class RateState:
         """
         state, kinds, earliest = self._updated(now, rate), priority.value, max(now, self.blocked_until)
         anchor, gap, free, last = state.anchor, state.gap, state.free, max(state.free.values())
-        if earliest >= anchor + last * gap:
+        # Rounding must not decide whether a slot has begun.
+        if earliest >= anchor + (last - TOLERANCE) * gap:
             # Idle: move the slots so that one begins now.
             first = min(_first_slot(kind, last) for kind in kinds)
             anchor, free = earliest - first * gap, dict.fromkeys(free, first)
-        # The subtracted part makes up for rounding.
-        begin = math.ceil((earliest - anchor) / gap - 1e-6)
+        begin = math.ceil((earliest - anchor) / gap - TOLERANCE)
         number, kind = min((_first_slot(kind, max(begin, free[kind])), kind) for kind in kinds)
         # The next slot would otherwise stay unused.
         if priority is not Priority.PAGE and (unused := CYCLE[begin % len(CYCLE)]) in "SW" and begin >= free[unused]:

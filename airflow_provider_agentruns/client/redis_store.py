@@ -53,6 +53,7 @@ _SCRIPT = Path(__file__).with_name("rate_limit.lua").read_text(encoding="utf-8")
 _CONSTANTS = {
     "cycle": rate_state.CYCLE,
     "margin": rate_state.MARGIN,
+    "tolerance": rate_state.TOLERANCE,
     "recovery": rate_state.RECOVERY,
     "recovery_base": rate_state.RECOVERY_BASE,
     "lowest_share": rate_state.LOWEST_SHARE,

@@ -58,14 +58,13 @@ class FileStore:
                 self._save(path, state)
             return slot, delay
 
-    def delay(self, slot: Slot) -> float | None:
-        path = None
-        # Without the file, the slots are those of this process. The file may still have older ones.
-        if time.monotonic() >= self._unusable_until:
-            with suppress(OSError):
-                path = self._path()
-        state, now = self._load(path)
-        return state.delay(slot, now)
+    def delay(self, rate: float, slot: Slot) -> float | None:
+        with self._locked() as path:
+            state, now = self._load(path)
+            # The rate must also recover while all requests have slots and wait for them.
+            state = state.updated(now, rate)
+            self._save(path, state)
+            return state.delay(slot, now)
 
     def block(self, rate: float, seconds: float) -> None:
         with self._locked() as path:

@@ -31,7 +31,7 @@ class Store(Protocol):
         :param max_delay: Nothing is reserved if the slot is more than this many seconds away.
         """
 
-    def delay(self, slot: Slot) -> float | None:
+    def delay(self, rate: float, slot: Slot) -> float | None:
         """Return the seconds until a reserved slot, which may have moved, or None if the store has lost it."""
 
     def block(self, rate: float, seconds: float) -> None:
@@ -81,7 +81,7 @@ class Limiter:
     def _delay(self, slot: Slot | None, priority: Priority, begin: float, max_wait: float | None) -> tuple[Slot, float]:
         """Return the slot and the seconds until then. Reserve one if there is none, or if the store has lost it."""
         left = math.inf if max_wait is None else max_wait - (time.monotonic() - begin)
-        delay = self.store.delay(slot) if slot else None
+        delay = self.store.delay(self.rate, slot) if slot else None
         if slot is None or delay is None:
             slot, delay = self.store.reserve(self.rate, priority, left)
         if delay > left and delay >= _TOLERANCE:

@@ -52,9 +52,10 @@ local function reply(number)
 end
 
 local result = {}
-if args.number then return (reply(args.number)) end
 update()
-if args.kinds then
+if args.number then
+    result = reply(args.number)
+elseif args.kinds then
     local earliest, last = math.max(now, state.blocked_until), last_slot()
     if earliest >= state.anchor + (last - args.tolerance) * state.gap then
         local first = first_free(function() return last end)

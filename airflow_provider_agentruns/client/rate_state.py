@@ -89,7 +89,7 @@ class RateState:
         :param rate: Requests per second.
         :return: The new state, and the slot.
         """
-        state, kinds, earliest = self._updated(now, rate), priority.value, max(now, self.blocked_until)
+        state, kinds, earliest = self.updated(now, rate), priority.value, max(now, self.blocked_until)
         anchor, gap, free, last = state.anchor, state.gap, state.free, max(state.free.values())
         # Rounding must not decide whether a slot has begun.
         if earliest >= anchor + (last - TOLERANCE) * gap:
@@ -111,17 +111,17 @@ class RateState:
 
         :param reduction: The factor for the rate.
         """
-        state, until = self._updated(now, rate), max(self.blocked_until, now + seconds)
+        state, until = self.updated(now, rate), max(self.blocked_until, now + seconds)
         share = state.share if now < self.blocked_until else max(LOWEST_SHARE, state.share * reduction)
         anchor = state.anchor + until - max(now, self.blocked_until)
-        return replace(state, anchor=anchor, share=share, blocked_until=until)._updated(now, rate)
+        return replace(state, anchor=anchor, share=share, blocked_until=until).updated(now, rate)
 
     def delay(self, slot: Slot, now: float) -> float | None:
         """Return the seconds until a reserved slot, or None if this state did not assign it, perhaps after a crash."""
         known = slot.epoch == self.epoch and slot.number < max(self.free.values())
         return max(0.0, self.anchor + slot.number * self.gap - now) if known else None
 
-    def _updated(self, now: float, rate: float) -> RateState:
+    def updated(self, now: float, rate: float) -> RateState:
         """Let the share recover, and adapt the distance of the slots from now on, or from the end of the block."""
         growth = math.exp(min(max(0.0, now - self.updated_at), 60.0) / RECOVERY)
         share = min(1.0, (self.share + RECOVERY_BASE) * growth - RECOVERY_BASE)

@@ -92,10 +92,10 @@ class RedisStore:
         number, epoch, delay = reply
         return Slot(number, float(epoch)), float(delay)
 
-    def delay(self, slot: Slot) -> float | None:
-        reply = self._run(number=slot.number, epoch=slot.epoch)
+    def delay(self, rate: float, slot: Slot) -> float | None:
+        reply = self._run(rate=rate, number=slot.number, epoch=slot.epoch)
         if reply is None:
-            return self._file.delay(slot)
+            return self._file.delay(rate * _SHARE_WITHOUT, slot)
         return float(reply[2]) if reply else None
 
     def block(self, rate: float, seconds: float) -> None:

@@ -77,6 +77,7 @@ class Machine:
             self.state, slot = self.state.assign(everything.now, LIMIT, Priority.WAIT)
             while delay := self.state.delay(slot, everything.now):
                 yield _nap(delay)
+                self.state = self.state.updated(everything.now, LIMIT)
             latency = everything.chance.uniform(0.005, 0.03)
             yield latency
             granted = everything.service.grant(everything.now)

@@ -133,6 +133,16 @@ class TestBlocks:
         queue.state = replace(queue.state, blocked_until=175.0)
         assert seconds_for_ten() < 0.7, "the rate has recovered"
 
+    def test_the_rate_recovers_while_all_requests_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shared, now = FileStore("account"), 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        slots = [shared.reserve(20, Priority.START, 1e9)[0] for _ in range(1000)]
+        shared.block(20, 0.0)
+        while delay := shared.delay(20, slots[-1]):
+            # One of the thousand checks its slot every second.
+            now += min(delay, 1.0)
+        assert now < 1000 + 1000 / 20 * 1.25
+
     def test_the_rate_of_an_edited_connection_applies_to_reserved_slots(self) -> None:
         state, slots = RateState(), list[Slot]()
         for _ in range(40):
@@ -274,7 +284,7 @@ class TestSharedFile:
         for _ in range(3):
             slot, seconds = shared.reserve(SLOW, Priority.WAIT, 1e9)
             slots.append(seconds)
-            assert shared.delay(slot) == pytest.approx(seconds, abs=5.0)
+            assert shared.delay(SLOW, slot) == pytest.approx(seconds, abs=5.0)
         assert min(gaps(slots)) > 90
 
     async def test_the_event_loop_runs_while_another_process_holds_the_lock(self, folder: Path) -> None:

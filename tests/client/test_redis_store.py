@@ -125,7 +125,8 @@ class TestSlots:
                         state = new
                         slots.append((slot, expected))
                 for slot, expected in slots[-20:]:
-                    assert redis.delay(slot) == pytest.approx(state.delay(expected, now), abs=1e-5)
+                    state = state.updated(now, rate)
+                    assert redis.delay(rate, slot) == pytest.approx(state.delay(expected, now), abs=1e-5)
 
         check()
 
@@ -135,7 +136,7 @@ class TestSlots:
         slots = [store.reserve(SLOW, Priority.WAIT, 1e9)[0] for _ in range(3)]
         store.now = 9000.0
         assert store.reserve(SLOW, Priority.WAIT, 1e9)[1] == 0.0
-        assert [store.delay(slot) for slot in slots] == [None] * 3
+        assert [store.delay(SLOW, slot) for slot in slots] == [None] * 3
 
     def test_a_clock_that_is_set_back_by_little_keeps_the_slots(self, server: RedisServer) -> None:
         store = ClockedStore(server.url)
@@ -155,14 +156,14 @@ class TestSlots:
         slots = [store.reserve(SLOW, Priority.WAIT, 1e9)[0] for _ in range(500)]
         # A replica took over, whose clock is behind.
         store.now -= 2.0
-        assert store.delay(slots[-1]) is None
+        assert store.delay(SLOW, slots[-1]) is None
         assert store.reserve(SLOW, Priority.WAIT, 1e9)[1] == 0.0
 
     def test_slots_after_a_crash_of_the_server_are_not_those_from_before(self, server: RedisServer) -> None:
         store = ClockedStore(server.url)
         store.now = 1000.0
         before = store.reserve(20, Priority.WAIT, 1e9)[0]
-        assert store.delay(Slot(before.number + 5000, before.epoch)) is None
+        assert store.delay(20, Slot(before.number + 5000, before.epoch)) is None
 
     def test_the_state_is_small_and_expires(self, server: RedisServer) -> None:
         one = store(server.url, f"https://api.example.com#{TOKEN}")
@@ -282,8 +283,8 @@ class TestFailures:
         slot, _ = one.reserve(20, Priority.WAIT, 1e9)
         server.stop()
         without, _ = one.reserve(20, Priority.WAIT, 1e9)
-        assert one.delay(without) is not None, "a slot of the file stays valid while the server is away"
-        assert one.delay(slot) is None
+        assert one.delay(20, without) is not None, "a slot of the file stays valid while the server is away"
+        assert one.delay(20, slot) is None
         assert one.problem
         server.start()
         monkeypatch.setattr(one, "_retry_at", 0.0)
@@ -291,7 +292,7 @@ class TestFailures:
             assert delay(one) == 0.0
         assert not one.problem
         assert caplog.messages[-1] == "rate_limit_store 127.0.0.1 can be used again"
-        assert one.delay(without) is None, "one of the file is not valid in Redis"
+        assert one.delay(20, without) is None, "one of the file is not valid in Redis"
         assert delay(other) > 90
 
     def test_requests_that_wait_while_the_server_restarts_empty_cause_no_burst(

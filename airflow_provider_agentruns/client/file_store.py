@@ -17,7 +17,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from airflow_provider_agentruns.client.rate_state import Priority, RateState, Slot
+from airflow_provider_agentruns.client.rate_state import Priority, RateState, Ticket
 
 log = logging.getLogger(__name__)
 
@@ -49,22 +49,22 @@ class FileStore:
         self._unusable_until = 0.0
         self._warned = False
 
-    def reserve(self, rate: float, priority: Priority, max_delay: float) -> tuple[Slot, float]:
+    def reserve(self, rate: float, priority: Priority, max_delay: float) -> tuple[Ticket, float]:
         with self._locked() as path:
             state, now = self._load(path)
-            state, slot = state.assign(now, rate, priority)
-            delay = state.delay(slot, now) or 0.0
+            state, ticket = state.issue(now, rate, priority)
+            delay = state.delay(ticket, now) or 0.0
             if delay <= max_delay:
                 self._save(path, state)
-            return slot, delay
+            return ticket, delay
 
-    def delay(self, rate: float, slot: Slot) -> float | None:
+    def delay(self, rate: float, ticket: Ticket) -> float | None:
         with self._locked() as path:
             state, now = self._load(path)
-            # The rate must also recover while all requests have slots and wait for them.
+            # The rate must also recover while all requests have tickets and wait.
             state = state.updated(now, rate)
             self._save(path, state)
-            return state.delay(slot, now)
+            return state.delay(ticket, now)
 
     def block(self, rate: float, seconds: float) -> None:
         with self._locked() as path:

@@ -10,32 +10,32 @@ from typing import Protocol
 
 from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.file_store import FileStore
-from airflow_provider_agentruns.client.rate_state import Priority, Slot
+from airflow_provider_agentruns.client.rate_state import Priority, Ticket
 from airflow_provider_agentruns.exceptions import AgentRunsThrottledError
 
-#: A slot counts as reached this many seconds before, which is about how exactly a process can sleep.
+#: A ticket counts as served this many seconds before, which is about how exactly a process can sleep.
 _TOLERANCE = 0.001
 
 
 class Store(Protocol):
-    """Keeps the slots that all processes of an account share. Its calls may block for up to a few seconds."""
+    """Keeps the queues that all processes of an account share. Its calls may block for up to a few seconds."""
 
     #: Why another store replaces this one at present.
     problem: str | None
 
-    def reserve(self, rate: float, priority: Priority, max_delay: float) -> tuple[Slot, float]:
+    def reserve(self, rate: float, priority: Priority, max_delay: float) -> tuple[Ticket, float]:
         """
-        Reserve a slot, and return it and the seconds until then.
+        Reserve a place in the queue, and return it and the seconds until it is served.
 
         :param rate: Requests per second.
-        :param max_delay: Nothing is reserved if the slot is more than this many seconds away.
+        :param max_delay: Nothing is reserved if that takes more than this many seconds.
         """
 
-    def delay(self, rate: float, slot: Slot) -> float | None:
-        """Return the seconds until a reserved slot, which may have moved, or None if the store has lost it."""
+    def delay(self, rate: float, ticket: Ticket) -> float | None:
+        """Return the seconds until a ticket is served, or None if the store has lost it."""
 
     def block(self, rate: float, seconds: float) -> None:
-        """Move all slots by some seconds after a 429."""
+        """Serve no ticket for some seconds after a 429."""
 
 
 class Limiter:
@@ -57,19 +57,19 @@ class Limiter:
         :return: The delay in seconds.
         :raises AgentRunsThrottledError: If the delay would be longer.
         """
-        begin, slot = time.monotonic(), None
+        begin, ticket = time.monotonic(), None
         while True:
-            slot, delay = self._delay(slot, priority, begin, max_wait)
+            ticket, delay = self._delay(ticket, priority, begin, max_wait)
             if delay < _TOLERANCE:
                 return time.monotonic() - begin
             time.sleep(_nap(delay))
 
     async def wait_async(self, priority: Priority = Priority.WAIT, max_wait: float | None = None) -> float:
         """Async twin of :meth:`wait`."""
-        begin, slot = time.monotonic(), None
+        begin, ticket = time.monotonic(), None
         while True:
             # In a thread, because another process may hold the lock, or the store may be slow.
-            slot, delay = await asyncio.to_thread(self._delay, slot, priority, begin, max_wait)
+            ticket, delay = await asyncio.to_thread(self._delay, ticket, priority, begin, max_wait)
             if delay < _TOLERANCE:
                 return time.monotonic() - begin
             await asyncio.sleep(_nap(delay))
@@ -78,19 +78,21 @@ class Limiter:
         """Send nothing for some seconds: the service has returned a 429."""
         self.store.block(self.rate, seconds)
 
-    def _delay(self, slot: Slot | None, priority: Priority, begin: float, max_wait: float | None) -> tuple[Slot, float]:
-        """Return the slot and the seconds until then. Reserve one if there is none, or if the store has lost it."""
+    def _delay(
+        self, ticket: Ticket | None, priority: Priority, begin: float, max_wait: float | None
+    ) -> tuple[Ticket, float]:
+        """Return the ticket and its delay in seconds. Reserve one if there is none, or if the store has lost it."""
         left = math.inf if max_wait is None else max_wait - (time.monotonic() - begin)
-        delay = self.store.delay(self.rate, slot) if slot else None
-        if slot is None or delay is None:
-            slot, delay = self.store.reserve(self.rate, priority, left)
+        delay = self.store.delay(self.rate, ticket) if ticket else None
+        if ticket is None or delay is None:
+            ticket, delay = self.store.reserve(self.rate, priority, left)
         if delay > left and delay >= _TOLERANCE:
             raise AgentRunsThrottledError(delay)
-        return slot, delay
+        return ticket, delay
 
 
 def _nap(delay: float) -> float:
-    """Return how long to sleep before the slot is checked again, because the rate may recover meanwhile."""
+    """Return how long to sleep before the ticket is checked again, because the rate may recover meanwhile."""
     return min(delay, max(1.0, delay / 2))
 
 

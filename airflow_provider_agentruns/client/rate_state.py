@@ -1,41 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The rate limit of an account as a value, without I/O: assigns send times to requests, by priority.
+The rate limit of an account as a value, without I/O: a queue of tickets for each priority.
 
-One request is sent per slot of a little more than ``1 / rate`` seconds. Each cycle of 16 slots reserves one for starts
-and one for waits, so that neither queues behind the other for long. An idle limiter sends the first request at once.
+One ticket is served every ``1 / rate`` seconds and a little more: the oldest one of the highest priority. Each cycle of
+16 also serves two waits and one page before all others, so that no queue stops. If no ticket waits, the next one is
+served at once.
 
-A 429 blocks all slots for a while and reduces the rate, which then recovers slowly. So machines without a common store
+A 429 stops all queues for a while and reduces the rate, which then recovers slowly. So machines without a common store
 share the account's limit. ``rate_limit.lua`` does the same in Redis.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 
 class Priority(Enum):
-    """
-    Which requests go first. The value lists the kinds of slots that a priority may use.
+    """Which requests go first: starts and answers, then reads for a task, then reads for a page."""
 
-    ``START`` starts a run or answers a question, ``WAIT`` reads for a task (15/16 of the rate each), and ``PAGE`` reads
-    for a page (3/16).
-    """
-
-    START = "SAP"
-    WAIT = "WAP"
+    START = "S"
+    WAIT = "W"
     PAGE = "P"
 
 
-#: The kind of each slot of a cycle: S is for starts, W for waits, A for both, and P for all priorities.
-CYCLE = "SAAAPAAAAAPAWAAP"
+#: The order in which the queues are served, for each number of a cycle.
+CYCLE = ("WSP", "SWP", "SWP", "SWP", "PSW", "SWP", "SWP", "SWP") + ("WSP",) + ("SWP",) * 7
 
-#: Wider slots keep requests apart that take up to 80 ms more or less to arrive, e.g. over a new connection.
+#: The distance of two requests grows by this factor. It keeps requests apart that take up to 80 ms more or less to
+#: arrive, e.g. over a new connection.
 MARGIN = 1.08
 
-#: Two times are the same if they differ by less than this part of a slot.
+#: Two times are the same if they differ by less than this part of the distance of two requests.
 TOLERANCE = 1e-6
 
 #: The lowest share of the rate.
@@ -47,13 +45,14 @@ RECOVERY_BASE = 0.2
 
 
 @dataclass(frozen=True)
-class Slot:
+class Ticket:
     """
-    A reserved slot.
+    A place in a queue.
 
-    :param epoch: The epoch of the state that assigned it.
+    :param epoch: The epoch of the state that issued it.
     """
 
+    priority: Priority
     number: int
     epoch: float
 
@@ -61,51 +60,44 @@ class Slot:
 @dataclass(frozen=True)
 class RateState:
     """
-    The slots of one account. The size does not depend on the number of reserved slots.
-
-    A block or a lower rate moves reserved slots to a later time, in the same order.
+    The queues of one account. The size does not depend on the number of tickets.
 
     :param epoch: When the state was created, in seconds of the store's clock.
     :param updated_at: When the state last changed.
-    :param anchor: Time of slot 0.
-    :param gap: Seconds between two slots.
-    :param free: The first free slot of each kind.
+    :param next_at: The earliest time to serve the next ticket.
+    :param gap: Seconds between two tickets.
+    :param issued: The number of tickets of each queue so far.
+    :param served: How many of them have been served. Dead processes also have tickets, which are served in vain.
     :param share: The share of the rate in use at ``updated_at``.
-    :param blocked_until: No slot is sooner.
+    :param blocked_until: No ticket is served sooner.
     """
 
     epoch: float = 0.0
     updated_at: float = 0.0
-    anchor: float = 0.0
+    next_at: float = 0.0
     gap: float = 1.0
-    free: dict[str, int] = field(default_factory=lambda: dict.fromkeys("SAPW", 0))
+    issued: dict[str, int] = field(default_factory=lambda: dict.fromkeys("SWP", 0))
+    served: dict[str, int] = field(default_factory=lambda: dict.fromkeys("SWP", 0))
     share: float = 1.0
     blocked_until: float = -math.inf
 
-    def assign(self, now: float, rate: float, priority: Priority) -> tuple[RateState, Slot]:
+    def issue(self, now: float, rate: float, priority: Priority) -> tuple[RateState, Ticket]:
         """
-        Reserve the first free slot that the priority may use.
+        Add a ticket to the queue of a priority.
 
         :param rate: Requests per second.
-        :return: The new state, and the slot.
+        :return: The new state, and the ticket.
         """
-        state, kinds, earliest = self.updated(now, rate), priority.value, max(now, self.blocked_until)
-        anchor, gap, free, last = state.anchor, state.gap, state.free, max(state.free.values())
-        # Rounding must not decide whether a slot has begun.
-        if earliest >= anchor + (last - TOLERANCE) * gap:
-            # Idle: move the slots so that one begins now.
-            first = min(_first_slot(kind, last) for kind in kinds)
-            anchor, free = earliest - first * gap, dict.fromkeys(free, first)
-        begin = math.ceil((earliest - anchor) / gap - TOLERANCE)
-        number, kind = min((_first_slot(kind, max(begin, free[kind])), kind) for kind in kinds)
-        # The next slot would otherwise stay unused.
-        if priority is not Priority.PAGE and (unused := CYCLE[begin % len(CYCLE)]) in "SW" and begin >= free[unused]:
-            number, kind = begin, unused
-        return replace(state, anchor=anchor, free={**free, kind: number + 1}), Slot(number, state.epoch)
+        state, queue = self.updated(now, rate), priority.value
+        number = state.issued[queue]
+        # Time without tickets allows no burst afterwards.
+        next_at = max(state.next_at, now) if state.issued == state.served else state.next_at
+        state = replace(state, next_at=next_at, issued={**state.issued, queue: number + 1})
+        return state.updated(now, rate), Ticket(priority, number, state.epoch)
 
     def block(self, now: float, rate: float, seconds: float, reduction: float) -> RateState:
         """
-        Move all slots after a 429, by up to some seconds, and reduce the rate.
+        Serve no ticket for some seconds after a 429, and reduce the rate.
 
         429s during a block are responses to requests from before it, and do not reduce the rate again.
 
@@ -113,24 +105,46 @@ class RateState:
         """
         state, until = self.updated(now, rate), max(self.blocked_until, now + seconds)
         share = state.share if now < self.blocked_until else max(LOWEST_SHARE, state.share * reduction)
-        anchor = state.anchor + until - max(now, self.blocked_until)
-        return replace(state, anchor=anchor, share=share, blocked_until=until).updated(now, rate)
+        next_at = max(state.next_at, until)
+        return replace(state, next_at=next_at, share=share, blocked_until=until).updated(now, rate)
 
-    def delay(self, slot: Slot, now: float) -> float | None:
-        """Return the seconds until a reserved slot, or None if this state did not assign it, perhaps after a crash."""
-        known = slot.epoch == self.epoch and slot.number < max(self.free.values())
-        return max(0.0, self.anchor + slot.number * self.gap - now) if known else None
+    def delay(self, ticket: Ticket, now: float) -> float | None:
+        """
+        Return the seconds until a ticket is served, unless others with a higher priority follow.
+
+        :return: None if this state did not issue the ticket, perhaps after a crash.
+        """
+        queue = ticket.priority.value
+        if ticket.epoch != self.epoch or ticket.number >= self.issued[queue]:
+            return None
+        before = ticket.number - self.served[queue]
+        if before < 0:
+            return 0.0
+        times = (at for at, served in self._schedule() if served == queue)
+        return max(0.0, next(at for number, at in enumerate(times) if number == before) - now)
 
     def updated(self, now: float, rate: float) -> RateState:
-        """Let the share recover, and adapt the distance of the slots from now on, or from the end of the block."""
+        """Serve the tickets that are due, and let the share recover."""
+        served, next_at = dict(self.served), self.next_at
+        for at, queue in self._schedule():
+            if at > now + TOLERANCE * self.gap:
+                break
+            served[queue] += 1
+            next_at = at + self.gap
         growth = math.exp(min(max(0.0, now - self.updated_at), 60.0) / RECOVERY)
         share = min(1.0, (self.share + RECOVERY_BASE) * growth - RECOVERY_BASE)
-        gap, begin = MARGIN / (rate * share), max(now, self.blocked_until)
-        anchor = begin - (begin - self.anchor) * gap / self.gap
-        return replace(self, epoch=self.epoch or now, updated_at=now, anchor=anchor, gap=gap, share=share)
+        gap = MARGIN / (rate * share)
+        next_at = min(next_at, max(now, self.blocked_until) + gap)
+        return replace(
+            self, epoch=self.epoch or now, updated_at=now, next_at=next_at, gap=gap, served=served, share=share
+        )
 
-
-def _first_slot(kind: str, number: int) -> int:
-    while CYCLE[number % len(CYCLE)] != kind:
-        number += 1
-    return number
+    def _schedule(self) -> Iterator[tuple[float, str]]:
+        """Yield when each waiting ticket is served, and its queue."""
+        at, first = self.next_at, sum(self.served.values())
+        waiting = {queue: self.issued[queue] - served for queue, served in self.served.items()}
+        for number in range(first, first + sum(waiting.values())):
+            queue = next(queue for queue in CYCLE[number % len(CYCLE)] if waiting[queue])
+            yield at, queue
+            waiting[queue] -= 1
+            at += self.gap

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_agentruns.client import rate_state
 from airflow_provider_agentruns.client.file_store import FileStore
-from airflow_provider_agentruns.client.rate_state import Priority, Slot
+from airflow_provider_agentruns.client.rate_state import Priority, Ticket
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from airflow_provider_agentruns.text import single_line
 
@@ -85,17 +85,17 @@ class RedisStore:
         self._file = FileStore(account)
         self._retry_at = 0.0
 
-    def reserve(self, rate: float, priority: Priority, max_delay: float) -> tuple[Slot, float]:
-        reply = self._run(rate=rate, kinds=priority.value, max_delay=min(max_delay, 1e9))
+    def reserve(self, rate: float, priority: Priority, max_delay: float) -> tuple[Ticket, float]:
+        reply = self._run(rate=rate, queue=priority.value, max_delay=min(max_delay, 1e9))
         if reply is None:
             return self._file.reserve(rate * _SHARE_WITHOUT, priority, max_delay)
         number, epoch, delay = reply
-        return Slot(number, float(epoch)), float(delay)
+        return Ticket(priority, number, float(epoch)), float(delay)
 
-    def delay(self, rate: float, slot: Slot) -> float | None:
-        reply = self._run(rate=rate, number=slot.number, epoch=slot.epoch)
+    def delay(self, rate: float, ticket: Ticket) -> float | None:
+        reply = self._run(rate=rate, queue=ticket.priority.value, number=ticket.number, epoch=ticket.epoch)
         if reply is None:
-            return self._file.delay(rate * _SHARE_WITHOUT, slot)
+            return self._file.delay(rate * _SHARE_WITHOUT, ticket)
         return float(reply[2]) if reply else None
 
     def block(self, rate: float, seconds: float) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Reserves slots in forked processes.
+Reserves places in the queue in forked processes.
 
 They are children of a fresh process, because a fork of a process with threads can hang.
 
@@ -24,7 +24,7 @@ from tests.client.calling import settings
 
 def reserve_in_forks(rate: float, url: str | None = None, *, folder: Path) -> list[float]:
     """
-    Reserve 121 slots in seven processes and return their times.
+    Reserve 121 places in seven processes and return the times when they are served.
 
     :param url: The URL of a store.
     :param folder: The temporary folder of the processes.
@@ -37,7 +37,7 @@ def reserve_in_forks(rate: float, url: str | None = None, *, folder: Path) -> li
 
 
 def reserve(_: object = None) -> float:
-    """Reserve a slot over the inherited limiter, and return its time."""
+    """Reserve a place over the inherited limiter, and return when it is served."""
     _, delay = _limiters[0].store.reserve(_limiters[0].rate, Priority.WAIT, 1e9)
     return delay + time.monotonic()
 

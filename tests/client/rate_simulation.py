@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machines that share the limit of an account, in virtual time: the real slots, behind a service that counts."""
+"""Machines that share the limit of an account, in virtual time: the real queues, behind a service that counts."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Machine:
         """Send a request until it gets no 429. Yield the seconds to sleep."""
         everything = self._all
         while True:
-            self.state, slot = self.state.assign(everything.now, LIMIT, Priority.WAIT)
-            while delay := self.state.delay(slot, everything.now):
+            self.state, ticket = self.state.issue(everything.now, LIMIT, Priority.WAIT)
+            while delay := self.state.delay(ticket, everything.now):
                 yield _nap(delay)
                 self.state = self.state.updated(everything.now, LIMIT)
             latency = everything.chance.uniform(0.005, 0.03)

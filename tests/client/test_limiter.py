@@ -24,7 +24,7 @@ from filelock import FileLock
 from airflow_provider_agentruns.client import file_store, limiter, retries
 from airflow_provider_agentruns.client.file_store import FileStore
 from airflow_provider_agentruns.client.limiter import Limiter
-from airflow_provider_agentruns.client.rate_state import Priority, RateState, Slot
+from airflow_provider_agentruns.client.rate_state import Priority, RateState, Ticket
 from airflow_provider_agentruns.exceptions import AgentRunsRateLimitError, AgentRunsThrottledError
 from tests.client.calling import GET, RUN, Caller, settings
 from tests.client.forked_reservations import reserve_in_forks
@@ -54,7 +54,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def delay(store: FileStore, rate: float = SLOW, priority: Priority = Priority.WAIT, limit: float = 1e9) -> float:
-    """Reserve a slot and return the seconds until then."""
+    """Reserve a place in the queue and return the seconds until it is served."""
     return store.reserve(rate, priority, limit)[1]
 
 
@@ -63,93 +63,101 @@ def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in itertools.pairwise(sorted(times))]
 
 
-class Queue:
-    """Assigns slots without a store."""
+def run(rate: float, requests: list[tuple[float, Priority]]) -> list[tuple[float, Priority]]:
+    """Return the send times of requests, in this order, with their priorities."""
+    state, sent = RateState(), list[tuple[float, str]]()
+    for now, priority in requests:
+        schedule, served = list(state._schedule()), sum(state.served.values())
+        state, _ = state.issue(now, rate, priority)
+        sent += [*schedule, (now, priority.value)][: sum(state.served.values()) - served]
+    sent += state._schedule()
+    assert len(sent) == len(requests)
+    return [(at, Priority(queue)) for at, queue in sent]
 
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
-        self.state = RateState()
 
-    def assign(self, now: float, priority: Priority) -> float:
-        """Return the send time of a request."""
-        self.state, slot = self.state.assign(now, self.rate, priority)
-        return now + (self.state.delay(slot, now) or 0.0)
+def times(sent: list[tuple[float, Priority]], *priorities: Priority) -> list[float]:
+    """Return the send times of some priorities."""
+    return [at for at, priority in sent if priority in (priorities or Priority)]
 
 
-class TestSlots:
+class TestQueues:
     @pytest.mark.parametrize("rate", [0.5, 3, 20, 300])
     def test_no_window_holds_more_than_the_rate(self, rate: float) -> None:
-        chance, queue, now, times = random.Random(1), Queue(rate), 1000.0, list[float]()  # noqa: S311
+        chance, now, requests = random.Random(1), 1000.0, list[tuple[float, Priority]]()  # noqa: S311
         for _ in range(800):
             now += chance.choice([0, 0, 0.1, 0.9, 1.7, 6]) / rate
-            times.append(queue.assign(now, chance.choice(list(Priority))))
-            assert times[-1] >= now
-        assert min(gaps(times)) >= 1 / rate
+            requests.append((now, chance.choice(list(Priority))))
+        assert min(gaps(times(run(rate, requests)))) >= 1 / rate
 
     @pytest.mark.parametrize("priority", Priority)
     def test_the_first_request_and_one_after_a_rest_go_at_once(self, priority: Priority) -> None:
-        queue = Queue(10)
-        assert queue.assign(5.0, priority) == pytest.approx(5.0)
-        assert queue.assign(5.0, priority) >= 5.1
-        assert queue.assign(3600.0, priority) == pytest.approx(3600.0)
-        assert max(queue.assign(3600.0, Priority.START) for _ in range(11)) >= 3601.0, "a rest allows no burst"
+        later = [(3600.0, priority), *[(3600.0, Priority.START)] * 10]
+        sent = times(run(10, [(5.0, priority), (5.0, priority), *later]))
+        assert sent[0] == pytest.approx(5.0)
+        assert sent[1] >= 5.1
+        assert sent[2] == pytest.approx(3600.0)
+        assert sent[-1] >= 3601.0, "a rest allows no burst"
 
-    @pytest.mark.parametrize(
-        ("queued", "priority"), [([Priority.WAIT, Priority.PAGE], Priority.START), ([Priority.START], Priority.WAIT)]
-    )
-    def test_no_queue_delays_another_priority(self, queued: list[Priority], priority: Priority) -> None:
-        queue = Queue(20)
-        for other in queued * 1000:
-            queue.assign(0.0, other)
-        assert [queue.assign(0.0, priority) < n for n in range(1, 20)] == [True] * 19
+    def test_starts_pass_waits_and_waits_pass_pages(self) -> None:
+        queued = [(0.0, Priority.PAGE), (0.0, Priority.WAIT)] * 200
+        sent = run(20, [*queued, *[(0.1, Priority.START)] * 100])
+        assert times(sent, Priority.START)[-1] < 0.1 + 1.4 * 100 / 20
+        assert times(sent, Priority.START, Priority.WAIT)[-1] < 1.3 * 300 / 20
+        assert times(sent)[-1] < 1.1 * 500 / 20
+
+    def test_no_queue_stops_another(self) -> None:
+        queued = [(0.0, Priority.START), (0.0, Priority.WAIT)] * 500
+        sent = run(20, [*queued, *[(0.0, Priority.PAGE)] * 20])
+        for priority, seconds in [(Priority.WAIT, 0.5), (Priority.PAGE, 1.0)]:
+            assert max(gaps(times(sent, priority)[:20])) < seconds
 
 
 class TestBlocks:
-    def test_reserved_slots_move_in_their_order(self) -> None:
-        state, slots = RateState(), list[Slot]()
+    def test_tickets_wait_for_the_end_in_their_order(self) -> None:
+        state, tickets = RateState(), list[Ticket]()
         for _ in range(50):
-            state, slot = state.assign(100.0, 20, Priority.WAIT)
-            slots.append(slot)
+            state, ticket = state.issue(100.0, 20, Priority.WAIT)
+            tickets.append(ticket)
         state = state.block(100.5, 20, 2.0, 1.0)
-        # Slots of the last half second may have been sent; the others follow the block.
-        delays = [state.delay(slot, 100.5) or 0.0 for slot in slots]
-        assert min(delays[12:]) >= 2.0
-        assert min(gaps(delays)) >= 1 / 20
+        delays = [state.delay(ticket, 100.5) or 0.0 for ticket in tickets]
+        assert delays[:10] == [0.0] * 10, "these may have been sent"
+        assert min(delays[10:]) >= 2.0
+        assert min(gaps(delays[10:])) >= 1 / 20
         assert delays == sorted(delays)
 
     def test_a_429_halves_the_rate_for_a_while(self) -> None:
-        queue = Queue(20)
+        state = RateState()
 
         def seconds_for_ten() -> float:
-            now = queue.state.blocked_until
-            return max(queue.assign(now, Priority.WAIT) for _ in range(11)) - now
+            now, queue = state.blocked_until, state
+            for _ in range(11):
+                queue, ticket = queue.issue(now, 20, Priority.WAIT)
+            return queue.delay(ticket, now) or 0.0
 
-        queue.state = queue.state.block(100.0, 20, 1.0, 0.5).block(100.1, 20, 1.0, 0.5)
+        state = state.block(100.0, 20, 1.0, 0.5).block(100.1, 20, 1.0, 0.5)
         assert 0.9 < seconds_for_ten() < 1.4, "two 429s at once count once"
         for number in range(20):
-            queue.state = queue.state.block(103.0 + 2 * number, 20, 1.0, 0.5)
+            state = state.block(103.0 + 2 * number, 20, 1.0, 0.5)
         assert 3 < seconds_for_ten() < 40
-        queue.assign(170.0, Priority.WAIT)
-        queue.state = replace(queue.state, blocked_until=175.0)
+        state = replace(state.updated(170.0, 20), blocked_until=175.0)
         assert seconds_for_ten() < 0.7, "the rate has recovered"
 
     def test_the_rate_recovers_while_all_requests_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
         shared, now = FileStore("account"), 1000.0
         monkeypatch.setattr(time, "monotonic", lambda: now)
-        slots = [shared.reserve(20, Priority.START, 1e9)[0] for _ in range(1000)]
+        tickets = [shared.reserve(20, Priority.START, 1e9)[0] for _ in range(1000)]
         shared.block(20, 0.0)
-        while delay := shared.delay(20, slots[-1]):
-            # One of the thousand checks its slot every second.
+        while delay := shared.delay(20, tickets[-1]):
+            # One of the thousand checks its ticket every second.
             now += min(delay, 1.0)
         assert now < 1000 + 1000 / 20 * 1.25
 
-    def test_the_rate_of_an_edited_connection_applies_to_reserved_slots(self) -> None:
-        state, slots = RateState(), list[Slot]()
+    def test_the_rate_of_an_edited_connection_applies_to_tickets(self) -> None:
+        state = RateState()
         for _ in range(40):
-            state, slot = state.assign(100.0, 20, Priority.WAIT)
-            slots.append(slot)
-        state, last = state.assign(100.0, 40, Priority.WAIT)
-        assert 1.0 < (state.delay(slots[-1], 100.0) or 0.0) < (state.delay(last, 100.0) or 0.0) < 1.4
+            state, ticket = state.issue(100.0, 0.01, Priority.WAIT)
+        state, last = state.issue(100.0, 40, Priority.WAIT)
+        assert 0.9 < (state.delay(ticket, 100.0) or 0.0) < (state.delay(last, 100.0) or 0.0) < 1.4
 
 
 @pytest.mark.parametrize("service", [SlidingWindow, FixedWindows, TokenBucket])
@@ -229,7 +237,7 @@ class TestSharedFile:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
-    @pytest.mark.parametrize("spoil", [lambda _: b"", lambda good: good.replace(b"free", b"full")])
+    @pytest.mark.parametrize("spoil", [lambda _: b"", lambda good: good.replace(b"served", b"severed")])
     def test_a_corrupt_file_is_replaced(self, folder: Path, spoil: Callable[[bytes], bytes]) -> None:
         shared = FileStore("account")
         shared.block(SLOW, 1000.0)
@@ -272,7 +280,7 @@ class TestSharedFile:
         assert len(caplog.records) == 1
         assert "not to the whole machine" in caplog.text
 
-    def test_slots_of_a_process_stay_valid_while_the_disk_is_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_tickets_of_a_process_stay_valid_while_the_disk_is_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
         shared = FileStore("account")
         assert delay(shared) == 0.0
 
@@ -280,12 +288,12 @@ class TestSharedFile:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(Path, "write_text", write)
-        slots = []
+        delays = []
         for _ in range(3):
-            slot, seconds = shared.reserve(SLOW, Priority.WAIT, 1e9)
-            slots.append(seconds)
-            assert shared.delay(SLOW, slot) == pytest.approx(seconds, abs=5.0)
-        assert min(gaps(slots)) > 90
+            ticket, seconds = shared.reserve(SLOW, Priority.WAIT, 1e9)
+            delays.append(seconds)
+            assert shared.delay(SLOW, ticket) == pytest.approx(seconds, abs=5.0)
+        assert min(gaps(delays)) > 90
 
     async def test_the_event_loop_runs_while_another_process_holds_the_lock(self, folder: Path) -> None:
         delay(FileStore("account"))
@@ -321,7 +329,7 @@ class TestTransports:
         first, second = server.requests
         assert second.at - first.at >= 0.25
 
-    async def test_a_request_whose_slot_was_reserved_before_a_429_waits_for_the_block(self) -> None:
+    async def test_a_request_that_waited_before_a_429_waits_for_the_block(self) -> None:
         one = Limiter(20, FileStore("account"))
         await one.wait_async()
         second = asyncio.create_task(one.wait_async())

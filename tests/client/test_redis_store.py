@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rate limit in Redis: the same slots as without it, one limit for all processes, and no failure without Redis."""
+"""The rate limit in Redis: the same order as without it, one limit for all processes, and no failure without Redis."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_agentruns.client import limiter, redis_store
 from airflow_provider_agentruns.client.limiter import Limiter, limiter_for
-from airflow_provider_agentruns.client.rate_state import MARGIN, Priority, RateState, Slot
+from airflow_provider_agentruns.client.rate_state import MARGIN, Priority, RateState, Ticket
 from airflow_provider_agentruns.client.redis_store import RedisStore
 from airflow_provider_agentruns.client.transport import Transport
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
@@ -61,7 +62,7 @@ def store(url: str, account: str = "account") -> RedisStore:
 
 
 def delay(store: RedisStore, rate: float = SLOW, priority: Priority = Priority.WAIT, longest: float = 1e9) -> float:
-    """Reserve a slot and return the seconds until then."""
+    """Reserve a place in the queue and return the seconds until it is served."""
     return store.reserve(rate, priority, longest)[1]
 
 
@@ -80,7 +81,7 @@ class ClockedStore(RedisStore):
         return super()._run(clock=[seconds, part], **arguments)
 
 
-#: Steps of a history: seconds since the previous step, and what happens. Multiples make slots and steps coincide.
+#: Steps of a history: seconds since the previous step, and what happens. Multiples make send times and steps coincide.
 STEPS = st.lists(
     st.tuples(
         st.one_of(
@@ -101,12 +102,12 @@ STEPS = st.lists(
 )
 
 
-class TestSlots:
-    def test_the_script_and_python_assign_the_same_slots(self, server: RedisServer) -> None:
+class TestScript:
+    def test_the_script_and_python_agree(self, server: RedisServer) -> None:
         @examples(max_examples=60, deadline=None)
         @given(STEPS)
         def check(steps: list[tuple[float, tuple[Any, ...]]]) -> None:
-            redis, state, slots = ClockedStore(server.url), RateState(), list[tuple[Slot, Slot]]()
+            redis, state, tickets = ClockedStore(server.url), RateState(), list[tuple[Ticket, Ticket]]()
             redis.now = 1000.0
             for pause, (action, rate, *arguments) in steps:
                 # Redis's clock has microseconds.
@@ -117,28 +118,28 @@ class TestSlots:
                     state = state.block(now, rate, *arguments, redis_store._REDUCTION)
                 else:
                     priority, longest = arguments
-                    slot, delay = redis.reserve(rate, priority, longest)
-                    new, expected = state.assign(now, rate, priority)
-                    assert slot.number == expected.number
+                    ticket, delay = redis.reserve(rate, priority, longest)
+                    new, expected = state.issue(now, rate, priority)
+                    assert ticket.number == expected.number
                     assert delay == pytest.approx(new.delay(expected, now), abs=1e-5)
                     if delay <= longest:
                         state = new
-                        slots.append((slot, expected))
-                for slot, expected in slots[-20:]:
+                        tickets.append((ticket, expected))
+                for ticket, expected in tickets[-20:]:
                     state = state.updated(now, rate)
-                    assert redis.delay(rate, slot) == pytest.approx(state.delay(expected, now), abs=1e-5)
+                    assert redis.delay(rate, ticket) == pytest.approx(state.delay(expected, now), abs=1e-5)
 
         check()
 
     def test_a_clock_that_is_set_back_starts_over(self, server: RedisServer) -> None:
         store = ClockedStore(server.url)
         store.now = 10_000.0
-        slots = [store.reserve(SLOW, Priority.WAIT, 1e9)[0] for _ in range(3)]
+        tickets = [store.reserve(SLOW, Priority.WAIT, 1e9)[0] for _ in range(3)]
         store.now = 9000.0
         assert store.reserve(SLOW, Priority.WAIT, 1e9)[1] == 0.0
-        assert [store.delay(SLOW, slot) for slot in slots] == [None] * 3
+        assert [store.delay(SLOW, ticket) for ticket in tickets] == [None] * 3
 
-    def test_a_clock_that_is_set_back_by_little_keeps_the_slots(self, server: RedisServer) -> None:
+    def test_a_clock_that_is_set_back_by_little_keeps_the_queue(self, server: RedisServer) -> None:
         store = ClockedStore(server.url)
         store.now = 10_000.0
         for _ in range(30):
@@ -148,22 +149,22 @@ class TestSlots:
         delays = [store.reserve(20, Priority.WAIT, 1e9)[1] for _ in range(3)]
         assert 0 < delays[0] < delays[1] < delays[2] < 60
 
-    def test_a_slot_from_before_the_clock_was_set_back_is_lost_before_another_is_reserved(
+    def test_a_ticket_from_before_the_clock_was_set_back_is_lost_before_another_is_reserved(
         self, server: RedisServer
     ) -> None:
         store = ClockedStore(server.url)
         store.now = 10_000.0
-        slots = [store.reserve(SLOW, Priority.WAIT, 1e9)[0] for _ in range(500)]
+        tickets = [store.reserve(SLOW, Priority.WAIT, 1e9)[0] for _ in range(500)]
         # A replica took over, whose clock is behind.
         store.now -= 2.0
-        assert store.delay(SLOW, slots[-1]) is None
+        assert store.delay(SLOW, tickets[-1]) is None
         assert store.reserve(SLOW, Priority.WAIT, 1e9)[1] == 0.0
 
-    def test_slots_after_a_crash_of_the_server_are_not_those_from_before(self, server: RedisServer) -> None:
+    def test_tickets_after_a_crash_of_the_server_are_not_those_from_before(self, server: RedisServer) -> None:
         store = ClockedStore(server.url)
         store.now = 1000.0
         before = store.reserve(20, Priority.WAIT, 1e9)[0]
-        assert store.delay(20, Slot(before.number + 5000, before.epoch)) is None
+        assert store.delay(20, replace(before, number=before.number + 5000)) is None
 
     def test_the_state_is_small_and_expires(self, server: RedisServer) -> None:
         one = store(server.url, f"https://api.example.com#{TOKEN}")
@@ -280,11 +281,11 @@ class TestFailures:
         self, server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         one, other = store(server.url), store(server.url)
-        slot, _ = one.reserve(20, Priority.WAIT, 1e9)
+        ticket, _ = one.reserve(20, Priority.WAIT, 1e9)
         server.stop()
         without, _ = one.reserve(20, Priority.WAIT, 1e9)
-        assert one.delay(20, without) is not None, "a slot of the file stays valid while the server is away"
-        assert one.delay(20, slot) is None
+        assert one.delay(20, without) is not None, "a ticket of the file stays valid while the server is away"
+        assert one.delay(20, ticket) is None
         assert one.problem
         server.start()
         monkeypatch.setattr(one, "_retry_at", 0.0)

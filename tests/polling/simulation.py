@@ -132,8 +132,8 @@ class Simulation:
         loop = asyncio.get_running_loop()
         page = int(request.params["page"]) if request.path == "/v1/runs" else None
         self.requests.append(PollRequest(loop.time(), page))
-        self._rate, slot = self._rate.assign(loop.time(), self.settings.rate_limit, request.priority)
-        await asyncio.sleep(self._rate.delay(slot, loop.time()) or 0.0)
+        self._rate, ticket = self._rate.issue(loop.time(), self.settings.rate_limit, request.priority)
+        await asyncio.sleep(self._rate.delay(ticket, loop.time()) or 0.0)
         latency = self._latency()
         # The response shows the runs as they are halfway.
         await asyncio.sleep(latency / 2)

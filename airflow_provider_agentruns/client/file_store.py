@@ -59,9 +59,19 @@ class FileStore:
             return ticket, delay
 
     def delay(self, rate: float, ticket: Ticket) -> float | None:
+        path = None
+        # Without the file, the tickets are those of this process. The file may still have older ones.
+        if time.monotonic() >= self._unusable_until:
+            with suppress(OSError):
+                path = self._path()
+        state, now = self._load(path)
+        new = state.updated(now, rate)
+        delay = new.delay(ticket, now)
+        if not delay or new.gap == state.gap:
+            return delay
+        # The rate must also recover while all requests wait.
         with self._locked() as path:
             state, now = self._load(path)
-            # The rate must also recover while all requests have tickets and wait.
             state = state.updated(now, rate)
             self._save(path, state)
             return state.delay(ticket, now)

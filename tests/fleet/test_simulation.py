@@ -13,7 +13,8 @@ from tests.support.redis_server import RedisServer
 
 #: The share of 429s and the time in proportion to the minimum, at most.
 WITH_STORE = (0.02, 1.25)
-WITHOUT = (1 / 3, 1.5)
+#: Usually 25 % and 1.4, but the jitter of a few machines decides when the last one ends.
+WITHOUT = (1 / 3, 1.7)
 TRIGGERERS_WITHOUT = (0.1, 1.5)
 
 #: The conditions of KubernetesExecutor: a temporary directory for each task. Without a store, a task of five calls ends

@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import islice
 
 
 class Priority(Enum):
@@ -27,7 +28,7 @@ class Priority(Enum):
 
 
 #: The order in which the queues are served, for each number of a cycle.
-CYCLE = ("WSP", "SWP", "SWP", "SWP", "PSW", "SWP", "SWP", "SWP") + ("WSP",) + ("SWP",) * 7
+CYCLE = ("WSP", *["SWP"] * 3, "PSW", *["SWP"] * 3, "WSP", *["SWP"] * 7)
 
 #: The distance of two requests grows by this factor. It keeps requests apart that take up to 80 ms more or less to
 #: arrive, e.g. over a new connection.
@@ -121,7 +122,7 @@ class RateState:
         if before < 0:
             return 0.0
         times = (at for at, served in self._schedule() if served == queue)
-        return max(0.0, next(at for number, at in enumerate(times) if number == before) - now)
+        return max(0.0, next(islice(times, before, None)) - now)
 
     def updated(self, now: float, rate: float) -> RateState:
         """Serve the tickets that are due, and let the share recover."""

@@ -8,14 +8,23 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
-from airflow_provider_agentruns.plugins.page_client import PageClient
 from airflow_provider_agentruns.plugins.routes import overview, pages, task
 
 log = logging.getLogger(__name__)
+
+# Pages show data from task instances, XComs, and forms, so they require access to all three: of the DAG in the path or
+# the query, otherwise of any DAG.
+_READS_TASKS: list[Any] = [
+    Depends(requires_access_dag("GET", entity))
+    for entity in (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM, DagAccessEntity.HITL_DETAIL)
+]
 
 # Pages load only the package's own files and data, and only Airflow's pages can contain them.
 _HEADERS = {
@@ -33,16 +42,13 @@ _HEADERS = {
 def get_app() -> FastAPI:
     """Return this process's application. Airflow calls it more than once."""
     app = FastAPI(title="Agent runs", openapi_url=None)
-    # The connection's ID comes from a task, never from a browser.
-    app.state.clients = cache(PageClient)
     app.middleware("http")(_add_headers)
     for router in (pages.router, task.router, overview.router):
-        app.include_router(router)
+        app.include_router(router, dependencies=_READS_TASKS)
     if importlib.util.find_spec("airflow.models.asset_state_store"):
         from airflow_provider_agentruns.plugins.webhooks import endpoint
 
         app.include_router(endpoint.router)
-        app.state.webhook_receiver = endpoint.Receiver()
     else:
         log.warning("Webhooks of agent runs require Airflow 3.3 or later; this Airflow rejects them")
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

@@ -9,11 +9,12 @@ pages only.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.exceptions import AgentRunsResponseTooLargeError
 from airflow_provider_agentruns.models import AgentRun, Interrupt, RunStatus
 from airflow_provider_agentruns.reviews.text import clean, plain, safe_url
@@ -28,42 +29,43 @@ MAX_DEPTH = 8
 #: The number of values in a response that is parsed. Python needs up to 200 bytes of memory for each.
 MAX_VALUES = 300_000
 
+#: The statuses of runs that cannot change anymore.
+FINISHED = (RunStatus.COMPLETED, RunStatus.ERROR)
+
 _MAX_LINE = 300
 _MAX_TEXT = 4_000
 _ARTIFACT_FIELDS = ("title", "type", "confidence", "summary", "sources", "agent", "id")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, indent=2, default=str)
 
 
-def parse_run(body: bytes) -> dict[str, Any]:
+def parse_run(response: Response) -> dict[str, Any]:
     """
     Return what a page shows of a run.
 
-    :param body: The response for the run with its steps.
-    :raises AgentRunsResponseTooLargeError: If the response holds more than :data:`MAX_VALUES` values.
+    :param response: The response for the run with its steps.
+    :raises AgentRunsResponseTooLargeError: If it holds more than :data:`MAX_VALUES` values.
     :raises ValueError: If it is not a JSON object, or too deeply nested.
     """
     # Each value but the first of a list or object follows a comma. Commas in texts count too, which does not matter.
-    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+    if sum(map(response.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise AgentRunsResponseTooLargeError("the run has too many values")
-    try:
-        run = json.loads(body)
-    except RecursionError:
-        raise ValueError("too deeply nested") from None
+    run = response.json()
     if not isinstance(run, dict):
         raise ValueError("not a JSON object")
-    steps, numbers = _dicts(run.get("steps")), iter(range(MAX_STEPS))
+    steps = _dicts(run.get("steps"))
+    shown_steps = _steps(steps, iter(range(MAX_STEPS)))
     status = as_line(run.get("status"))
     requester, output = _dict(run.get("requester")), _dict(run.get("output"))
     artifacts, interrupts = _dicts(output.get("artifacts")), _dicts(run.get("interrupts"))
     return {
-        **_lines(run, "id", "agent"),
-        **_times(run, "created_at", "started_at", "ended_at"),
+        **_each(as_line, run, "id", "agent"),
+        **_each(as_time, run, "created_at", "started_at", "ended_at"),
         "status": status,
         "failure": _failure(run) if status == RunStatus.ERROR else None,
-        "finished": status in (RunStatus.COMPLETED, RunStatus.ERROR),
+        "finished": status in FINISHED,
         "requester": as_line(requester.get("name")) or as_line(requester.get("id")),
-        "steps": _steps(steps, numbers),
-        "more_steps": _count(steps) - MAX_STEPS + len(list(numbers)),
+        "steps": shown_steps,
+        "more_steps": _count(steps) - _count(shown_steps),
         "steps_too_large": False,
         "artifacts": [_artifact(artifact) for artifact in artifacts[:MAX_ARTIFACTS]],
         "more_artifacts": max(0, len(artifacts) - MAX_ARTIFACTS),
@@ -80,7 +82,7 @@ def serialize_trail(task_id: str, map_index: int, trail: Any, run_id: str) -> di
         "task_id": task_id,
         "map_index": map_index,
         **_decision(trail),
-        **_lines(trail, "interrupt_id", "label", "delivery", "status"),
+        **_each(as_line, trail, "interrupt_id", "label", "delivery", "status"),
         "sent": as_json(trail.get("sent")),
         "superseded": [_decision(decision) for decision in _dicts(trail.get("superseded"))[:MAX_INTERRUPTS]],
     }
@@ -141,8 +143,8 @@ def _count(steps: list[dict[str, Any]]) -> int:
 def _step(step: dict[str, Any]) -> dict[str, Any]:
     return {
         "label": as_line(step.get("label")) or as_line(step.get("name")) or "Unnamed step",
-        **_lines(step, "id", "name", "agent", "type", "status"),
-        **_times(step, "started_at", "completed_at"),
+        **_each(as_line, step, "id", "name", "agent", "type", "status"),
+        **_each(as_time, step, "started_at", "completed_at"),
         "resolution": as_line(_dict(step.get("result")).get("resolution")),
         "artifacts": len(_list(step.get("artifacts"))),
     }
@@ -154,7 +156,7 @@ def _artifact(artifact: dict[str, Any]) -> dict[str, Any]:
     other = {name: value for name, value in artifact.items() if name not in _ARTIFACT_FIELDS}
     return {
         "title": as_line(artifact.get("title")) or "Untitled",
-        **_lines(artifact, "type", "confidence", "agent"),
+        **_each(as_line, artifact, "type", "confidence", "agent"),
         "summary": as_text(artifact.get("summary")),
         "sources": [_source(source) for source in sources[:MAX_SOURCES]],
         "more_sources": max(0, len(sources) - MAX_SOURCES),
@@ -199,12 +201,8 @@ def _interrupt(interrupt: dict[str, Any]) -> dict[str, Any]:
     return {"id": interrupt_id, "agent": as_line(interrupt.get("agent")), "label": as_line(label)}
 
 
-def _lines(values: dict[str, Any], *names: str) -> dict[str, str | None]:
-    return {name: as_line(values.get(name)) for name in names}
-
-
-def _times(values: dict[str, Any], *names: str) -> dict[str, str | None]:
-    return {name: as_time(values.get(name)) for name in names}
+def _each(convert: Callable[[Any], str | None], values: dict[str, Any], *names: str) -> dict[str, str | None]:
+    return {name: convert(values.get(name)) for name in names}
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,8 @@ from tests.support.postgres import use_sessions
 
 # Airflow before 3.3 rejects webhooks.
 collect_ignore_glob = [] if HAS_STATE_STORE else ["test_webhook_*.py"]
+
+RunOf = Callable[[str, str], Run]
 
 #: The business that runs are about.
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
@@ -88,15 +91,14 @@ def sender(served: ServedAirflow) -> Iterator[Sender]:
 
 
 @pytest.fixture
-def run_of(service: Emulator) -> Callable[..., Run]:
-    """Return a function that starts a run and waits for a status."""
+def run_of(service: Emulator) -> RunOf:
+    return partial(start_run, service)
 
-    def start(agent: str, status: str) -> Run:
-        run_id = service.service.create_run(agent, business_id=BUSINESS).id
-        end = time.monotonic() + 20
-        while (run := service.service.get_run(run_id)).status != status:
-            assert time.monotonic() < end, f"{agent} is {run.status}"
-            time.sleep(0.02)
-        return run
 
-    return start
+def start_run(service: Emulator, agent: str, status: str) -> Run:
+    run_id = service.service.create_run(agent, business_id=BUSINESS).id
+    end = time.monotonic() + 60
+    while (run := service.service.get_run(run_id)).status != status:
+        assert time.monotonic() < end, f"{agent} is {run.status}"
+        time.sleep(0.02)
+    return run

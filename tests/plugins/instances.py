@@ -17,19 +17,13 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.trigger import Trigger
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 
 CONNECTION = "agentruns_default"
 TRIGGER = "airflow_provider_agentruns.triggers.agent_run.AgentRunTrigger"
 
 _BUNDLE = "plugins-tests"
 _numbers = itertools.count(1)
-
-
-def dag_run_of(dag_id: str) -> str:
-    """Return the ID of a DAG's only run."""
-    with create_session() as session:
-        return str(session.scalars(select(DagRun.run_id).where(DagRun.dag_id == dag_id)).one())
 
 
 def _new_id() -> Any:
@@ -45,8 +39,8 @@ class Instances:
         self._dag_runs: list[tuple[str, str]] = []
         self._triggers: list[int] = []
 
-    def dag_run(self, dag_id: str, start: datetime | None = None) -> str:
-        """Add a DAG run, and the DAG if necessary, and return the run's ID."""
+    def dag_run(self, dag_id: str, start: datetime | None = None, *, is_stale: bool = False) -> str:
+        """Add a DAG run, and the DAG if necessary, whose file can be gone (``is_stale``). Return the run's ID."""
         start = start or datetime.now(UTC)
         times = {"run_after": start, "queued_at": start, "start_date": start}
         run_id = f"manual__{start:%Y-%m-%dT%H:%M:%S}+00:00~{next(_numbers)}"
@@ -55,7 +49,7 @@ class Instances:
                 session.add(DagBundleModel(name=_BUNDLE))
                 session.flush()
             if session.get(DagModel, dag_id) is None:
-                session.add(DagModel(dag_id=dag_id, bundle_name=_BUNDLE, is_stale=False, is_paused=False))
+                session.add(DagModel(dag_id=dag_id, bundle_name=_BUNDLE, is_stale=is_stale, is_paused=False))
             session.add(DagRun(dag_id=dag_id, run_id=run_id, run_type="manual", state="running", **times))
         self._dag_runs.append((dag_id, run_id))
         return run_id
@@ -117,12 +111,6 @@ class Instances:
         for name, value in (xcoms or {}).items():
             self.set_xcom(dag_id, run_id, task_id, map_index, name, value)
         return dag_id, run_id, task_id, map_index
-
-    @staticmethod
-    def remove_dag_file(dag_id: str) -> None:
-        """Mark a DAG as Airflow does when its file is gone."""
-        with create_session() as session:
-            session.execute(update(DagModel).where(DagModel.dag_id == dag_id).values(is_stale=True))
 
     def set_xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int, name: str, value: Any) -> None:
         """Store an XCom value as JSON, as tasks do."""

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import warnings
-from types import TracebackType
 from typing import Any
 
 import httpx
@@ -40,9 +40,7 @@ class ServedAirflow:
             time.sleep(0.02)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._server.should_exit = True
         # The pages keep their connections to the service until the process ends. pytest ends this server after the last
         # test of a worker, which can be one that fails if something is left open.
@@ -52,7 +50,6 @@ class ServedAirflow:
         assert not self._thread.is_alive()
 
     def log_in(self, name: str, role: str = "VIEWER") -> httpx.Client:
-        """Return an HTTP client of a user who is logged in."""
         from airflow.api_fastapi.app import get_auth_manager
         from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_TOKEN
         from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
@@ -62,8 +59,13 @@ class ServedAirflow:
         browser.cookies.set(COOKIE_NAME_JWT_TOKEN, token)
         return browser
 
+    def send_head(self, path: str, *headers: str) -> socket.socket:
+        """Return a TCP connection over which only the head of a POST request was sent."""
+        wire = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        wire.sendall("\r\n".join([f"POST {path} HTTP/1.1", "Host: airflow", *headers, "", ""]).encode())
+        return wire
+
     def browser(self) -> httpx.Client:
-        """Return an HTTP client without a login."""
         return httpx.Client(base_url=self.url, timeout=60, trust_env=False)
 
 

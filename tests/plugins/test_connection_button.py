@@ -15,31 +15,25 @@ from tests.support.airflow_versions import needs_state_store
 
 
 @needs_state_store  # Earlier versions do not compare the port.
-@pytest.mark.parametrize(("port", "accepted"), [("none", False), ("zero", True), ("the service's", True)])
+@pytest.mark.parametrize("has_port", [False, True])
 def test_the_button_works_for_a_connection_with_a_port(
-    served: ServedAirflow, service: Emulator, monkeypatch: pytest.MonkeyPatch, port: str, accepted: bool
+    served: ServedAirflow, service: Emulator, monkeypatch: pytest.MonkeyPatch, has_port: bool
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__TEST_CONNECTION", "Enabled")
-    stored = {"none": None, "zero": 0, "the service's": service.port}[port]
+    host, port = ("http://127.0.0.1", service.port) if has_port else (service.url, None)
     extra = json.dumps({"rate_limit": 200})
     with create_session() as session:
-        connection = Connection(
-            "button", "agentruns", host="http://127.0.0.1", password=service.token, port=stored, extra=extra
-        )
-        if not stored:
-            connection.host = service.url
-        host = connection.host
-        session.add(connection)
+        session.add(Connection("button", "agentruns", host=host, password=service.token, port=port, extra=extra))
     try:
         with served.log_in("admin", "ADMIN") as browser:
             fields = {"connection_id": "button", "conn_type": "agentruns", "host": host, "extra": extra}
             # As the list of connections in Airflow's UI does.
-            body = {**fields, "port": stored or 0, "password": "***", "login": "", "schema": "", "description": ""}
+            body = {**fields, "port": port or 0, "password": "***", "login": "", "schema": "", "description": ""}
             response = browser.post("/api/v2/connections/test", json=body)
     finally:
         with create_session() as session:
             session.query(Connection).filter(Connection.conn_id == "button").delete()
-    if accepted:
+    if has_port:
         assert response.json()["status"] is True, response.text
         assert "accepts the token" in response.json()["message"]
     else:

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.plugins import status_cache
+from airflow_provider_agentruns.plugins import page_client
 from airflow_provider_agentruns.plugins.routes import overview
-from tests.plugins.conftest import BUSINESS
+from tests.plugins.conftest import BUSINESS, RunOf
 from tests.plugins.instances import CONNECTION, Instances
 from tests.support.airflow_versions import FORM_STATE
 
@@ -24,11 +22,10 @@ RENDERED = {"agentruns_conn_id": CONNECTION}
 @pytest.fixture(autouse=True)
 def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let statuses stay fresh for a moment only."""
-    monkeypatch.setattr(status_cache, "FRESH_FOR", 0.3)
+    monkeypatch.setattr(page_client, "STATUSES_FRESH_FOR", 0.3)
 
 
 def listed(reader: httpx.Client, **query: str) -> dict[str, Any]:
-    """Return the data of the page."""
     return dict(reader.get("/agent-runs/api/waiting", params=query).raise_for_status().json())
 
 
@@ -75,30 +72,20 @@ def test_the_oldest_tasks_are_shown_if_there_are_too_many(
 
 @pytest.mark.usefixtures("database")
 def test_only_active_tasks_of_this_package_are_listed(reader: httpx.Client, instances: Instances) -> None:
-    for state in ("success", "failed", "removed", "scheduled", "queued"):
-        instances.task(state, state=state)
-    for state in ("up_for_retry", "up_for_reschedule"):
+    for state in ("success", "failed", "removed", "scheduled", "queued", "up_for_retry", "up_for_reschedule"):
         instances.task(state, state=state)
     instances.task("other", operator="BashOperator", rendered={"bash_command": "100% sleep_1"})
     instances.task("subclass", operator="MyOwnOperator", rendered={**RENDERED, "run_id": "r-1"})
     instances.task("wrapped", operator="Wrapper", state="deferred", trigger={"run_id": "r", **RENDERED})
-    assert {row["dag_id"] for row in listed(reader)["rows"]} == {
-        "subclass", "wrapped", "up_for_retry", "up_for_reschedule",
-    }  # fmt: skip
+    form = {"subject": "?", "interrupt_id": "i"}
+    deleted = instances.dag_run("deleted", is_stale=True)
+    instances.task("deleted", deleted, operator="AgentRunReviewOperator", state=FORM_STATE, form=form)
+    shown = listed(reader)
+    assert {row["dag_id"] for row in shown["rows"]} == set(shown["dag_ids"])
+    assert set(shown["dag_ids"]) == {"subclass", "wrapped", "up_for_retry", "up_for_reschedule"}
 
 
-@pytest.mark.usefixtures("database")
-def test_tasks_of_a_dag_that_was_deleted_are_not_listed(reader: httpx.Client, instances: Instances) -> None:
-    review: dict[str, Any] = {"operator": "AgentRunReviewOperator", "state": FORM_STATE}
-    instances.task("deleted", **review, form={"subject": "?", "interrupt_id": "i"})
-    assert [row["has_form"] for row in listed(reader)["rows"]] == [True]
-    instances.remove_dag_file("deleted")
-    assert (listed(reader)["rows"], listed(reader)["dag_ids"]) == ([], [])
-
-
-def test_status_and_agent_come_from_the_service(
-    reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]
-) -> None:
+def test_status_and_agent_come_from_the_service(reader: httpx.Client, instances: Instances, run_of: RunOf) -> None:
     asks = run_of("needs_approval", "interrupted")
     instances.task("asks", state="deferred", ago=60, trigger={**RENDERED, "run_id": asks.id})
     instances.task("has_ended", ago=50, rendered={**RENDERED, "run_id": run_of("fails", "error").id})
@@ -113,9 +100,7 @@ def test_status_and_agent_come_from_the_service(
     assert [dag_id for dag_id, row in rows.items() if row["needs_person"]] == ["asks"]
 
 
-def test_many_runs_are_read_with_pages_of_the_listing(
-    reader: httpx.Client, instances: Instances, service: Emulator
-) -> None:
+def test_many_runs_are_read_with_pages(reader: httpx.Client, instances: Instances, service: Emulator) -> None:
     runs = [service.service.create_run("needs_approval", business_id=BUSINESS) for _ in range(40)]
     dag_run = instances.dag_run("many")
     for index, run in enumerate(runs):
@@ -127,12 +112,12 @@ def test_many_runs_are_read_with_pages_of_the_listing(
     before, began = len(service.requests), time.monotonic()
     for _ in range(30):
         listed(reader)
-    refreshes = (time.monotonic() - began) / status_cache.FRESH_FOR + 2
+    refreshes = (time.monotonic() - began) / page_client.STATUSES_FRESH_FOR + 2
     assert len(service.requests) - before <= refreshes * 7
 
 
 def test_an_unreachable_service_does_not_affect_another(
-    reader: httpx.Client, instances: Instances, run_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    reader: httpx.Client, instances: Instances, run_of: RunOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_LIST_GONE", "agentruns://:mk_test_secret@127.0.0.1:1/http")
     instances.task("cut_off", rendered={"agentruns_conn_id": "list_gone", "run_id": "r-1", "agent": "slow"})

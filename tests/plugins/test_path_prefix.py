@@ -44,13 +44,14 @@ async def test_everything_that_a_page_refers_to_is_found(browser: httpx.AsyncCli
     assert data.json()["rows"] == []
 
 
-async def test_the_login_returns_to_the_page(browser: httpx.AsyncClient) -> None:
+async def test_a_page_redirects_to_the_login_and_back(browser: httpx.AsyncClient) -> None:
     browser.cookies.clear()
-    answer = await browser.get(f"{BASE}agent-runs/task", params={"dag_id": "a", "task_id": "t"})
-    assert answer.status_code == 302
-    assert parse_qs(urlsplit(answer.headers["location"]).query)["next"] == [
-        "/airflow/agent-runs/task?dag_id=a&task_id=t"
-    ]
+    for page in ("/airflow/agent-runs/", "/airflow/agent-runs/task?dag_id=a&task_id=t"):
+        answer = await browser.get(urljoin(BASE, page))
+        assert answer.status_code == 302
+        login = urljoin(BASE, answer.headers["location"])
+        assert parse_qs(urlsplit(login).query)["next"] == [page]
+        assert (await browser.get(login)).status_code == 200
 
 
 @pytest.mark.skipif(not HAS_STATE_STORE, reason="Airflow before 3.3 rejects webhooks")

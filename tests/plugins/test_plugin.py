@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 import airflow_provider_agentruns.plugins
@@ -40,24 +38,6 @@ def test_airflow_lists_both_views(served: ServedAirflow) -> None:
         "nav": "agent-runs",
     }
     assert [app["url_prefix"] for app in ours["fastapi_apps"]] == ["/agent-runs"]
-
-
-def test_all_files_of_the_pages_are_served(reader: httpx.Client, served: ServedAirflow) -> None:
-    from airflow_provider_agentruns.plugins.agent_runs import AgentRunsPlugin
-
-    views: list[dict[str, Any]] = AgentRunsPlugin.external_views
-    icons = [f"/{view[key]}" for view in views for key in ("icon", "icon_dark_mode")]
-    for path in ["/agent-runs/static/page.js", "/agent-runs/static/page.css", *icons]:
-        answer = reader.get(path)
-        assert answer.status_code == 200, path
-        assert answer.content
-        # A browser revalidates a file that it has stored.
-        again = reader.get(path, headers={"If-None-Match": answer.headers["etag"]})
-        assert again.status_code == 304
-    for view in views:
-        page = reader.get(f"/{view['href']}")
-        assert page.status_code == 200
-        assert 'src="static/page.js' in page.text
 
 
 @pytest.mark.parametrize("name", ["page.js", "page.css"])

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
-
 import httpx
 import pytest
 
@@ -15,17 +13,6 @@ from tests.plugins.rights import NO_XCOM
 from tests.plugins.served import ServedAirflow, task_path
 
 TASK_PAGE = "/agent-runs/task?dag_id=sales_review&run_id=r&task_id=t&map_index=-1"
-
-
-@pytest.mark.parametrize("page", ["/agent-runs/", TASK_PAGE])
-def test_a_page_redirects_to_the_login_and_back(served: ServedAirflow, page: str) -> None:
-    with served.browser() as nobody:
-        answer = nobody.get(page)
-        assert answer.status_code == 302
-        login = urlsplit(answer.headers["location"])
-        assert login.path == "/auth/login"
-        assert parse_qs(login.query)["next"] == [page]
-        assert nobody.get(answer.headers["location"]).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/agent-runs/api/waiting", str(task_path("sales_review", "r", "t"))])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.exceptions import AgentRunsResponseTooLargeError
 from airflow_provider_agentruns.plugins import serializers
 from airflow_provider_agentruns.plugins.serializers import parse_run
@@ -17,12 +18,14 @@ RUN = {"id": "r-1", "status": "completed"}
 
 
 def shown(**fields: Any) -> dict[str, Any]:
-    """Return what a page shows of a run with some fields."""
-    return parse_run(json.dumps({**RUN, **fields}).encode())
+    return parse(json.dumps({**RUN, **fields}).encode())
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    return parse_run(Response(200, {}, body))
 
 
 def shown_artifact(**fields: Any) -> dict[str, Any]:
-    """Return what a page shows of an artifact."""
     [artifact] = shown(output={"artifacts": [fields]})["artifacts"]
     return dict(artifact)
 
@@ -84,13 +87,13 @@ def test_a_field_with_an_unexpected_type_counts_as_missing(wrong: Any) -> None:
         output={"artifacts": [artifact]},
     )
     assert [len(run[name]) for name in ("steps", "interrupts", "artifacts")] == [1, 1, 1]
-    assert parse_run(json.dumps({"id": wrong, "status": wrong}).encode())["finished"] is False
+    assert shown(id=wrong, status=wrong)["finished"] is False
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b"[" * 100_000, b'{"a":' * 100_000])
 def test_a_response_that_is_no_run_is_an_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
-        parse_run(body)
+        parse(body)
 
 
 def test_the_fields_of_an_artifact_are_readable_and_bounded() -> None:
@@ -101,14 +104,12 @@ def test_the_fields_of_an_artifact_are_readable_and_bounded() -> None:
     assert shown_artifact(title="t")["details"] is None
 
 
-@pytest.mark.parametrize(
-    "steps", ["{}," * 1_000_000, '{"label":"x"},' * 300_000, '{"steps":[{}]},' * 200_000, "[]," * 1_500_000]
-)
+@pytest.mark.parametrize("steps", ["{}," * 1_000_000, '{"steps":[{}]},' * 200_000])
 def test_a_response_with_too_many_values_is_not_parsed(steps: str) -> None:
     body = f'{{"id":"r-1","status":"completed","steps":[{steps}{{}}]}}'.encode()
     used = process_time()
     with pytest.raises(AgentRunsResponseTooLargeError):
-        parse_run(body)
+        parse(body)
     assert process_time() - used < 1
 
 
@@ -116,15 +117,14 @@ def test_a_response_with_too_many_values_is_not_parsed(steps: str) -> None:
     "fields",
     [
         {"steps": [{"steps": [{}]} for _ in range(70_000)]},
-        {"output": {"artifacts": [{"title": "t", "more": [[[""] * 100] * 100] * 25}]}},
-        {"output": {"artifacts": [{"summary": "x\n" * 2_000_000, "more": "x" * 4_000_000}]}},
+        {"output": {"artifacts": [{"summary": "x\n" * 2_000_000, "more": [[[""] * 100] * 100] * 25}]}},
         {"interrupts": [{"id": "i", "value": {"proposals": [{"label": "x" * 10}] * 100_000}}]},
     ],
 )
 def test_a_large_run_takes_little_time_and_becomes_a_small_page(fields: dict[str, Any]) -> None:
     body = json.dumps({**RUN, **fields}, separators=(",", ":")).encode()
     used = process_time()
-    page = json.dumps(parse_run(body))
+    page = json.dumps(parse(body))
     assert process_time() - used < 3
     assert len(page) < 300_000
 

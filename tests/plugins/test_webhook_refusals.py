@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -16,6 +15,8 @@ from airflow_provider_agentruns.plugins.webhooks.endpoint import MAX_SIZE
 from tests.events.assets import Assets, rows_of_all_tables
 from tests.events.sender import SECRET, Sender, body_of, event
 from tests.plugins.served import ServedAirflow
+
+PATH, SIGNATURE = "/agent-runs/webhooks/hooked", f"{HEADER}: {'ab' * 32}"
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +79,7 @@ def test_an_event_of_another_type_is_accepted_and_ignored(sender: Sender) -> Non
 
 
 def test_a_body_whose_declared_size_is_too_large_is_not_read(served: ServedAirflow) -> None:
-    with _connect(served, f"Content-Length: {10 * MAX_SIZE}") as wire:
+    with served.send_head(PATH, SIGNATURE, f"Content-Length: {10 * MAX_SIZE}") as wire:
         # The server responds before any part of the body was sent.
         assert wire.recv(1000).startswith(b"HTTP/1.1 413 ")
 
@@ -86,7 +87,7 @@ def test_a_body_whose_declared_size_is_too_large_is_not_read(served: ServedAirfl
 def test_a_body_that_grows_too_large_is_not_read_further(served: ServedAirflow) -> None:
     block = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     sent = 0
-    with _connect(served, "Transfer-Encoding: chunked") as wire:
+    with served.send_head(PATH, SIGNATURE, "Transfer-Encoding: chunked") as wire:
         try:
             while sent < 64 * MAX_SIZE:
                 wire.sendall(block)
@@ -120,11 +121,3 @@ def test_another_secret_and_a_body_that_was_changed(sender: Sender) -> None:
     responses += [sender.post(other, {HEADER: sign(body, SECRET)}) for other in changed]
     for response in responses:
         assert (response.status_code, response.json()) == (401, {"detail": "The signature does not match the body"})
-
-
-def _connect(server: ServedAirflow, header: str) -> socket.socket:
-    """Return a TCP connection over which the head of a request was sent."""
-    wire = socket.create_connection(("127.0.0.1", server.port), timeout=30)
-    head = ["POST /agent-runs/webhooks/hooked HTTP/1.1", "Host: airflow", f"{HEADER}: {'ab' * 32}", header, "", ""]
-    wire.sendall("\r\n".join(head).encode())
-    return wire

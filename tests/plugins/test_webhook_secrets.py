@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import threading
 from pathlib import Path
 
@@ -35,7 +34,6 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Replace the clock of the cache."""
     clock = Clock()
     monkeypatch.setattr(secrets, "time", clock)
     return clock
@@ -43,12 +41,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def known(airflow_home: Path, clock: Clock) -> WebhookSecrets:
-    """Return a reader of secrets that uses the clock."""
     return WebhookSecrets()
 
 
 def set_secret(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
-    """Store a secret in the connection ``changing``."""
     value = json.dumps({"conn_type": "agentruns", "extra": {"webhook_secret": secret}})
     monkeypatch.setenv("AIRFLOW_CONN_CHANGING", value)
 
@@ -119,12 +115,8 @@ def test_a_body_that_arrives_late_needs_a_secret_that_is_still_valid(
     monkeypatch.setattr(secrets, "FRESH_FOR", 0.0)
     set_secret(monkeypatch, "the-old-secret")
     body = body_of(event("completed"))
-    head = [
-        f"POST {PATH} HTTP/1.1", "Host: airflow", f"Content-Length: {len(body)}", "Expect: 100-continue",
-        f"{HEADER}: {sign(body, 'the-old-secret')}", "", "",
-    ]  # fmt: skip
-    with socket.create_connection(("127.0.0.1", served.port), timeout=30) as wire:
-        wire.sendall("\r\n".join(head).encode())
+    headers = f"{HEADER}: {sign(body, 'the-old-secret')}", f"Content-Length: {len(body)}", "Expect: 100-continue"
+    with served.send_head(PATH, *headers) as wire:
         # The server has accepted the signature's form, and waits for the body.
         assert wire.recv(1000).startswith(b"HTTP/1.1 100 ")
         set_secret(monkeypatch, "the-new-secret")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from airflow.providers.common.io.xcom import backend
 from airflow.sdk.bases.xcom import BaseXCom
 
 from airflow_provider_agentruns.airflow_adapter import stored_xcom
-from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.plugins.conftest import RunOf
 from tests.plugins.instances import CONNECTION, Instances
 from tests.plugins.served import task_path
 
@@ -50,7 +50,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def store(instances: Instances, place: tuple[str, str, str, int], key: str, value: Any) -> None:
-    """Store a value as a task does with that backend."""
     dag_id, run_id, task_id, map_index = place
     where: dict[str, Any] = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
     stored = backend.XComObjectStorageBackend.serialize_value(value, key=key, **where)
@@ -60,9 +59,7 @@ def store(instances: Instances, place: tuple[str, str, str, int], key: str, valu
 
 
 @pytest.mark.usefixtures("folder", "database")
-def test_a_run_and_its_answers_in_object_storage_are_shown(
-    reader: httpx.Client, instances: Instances, run_of: Callable[..., Run]
-) -> None:
+def test_a_run_in_object_storage_is_shown(reader: httpx.Client, instances: Instances, run_of: RunOf) -> None:
     place = instances.task("stored", operator="AgentRunOperator", rendered=RENDERED)
     run = run_of("instant", "completed")
     store(instances, place, "run_id", run.id)
@@ -88,7 +85,7 @@ def test_a_value_that_the_backend_cannot_read_is_never_sent(
     assert len(service.requests) == before
 
 
-def test_a_slow_outage_of_the_backend_occupies_a_thread_once(
+def test_a_slow_outage_occupies_a_thread_once(
     reader: httpx.Client, instances: Instances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(BACKEND, f"{__name__}.ReferenceXCom")

@@ -41,6 +41,7 @@ class DagResult:
     """
 
     dag_id: str
+    run_id: str
     state: str
     states: dict[str, str]
     tries: dict[str, int]
@@ -99,6 +100,7 @@ class DagRunner:
         }
         return DagResult(
             dag_id=dag.dag_id,
+            run_id=dag_run.run_id,
             state=str(dag_run.state),
             states={name: str(ti.state) for name, ti in instances.items()},
             tries={name: ti.try_number for name, ti in instances.items()},

@@ -8,14 +8,16 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.common.db.common import SessionDep
-from fastapi import APIRouter, Depends, Request
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, Depends
 
 from airflow_provider_agentruns.airflow_adapter import agent_tasks
 from airflow_provider_agentruns.airflow_adapter.agent_tasks import AgentTask
 from airflow_provider_agentruns.client.responses import ListedRun
 from airflow_provider_agentruns.models import RunStatus
-from airflow_provider_agentruns.plugins.access import READS_TASKS, ReadableDags
+from airflow_provider_agentruns.plugins.page_client import client_of
 from airflow_provider_agentruns.plugins.routes.task import serialize_error, serialize_task
 from airflow_provider_agentruns.plugins.serializers import as_line, as_time
 
@@ -27,28 +29,27 @@ REFRESH_AFTER = 5.0
 
 router = APIRouter()
 
-# Tasks, and their number in each DAG.
-_AirflowData = tuple[list[AgentTask], dict[str, int]]
-
 
 # Not async: FastAPI calls it in a thread, where it may wait for the database.
-def _read(session: SessionDep, dag_ids: ReadableDags, dag_id: str | None = None) -> _AirflowData:
+def _read(session: SessionDep, user: GetUserDep, dag_id: str | None = None) -> tuple[list[AgentTask], dict[str, int]]:
+    """Return tasks, and their number in each DAG."""
+    dag_ids = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
     counts = agent_tasks.count_active_by_dag(session, dag_ids)
     selected = counts.keys() & {dag_id} if dag_id else counts.keys()
     return agent_tasks.active(session, selected, MAX_TASKS), counts
 
 
-@router.get("/api/waiting", dependencies=READS_TASKS)
+@router.get("/api/waiting")
 async def overview(
-    data: Annotated[_AirflowData, Depends(_read)], request: Request, dag_id: str | None = None
+    data: Annotated[tuple[list[AgentTask], dict[str, int]], Depends(_read)], dag_id: str | None = None
 ) -> dict[str, Any]:
     """Return the tasks: first those that need a person, and within both groups the oldest first."""
-    (tasks, counts), clients = data, request.app.state.clients
+    tasks, counts = data
     wanted: dict[str, set[str]] = defaultdict(set)
     for task in tasks:
         if task.conn_id and task.run_id:
             wanted[task.conn_id].add(task.run_id)
-    reads = await asyncio.gather(*(clients(conn_id).statuses.get(runs) for conn_id, runs in wanted.items()))
+    reads = await asyncio.gather(*(client_of(conn_id).statuses(run_ids) for conn_id, run_ids in wanted.items()))
     known = {conn_id: runs for conn_id, (runs, _) in zip(wanted, reads, strict=True)}
     rows = [_row(task, known.get(task.conn_id or "", {}).get(task.run_id or "")) for task in tasks]
     rows.sort(key=lambda row: (not row["needs_person"], row["since"] or ""))

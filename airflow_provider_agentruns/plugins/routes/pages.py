@@ -14,7 +14,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 
 from airflow_provider_agentruns import __version__
-from airflow_provider_agentruns.plugins.access import READS_TASKS
 
 _PAGE = """\
 <!doctype html>
@@ -56,13 +55,13 @@ class _PageRoute(APIRoute):
 router = APIRouter(route_class=_PageRoute)
 
 
-@router.get("/", dependencies=READS_TASKS)
+@router.get("/")
 def overview_page() -> Response:
     """Return the page of all runs that tasks are waiting for."""
     return _page("overview", "Agent runs")
 
 
-@router.get("/task", dependencies=READS_TASKS)
+@router.get("/task")
 def task_page(dag_id: str) -> Response:
     """Return the page of one task instance."""
     return _page("task", "Agent run")

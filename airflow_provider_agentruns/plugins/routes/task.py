@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 
 from airflow.api_fastapi.common.db.common import SessionDep
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException
 
 from airflow_provider_agentruns.airflow_adapter import agent_tasks
 from airflow_provider_agentruns.airflow_adapter.agent_tasks import AgentTask
-from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunsThrottledError
-from airflow_provider_agentruns.plugins.access import READS_TASKS
+from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsError, AgentRunsThrottledError
+from airflow_provider_agentruns.plugins.page_client import client_of
 from airflow_provider_agentruns.plugins.serializers import as_line, as_text, serialize_trail
-from airflow_provider_agentruns.plugins.single_flight_cache import CachedValue
 from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD
 from airflow_provider_agentruns.reviews.audit_trail import TRAIL
 
@@ -59,29 +58,19 @@ def _read(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index
 
 
 # The DAG is in the path so that Airflow's access check and the database query use the same one.
-@router.get("/api/dags/{dag_id}/task", dependencies=READS_TASKS)
-async def task_instance(data: Annotated[_AirflowData, Depends(_read)], request: Request) -> dict[str, Any]:
+@router.get("/api/dags/{dag_id}/task")
+async def task_instance(data: Annotated[_AirflowData, Depends(_read)]) -> dict[str, Any]:
     """Return a task instance, its run with the steps, where its questions can be answered, and earlier answers."""
     task = data.task
-    read = CachedValue[dict[str, Any]]()
-    error = None
-    if task.run_id and task.conn_id:
-        read = await request.app.state.clients(task.conn_id).runs.get(task.run_id)
-        error = serialize_error(read.error) if read.error else None
-        if read.value and not task.may_show(read.value["run"]["agent"], read.value["run"]["created_at"]):
-            read, error = CachedValue(), {"message": _OTHER_RUN, "may_pass": False}
-        elif not read.value and not error:
-            error = {"message": "The service has not responded yet", "may_pass": True}
-    elif task.run_id:
-        error = {"message": _NO_CONNECTION, "may_pass": False}
-    run = read.value["run"] if read.value else None
+    read, error = await _read_run(task)
+    run = read and read["run"]
     return {
         "now": datetime.now(UTC).isoformat(),
         "task": serialize_task(task),
         "run": run,
-        "run_page": read.value["page"] if read.value else None,
-        "age": time.monotonic() - read.loaded_at if read.value else None,
-        "error": error,
+        "run_page": read and read["page"],
+        "age": read and time.monotonic() - read["loaded_at"],
+        "error": error and serialize_error(error),
         "questions": _questions(run, data.forms),
         "trail": data.trail,
         "refresh_after": _refresh_after(task, run, error),
@@ -102,15 +91,26 @@ def serialize_task(task: AgentTask) -> dict[str, Any]:
 
 def serialize_error(error: AgentRunsError) -> dict[str, Any]:
     """Return what a page shows of an error. Its message never contains the token."""
-    if isinstance(error, AgentRunsThrottledError):
-        return {"message": "Page rate limit reached; retrying shortly", "may_pass": True}
-    return {"message": as_text(str(error)), "may_pass": error.retryable}
+    throttled = isinstance(error, AgentRunsThrottledError)
+    return {"message": "Page rate limit reached; retrying shortly" if throttled else as_text(str(error))}
 
 
-def _refresh_after(task: AgentTask, run: dict[str, Any] | None, error: dict[str, Any] | None) -> float | None:
+async def _read_run(task: AgentTask) -> tuple[dict[str, Any] | None, AgentRunsError | None]:
+    """Return the task's run as the client returns it, and why it cannot be shown or updated."""
+    if not task.run_id:
+        return None, None
+    if not task.conn_id:
+        return None, AgentRunsConfigError(_NO_CONNECTION)
+    read, error = await client_of(task.conn_id).run(task.run_id)
+    if read and not task.may_show(read["run"]["agent"], read["run"]["created_at"]):
+        return None, AgentRunsConfigError(_OTHER_RUN)
+    return read, error or (None if read else AgentRunsError("The service has not responded yet"))
+
+
+def _refresh_after(task: AgentTask, run: dict[str, Any] | None, error: AgentRunsError | None) -> float | None:
     if not task.is_final or (run is not None and not run["finished"]):
         return REFRESH_AFTER
-    return REFRESH_AFTER_ERROR if error and error["may_pass"] else None
+    return REFRESH_AFTER_ERROR if error and error.retryable else None
 
 
 def _questions(run: dict[str, Any] | None, forms: list[AgentTask]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Request
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
@@ -94,11 +94,14 @@ class Receiver:
         return bytes(body)
 
 
-@router.post("/webhooks/{conn_id}")
-async def receive_webhook(conn_id: str, request: Request) -> Response:
+_receiver = Receiver()
+
+
+@router.post("/webhooks/{conn_id}", status_code=204)
+async def receive_webhook(conn_id: str, request: Request) -> None:
     """Receive a webhook of the service behind a connection. After any 2xx response, the service does not resend it."""
     try:
-        await request.app.state.webhook_receiver.receive(conn_id, request)
+        await _receiver.receive(conn_id, request)
     except HTTPException as e:
         metrics.webhook("unknown" if e.status_code == 404 else conn_id, e.status_code)
         raise
@@ -109,7 +112,6 @@ async def receive_webhook(conn_id: str, request: Request) -> Response:
         log.error("Asked the service to resend a webhook for connection %r: %s", conn_id, type(e).__name__)
         raise HTTPException(503, "Service temporarily unavailable", {"Retry-After": "30"}) from e
     metrics.webhook(conn_id, 204)
-    return Response(status_code=204)
 
 
 def _check_size(size: int) -> None:

@@ -3,7 +3,6 @@
 
 export interface Problem {
   message: string;
-  may_pass: boolean;
 }
 
 export interface Refreshed {

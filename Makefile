@@ -67,7 +67,7 @@ bench: $(READY)  ## Compare the cost of waiting with other providers (about 10 m
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 fault-table: $(READY)  ## Regenerate the table of faults and components (tests/faults/results/table.md)
-	$(BIN)/python -m tests.faults
+	AGENTRUNS_FAULT_TABLE=write $(BIN)/python -m pytest -p no:xdist -q -m full tests/faults/test_table.py
 
 docs: $(READY)  ## Build the documentation into docs/_build/html; warnings are errors
 	$(INSTALL) --group docs

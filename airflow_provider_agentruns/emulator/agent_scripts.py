@@ -22,11 +22,6 @@ _COMPANIES = ("Cedar & Pine Supply LLC", "Harbor Light Foods Inc", "Northgate To
 _SOURCE = {"url": "https://registry.example.com/filings/20417", "source_name": "State registry"}
 
 
-def _company(case: Case) -> str:
-    """Return the name of the business that a run is about."""
-    return _COMPANIES[sum((case.context.id or "").encode()) % len(_COMPANIES)]
-
-
 def _artifact(kind: str, title: str, summary: str, **fields: Any) -> Json:
     return {"title": title, "type": kind, "confidence": "medium", "summary": summary, **fields}
 
@@ -44,7 +39,7 @@ def _decision(subject: str, answer: Any) -> Json:
 def instant(case: Case) -> ScriptBody:
     """Completes at once."""
     yield Work(0, "look_up", "Looks up the company")
-    return [_artifact("report", "Company found", f"{_company(case)} is in good standing.")]
+    return [_artifact("report", "Company found", f"{case.rng.choice(_COMPANIES)} is in good standing.")]
 
 
 def slow(case: Case) -> ScriptBody:
@@ -57,7 +52,7 @@ def slow(case: Case) -> ScriptBody:
     ]
     yield Work(0, "research", "Researches the company", agent="researcher", steps=inner)
     yield Work(0.7, "write_report", "Writes the report")
-    return [_artifact("report", "Research", f"{_company(case)} has two places of business.")]
+    return [_artifact("report", "Research", f"{case.rng.choice(_COMPANIES)} has two places of business.")]
 
 
 def needs_approval(case: Case) -> ScriptBody:
@@ -111,14 +106,12 @@ def two_rounds(case: Case) -> ScriptBody:
 
 def cip_orchestrator(case: Case) -> ScriptBody:
     """Identifies a business with the help of other agents, and asks once about all their proposals."""
-    name = f"{case.rng.choice(('Cedar', 'Harbor', 'Summit', 'Juniper'))} {case.rng.choice(('Foods', 'Tooling'))} LLC"
-    state = case.rng.choice(("Delaware", "Oregon", "Texas"))
-    owner, stake = case.rng.choice(("Dana Whitfield", "Luis Ortega", "Mei Tanaka")), case.rng.randint(26, 90)
+    name, owner = case.rng.choice(_COMPANIES), case.rng.choice(("Dana Whitfield", "Luis Ortega", "Mei Tanaka"))
     yield Work(0.7, "plan", "Selects the agents")
     proposals: list[Json] = []
     for subject, title, summary in (
-        ("registry", "Registration", f"{name} is registered in {state}."),
-        ("ownership", "Owners", f"{owner} owns {stake} percent."),
+        ("registry", "Registration", f"{name} is registered in Delaware."),
+        ("ownership", "Owners", f"{owner} owns {case.rng.randint(26, 90)} percent."),
         ("web", "Website", "The website names the business and its owner."),
     ):
         agent = f"{subject}_agent"
@@ -129,11 +122,8 @@ def cip_orchestrator(case: Case) -> ScriptBody:
     label = f"Should these changes to {name} be made?"
     [answer] = yield Ask([{"type": "combined_proposal", "agent": case.agent, "label": label, "proposals": proposals}])
     yield Work(0.4, "summarize", "Writes the summary")
-    decided = decision_in(answer)
-    summary = f"{owner} owns it. A person decided: {decided}."
-    identification = {"sources": [_SOURCE], "decision": decided, "answer": answer}
-    result = _artifact("cip_summary", f"Identification of {name}", summary, **identification)
-    return [result, *(proposal["artifacts"][0] for proposal in proposals)]
+    shown = {"type": "cip_summary", "title": f"Identification of {name}", "sources": [_SOURCE]}
+    return [_decision("Identification", answer) | shown, *(proposal["artifacts"][0] for proposal in proposals)]
 
 
 def fails(case: Case) -> ScriptBody:

@@ -10,10 +10,10 @@ import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Annotated, Any, Literal, TypeVar
+from uuid import UUID
 
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import best_match
+from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -23,31 +23,34 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from airflow_provider_agentruns.emulator.script_steps import Json
+from airflow_provider_agentruns.emulator.script_steps import Context, Json
 from airflow_provider_agentruns.emulator.service import RequestError, Service
 
 T = TypeVar("T")
 
-_CREATED = 201
+_Text = Annotated[str, Field(pattern=r"\S")]
 
-_TEXT: Json = {"type": "string", "pattern": r"\S"}
-_THREAD_FIELDS = dict.fromkeys(("type", "business_id", "context_type", "context_id"), _TEXT)
-_THREAD: Json = {"type": "object", "required": ["type"], "properties": _THREAD_FIELDS}
-_RUN: Json = {**_THREAD, "properties": {**_THREAD_FIELDS, "thread_id": _TEXT}}
-_ANSWER: Json = {
-    "type": "object",
-    "required": ["interrupt_id", "input"],
-    "properties": {"interrupt_id": _TEXT, "input": {"not": {"type": "null"}}},
-}
-_RATING: Json = {
-    "type": "object",
-    "required": ["rating", "artifact_id"],
-    "properties": {
-        "rating": {"enum": ["POSITIVE", "NEGATIVE"]},
-        "artifact_id": {"type": "string", "format": "uuid"},
-        "comment": {"type": ["string", "null"], "maxLength": 5000},
-    },
-}
+
+class _Thread(BaseModel):
+    agent: _Text = Field(alias="type")
+    business_id: _Text = ""
+    context_type: _Text = ""
+    context_id: _Text = ""
+
+
+class _Run(_Thread):
+    thread_id: _Text = ""
+
+
+class _Answer(BaseModel):
+    interrupt_id: _Text
+    answer: Any = Field(alias="input")
+
+
+class _Rating(BaseModel):
+    rating: Literal["POSITIVE", "NEGATIVE"]
+    artifact_id: UUID
+    comment: str | None = Field(None, max_length=5000)
 
 
 def create_app(service: Service, middleware: Sequence[Middleware]) -> Starlette:
@@ -82,8 +85,8 @@ class _Operations:
         return JSONResponse(page_of(request, self._service.runs.values(), lambda run: run.as_json()))
 
     async def create_run(self, request: Request) -> Response:
-        run = self._service.create_run(**_named(await _body(request, _RUN), _RUN))
-        return JSONResponse(run.as_json(), _CREATED)
+        run = self._service.create_run(**await _fields(request, _Run))
+        return JSONResponse(run.as_json(), 201)
 
     async def get_run(self, request: Request) -> Response:
         run = self._service.get_run(request.path_params["id"])
@@ -91,8 +94,7 @@ class _Operations:
 
     async def resume_run(self, request: Request) -> Response:
         run = self._service.get_run(request.path_params["id"])
-        body = await _body(request, _ANSWER)
-        run = self._service.answer(run.id, body["interrupt_id"], body["input"])
+        run = self._service.answer(run.id, **await _fields(request, _Answer))
         return JSONResponse(run.as_json(steps=_wants_steps(request)))
 
     async def stream_run(self, request: Request) -> Response:
@@ -101,21 +103,17 @@ class _Operations:
 
     async def rate_artifact(self, request: Request) -> Response:
         run = self._service.get_run(request.path_params["id"])
-        body = await _body(request, _RATING)
-        return JSONResponse(self._service.rate(run.id, **_named(body, _RATING)), _CREATED)
+        return JSONResponse(self._service.rate(run.id, **await _fields(request, _Rating)), 201)
 
     async def list_threads(self, request: Request) -> Response:
         business_id = request.query_params.get("business_id")
-        found = [
-            thread
-            for thread in self._service.threads.values()
-            if business_id is None or (thread.context.type, thread.context.id) == ("business", business_id)
-        ]
+        business = Context("business", business_id)
+        found = [it for it in self._service.threads.values() if business_id is None or it.context == business]
         return JSONResponse(page_of(request, found, lambda thread: thread.as_json()))
 
     async def create_thread(self, request: Request) -> Response:
-        thread = self._service.create_thread(**_named(await _body(request, _THREAD), _THREAD))
-        return JSONResponse(thread.as_json(), _CREATED)
+        thread = self._service.create_thread(**await _fields(request, _Thread))
+        return JSONResponse(thread.as_json(), 201)
 
     async def get_thread(self, request: Request) -> Response:
         return JSONResponse(self._service.get_thread(request.path_params["id"]).as_json(steps=True))
@@ -165,23 +163,15 @@ def _wants_steps(request: Request) -> bool:
     return "steps" in (name.strip() for name in request.query_params.get("include", "").split(","))
 
 
-async def _body(request: Request, schema: Json) -> Json:
-    """Return the body of a request that fits the schema."""
+async def _fields(request: Request, form: type[BaseModel]) -> Json:
+    """Return the fields that the body of a request sets."""
     try:
-        body: Json = await request.json()
-    except ValueError:
-        raise RequestError(400, "The body is not JSON") from None
-    if misfit := best_match(Draft202012Validator(schema, format_checker=FormatChecker()).iter_errors(body)):
-        name = str(misfit.path[0]) if misfit.path else None
-        if misfit.validator == "required":
-            name = next(name for name in schema["required"] if name not in body)
-        raise RequestError(422, f"{name or 'The body'}: {misfit.message:.200}", name)
-    return body
-
-
-def _named(body: Json, schema: Json) -> Json:
-    """Return the fields of a body that its schema names, as keyword arguments."""
-    return {"agent" if name == "type" else name: body[name] for name in schema["properties"] if name in body}
+        return form.model_validate_json(await request.body()).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as invalid:
+        [problem, *_] = invalid.errors()
+        name = str(problem["loc"][0]) if problem["loc"] else None
+        status = 400 if problem["type"] == "json_invalid" else 422
+        raise RequestError(status, f"{name or 'The body'}: {problem['msg']}", name) from None
 
 
 def _event(kind: str, snapshot: Json) -> str:
@@ -219,7 +209,7 @@ class AuthMiddleware(BaseHTTPMiddleware):
         valid = self._valid_token() or token
         if scheme.lower() != "bearer" or not valid or not secrets.compare_digest(token.encode(), valid.encode()):
             return error_response(401, "A valid token is needed: Authorization: Bearer ...")
-        if self._rate_limit is not None:
+        if self._rate_limit:
             now = time.monotonic()
             if len(self._accepted) == self._rate_limit and now - self._accepted[0] < 1:
                 message = f"More than {self._rate_limit} requests within a second"

@@ -2,26 +2,23 @@
 """
 The rules that select the requests that faults apply to. Tests add and remove them while the service is running.
 
-A plan is a list of rules. A rule is a line of text, such as ``slow answer GET /v1/runs/.* seconds=3``.
+A rule is a line of text, such as ``slow answer GET /v1/runs/.* seconds=3``.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
-from email.utils import formatdate
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import best_match
+from pydantic import BaseModel, Field, InstanceOf, NonNegativeInt, PositiveInt, ValidationError, create_model
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -29,25 +26,12 @@ from starlette.types import ASGIApp
 
 from airflow_provider_agentruns.emulator.fault_table import FAULTS, Fault
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-
-_SELECTION: dict[str, Any] = {
-    "method": {"type": ["string", "null"], "enum": [*_METHODS, None]},
-    "path": {"type": ["string", "null"], "format": "regex"},
-    "after": {"type": "integer", "minimum": 0},
-    "times": {"type": ["integer", "null"], "minimum": 1},
-    "share": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-}
+_Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
-class FaultError(ValueError):
-    """A rule or a plan is wrong."""
-
-
-@dataclass(kw_only=True)
-class Rule:
+class Rule(BaseModel):
     """
-    A fault and the requests that it applies to.
+    A fault and the requests that it applies to. The parameters of the fault are fields too.
 
     :param path: A regular expression for the whole path.
     :param after: The number of matching requests to spare first.
@@ -56,13 +40,12 @@ class Rule:
     :param seen: The number of matching requests so far, of which the fault applied to ``met``.
     """
 
-    fault: Fault
-    method: str | None = None
-    path: str | None = None
-    after: int = 0
-    times: int | None = None
-    share: float = 1.0
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    fault: InstanceOf[Fault]
+    method: _Method | None = None
+    path: re.Pattern[str] | None = None
+    after: NonNegativeInt = 0
+    times: PositiveInt | None = None
+    share: float = Field(1.0, gt=0, le=1)
     seen: int = 0
     met: int = 0
 
@@ -70,13 +53,13 @@ class Rule:
         return (
             not self.fault.refuses
             and self.method in (None, request.method)
-            and (self.path is None or re.fullmatch(self.path, request.scope["path"]) is not None)
-            and self.fault.condition(request, self.parameters)
+            and (self.path is None or self.path.fullmatch(request.scope["path"]) is not None)
+            and re.fullmatch(self.fault.only, f"{request.method} {request.scope['path']}") is not None
         )
 
     async def apply(self, request: Request, call_next: RequestResponseEndpoint) -> Response | None:
         """Return the changed response, or None if the fault broke the connection."""
-        parameters = dict(self.parameters)
+        parameters = {name: getattr(self, name) for name in self.fault.parameters}
         taken = parameters.pop("taken", self.fault.carried_out)
         response = await call_next(request) if taken else None
         return await self.fault.effect(request, response, **parameters)
@@ -99,36 +82,31 @@ class Faults:
         #: The active rules.
         self.active: tuple[Rule, ...] = ()
 
-    def add(self, fault: str, method: str | None = None, path: str | None = None, **fields: Any) -> Rule:
+    def add(self, rule: str, method: str | None = None, path: str | None = None, **fields: Any) -> Rule:
         """
         Add a rule.
 
-        :param fault: The name of a fault.
+        :param rule: The name of a fault, or a line of text such as ``503 GET /v1/runs/.* times=2``.
         :param method: Only requests with this method.
         :param path: Only requests whose path matches this regular expression as a whole.
         :param fields: ``after``, ``times``, ``share``, and parameters of the fault.
-        :raises FaultError: If a field is wrong.
+        :raises ValueError: If a field is wrong.
         """
         selection = {name: value for name, value in (("method", method), ("path", path)) if value}
-        return self._activate([_checked(_fault(fault), {**selection, **fields})])[0]
-
-    def add_plan(self, plan: Iterable[str]) -> list[Rule]:
-        """
-        Add all rules of a plan, or none if one is wrong.
-
-        :param plan: Rules such as ``503 GET /v1/runs/.* times=2``.
-        :raises FaultError: If a field is wrong.
-        """
-        return self._activate([rule_of(line) for line in plan])
+        added = rule_of(rule, **selection, **fields)
+        with self._lock:
+            self.active = (*self.active, added)
+        self._on_change()
+        return added
 
     @contextmanager
-    def of(self, fault: str, method: str | None = None, path: str | None = None, **fields: Any) -> Iterator[Rule]:
+    def of(self, rule: str, method: str | None = None, path: str | None = None, **fields: Any) -> Iterator[Rule]:
         """Add a rule for a block. Takes the arguments of ``add``."""
-        rule = self.add(fault, method, path, **fields)
+        added = self.add(rule, method, path, **fields)
         try:
-            yield rule
+            yield added
         finally:
-            self.remove(rule)
+            self.remove(added)
 
     def remove(self, *rules: Rule) -> None:
         """Remove rules. Their faults continue for requests that they already apply to."""
@@ -140,10 +118,6 @@ class Faults:
         """Remove all rules."""
         self.remove(*self.active)
 
-    @property
-    def refuses_connections(self) -> bool:
-        return any(rule.fault.refuses for rule in self.active)
-
     def select(self, request: Request) -> Rule | None:
         """Count a request, and return the rule that applies to it."""
         with self._lock:
@@ -151,12 +125,6 @@ class Faults:
             if due:
                 due[0].met += 1
             return due[0] if due else None
-
-    def _activate(self, rules: list[Rule]) -> list[Rule]:
-        with self._lock:
-            self.active = (*self.active, *rules)
-        self._on_change()
-        return rules
 
     def _is_due(self, rule: Rule) -> bool:
         rule.seen += 1
@@ -193,74 +161,60 @@ class FaultMiddleware(BaseHTTPMiddleware):
         self._requests = requests
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        query = request.scope["query_string"].decode()
-        record = RecordedRequest(request.method, request.scope["path"], query, time.monotonic())
+        record = RecordedRequest(request.method, request.scope["path"], request.url.query, time.monotonic())
         self._requests.append(record)
         try:
             await request.body()
         except ClientDisconnect:
             return Response()
-        response: Response | None
-        if rule := self._faults.select(request):
-            record.fault = rule.fault.name
-            response = await rule.apply(request, call_next)
-        else:
-            response = await call_next(request)
+        rule = self._faults.select(request)
+        record.fault = rule.fault.name if rule else None
+        response = await rule.apply(request, call_next) if rule else await call_next(request)
         if response is None:
             return Response()
         record.status = response.status_code
-        # The fault "clock skew" sets another date.
-        response.headers.setdefault("date", formatdate(usegmt=True))
         return response
 
 
-def rule_of(line: str) -> Rule:
-    """Read one rule. An error names it and the wrong field."""
+def rule_of(line: str, **fields: Any) -> Rule:
+    """Read one rule, and add fields. An error names the rule and the wrong field."""
     try:
-        return _checked(*_read_line(line))
+        name, read = _read_line(line)
+        return _rule(name, {**read, **fields})
     except ValueError as error:
-        raise FaultError(f"rule {line!r:.200}: {error}") from None
+        raise ValueError(f"rule {line!r:.200}: {error}") from None
 
 
-def _checked(fault: Fault, fields: dict[str, Any]) -> Rule:
-    schemas = {**({} if fault.refuses else _SELECTION), **fault.parameters}
-    for name, value in fields.items():
-        if name not in schemas:
-            raise FaultError(f"{name}: is not a field of {fault.name!r}: its fields are {', '.join(schemas) or 'none'}")
-        validator = Draft202012Validator(schemas[name], format_checker=FormatChecker())
-        if problem := best_match(validator.iter_errors(value)):
-            raise FaultError(f"{name}: {problem.message}")
-    parameters = {name: fields.pop(name, schema["default"]) for name, schema in fault.parameters.items()}
-    return Rule(fault=fault, parameters=parameters, **fields)
-
-
-def _fault(name: str) -> Fault:
+def _rule(name: str, fields: Mapping[str, Any]) -> Rule:
     if name not in FAULTS:
         close = "".join(f"; did you mean {other!r}?" for other in get_close_matches(name, FAULTS, 1))
-        raise FaultError(f"fault: no fault has the name {name!r}{close}")
-    return FAULTS[name]
+        raise ValueError(f"fault: no fault has the name {name!r}{close}")
+    fault = FAULTS[name]
+    names = [*(() if fault.refuses else ("method", "path", "after", "times", "share")), *fault.parameters]
+    for unknown in fields.keys() - names:
+        raise ValueError(f"{unknown}: is not a field of {name!r}: its fields are {', '.join(names) or 'none'}")
+    try:
+        return create_model(name, __base__=Rule, **cast("Any", fault.parameters))(fault=fault, **fields)
+    except ValidationError as invalid:
+        [problem, *_] = invalid.errors()
+        raise ValueError(f"{problem['loc'][0]}: {problem['msg']}") from None
 
 
-def _read_line(line: str) -> tuple[Fault, dict[str, Any]]:
+def _read_line(line: str) -> tuple[str, dict[str, Any]]:
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
     words_of_name: list[str] = []
     fields: dict[str, Any] = {}
     for word in lexer:
         field_name, equals, value = word.partition("=")
-        if word in _METHODS:
+        if word in get_args(_Method):
             fields["method"] = word
         elif word.startswith(("/", ".", "(")):
             fields["path"] = word
         elif equals:
-            fields[field_name] = value
+            fields[field_name] = None if value == "null" else value
         elif fields:
-            raise FaultError(f"{word!r} is not a field: fields are written name=value")
+            raise ValueError(f"{word!r} is not a field: fields are written name=value")
         else:
             words_of_name.append(word)
-    fault = _fault(" ".join(words_of_name))
-    texts = {"method", "path", *(name for name, schema in fault.parameters.items() if schema["type"] == "string")}
-    for name in fields.keys() - texts:
-        with suppress(ValueError):
-            fields[name] = json.loads(fields[name])
-    return fault, fields
+    return " ".join(words_of_name), fields

@@ -49,8 +49,8 @@ class ScriptRunner:
             self._fail(error)
             return
         step = self._step(None, "output", "output", "Returns the output")
-        self._run.artifacts = artifacts
-        self._end(step, artifacts=artifacts)
+        self._run.artifacts = step["artifacts"] = artifacts
+        self._end(step)
         self._enter("completed")
 
     def _run_script(self, script: ScriptBody) -> Generator[None, None, Any]:
@@ -76,7 +76,7 @@ class ScriptRunner:
         yield
         for inner in work.steps:
             yield from self._work(inner, step)
-        self._end(step, artifacts=_copied(list(work.artifacts)))
+        self._end(step)
 
     def _ask(self, command: Ask) -> list[Question]:
         asked = []
@@ -126,10 +126,8 @@ class ScriptRunner:
         (parent["steps"] if parent else self._run.steps).append(step)
         return step
 
-    def _end(self, step: Json, status: str = "completed", artifacts: list[Json] | None = None) -> None:
+    def _end(self, step: Json, status: str = "completed") -> None:
         step |= {"completed_at": timestamp(self._run.touch(self._now)), "status": status}
-        if artifacts:
-            step["artifacts"] = artifacts
 
 
 def _copied(value: Any) -> Any:

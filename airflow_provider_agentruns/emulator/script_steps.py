@@ -76,7 +76,6 @@ class Work:
     :param name: The step's name for programs.
     :param label: The step's name for people.
     :param agent: The agent that works. Default: the agent of the enclosing step.
-    :param artifacts: The artifacts of the completed step.
     :param steps: Inner steps. ``Fails`` among them ends the run.
     """
 
@@ -84,7 +83,6 @@ class Work:
     name: str
     label: str
     agent: str | None = None
-    artifacts: Sequence[Json] = ()
     steps: Sequence[Work | Fails] = ()
 
 

@@ -3,21 +3,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from contextlib import suppress
+from typing import Any, Self, cast
 from urllib.parse import quote, urlencode
 
+import uvicorn
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
 from airflow_provider_agentruns.emulator.app import AuthMiddleware, create_app
 from airflow_provider_agentruns.emulator.faults import FaultMiddleware, Faults, RecordedRequest
 from airflow_provider_agentruns.emulator.script_steps import Script
 from airflow_provider_agentruns.emulator.service import Service
-from airflow_provider_agentruns.emulator.web_server import WebServer
 
 #: The token in the connection if any token is valid, and the default secret of webhooks. They protect nothing.
 ANY_TOKEN, ANY_SECRET = "mk_test_offline", "whsec_offline"
@@ -34,13 +41,13 @@ class Emulator:
     :param speed: The speed of the agents; 20 means 20 times as fast.
     :param agents: Agent types and scripts in addition to the built-in ones.
     :param token: The only valid token. None accepts any token.
-    :param rate_limit: Requests per second. None means no limit.
+    :param rate_limit: Requests per second. None and 0 mean no limit.
     :param port: 0 selects a free port.
     :param extra: The extra of the Airflow connection. Default: 1,000 requests per second.
     :param middleware: ASGI middleware for requests that faults let pass.
-    :param faults: The first rules for faults; see ``Faults.add_plan``.
+    :param faults: The first rules for faults; see ``Faults.add``.
     :param webhook: The URL of the receiver of webhooks.
-    :param webhook_secret: Signs webhooks, and is in the extra of the Airflow connection.
+    :param webhook_secret: Signs webhooks, and is in the extra of the Airflow connection. Default: a public secret.
     :raises ValueError: If an argument is wrong.
     :raises OSError: If the port is in use.
     """
@@ -58,7 +65,7 @@ class Emulator:
         middleware: Sequence[Middleware] = (),
         faults: Iterable[str] = (),
         webhook: str | None = None,
-        webhook_secret: str = ANY_SECRET,
+        webhook_secret: str | None = None,
     ) -> None:
         self.service = Service(seed, speed, agents={**BUILTIN, **(agents or {})})
         self.extra: Mapping[str, Any] = {"rate_limit": 1000} if extra is None else extra
@@ -67,14 +74,16 @@ class Emulator:
             # Only webhooks need an HTTP client.
             from airflow_provider_agentruns.emulator.webhooks import Webhooks
 
-            self._webhooks = Webhooks(self.service, webhook, webhook_secret)
-            self.extra = {"webhook_secret": webhook_secret, **self.extra}
+            secret = webhook_secret or ANY_SECRET
+            self._webhooks = Webhooks(self.service, webhook, secret)
+            self.extra = {"webhook_secret": secret, **self.extra}
         self._token = token
         self._serves = False
         self._port_lock = threading.Lock()
         #: The active faults.
         self.faults = Faults(seed, self._open_or_close_port)
-        self.faults.add_plan(faults)
+        for rule in faults:
+            self.faults.add(rule)
         #: All requests so far, oldest first.
         self.requests: list[RecordedRequest] = []
         layers = [
@@ -82,7 +91,7 @@ class Emulator:
             *middleware,
             Middleware(AuthMiddleware, valid_token=lambda: self._token, rate_limit=rate_limit),
         ]
-        self._server = WebServer(create_app(self.service, layers), port)
+        self._server = _WebServer(create_app(self.service, layers), port)
         self.port = self._server.port
 
     @property
@@ -126,13 +135,83 @@ class Emulator:
             self._serves = False
             self._server.close()
 
-    def __enter__(self) -> Self:
-        return self.start()
+    __enter__ = start
 
     def __exit__(self, *error: object) -> None:
         self.stop()
 
     def _open_or_close_port(self) -> None:
         with self._port_lock:
+            refuses = any(rule.fault.refuses for rule in self.faults.active)
             if self._serves:
-                (self._server.stop if self.faults.refuses_connections else self._server.start)()
+                (self._server.stop if refuses else self._server.start)()
+
+
+class _WebServer:
+    """A uvicorn server in a thread of its own. It also reserves its port while it is stopped."""
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        options: dict[str, Any] = {"loop": "asyncio", "ws": "none", "lifespan": "off", "log_config": None}
+        self._config = uvicorn.Config(app, http=_Connection, access_log=False, **options)
+        self._socket = _bound_socket(port)
+        self.port: int = self._socket.getsockname()[1]
+        self._server: _Server | None = None
+
+    def start(self) -> None:
+        if self._server is None:
+            self._server = _Server(self._config)
+            self._thread = threading.Thread(target=self._server.run, args=[[self._socket]], daemon=True)
+            self._thread.start()
+            while not self._server.started:
+                if not self._thread.is_alive():
+                    raise RuntimeError(f"The offline service did not start on port {self.port}")
+                time.sleep(0.005)
+
+    def stop(self) -> None:
+        """Reset all connections, and refuse new ones."""
+        if self._server is not None:
+            self._server.should_exit = True
+            self._thread.join()
+            self._server = None
+            # A bound socket that does not listen reserves the port and refuses connections.
+            self._socket = _bound_socket(self.port)
+
+    def close(self) -> None:
+        """Stop, and free the port."""
+        self.stop()
+        self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that stops without waiting for open connections."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in cast("set[_Connection]", self.server_state.connections.copy()):
+            connection.reset()
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=1.0)
+
+
+class _Connection(H11Protocol):
+    """A connection to a client, which faults get as ``request.state.connection``."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "connection": self}
+
+    def reset(self) -> None:
+        """Reset the connection without sending what is left."""
+        with suppress(OSError, AttributeError):  # The connection is closed already.
+            options = socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            self.transport.get_extra_info("socket").setsockopt(*options)
+        self.transport.abort()
+
+
+def _bound_socket(port: int) -> socket.socket:
+    # asyncio sets TCP_NODELAY only if the protocol is named. Without it each response takes 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    return listener

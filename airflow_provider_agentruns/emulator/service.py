@@ -24,9 +24,6 @@ from airflow_provider_agentruns.emulator.script_steps import Case, Context, Json
 
 log = logging.getLogger(__name__)
 
-#: This business is in audit: the service refuses runs about it.
-AUDITED_BUSINESS_ID = "a0d17ed0-0000-4000-8000-000000000422"
-
 
 class RequestError(HTTPException):
     """The service refuses a request, because of the field ``parameter`` if that is set."""
@@ -47,33 +44,27 @@ class Service:
     """
     The agents, threads, and runs of the service. ``Emulator`` describes ``seed``, ``speed``, and ``agents``.
 
-    :param clock: Returns the current time in UTC.
     :raises ValueError: If ``speed`` is not above 0.
     """
 
-    def __init__(
-        self,
-        seed: int = 0,
-        speed: float = 1.0,
-        *,
-        agents: Mapping[str, Script] = BUILTIN,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, seed: int = 0, speed: float = 1.0, *, agents: Mapping[str, Script] = BUILTIN) -> None:
         if not speed > 0:
             raise ValueError(f"speed must be above 0, not {speed}")
         self.speed = speed
-        self.clock = clock
+        #: Returns the current time in UTC.
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.lock = RLock()
         #: All accepted answers, oldest first.
         self.answers: list[AcceptedAnswer] = []
         #: All ratings, oldest first.
         self.ratings: list[Json] = []
+        #: The runners of the scripts of runs that have not ended, by run ID.
+        self.runners: dict[str, ScriptRunner] = {}
         self._seed = seed
         self._scripts = dict(agents)
-        self._since = clock()
+        self._since = self.clock()
         self._threads: dict[str, Thread] = {}
         self._runs: dict[str, Run] = {}
-        self._runners: dict[str, ScriptRunner] = {}
 
     @property
     def runs(self) -> Mapping[str, Run]:
@@ -102,41 +93,32 @@ class Service:
             for agent, script in self._scripts.items()
         ]
 
-    def create_run(
-        self,
-        agent: str,
-        *,
-        business_id: str | None = None,
-        context_type: str | None = None,
-        context_id: str | None = None,
-        thread_id: str | None = None,
-    ) -> Run:
+    def create_run(self, agent: str, *, thread_id: str | None = None, **context: str) -> Run:
         """
         Start a run, in a new thread unless one is given.
 
+        :param context: ``business_id``, or ``context_type`` and ``context_id``.
         :raises RequestError: If the service refuses the run.
         """
         with self.lock:
             script = self._script(agent)
             thread = self.get_thread(thread_id) if thread_id is not None else None
-            context = _context(business_id, context_type, context_id) or (thread.context if thread else None)
-            if context is None:
+            about = _context(**context) or (thread.context if thread else None)
+            if about is None:
                 raise RequestError(400, "A run needs a business_id, a context_type with a context_id, or a thread_id")
-            if context.type == "business" and (context.id or "").lower() == AUDITED_BUSINESS_ID:
-                raise RequestError(422, "The business is in audit: agents cannot work on it", "business_id")
-            thread = thread or self._open_thread(agent, context)
+            thread = thread or self._open_thread(agent, about)
             now = self.clock()
             run = Run(
                 id=uuid_of(self._seed, "run", len(self._runs)),
                 agent=agent,
                 thread_id=thread.id,
-                context=context,
+                context=about,
                 lock=self.lock,
                 states=[State(now, "running")],
                 updated_at=now,
             )
-            body = script(Case(run.id, agent, context, Random(run.id)))  # noqa: S311 -- nothing here is secret
-            self._runners[run.id] = ScriptRunner(run, body, self.speed)
+            body = script(Case(run.id, agent, about, Random(run.id)))  # noqa: S311 -- nothing here is secret
+            self.runners[run.id] = ScriptRunner(run, body, self.speed)
             self._runs[run.id] = thread.newest = run
             return self._updated(run)
 
@@ -150,10 +132,6 @@ class Service:
             if run := self._runs.get(run_id.lower()):
                 return self._updated(run)
             raise RequestError(404, f"There is no run {run_id}")
-
-    def runner(self, run_id: str) -> ScriptRunner | None:
-        """Return the runner of a run's script, or None if the run has ended."""
-        return self._runners.get(run_id)
 
     def answer(self, run_id: str, interrupt_id: str, answer: Any) -> Run:
         """
@@ -169,13 +147,13 @@ class Service:
             schema = question.value.get("input_schema")
             if isinstance(schema, dict) and (misfit := best_match(Draft202012Validator(schema).iter_errors(answer))):
                 raise RequestError(422, f"The input does not fit at {misfit.json_path}: {misfit.message}", "input")
-            self._runners[run.id].answer(question, answer, self.clock())
+            self.runners[run.id].answer(question, answer, self.clock())
             self.answers.append(AcceptedAnswer(run.id, interrupt_id, answer))
             return self._updated(run)
 
     def rate(self, run_id: str, artifact_id: str, rating: str, comment: str | None = None) -> Json:
         with self.lock:
-            run, artifact_id = self.get_run(run_id), artifact_id.lower()
+            run = self.get_run(run_id)
             shown = json.dumps([run.artifacts, *(question.value for question in run.questions)])
             if artifact_id not in shown.lower():
                 raise RequestError(422, f"Run {run.id} has no artifact {artifact_id}", "artifact_id")
@@ -217,10 +195,10 @@ class Service:
         return thread
 
     def _updated(self, run: Run) -> Run:
-        if runner := self._runners.get(run.id):
+        if runner := self.runners.get(run.id):
             runner.run_until(self.clock())
             if run.finished:
-                del self._runners[run.id]
+                del self.runners[run.id]
         return run
 
 
@@ -228,8 +206,7 @@ def _context(
     business_id: str | None = None, context_type: str | None = None, context_id: str | None = None
 ) -> Context | None:
     if (context_type is None) != (context_id is None):
-        missing = "context_id" if context_id is None else "context_type"
-        raise RequestError(400, "context_type and context_id go together", missing)
+        raise RequestError(400, "context_type and context_id go together")
     found = {Context("business", business_id), Context(context_type, context_id)} - {Context("business"), Context()}
     if len(found) > 1:
         raise RequestError(400, "business_id and context_id name two different resources", "context_id")

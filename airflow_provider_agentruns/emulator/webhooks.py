@@ -81,8 +81,6 @@ class Webhooks:
         self._reported[run.id] = len(states)
 
     def _send(self, http: httpx.Client, run_id: str, body: bytes) -> None:
-        if self._stopped.is_set():
-            return
         headers = {
             "X-Middesk-Signature-256": f"sha256={hmac.new(self._secret, body, hashlib.sha256).hexdigest()}",
             "X-Correlation-Id": run_id,

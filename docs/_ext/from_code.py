@@ -59,7 +59,7 @@ class FaultList(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return a heading and a list for each group."""
-        from airflow_provider_agentruns.emulator.faults import FAULTS
+        from airflow_provider_agentruns.emulator.fault_table import FAULTS
 
         parts: list[nodes.Node] = []
         for title, faults in itertools.groupby(FAULTS.values(), lambda fault: fault.group):
@@ -82,17 +82,7 @@ def _usage(action: argparse.Action) -> str:
 
 def _fault(fault: Any) -> nodes.definition_list_item:
     what = nodes.definition("", nodes.paragraph("", "", *inline(fault.description)))
-    items = [
-        _item(f"{name}={json.dumps(schema['default'])}", schema["description"])
-        for name, schema in fault.parameters.items()
-    ]
-    if items:
-        what += nodes.bullet_list("", *items)
-    return nodes.definition_list_item("", nodes.term("", "", nodes.literal(fault.name, fault.name)), what)
-
-
-def _item(code: str, meaning: str) -> nodes.list_item:
-    return nodes.list_item("", nodes.paragraph("", "", nodes.literal(code, code), nodes.Text(": "), *inline(meaning)))
+    return nodes.definition_list_item("", nodes.term("", "", nodes.literal(fault.usage, fault.usage)), what)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

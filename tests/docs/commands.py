@@ -113,7 +113,7 @@ def _emulator(words: Sequence[str]) -> None:
     from airflow_provider_agentruns.emulator.faults import rule_of
 
     options = _parser().parse_args(words)
-    assert all(rule_of(fault) for fault in options.fault)
+    assert all(rule_of(fault) for fault in options.faults)
     if options.list_faults:
         assert main(words) == 0
 

@@ -35,6 +35,11 @@ def emulator(clock: Clock) -> Iterator[Emulator]:
         yield emulator
 
 
+@pytest.fixture(autouse=True)
+def no_rules(emulator: Emulator) -> None:
+    emulator.faults.clear()
+
+
 @pytest.fixture(scope="module")
 def client(emulator: Emulator) -> Iterator[Client]:
     with Client(emulator) as client:

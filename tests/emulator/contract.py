@@ -23,15 +23,7 @@ CONTRACT: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "contract.yam
 BUSINESS_ID = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 
 # The contract describes it in words only.
-_THREAD_LIST: dict[str, Any] = {
-    "required": ["object", "has_more"],
-    "properties": {
-        "object": {"const": "list"},
-        "has_more": {"type": "boolean"},
-        "total_count": {"type": "integer"},
-        "data": {"type": "array", "items": {"$ref": "#/components/schemas/Thread"}},
-    },
-}
+_THREAD_LIST = json.loads(json.dumps(CONTRACT["components"]["schemas"]["RunList"]).replace("/Run", "/Thread"))
 
 _formats = FormatChecker(["uuid"])
 

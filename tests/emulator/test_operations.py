@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from airflow_provider_agentruns.emulator.service import AUDITED_BUSINESS_ID
 from tests.emulator.conftest import Clock
 from tests.emulator.contract import BUSINESS_ID, Client, error_of
 
@@ -26,7 +25,6 @@ BUSINESS = {"business_id": BUSINESS_ID}
         ({"type": "instant", "thread_id": UNKNOWN}, 404, "thread_id"),
         ({"business_id": BUSINESS_ID}, 422, "type"),
         ({"type": "instant", "business_id": " "}, 422, "business_id"),
-        ({"type": "instant", "context_type": "business", "context_id": AUDITED_BUSINESS_ID}, 422, "business_id"),
         ([], 422, None),
     ],
 )  # fmt: skip
@@ -98,6 +96,23 @@ def test_an_answer_to_a_question_that_is_not_pending(emulator: Emulator, client:
     assert "completed" in error_of(client.resume(run_id, interrupt["id"], "approve"), 409)["message"]
     [taken] = [answer for answer in emulator.service.answers if answer.run_id == run_id]
     assert (taken.interrupt_id, taken.input) == (interrupt["id"], "approve")
+
+
+def test_a_stream_continues_after_an_answer(emulator: Emulator, client: Client, clock: Clock) -> None:
+    run_id = client.start("needs_approval")["id"]
+    events: list[Any] = []
+    for event in client.follow(run_id):
+        events.append(event)
+        for interrupt in event["snapshot"]["interrupts"]:
+            emulator.service.answer(run_id, interrupt["id"], "approve")
+        clock.forward(1)
+    snapshots = ["STATE_SNAPSHOT"] * (len(events) - 2)
+    assert [event["type"] for event in events] == ["RUN_STARTED", *snapshots, "RUN_FINISHED"]
+    assert "interrupted" in [event["snapshot"]["status"] for event in events]
+    assert events[-1]["snapshot"] == client.run(run_id)
+    later = list(client.follow(run_id))
+    assert [event["type"] for event in later] == ["RUN_STARTED", "STATE_SNAPSHOT", "RUN_FINISHED"]
+    assert {event["snapshot"]["status"] for event in later} == {"completed"}
 
 
 def test_steps_are_shown_on_request(client: Client, clock: Clock) -> None:

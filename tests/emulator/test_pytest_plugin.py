@@ -26,11 +26,7 @@ def test_it_is_fast_and_sets_the_connection(agent_runs_emulator: Emulator) -> No
 
 
 @pytest.mark.agent_runs(
-    speed=1,
-    token="mk_test_mine",
-    seed=5,
-    agents={"my_agent": my_agent},
-    faults=["502 GET times=1", "500 GET times=1"],
+    speed=1, token="mk_test_mine", agents={"my_agent": my_agent}, faults=["502 GET times=1", "500 GET times=1"]
 )
 def test_the_marker_changes_it(agent_runs_emulator: Emulator) -> None:
     assert ":mk_test_mine@" in os.environ["AIRFLOW_CONN_AGENTRUNS_DEFAULT"]

@@ -16,7 +16,7 @@ from tests.emulator.contract import BUSINESS_ID, check, labels
 
 
 def _start(script: Script) -> tuple[Service, Run]:
-    service = Service(agents={"mine": script}, clock=Clock())
+    service = Service(agents={"mine": script})
     run = service.create_run("mine", business_id=BUSINESS_ID)
     check({"$ref": "#/components/schemas/Run"}, run.as_json(steps=True))
     return service, run
@@ -47,7 +47,7 @@ def test_answers_are_any_json_values() -> None:
 
 def test_a_failure_is_shown_in_the_innermost_step() -> None:
     def mine(case: Case) -> ScriptBody:
-        yield Work(0, "plan", "Plans", artifacts=[{"title": "Plan", "type": "plan"}])
+        yield Work(0, "plan", "Plans")
         deepest = Work(0, "deepest", "Goes deepest", steps=[Work(0, "try", "Tries"), Fails("Cannot", "No way")])
         yield Work(0, "middle", "Goes inside", agent="helper", steps=[deepest, Work(0, "never", "Never")])
         return None
@@ -56,7 +56,6 @@ def test_a_failure_is_shown_in_the_innermost_step() -> None:
     steps = run.as_json(steps=True)["steps"]
     assert labels(steps) == ["Plans", "Goes inside", "  Goes deepest", "    Tries", "    Cannot"]
     assert [step["status"] for step in steps] == ["completed", "error"]
-    assert steps[0]["artifacts"] == [{"title": "Plan", "type": "plan"}]
     [inner] = steps[1]["steps"]
     assert (inner["agent"], [step["status"] for step in inner["steps"]]) == ("helper", ["completed", "error"])
     assert run.status == "error"
@@ -90,11 +89,7 @@ def test_a_wrong_script_ends_the_run_with_an_error_that_is_logged(
 
 @pytest.mark.parametrize(
     ("answer", "decision"),
-    [
-        (" Approve", "approve"),
-        ({"decision": ["Approve"]}, "approve"),
-        ({"x": 1}, '{"x": 1}'),
-    ],
+    [(" Approve", "approve"), ({"decision": ["Approve"]}, "approve"), ({"x": 1}, '{"x": 1}')],
 )
 def test_decisions(answer: Any, decision: str) -> None:
     assert decision_in(answer) == decision
@@ -102,7 +97,8 @@ def test_decisions(answer: Any, decision: str) -> None:
 
 def _finished(seed: int, *, read_often: bool) -> list[Any]:
     clock = Clock()
-    service = Service(seed, clock=clock)
+    service = Service(seed)
+    service.clock = clock
     runs = [service.create_run(agent, business_id=BUSINESS_ID).id for agent in BUILTIN]
     for _ in range(40):
         clock.forward(0.25)

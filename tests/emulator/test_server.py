@@ -110,7 +110,7 @@ def test_the_command_line_serves_until_a_signal() -> None:
     ("arguments", "says"),
     [
         (["--speed", "0"], "speed must be above 0"),
-        (["--fault", "503 times=no"], "rule '503 times=no': times: 'no' is not of type 'integer', 'null'"),
+        (["--fault", "503 times=no"], "rule '503 times=no': times: Input should be a valid integer"),
     ],
 )
 def test_the_command_line_names_the_mistake(

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from airflow_provider_agentruns.emulator import webhooks
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.events.signed_webhook import HEADER, is_signed
-from tests.emulator.contract import CONTRACT
+from tests.emulator.contract import BUSINESS_ID, CONTRACT
 from tests.emulator.wire import eventually
 from tests.events.sender import SECRET
 from tests.support.scripted_server import ScriptedServer, answer, errors
@@ -23,14 +23,12 @@ SCHEMA = {
     "components": CONTRACT["components"],
 }
 
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
-
 
 def test_the_events_of_a_run() -> None:
     with ScriptedServer([answer({})] * 3) as receiver:
         with Emulator(speed=20, webhook=f"{receiver.url}/hooks", webhook_secret=SECRET) as emulator:
             assert emulator.extra["webhook_secret"] == SECRET
-            run = emulator.service.create_run("needs_approval", business_id=BUSINESS)
+            run = emulator.service.create_run("needs_approval", business_id=BUSINESS_ID)
             eventually(lambda: len(receiver.requests) == 2)
             emulator.service.answer(run.id, emulator.service.get_run(run.id).interrupts[0]["id"], "approve")
             eventually(lambda: len(receiver.requests) == 3)
@@ -52,7 +50,7 @@ def test_a_failed_delivery_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "_FIRST_PAUSE", 0.1)
     with ScriptedServer([errors(503, "later"), errors(401, "no"), answer({})]) as receiver:
         with Emulator(speed=0.001, webhook=receiver.url) as emulator:
-            emulator.service.create_run("slow", business_id=BUSINESS)
+            emulator.service.create_run("slow", business_id=BUSINESS_ID)
             eventually(lambda: len(receiver.requests) == 3)
             time.sleep(0.5)
         assert len({request.body for request in receiver.requests}) == 1

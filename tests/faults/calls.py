@@ -27,8 +27,6 @@ def calls_for(fault: str) -> list[str]:
         return ["stream"]
     if fault == "listing lags":
         return ["list"]
-    if fault == "404 at first":
-        return ["get"]
     return ["get", "start"] if fault == "refused" else ["get", "start", LASTING]
 
 
@@ -54,14 +52,6 @@ def call_hook(fault: str, placement: Placement, stand: Stand, *, sync: bool) -> 
             finally:
                 user.end()
         out += [user.hook, user.hook.settings, error]
-        outcomes.append(
-            Outcome(
-                call=call,
-                error=type(error).__name__ if error else "",
-                in_doubt=bool(error and error.in_doubt),
-                requests=len(seen.requests),
-                runs=len(seen.runs) if call == "start" else None,
-                met=seen.met,
-            )
-        )
+        name, in_doubt = (type(error).__name__, error.in_doubt) if error else ("", False)
+        outcomes.append(seen.outcome(name, does=call, call=call, in_doubt=in_doubt))
     return outcomes, out

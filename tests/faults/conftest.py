@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -14,15 +16,20 @@ from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.idempotency import listing_search, resume_run
 from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers import agent_run
-from tests.faults import stand
 from tests.faults.components import COMPONENTS
+from tests.faults.stand import Stand
 from tests.hooks.conftest import user  # noqa: F401 -- a fixture
 
 
 @pytest.fixture(scope="module")
-def stands() -> Iterator[dict[str, stand.Stand]]:
-    with stand.stands(*COMPONENTS) as stands:
+def stands() -> Iterator[dict[str, Stand]]:
+    stands = {name: Stand(name) for name in COMPONENTS}
+    with ExitStack() as stack:
+        for stand in stands.values():
+            stack.enter_context(stand.emulator)
         yield stands
+    for stand in stands.values():
+        os.environ.pop(stand.variable, None)
 
 
 @pytest.fixture

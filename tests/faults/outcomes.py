@@ -21,8 +21,6 @@ _MAY_BE_UNMET = {
     # A single wait does not need the listing.
     ("listing lags", "trigger"),
     ("listing lags", "trigger_stream"),
-    # The watcher does not read a run that the listing shows as completed.
-    ("404 at first", "events"),
 }
 
 

@@ -1,15 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Which request of a component a fault applies to, or why it cannot apply.
-
-Most faults apply to one request. Changed contents of responses and unknown runs last.
-"""
+"""Which request of a component a fault applies to, or why it cannot apply."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow_provider_agentruns.emulator.faults import FAULTS
+from airflow_provider_agentruns.emulator.fault_table import FAULTS
 from tests.faults.components import COMPONENTS, RUN
 from tests.faults.stand import Placement
 
@@ -17,7 +11,6 @@ from tests.faults.stand import Placement
 GROUPS = {name: fault.group for name, fault in FAULTS.items()}
 
 _HOUR = 3600.0
-_TIMING: dict[str, dict[str, Any]] = {"slow answer": {"seconds": _HOUR}, "slow body": {"pause": 1.0}}
 
 
 def timeout_for(fault: str) -> float:
@@ -39,9 +32,10 @@ def place(fault: str, name: str) -> Placement | str:
             lost = Placement("answer lost", component.method, component.path, {"times": 1})
             return Placement(fault, fields=lags, also=lost)
         return Placement(fault, fields=lags) if hook or component.waits else "reads no listing"
-    if fault == "404 at first":
-        becomes_visible = component.does == "start" or name == "events"
-        return Placement(fault, "GET", RUN, {"seconds": _HOUR, **({"times": 2} if becomes_visible else {})})
-    if fault in ("refused", "unknown fields", "clock skew"):
+    if fault == "404" and component.does == "start":
+        # A new run can be invisible at first.
+        return Placement(fault, "GET", RUN, {"times": 2})
+    if fault in ("refused", "unknown fields"):
         return Placement(fault)
-    return Placement(fault, component.method, component.path, {**_TIMING.get(fault, {}), **once})
+    delay = {"seconds": _HOUR} if fault == "slow answer" else {}
+    return Placement(fault, component.method, component.path, delay | once)

@@ -6,11 +6,9 @@ from __future__ import annotations
 import base64
 import json
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
-
-import pytest
 
 
 def forms_of(token: str) -> set[bytes]:
@@ -26,33 +24,18 @@ def forms_of(token: str) -> set[bytes]:
     return found
 
 
-def leaks(token: str, out: Iterable[tuple[str, bytes]]) -> list[str]:
+def leaks(token: str, things: Iterable[object], folder: Path) -> list[str]:
+    """Return the objects and the files in a folder that show a token."""
+    out = [(type(it).__name__, _shown(it).encode(errors="surrogatepass")) for it in things]
+    out += [(str(path), path.read_bytes()) for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     forms = forms_of(token)
     return [where for where, content in out if any(form in content for form in forms)]
 
 
-def of_all(things: Iterable[object]) -> Iterator[tuple[str, bytes]]:
-    """Yield everything that objects and exceptions with their causes show."""
-    pending, seen = list(things), set()
-    while pending:
-        it = pending.pop()
-        texts = [str(it), repr(it)]
-        if isinstance(it, BaseException) and id(it) not in seen:
-            seen.add(id(it))
-            pending += [other for other in (it.__cause__, it.__context__) if other is not None]
-            formatted = "".join(traceback.TracebackException.from_exception(it).format())
-            texts += [repr(it.args), repr(vars(it)), repr(getattr(it, "__notes__", "")), formatted]
-        for text in texts:
-            yield type(it).__name__, text.encode(errors="surrogatepass")
-
-
-def of_files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            yield str(path.relative_to(folder)), path.read_bytes()
-
-
-def of_log(log: pytest.LogCaptureFixture) -> Iterator[tuple[str, bytes]]:
-    """Yield all log messages with their tracebacks and arguments."""
-    yield "log", log.text.encode(errors="surrogatepass")
-    yield "log", repr([record.args for record in log.records]).encode()
+def _shown(it: object) -> str:
+    """Return all texts of an object, or of an exception and its causes."""
+    texts = [str(it), repr(it)]
+    if isinstance(it, BaseException):
+        texts += [*traceback.format_exception(it), repr(it.args), repr(vars(it))]
+        texts += [_shown(other) for other in (it.__cause__, it.__context__) if other]
+    return "\n".join(texts)

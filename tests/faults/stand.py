@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
 
-from airflow_provider_agentruns.emulator.faults import RecordedRequest, Rule
+from airflow_provider_agentruns.emulator.faults import Rule
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.faults.outcomes import Outcome
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
@@ -58,7 +61,7 @@ class Seen:
     """The requests, runs, and answers of a service while a fault was active."""
 
     rule: Rule
-    requests: list[RecordedRequest] = field(default_factory=list)
+    requests: int = 0
     runs: list[Run] = field(default_factory=list)
     answers: int = 0
 
@@ -67,16 +70,21 @@ class Seen:
         """Whether the fault applied to a request. A service that refuses connections counts none."""
         return self.rule.fault.refuses or self.rule.met > 0
 
+    def outcome(self, error: str = "", *, does: str = "read", **fields: Any) -> Outcome:
+        """Return the outcome of a component that reads, starts, or answers."""
+        counts = {"runs": len(self.runs)} if does == "start" else {"answers": self.answers} if does == "answer" else {}
+        return Outcome(error, requests=self.requests, met=self.met, **counts, **fields)
+
 
 class Stand:
     def __init__(self, name: str) -> None:
-        self.name = name
         self.conn_id = f"faults_{name}"
+        self.variable = f"AIRFLOW_CONN_{self.conn_id.upper()}"
         self._reads: Counter[str] = Counter()
         self.emulator = Emulator(
             token=f"{TOKEN_PREFIX}/{name}",
             agents={"patient": patient, "curious": curious},
-            middleware=[Middleware(_AnswersPatientRuns, self)],
+            middleware=[Middleware(BaseHTTPMiddleware, dispatch=self._answer_patient_runs)],
         )
         self.service = self.emulator.service
 
@@ -88,7 +96,7 @@ class Stand:
             "timeout": timeout,
             "run_url": "https://runs.example.com/{run_id}",
         }
-        os.environ[f"AIRFLOW_CONN_{self.conn_id.upper()}"] = json.dumps(
+        os.environ[self.variable] = json.dumps(
             {"conn_type": "agentruns", "host": self.emulator.url, "password": self.emulator.token, "extra": extra}
         )
 
@@ -112,42 +120,18 @@ class Stand:
             if timer.ident:
                 timer.join()
             self.emulator.faults.clear()
-            seen.requests = list(self.emulator.requests[requests:])
+            seen.requests = len(self.emulator.requests) - requests
             seen.runs = list(self.service.runs.values())[runs:]
             seen.answers = len(self.service.answers) - answers
 
-    def answer_patient_runs(self, path: str) -> None:
-        """Answer the question of a ``patient`` run when it is read for the second time."""
-        single = _RUN_PATH.fullmatch(path)
-        for run_id in [single[1]] if single else list(self.service.runs) if path == "/v1/runs" else []:
+    async def _answer_patient_runs(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Answer the question of a ``patient`` run when it is read for the second time, and no fault applies."""
+        single = _RUN_PATH.fullmatch(request.url.path)
+        listed = list(self.service.runs) if request.url.path == "/v1/runs" else []
+        for run_id in [single[1]] if single else listed:
             run = self.service.runs.get(run_id)
-            if run and run.agent == "patient" and run.interrupts:
+            if request.method == "GET" and run and run.agent == "patient" and run.interrupts:
                 self._reads[run_id] += 1
                 if self._reads[run_id] == 2:
                     self.service.answer(run_id, run.interrupts[0]["id"], "continue")
-
-
-class _AnswersPatientRuns:
-    """Middleware that answers questions when a run is read. It sees only requests that faults let pass."""
-
-    def __init__(self, app: ASGIApp, stand: Stand) -> None:
-        self._app = app
-        self._stand = stand
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "GET":
-            self._stand.answer_patient_runs(scope["path"])
-        await self._app(scope, receive, send)
-
-
-@contextmanager
-def stands(*names: str) -> Iterator[dict[str, Stand]]:
-    made = {name: Stand(name) for name in names}
-    for stand in made.values():
-        stand.emulator.start()
-    try:
-        yield made
-    finally:
-        for stand in made.values():
-            stand.emulator.stop()
-            os.environ.pop(f"AIRFLOW_CONN_{stand.conn_id.upper()}", None)
+        return await call_next(request)

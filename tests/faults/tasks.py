@@ -58,14 +58,11 @@ def run_tasks(
     for name in placements:
         assert result.states[name] in ("success", "failed"), result.states
         error = EXCEPTIONS[name][-1] if result.states[name] == "failed" else None
-        outcomes[name] = Outcome(
-            error=type(error).__name__ if error else "",
+        outcomes[name] = seen[name].outcome(
+            type(error).__name__ if error else "",
+            does=TASKS[name].does,
             in_doubt=bool(getattr(error, "in_doubt", False)),
             tries=result.tries[name],
-            requests=len(seen[name].requests),
-            runs=len(seen[name].runs) if TASKS[name].does == "start" else None,
-            answers=seen[name].answers if TASKS[name].does == "answer" else None,
-            met=seen[name].met,
         )
     errors = [error for errors in EXCEPTIONS.values() for error in errors]
     return outcomes, [*errors, result.xcoms, result.states, result.log]

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,15 +23,55 @@ from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsEr
 from airflow_provider_agentruns.idempotency import listing_search
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.events.watchers import FakeStore, Watcher, running
-from tests.faults.hostile import EndlessListing, Spigot, bounded, without_end
 from tests.hooks.conftest import HookUser
 from tests.hooks.connections import connection_json
 from tests.support.dag_runs import DagRunner
-from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, redirect, sent
+from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, endless, redirect, sent
 from tests.triggers.waiting import event_of
 
 ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+
+#: The most additional memory in bytes, and the most time in seconds. Generous: the tests only detect unbounded growth.
+MEMORY, TIME = 250e6, 60.0
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Fail if the block takes too much memory or time."""
+    Path("/proc/self/clear_refs").write_text("5")  # Resets the peak.
+    before, begun = _peak(), time.monotonic()
+    yield
+    assert _peak() - before < MEMORY
+    assert time.monotonic() - begun < TIME
+
+
+def _peak() -> int:
+    """Return the largest resident memory of this process in bytes."""
+    [kilobytes] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(kilobytes) * 1024
+
+
+class EndlessListing:
+    """A service whose listing of runs always has another page. Its runs never end."""
+
+    def __init__(self, size: int = 100) -> None:
+        self.pages = 0
+        self._size = size
+        self._numbers = itertools.count()
+
+    def __call__(self, request: Received) -> Reply:
+        if request.method == "POST":
+            return Reply(reset="after")
+        if request.path == "/v1/runs":
+            self.pages += 1
+            runs = [self._run(next(self._numbers)) for _ in range(self._size)]
+            return answer({"object": "list", "has_more": True, "data": runs})
+        return answer({"object": "run", "id": request.path.rpartition("/")[2], "status": "running"})
+
+    def _run(self, number: int) -> dict[str, Any]:
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        return {"object": "run", "id": f"r-{number}", "status": "running", "agent": "other", "created_at": at}
 
 
 def bodies() -> dict[str, bytes]:
@@ -104,7 +148,7 @@ def test_waits_read_a_bounded_number_of_pages(monkeypatch: pytest.MonkeyPatch) -
     ("piece", "status"),
     [
         pytest.param(b"x" * 65_536, 200, id="line"),
-        pytest.param(b"data: " + b"x" * 1_000 + b"\n", 200, id="event"),
+        pytest.param(b"data: " + b"x" * 65_000 + b"\n", 200, id="event"),
         pytest.param(b" " * 65_536, 500, id="error"),
     ],
 )
@@ -112,30 +156,27 @@ def test_a_part_without_end_is_an_error(
     user: HookUser, monkeypatch: pytest.MonkeyPatch, piece: bytes, status: int
 ) -> None:
     monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
-    spigot = Spigot(piece)
-    with ScriptedServer([without_end(spigot, "text/event-stream", status)]) as server:
+    with ScriptedServer([endless(piece, "text/event-stream", status)]) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
-        with bounded(spigot), pytest.raises(AgentRunsError, match="larger than"):
+        with bounded(), pytest.raises(AgentRunsError, match="larger than"):
             list(user.iterate("stream_run", "r-1"))
-        spigot.closed.set()
 
 
 @pytest.mark.parametrize("watch", ["poll", "stream"])
 def test_a_wait_continues_after_an_endless_response(monkeypatch: pytest.MonkeyPatch, watch: str) -> None:
     monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
-    spigot, reads = Spigot(b" " * 65_536), itertools.count()
+    reads = itertools.count()
 
     def service(request: Received) -> Reply:
         if request.path.endswith("/stream"):
-            return without_end(spigot, "text/event-stream")
+            return endless(kind="text/event-stream")
         number = next(reads)
         if watch == "poll" and number < 2:
-            return without_end(spigot)
+            return endless()
         return answer({"object": "run", "id": "r-1", "status": "completed" if number > 3 else "running"})
 
     with ScriptedServer(service) as server:
         monkeypatch.setenv(ENV, connection_json(server.url))
         trigger = AgentRunTrigger("r-1", poll_interval=0.2, watch=watch)  # type: ignore[arg-type]
-        with bounded(spigot):
+        with bounded():
             assert asyncio.run(event_of(trigger)) == {"run_id": "r-1", "status": "completed"}
-        spigot.closed.set()

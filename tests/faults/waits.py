@@ -37,8 +37,7 @@ def wait_for_run(fault: str, placement: Placement, stand: Stand, *, stream: bool
         event = asyncio.run(wait(seen))
     if "status" in event:
         assert event == {"run_id": run.id, "status": "completed"}
-    outcome = Outcome(error=event.get("error", ""), requests=len(seen.requests), met=seen.met)
-    return outcome, [trigger, trigger.serialize(), event]
+    return seen.outcome(event.get("error", "")), [trigger, trigger.serialize(), event]
 
 
 def watch_for_events(fault: str, placement: Placement, stand: Stand) -> tuple[Outcome, list[Any]]:
@@ -60,5 +59,4 @@ def watch_for_events(fault: str, placement: Placement, stand: Stand) -> tuple[Ou
 
     seen = asyncio.run(watch())
     assert watcher.events == [{"run_id": seen.runs[0].id, "status": "completed", "agent": "instant"}]
-    outcome = Outcome(requests=len(seen.requests), met=seen.met)
-    return outcome, [watcher.trigger, watcher.trigger.serialize(), store.values, watcher.events]
+    return seen.outcome(), [watcher.trigger, watcher.trigger.serialize(), store.values, watcher.events]

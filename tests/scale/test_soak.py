@@ -62,7 +62,8 @@ def test_the_service_and_airflow_agree_on_each_run(tmp_path: Path) -> None:
     )
     with service as emulator, airflow_at_scale(tmp_path / "airflow", emulator, settings=SETTINGS) as airflow:
         dag_run = airflow.start_dag("soak", {"businesses": ids})
-        emulator.faults.add_plan(f"{fault} share={SHARE / len(FAULTS)}" for fault in FAULTS)
+        for fault in FAULTS:
+            emulator.faults.add(fault, share=SHARE / len(FAULTS))
         with mayhem(airflow, seed=SEED, task_every=15, component_every=75) as killed:
             airflow.wait_for(
                 lambda: airflow.dag_run_state("soak", dag_run) in ("success", "failed"),

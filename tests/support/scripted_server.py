@@ -113,9 +113,10 @@ def dripping(body: bytes, pause: float) -> Reply:
     return Reply(headers=fields, pieces=[bytes([byte]) for byte in body], pause=pause)
 
 
-def endless() -> Reply:
-    fields = {"Content-Type": "application/json", "Connection": "close"}
-    return Reply(headers=fields, pieces=itertools.repeat(b" " * 65536), close=True)
+def endless(piece: bytes = b" " * 65536, kind: str = "application/json", status: int = 200) -> Reply:
+    """Return a response of many pieces, by default a gigabyte."""
+    fields = {"Content-Type": kind, "Connection": "close"}
+    return Reply(status=status, headers=fields, pieces=itertools.repeat(piece, 16_384), close=True)
 
 
 def events(*texts: str, cut: bool = False, content_type: str = "text/event-stream") -> Reply:

@@ -24,7 +24,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import Load, Session
 
-from airflow_provider_agentruns.airflow_adapter.stored_xcom import StoredXCom
+from airflow_provider_agentruns.airflow_adapter.stored_xcom import read_stored
 
 #: Operators that start their run, by the names that Airflow stores with a task instance.
 STARTING_OPERATORS = ("AgentRunOperator", "_AgentRunDecoratedOperator", "@task.agent_run")
@@ -160,7 +160,7 @@ def xcom_values(session: Session, dag_id: str, dag_run_id: str, key: str) -> lis
         .order_by(XComModel.timestamp)
         .limit(_MAX_XCOMS)
     )
-    return [(row.task_id, row.map_index, StoredXCom(row.value, row.timestamp).read()) for row in rows]
+    return [(row.task_id, row.map_index, read_stored(row.value, row.timestamp)) for row in rows]
 
 
 def _connection_in_dag(session: Session, dag_id: str, task_id: str) -> str | None:
@@ -244,7 +244,7 @@ def _task(row: Any) -> AgentTask:
     # rendered fields.
     from_xcom = not run_id and (row.operator in STARTING_OPERATORS or _AGENT in rendered)
     if from_xcom:
-        run_id = _run_id(StoredXCom(row.xcom, row.xcom_written_at).read())
+        run_id = _run_id(read_stored(row.xcom, row.xcom_written_at))
     return AgentTask(
         dag_id=row.dag_id,
         dag_run_id=row.run_id,

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.execution_time.xcom import resolve_xcom_backend
@@ -21,33 +21,29 @@ log = logging.getLogger(__name__)
 SLOW, PAUSE = 2.0, 30.0
 
 
-class StoredXCom(NamedTuple):
-    """An XCom value as Airflow's database holds it: JSON, text that contains JSON, or a backend's reference."""
+def read_stored(value: Any, written_at: datetime | None) -> Any:
+    """
+    Return an XCom value, or None if the XCom backend cannot read it.
 
-    value: Any
-    # Distinguishes values that a backend writes to the same place.
-    written_at: datetime | None
+    Airflow's decoder creates objects of the classes that a value names, so only text of a custom backend is passed to
+    it.
 
-    def read(self) -> Any:
-        """
-        Return the value, or None if the XCom backend cannot read it.
-
-        Airflow's decoder creates objects of the classes that a value names, so only text of a custom backend is passed
-        to it.
-        """
-        value, backend = self.value, resolve_xcom_backend()  # type: ignore[no-untyped-call]
-        if isinstance(value, str) and backend is not BaseXCom:
-            try:
-                value = _from_backend(backend, self)
-            except Exception as e:  # noqa: BLE001 -- a backend may raise anything
-                # Its message may contain credentials.
-                log.warning("The XCom backend cannot read a value: %s", type(e).__name__)
-                return None
-        if isinstance(value, str) and value[:1] in ('"', "{"):
-            # XComModel.set stores text that contains JSON.
-            with suppress(ValueError):
-                return json.loads(value)
-        return value
+    :param value: The value in Airflow's database: JSON, text that contains JSON, or a backend's reference.
+    :param written_at: Distinguishes values that a backend writes to the same place.
+    """
+    backend = resolve_xcom_backend()  # type: ignore[no-untyped-call]
+    if isinstance(value, str) and backend is not BaseXCom:
+        try:
+            value = _from_backend(backend, value, written_at)
+        except Exception as e:  # noqa: BLE001 -- a backend may raise anything
+            # Its message may contain credentials.
+            log.warning("The XCom backend cannot read a value: %s", type(e).__name__)
+            return None
+    if isinstance(value, str) and value[:1] in ('"', "{"):
+        # XComModel.set stores text that contains JSON.
+        with suppress(ValueError):
+            return json.loads(value)
+    return value
 
 
 class _Outage:
@@ -55,13 +51,13 @@ class _Outage:
 
 
 @lru_cache(maxsize=500)
-def _from_backend(backend: type[BaseXCom], stored: StoredXCom) -> Any:
+def _from_backend(backend: type[BaseXCom], value: str, written_at: datetime | None) -> Any:
     """Read a value from the backend once, because pages refresh every few seconds."""
     began = time.monotonic()
     if began < _Outage.ends_at:
         raise TimeoutError
     try:
-        return backend.deserialize_value(SimpleNamespace(value=stored.value))
+        return backend.deserialize_value(SimpleNamespace(value=value))
     except Exception:
         if time.monotonic() - began > SLOW:
             _Outage.ends_at = time.monotonic() + PAUSE

@@ -27,7 +27,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunReviewError,
     AgentRunsError,
 )
-from airflow_provider_agentruns.operators.review_form import check_form, own_params
+from airflow_provider_agentruns.operators.review_form import check_form, invalid_answer, own_params
 from airflow_provider_agentruns.operators.review_submission import ReviewSubmission
 from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD, answer_schema, missing_fields
 from airflow_provider_agentruns.reviews.body import body, subject
@@ -163,7 +163,13 @@ class AgentRunReviewOperator(ReviewSubmission):
         with self.error_boundary():
             review = self._stored(context)
             if event.get("form") and review and review.form:
-                self._keep_waiting(context, review)
+                # Creating the form again would delete an answer that arrives at this moment.
+                _, interrupt = self._pending(review)
+                if self._was_cleared(context, review):
+                    review.check_form(self._form(interrupt))
+                    review.max_tries = self.current_attempt(context).max_tries
+                    self._store(context, review)
+                self._wait(context, review)
             return self._ask(context, review)
 
     def execute_complete(
@@ -202,15 +208,15 @@ class AgentRunReviewOperator(ReviewSubmission):
             return self._submit(context, review)
 
     def _check_event(self, event: dict[str, Any]) -> None:
+        shown = interrupt_name(str(self.run_id), self._interrupt_id)
         if event.get("error_type") == "validation":
             # Airflow before 3.3 validates the fields, and its message repeats what a person entered.
-            raise self._invalid("Airflow rejects it")
+            raise invalid_answer(shown, "Airflow rejects it")
         if event.get("error_type") == "timeout":
             # Final, because each retry would wait for the complete response_timeout again.
             raise AgentRunReviewError(
-                f"Nobody answered {interrupt_name(str(self.run_id), self._interrupt_id)} within the response_timeout "
-                f"of {self.response_timeout}, and the review has no defaults. Nothing was sent. Clear the task to ask "
-                "again"
+                f"Nobody answered {shown} within the response_timeout of {self.response_timeout}, and the review has "
+                "no defaults. Nothing was sent. Clear the task to ask again"
             )
         if "error" in event:
             self.process_trigger_event_error(event)
@@ -280,15 +286,6 @@ class AgentRunReviewOperator(ReviewSubmission):
             notifier(context)
         self.log.info("Waiting for a person to answer the form")
         raise TaskAwaitingInput(method_name="execute_complete", kwargs=state, timeout=self.response_timeout)
-
-    def _keep_waiting(self, context: Context, review: ReviewState) -> NoReturn:
-        """Wait with the form that exists. Creating it again would delete an answer that arrives at this moment."""
-        _, interrupt = self._pending(review)
-        if self._was_cleared(context, review):
-            review.check_form(self._form(interrupt))
-            review.max_tries = self.current_attempt(context).max_tries
-            self._store(context, review)
-        self._wait(context, review)
 
     def _submit_or_ask(self, context: Context, review: ReviewState) -> Any:
         """Send a decision from before a person cleared the task, or ask again if it cannot be used."""

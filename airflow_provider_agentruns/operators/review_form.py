@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fields of a review's form as Airflow ``Param`` objects, and the validation of answers."""
+"""The form of a review as Airflow stores it: its arguments, its fields as ``Param`` objects, and its validation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,14 @@ from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.exceptions import AgentRunReviewError, AgentRunsValueError
 from airflow_provider_agentruns.reviews import answer_schema
+from airflow_provider_agentruns.reviews.decision import Decision
 from airflow_provider_agentruns.reviews.text import plain
+from airflow_provider_agentruns.text import digest
 
 if TYPE_CHECKING:
+    from airflow.providers.standard.operators.hitl import HITLOperator
     from airflow.sdk import DAG
 
     from airflow_provider_agentruns.models import Interrupt
@@ -61,28 +66,23 @@ def own_params(params: ParamsDict, dag: DAG | None) -> ParamsDict:
     return ParamsDict({name: param for name, param in given.items() if of_dag.get(name) != declared(param)})
 
 
-def form_params(
-    interrupt: Interrupt,
-    options: Sequence[str],
-    given: ParamsDict,
-    rated: Mapping[str, Any] | None,
-    question: str,
-) -> ParamsDict:
+def build_form(
+    task: HITLOperator, interrupt: Interrupt, given: ParamsDict, rated: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """
-    Return the fields of an interrupt's form.
+    Set the fields of a task's form, and return the form, except subject and body, as Airflow stores it.
 
     :param given: The DAG author's fields, which win over the agent's.
     :param rated: The artifact that the person can rate, if any.
     """
-    described = answer_schema.form_fields(answer_schema.answer_schema(interrupt), options)
+    described = answer_schema.form_fields(answer_schema.answer_schema(interrupt), task.options)
     fields = {name: Param(**arguments) for name, arguments in described.items()}
     for name in given:
         fields[name] = field = copy(given.get_param(name))
         # Airflow's API cannot send a missing value.
         field.value = field.value if field.has_value else None
     if rated:
-        given_title = rated.get("title")
-        title = plain(given_title, _TEXT_LENGTH) if isinstance(given_title, str) else "the proposal"
+        title = plain(rated.get("title"), _TEXT_LENGTH) or "the proposal"
         fields[answer_schema.RATING] = Param(
             None,
             f"How good is {title}? The rating is not part of the answer.",
@@ -97,29 +97,54 @@ def form_params(
     # Last, so that nothing replaces them: they show whether an answer belongs to this form.
     for name, value, title in (
         (answer_schema.ID_FIELD, interrupt.id, "Question ID"),
-        (answer_schema.QUESTION_FIELD, question, "Digest of the question"),
+        (answer_schema.QUESTION_FIELD, digest(interrupt.value), "Digest of the question"),
     ):
         description = "Identifies the question that this form answers. Do not change it."
         fields[name] = Param(value, description, type="string", const=value, title=title)
-    return ParamsDict(fields)
+    task.params = ParamsDict(fields)
+    form = {
+        "options": task.options,
+        "params": task.serialized_params,
+        "defaults": task.defaults,
+        "multiple": task.multiple,
+        "assigned_users": [{"id": user["id"], "name": user["name"]} for user in task.assigned_users or ()],
+    }
+    as_json: dict[str, Any] = json.loads(json.dumps(form))
+    return as_json
 
 
-def held_params(serialized: Mapping[str, Any]) -> ParamsDict:
-    """Return the fields of a form as Airflow holds them."""
-    return ParamsDict({name: Param(field["value"], schema=field["schema"]) for name, field in serialized.items()})
+def validated(decision: Decision, form: Mapping[str, Any], shown: str) -> Decision:
+    """
+    Return the decision with every field, checked against the form that the person saw.
+
+    :param form: The form as Airflow holds it.
+    :param shown: The name of the interrupt in messages.
+    :raises AgentRunReviewError: If a person's answer does not fit the form.
+    """
+    fields = {name: Param(field["value"], schema=field["schema"]) for name, field in form["params"].items()}
+    entered = {name: field.value for name, field in fields.items()} | decision.params_input
+    # After a timeout, nobody has filled in the required fields: the DAG author's defaults decide without them.
+    if decision.by == "person":
+        errors = [] if set(decision.chosen_options) <= set(form["options"]) else ["an option that is not on the form"]
+        errors += ["a field that is not on the form"] if entered.keys() - fields.keys() else []
+        if errors := [*errors, *_field_errors(fields, entered)]:
+            raise invalid_answer(shown, "; ".join(errors))
+    entered.pop(answer_schema.QUESTION_FIELD, None)
+    return replace(decision, params_input=entered)
 
 
-def validation_errors(
-    params: ParamsDict, options: Sequence[str], chosen: Sequence[str], entered: Mapping[str, Any]
-) -> list[str]:
-    """Return why an answer does not fit a form, without what was entered, which can be personal data."""
-    errors = [] if set(chosen) <= set(options) else ["an option that is not on the form"]
-    errors += ["a field that is not on the form"] if entered.keys() - params.keys() else []
-    for name in params:
+def invalid_answer(shown: str, reason: str) -> AgentRunReviewError:
+    return AgentRunReviewError(
+        f"The answer to {shown} does not fit the form: {reason}. Nothing was sent. Clear the task to ask again"
+    )
+
+
+def _field_errors(fields: Mapping[str, Param], entered: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which fields are wrong, without what was entered, which can be personal data."""
+    for name, field in fields.items():
         try:
-            params.get_param(name).resolve(entered[name])
+            field.resolve(entered[name])
         except ParamValidationError as e:
             cause: Any = e.args[0] if e.args else None
             rule = f"{cause.validator}: {cause.validator_value!r}" if hasattr(cause, "validator") else "required"
-            errors.append(f"field {name!r} ({plain(rule, _TEXT_LENGTH)})")
-    return errors
+            yield f"field {name!r} ({plain(rule, _TEXT_LENGTH)})"

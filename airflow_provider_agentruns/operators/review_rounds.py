@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +16,46 @@ from airflow_provider_agentruns.exceptions import AgentRunInterruptedError, Agen
 from airflow_provider_agentruns.operators.review import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, AgentRunReviewOperator
 from airflow_provider_agentruns.operators.run import AgentRunOutputOperator
 from airflow_provider_agentruns.reviews.audit_trail import TRAIL
-from airflow_provider_agentruns.reviews.open_questions import open_questions
 from airflow_provider_agentruns.run_outcome import describe_questions
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
-from airflow_provider_agentruns.text import single_line
+from airflow_provider_agentruns.text import digest, single_line
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
-    from airflow_provider_agentruns.models import AgentRun
+    from airflow_provider_agentruns.models import AgentRun, Interrupt
 
 _OUTPUT = "output"
 
 #: Seconds between reads of a run while the response is outdated or lacks the question.
-_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+
+
+def open_questions(run: AgentRun, trails: Sequence[Mapping[str, Any]]) -> list[Interrupt] | None:
+    """
+    Return the questions that the run asks and that nobody has just answered.
+
+    :param trails: The trails of the earlier reviews.
+    :return: None if the response is older than the answers, or lacks the questions of an interrupted run.
+    """
+    if run.status.finished:
+        return []
+    if any(_seconds_since(trail, run) < 0 for trail in trails):
+        return None
+    # An agent can ask the same question again, but then the run has changed since the answer.
+    just_answered = {(one.get("interrupt_id"), one.get("question")) for one in trails if _seconds_since(one, run) == 0}
+    # A question that is listed twice needs one form.
+    asked = {(one.id, digest(one.value)): one for one in run.interrupts}
+    found = [interrupt for key, interrupt in asked.items() if key not in just_answered]
+    return found or (None if run.status == "interrupted" else [])
+
+
+def _seconds_since(trail: Mapping[str, Any], run: AgentRun) -> int:
+    """Return the seconds from an answer to the run's last change; 0 if unknown."""
+    if not run.updated_at or not (answered_at := trail.get("run_updated_at")):
+        return 0
+    # Whole seconds, because responses of one service can differ in precision.
+    return int(run.updated_at.timestamp()) - int(datetime.fromisoformat(answered_at).timestamp())
 
 
 class ReviewRounds(TaskGroup):
@@ -56,18 +82,16 @@ class _ReadsNewQuestions(AgentRunTask):
 
     def read_run(self, run_id: str, **options: Any) -> AgentRun | None:
         """Read the run until the response is current. An interrupted run must show an open question."""
-        run = super().read_run(run_id, **options)
-        for pause in (*_PAUSES, None):
-            if run is None or (found := open_questions(run, self._trails)) is not None:
-                break
-            if pause is None:
-                raise AgentRunsError(
-                    f"Agent run {single_line(run_id)} is {single_line(run.status)}. The service returned an outdated "
-                    "state of the run, or no question, so nobody was asked. To read the run again, clear this task"
-                )
+        for pause in _PAUSES:
             time.sleep(pause)
-            run = super().read_run(run_id, **options)
-        return run and run.model_copy(update={"interrupts": found})
+            if (run := super().read_run(run_id, **options)) is None:
+                return None
+            if (found := open_questions(run, self._trails)) is not None:
+                return run.model_copy(update={"interrupts": found})
+        raise AgentRunsError(
+            f"Agent run {single_line(run_id)} is {single_line(self._logged_status)}. The service returned an outdated "
+            "state of the run, or no question, so nobody was asked. To read the run again, clear this task"
+        )
 
 
 class ReviewRoundSensor(_ReadsNewQuestions, AgentRunSensor):
@@ -137,16 +161,10 @@ def review_rounds(
     if rounds < 1:
         raise AgentRunsValueError(f"rounds should be at least 1, not {rounds}")
     group = ReviewRounds(group_id=group_id)
-    # Arguments that are not given come from the DAG's default_args.
+    given = _given(agentruns_conn_id=agentruns_conn_id, deferrable=deferrable, retries=retries, retry_delay=retry_delay)
     author_defaults = {**(group.dag.default_args if group.dag else {}), **group.default_args}
-    default_retries = {"retries": DEFAULT_RETRIES, "retry_delay": DEFAULT_RETRY_DELAY}
-    common = _given(
-        agentruns_conn_id=agentruns_conn_id,
-        deferrable=deferrable,
-        **{name: value for name, value in default_retries.items() if name not in author_defaults},
-    )
-    common |= _given(retries=retries, retry_delay=retry_delay)
-    wait_arguments = _given(poke_interval=poke_interval, timeout=timeout) | common
+    group.default_args = {"retries": DEFAULT_RETRIES, "retry_delay": DEFAULT_RETRY_DELAY} | author_defaults | given
+    wait_arguments = _given(poke_interval=poke_interval, timeout=timeout)
     with group:
         first: Any = ReviewRoundSensor(task_id="wait_1", run_id=run_id, **wait_arguments)
         # All other tasks get the ID from the first, so that a group that is skipped is skipped completely.
@@ -159,7 +177,7 @@ def review_rounds(
                 wait = ReviewRoundSensor(task_id=f"wait_{number}", run_id=known_run, answered=trails, **wait_arguments)
                 # Skipped if nothing was reviewed, because the run is completed then.
                 reviews[-1] >> wait
-            unmapped = AgentRunReviewOperator.partial(task_id=f"review_{number}", run_id=known_run, **common, **review)
+            unmapped = AgentRunReviewOperator.partial(task_id=f"review_{number}", run_id=known_run, **review)
             try:
                 reviews.append(unmapped.expand(interrupt=wait.output))
             except NotImplementedError:
@@ -174,7 +192,6 @@ def review_rounds(
             answered=[one.output[TRAIL] for one in reviews],
             artifact_type=artifact_type,
             trigger_rule="none_failed_min_one_success",
-            **common,
         )
         [first, reviews[-1]] >> output
     return group

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,21 +13,19 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_provider_agentruns import metrics
+from airflow_provider_agentruns.audit import documents
 from airflow_provider_agentruns.base import AgentRunTask, state_store
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
     AgentRunInvalidRequestError,
-    AgentRunReviewError,
     AgentRunsError,
     AgentRunsValueError,
 )
-from airflow_provider_agentruns.operators.review_form import form_params, held_params, validation_errors
-from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD, RATING, RATING_COMMENT, rated_artifact
+from airflow_provider_agentruns.operators.review_form import build_form, validated
+from airflow_provider_agentruns.reviews.answer_schema import RATING, RATING_COMMENT, default_answer, rated_artifact
 from airflow_provider_agentruns.reviews.audit_trail import RESULT, TRAIL, audit_trail, for_log
-from airflow_provider_agentruns.reviews.decision import Decision, answer_material, default_answer
+from airflow_provider_agentruns.reviews.decision import answer_material
 from airflow_provider_agentruns.reviews.state import ReviewState
-from airflow_provider_agentruns.reviews.text import interrupt_name
-from airflow_provider_agentruns.text import digest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath
@@ -49,10 +46,8 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
 
     @cached_property
     def _audit_folder(self) -> ObjectStoragePath | None:
-        from airflow_provider_agentruns.audit.documents import open_folder
-
         folder = self.hook.settings.audit_path
-        return open_folder(folder, create=True) if folder else None
+        return documents.open_folder(folder, create=True) if folder else None
 
     def _submit(self, context: Context, review: ReviewState) -> dict[str, Any]:
         """Answer the interrupt with the decision, and return the XCom value."""
@@ -73,8 +68,6 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         delivery = "confirmed" if answered.confirmed else "presumed"
         trail = self._finish(context, review, delivery, self._rate(review))
         if self._audit_folder:
-            from airflow_provider_agentruns.audit import documents
-
             documents.write_document(self._audit_folder, trail, context["ti"])
         return {key: trail[key] for key in RESULT}
 
@@ -107,8 +100,8 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
             review.check_answer()
             _, interrupt = self._pending(review)
             if review.decided.by != "policy":
-                review.decision = self._validated(review.decided, review.form or self._form(interrupt))
-            review.sent = [self._input(context, interrupt, review.decided)]
+                review.decision = validated(review.decided, review.form or self._form(interrupt), review.name)
+            review.sent = [self._input(context, interrupt, answer_material(interrupt, review.decided))]
             self._store(context, review)
         try:
             return self.answer_interrupt(
@@ -119,6 +112,13 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
                 raise
             hidden = "the agent rejects the answer. Its message is hidden, because it can repeat what a person entered"
             raise AgentRunInvalidRequestError(e.status_code, [hidden], e.method, e.path) from None
+
+    def _input(self, context: Context, interrupt: Interrupt, material: dict[str, Any]) -> Any:
+        if self.build_input is None:
+            return default_answer(interrupt, material)
+        if callable(self.build_input):
+            return self.build_input(material)
+        return self.render_template(self.build_input, cast("Context", {**context, "answer": material}))
 
     def _rate(self, review: ReviewState) -> dict[str, Any] | None:
         """Send the rating that a person gave. A failure does not fail the task."""
@@ -134,32 +134,6 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
             self.log.warning("The answer was sent, but not the rating of the artifact: %s", type(e).__name__)
             return {**given, "error": str(e)}
         return given
-
-    def _validated(self, decision: Decision, form: Mapping[str, Any]) -> Decision:
-        """Return the decision with every field, checked against the form that the person saw."""
-        fields = held_params(form["params"])
-        entered = {name: fields.get_param(name).value for name in fields} | decision.params_input
-        # After a timeout, nobody has filled in the required fields: the DAG author's defaults decide without them.
-        if decision.by == "person" and (
-            errors := validation_errors(fields, form["options"], decision.chosen_options, entered)
-        ):
-            raise self._invalid("; ".join(errors))
-        entered.pop(QUESTION_FIELD, None)
-        return replace(decision, params_input=entered)
-
-    def _invalid(self, reason: str) -> AgentRunReviewError:
-        return AgentRunReviewError(
-            f"The answer to {interrupt_name(str(self.run_id), self._interrupt_id)} does not fit the form: {reason}. "
-            "Nothing was sent. Clear the task to ask again"
-        )
-
-    def _input(self, context: Context, interrupt: Interrupt, decision: Decision) -> Any:
-        if self.build_input is None:
-            return default_answer(interrupt, decision)
-        material = answer_material(interrupt, decision)
-        if callable(self.build_input):
-            return self.build_input(material)
-        return self.render_template(self.build_input, cast("Context", {**context, "answer": material}))
 
     @property
     def _interrupt_id(self) -> str:
@@ -200,16 +174,4 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         return rated_artifact(interrupt) if self.feedback else None
 
     def _form(self, interrupt: Interrupt) -> dict[str, Any]:
-        """Return the form, except subject and body, as Airflow stores it."""
-        rated = self._rated(interrupt)
-        self.params = form_params(interrupt, self.options, self.form_fields, rated, digest(interrupt.value))
-        users = [{"id": user["id"], "name": user["name"]} for user in self.assigned_users or ()]
-        form = {
-            "options": self.options,
-            "params": self.serialized_params,
-            "defaults": self.defaults,
-            "multiple": self.multiple,
-            "assigned_users": users,
-        }
-        as_json: dict[str, Any] = json.loads(json.dumps(form))
-        return as_json
+        return build_form(self, interrupt, self.form_fields, self._rated(interrupt))

@@ -99,14 +99,16 @@ def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> str |
     return words[0] if len(words) == 1 else words
 
 
-def answer_by_schema(
-    schema: dict[str, Any] | None, decision: str | list[str], fields: Mapping[str, Any], who: Mapping[str, Any]
-) -> Any:
+def default_answer(interrupt: Interrupt, material: Mapping[str, Any]) -> Any:
     """
-    Return the answer that a schema describes; without a schema, ``{"decision", "fields", **who}``.
+    Return the answer that an agent gets by default: what its schema describes, or decision, fields, person, and time.
 
-    :param who: Who answered and when. Omitted if the schema allows only the properties that it names.
+    A schema that allows only the properties that it names gets no person and no time.
+
+    :param material: The result of :func:`~airflow_provider_agentruns.reviews.decision.answer_material`.
     """
+    schema, decision, fields = answer_schema(interrupt), material["decision"], material["fields"]
+    who = {name: material[name] for name in ("responded_by", "responded_at")}
     if schema is None:
         return {DECISION: decision, "fields": fields, **who}
     if not _is_object(schema):
@@ -182,9 +184,9 @@ def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) ->
     field |= _typed(kinds)
     if "array" in kinds and isinstance(items := part.get("items"), dict):
         field["items"] = _limits(items) | _typed(_kinds(items))
-    if (title := _plain(part.get("title"), NAME_LENGTH) or plain(name, NAME_LENGTH) or "(no name)") != name:
+    if (title := plain(part.get("title"), NAME_LENGTH) or plain(name, NAME_LENGTH) or "(no name)") != name:
         field["title"] = title
-    if description := _plain(part.get("description"), DESCRIPTION_LENGTH):
+    if description := plain(part.get("description"), DESCRIPTION_LENGTH):
         field["description"] = description
     # With a default for the decision, the button "Reject" could send an agent's "approved".
     default = None if decides else part.get("default")
@@ -238,10 +240,6 @@ def _browser_integer(digits: str) -> int:
     if abs(number := int(digits)) > _MAX_INTEGER:
         raise ValueError
     return number
-
-
-def _plain(value: Any, limit: int) -> str:
-    return plain(value, limit) if isinstance(value, str) else ""
 
 
 def _simplified(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:

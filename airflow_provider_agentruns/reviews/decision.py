@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.reviews.answer_schema import OWN_FIELDS, answer_by_schema, answer_schema, option_values
+from airflow_provider_agentruns.reviews.answer_schema import OWN_FIELDS, answer_schema, option_values
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
@@ -101,10 +101,3 @@ def answer_material(interrupt: Interrupt, decision: Decision) -> dict[str, Any]:
         "responded_at": decision.responded_at,
         "by": decision.by,
     }
-
-
-def default_answer(interrupt: Interrupt, decision: Decision) -> Any:
-    """Return the answer that an agent gets by default."""
-    schema = answer_schema(interrupt)
-    who = {"responded_by": decision.responded_by, "responded_at": decision.responded_at}
-    return answer_by_schema(schema, option_values(schema, decision.chosen_options), decision.fields, who)

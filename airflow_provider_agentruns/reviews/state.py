@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _LABEL_LENGTH = 300
 
-START_NEW_RUN = "Nothing is shown or sent. Start a new DAG run to review it"
+_START_NEW_RUN = "Nothing is shown or sent. Start a new DAG run to review it"
 
 
 @dataclass
@@ -94,8 +94,13 @@ class ReviewState:
             return None
         raise AgentRunReviewError(
             f"This task instance cannot show {interrupt_name(run_id, interrupt_id)}. It showed "
-            f"{interrupt_name(state.run_id, state.interrupt_id)}, and Airflow cannot replace a form. {START_NEW_RUN}"
+            f"{state.name}, and Airflow cannot replace a form. {_START_NEW_RUN}"
         )
+
+    @property
+    def name(self) -> str:
+        """The interrupt's name in messages."""
+        return interrupt_name(self.run_id, self.interrupt_id)
 
     @property
     def decided(self) -> Decision:
@@ -105,8 +110,8 @@ class ReviewState:
         """Raise ``AgentRunReviewError`` if the question has changed. An agent can reuse an ID."""
         if digest(interrupt.value) != self.question:
             raise AgentRunReviewError(
-                f"The question of {interrupt_name(self.run_id, interrupt.id)} has changed since this task showed it, "
-                f"and Airflow cannot replace a form. {START_NEW_RUN}"
+                f"The question of {self.name} has changed since this task showed it, and Airflow cannot replace a "
+                f"form. {_START_NEW_RUN}"
             )
 
     def check_answer(self) -> None:
@@ -115,8 +120,8 @@ class ReviewState:
         if any(self.decided.params_input.get(name, value) != value for name, value in constants.items()):
             # What a person sent can be personal data, so the message does not repeat it.
             raise AgentRunReviewError(
-                f"The answer is not for the current question of {interrupt_name(self.run_id, self.interrupt_id)}. "
-                "Nothing was sent. Clear the task to ask again"
+                f"The answer is not for the current question of {self.name}. Nothing was sent. Clear the task to ask "
+                "again"
             )
 
     def check_form(self, form: dict[str, Any]) -> None:
@@ -128,9 +133,9 @@ class ReviewState:
         held = self.form or {}
         if differing := [name for name, value in form.items() if held.get(name) != value]:
             raise AgentRunReviewError(
-                f"Airflow's form for {interrupt_name(self.run_id, self.interrupt_id)} differs from the DAG in: "
-                f"{', '.join(differing)}. Airflow cannot replace a form. Undo that change of the DAG and clear the "
-                "task, or start a new DAG run to review the question. Nothing is shown or sent"
+                f"Airflow's form for {self.name} differs from the DAG in: {', '.join(differing)}. Airflow cannot "
+                "replace a form. Undo that change of the DAG and clear the task, or start a new DAG run to review the "
+                "question. Nothing is shown or sent"
             )
 
     @property

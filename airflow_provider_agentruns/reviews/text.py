@@ -64,8 +64,10 @@ def clean(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 
-def plain(text: str, limit: int) -> str:
-    """Return the text as one line with at most ``limit`` characters. An ellipsis marks a cut."""
+def plain(text: object, limit: int) -> str:
+    """Return a text as one line with at most ``limit`` characters; empty for other values. An ellipsis marks a cut."""
+    if not isinstance(text, str):
+        return ""
     start = text[: 4 * limit]
     line = " ".join(clean(start).split())
     complete = len(line) <= limit and len(start) == len(text)

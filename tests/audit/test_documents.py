@@ -36,12 +36,6 @@ def write(folder: Path, *, try_number: int = 1, task_id: str = "review", **trail
     return Path(path.removeprefix("file://"))
 
 
-def test_a_document_contains_the_trail_and_names_the_task(tmp_path: Path) -> None:
-    document = json.loads(write(tmp_path / "a" / "b").read_text())
-    assert document.items() >= TRAIL.items()
-    assert (document["dag_id"], document["dag_run_id"], document["task_id"]) == ("d", "manual", "review")
-
-
 def test_a_later_try_keeps_the_document_of_an_earlier_one(tmp_path: Path) -> None:
     path = write(tmp_path)
     first = path.read_bytes()
@@ -83,18 +77,6 @@ def test_a_document_of_another_review_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(AgentRunsError, match="contains another review"):
         write(tmp_path)
     assert path.read_text() == content
-
-
-def test_a_failure_is_an_error_that_a_retry_can_fix(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(AgentRunsError, match=r"audit_path \(extra\): cannot use file://.*file") as error:
-        open_folder(f"file://{tmp_path}/file", create=True)
-    assert error.value.retryable
-    path = write(tmp_path / "full")
-    path.unlink()
-    path.mkdir()
-    with pytest.raises(AgentRunsError, match="does not send the answer again"):
-        write(tmp_path / "full")
 
 
 def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[Any]:

@@ -15,15 +15,20 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
+from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.operators.agent_run import review_rounds
-from airflow_provider_agentruns.operators.review_rounds import ReviewRoundSensor, ReviewRoundsOutputOperator
+from airflow_provider_agentruns.operators.review_rounds import (
+    ReviewRoundSensor,
+    ReviewRoundsOutputOperator,
+    open_questions,
+)
 from airflow_provider_agentruns.text import digest
 from tests.support.airflow_names import DagSerialization
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
 from tests.support.scripted_server import Received, Reply, ScriptedServer, answer
 
-AT = "2026-01-31T12:00:00+00:00"
+BEFORE, AT, LATER = (f"2026-01-31T12:00:0{second}+00:00" for second in range(3))
 
 TWO_ROUNDS = {
     "g.wait_1": set(),
@@ -114,7 +119,52 @@ def run_served(
         return run_task(make)
 
 
-ANSWERED = [[{"interrupt_id": "i-1", "question": digest({"label": "i-1"}), "run_updated_at": AT}]]
+def answered(interrupt_id: str, value: Any, at: str | None = AT) -> dict[str, Any]:
+    """Return the part of a trail that counts."""
+    return {"interrupt_id": interrupt_id, "question": digest(value), "run_updated_at": at}
+
+
+ONE = [answered("i-1", "Right?")]
+
+
+def run_that_asks(*interrupts: tuple[str, str], status: str = "interrupted", at: str | None = AT) -> AgentRun:
+    """Return a run that asks these questions, each an ID and a value."""
+    asked = [{"id": name, "value": value} for name, value in interrupts]
+    return AgentRun.model_validate({"id": "r-1", "status": status, "updated_at": at, "interrupts": asked})
+
+
+@pytest.mark.parametrize(
+    ("shown", "trails", "expected"),
+    [
+        (run_that_asks(("i-1", "Right?")), [], ["i-1"]),
+        (run_that_asks(status="completed"), ONE, []),
+        (run_that_asks(("i-1", "Right?")), ONE, None),
+        (run_that_asks(("i-1", "Right?"), at=None), ONE, None),
+        (run_that_asks(("i-1", "Right?"), ("i-2", "And this?")), ONE, ["i-2"]),
+        (run_that_asks(("i-1", "a"), ("i-2", "b"), ("i-1", "a")), [], ["i-1", "i-2"]),
+        # An agent can use an ID again, and ask the same question again.
+        (run_that_asks(("i-1", "Really?")), ONE, ["i-1"]),
+        (run_that_asks(("i-1", "Right?"), at=LATER), ONE, ["i-1"]),
+        # Older than the last answer.
+        (run_that_asks(("i-2", "And this?"), at=BEFORE), ONE, None),
+        (run_that_asks(status="running", at=BEFORE), ONE, None),
+        (run_that_asks(status="completed", at=BEFORE), ONE, []),
+        # Responses differ in precision, and trails of an earlier version have no time.
+        (run_that_asks(("i-2", "And this?")), [answered("i-1", "Right?", "2026-01-31T12:00:01.999+00:00")], ["i-2"]),
+        (run_that_asks(("i-1", "Right?"), ("i-2", "And this?")), [{"interrupt_id": "i-1"}], ["i-1", "i-2"]),
+        (run_that_asks(("i-2", "b")), [answered("i-1", "a"), answered("i-2", "b", LATER)], None),
+        (run_that_asks(("i-2", "And this?")), [answered("i-1", "Right?", None)], ["i-2"]),
+        # Interrupted before the question appears.
+        (run_that_asks(), [], None),
+        (run_that_asks(), ONE, None),
+    ],
+)
+def test_only_what_is_open_is_asked(shown: AgentRun, trails: list[Any], expected: list[str] | None) -> None:
+    found = open_questions(shown, trails)
+    assert (found if found is None else [one.id for one in found]) == expected
+
+
+ANSWERED = [[answered("i-1", {"label": "i-1"})]]
 OUTDATED = ("interrupted", ["i-1"])
 
 

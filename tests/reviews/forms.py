@@ -10,9 +10,10 @@ from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 
 from airflow_provider_agentruns.models import Interrupt
-from airflow_provider_agentruns.reviews.answer_schema import answer_schema, form_fields
+from airflow_provider_agentruns.reviews.answer_schema import answer_schema, default_answer, form_fields
 
 OPTIONS = ["Approve", "Reject"]
+WHO = {"responded_by": {"id": "ann", "name": "Ann"}, "responded_at": "2026-01-31T12:00:00+00:00"}
 
 #: What people and browsers can send for a field.
 _SENT = ("a" * 40 + "!", [{}])
@@ -33,6 +34,11 @@ def form_of(schema: Any, options: list[str] = OPTIONS) -> dict[str, dict[str, An
     for field in fields.values():
         _check(field)
     return fields
+
+
+def answer(schema: Any, decision: str, fields: dict[str, Any]) -> Any:
+    """Return the default answer to a question with this schema."""
+    return default_answer(asks({"input_schema": schema}), {"decision": decision, "fields": fields, **WHO})
 
 
 def accepts(field: dict[str, Any], value: Any) -> bool:

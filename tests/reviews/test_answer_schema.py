@@ -12,15 +12,13 @@ from pydantic import BaseModel, Field
 
 from airflow_provider_agentruns.reviews.answer_schema import (
     ANSWER,
-    answer_by_schema,
     answer_schema,
     form_fields,
     option_values,
     rated_artifact,
 )
-from tests.reviews.forms import OPTIONS, accepts, asks, fields_of, form_of
+from tests.reviews.forms import OPTIONS, WHO, accepts, answer, asks, fields_of, form_of
 
-WHO = {"responded_by": {"id": "ann", "name": "Ann"}, "responded_at": "2026-01-31T12:00:00+00:00"}
 CLOSED = {"additionalProperties": False}
 
 
@@ -123,7 +121,7 @@ def test_options_become_the_agents_values(schema: dict[str, Any] | None, values:
 
 
 @pytest.mark.parametrize(
-    ("schema", "fields", "answer"),
+    ("schema", "fields", "expected"),
     [
         ({"properties": {}}, {"note": "Fine", "more": None}, {"decision": "approve", **WHO, "note": "Fine"}),
         ({"properties": {"note": {}}, **CLOSED}, {"note": "Fine"}, {"note": "Fine"}),
@@ -135,8 +133,8 @@ def test_options_become_the_agents_values(schema: dict[str, Any] | None, values:
         ({"enum": ["approved", "rejected"]}, {ANSWER: None}, "approve"),
     ],
 )
-def test_the_answer_has_the_shape_of_the_schema(schema: dict[str, Any], fields: dict[str, Any], answer: Any) -> None:
-    assert answer_by_schema(schema, "approve", fields, WHO) == answer
+def test_the_answer_has_the_shape_of_the_schema(schema: dict[str, Any], fields: dict[str, Any], expected: Any) -> None:
+    assert answer(schema, "approve", fields) == expected
 
 
 class Verdict(StrEnum):
@@ -171,9 +169,9 @@ def test_a_schema_of_pydantic_becomes_a_form_and_an_answer() -> None:
     assert (fields["limit"]["type"], fields["limit"]["minimum"]) == (["integer", "null"], 0)
     assert (fields["risk"]["type"], fields["risk"]["enum"]) == (["string", "null"], ["low", "high", None])
     assert option_values(schema, ["Reject"]) == "REJECT"
-    answer = answer_by_schema(schema, "REJECT", {"limit": 5, "risk": None, "note": ""}, {})
-    Draft202012Validator(schema).validate(answer)
-    assert Answer.model_validate(answer) == Answer(decision=Verdict.REJECT, limit=5)
+    sent = answer(schema, "REJECT", {"limit": 5, "risk": None, "note": ""})
+    Draft202012Validator(schema).validate(sent)
+    assert Answer.model_validate(sent) == Answer(decision=Verdict.REJECT, limit=5)
 
 
 def test_the_first_artifact_with_an_id_can_be_rated() -> None:

@@ -20,7 +20,6 @@ from airflow_provider_agentruns.reviews.decision import (
     Decision,
     answer_material,
     decide_by_policy,
-    default_answer,
 )
 from tests.reviews.forms import OPTIONS, asks
 
@@ -55,7 +54,7 @@ def test_the_event_is_read_as_json() -> None:
 
 def test_one_choice_is_a_text_and_several_are_a_list() -> None:
     for chosen, decision in ((["Ask Again"], "ask again"), (["Approve", "Reject"], ["approve", "reject"]), ([], [])):
-        assert default_answer(asks({}), replace(BY_ANN, chosen_options=chosen))["decision"] == decision
+        assert answer_material(asks({}), replace(BY_ANN, chosen_options=chosen))["decision"] == decision
 
 
 def test_build_input_gets_everything_that_is_known() -> None:

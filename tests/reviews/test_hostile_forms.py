@@ -16,13 +16,12 @@ from airflow_provider_agentruns.reviews.answer_schema import (
     MAX_CHOICES,
     MAX_FIELDS,
     NAME_LENGTH,
-    answer_by_schema,
     form_fields,
     missing_fields,
     option_values,
     rated_artifact,
 )
-from tests.reviews.forms import OPTIONS, asks, fields_of, form_of
+from tests.reviews.forms import OPTIONS, answer, asks, fields_of, form_of
 
 #: JSON where something else is expected.
 ODD = [
@@ -38,8 +37,6 @@ KEYWORDS = [
     *("custom_html_form", "description_md", "values_display", "section", "schema", "source"),
 ]  # fmt: skip
 
-ENDLESS = r"^(([a-z])+.)+[A-Z]([a-z])+$"
-
 
 def test_no_keyword_breaks_the_form() -> None:
     for keyword in KEYWORDS:
@@ -50,7 +47,7 @@ def test_no_keyword_breaks_the_form() -> None:
             schema = {"properties": {"list": {"type": "array", "items": parts[0]}}, keyword: odd}
             form_of(schema)
             option_values(schema, OPTIONS)
-            answer_by_schema(schema, "approve", {"list": 1}, {})
+            answer(schema, "approve", {"list": 1})
 
 
 REFERENCES = ["https://evil.example/s.json", "file:///etc/passwd", "#/$defs/a", "#", "#/$defs/0/1", "#/properties", 5]
@@ -84,16 +81,6 @@ def test_shared_references_in_a_large_schema_cost_little_memory() -> None:
     assert peak < 30_000_000
     assert len(json.dumps(fields)) < 100_000
     assert time.monotonic() - started < 20
-
-
-@pytest.mark.parametrize("pattern", [ENDLESS, "(", "a{99999999999}"])
-def test_a_pattern_is_never_run(pattern: str) -> None:
-    started = time.monotonic()
-    long = "a" * 4_000 + "!"
-    part = {"type": "string", "pattern": pattern, "default": long}
-    field = fields_of({"id": part, "ids": {"type": "array", "items": part, "default": [long]}})["id"]
-    assert field["default"] == long
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -153,7 +140,7 @@ def test_any_other_name_is_a_field_and_returns_in_the_answer() -> None:
         schema = {"type": "object", "properties": {name: {"type": "string"}}, "additionalProperties": False}
         assert list(form_of(schema)) == [name]
         assert "title" not in form_of(schema)[name]
-        assert answer_by_schema(schema, "approve", {name: "x"}, {}) == {name: "x"}
+        assert answer(schema, "approve", {name: "x"}) == {name: "x"}
     for name, title in (("", "(no name)"), ("\u202etxet", "txet"), ("a\n\nb", "a b")):
         assert fields_of({name: {}})[name]["title"] == title
 

@@ -29,7 +29,7 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.operators.review_form import check_form, invalid_answer, own_params
 from airflow_provider_agentruns.operators.review_submission import ReviewSubmission
-from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD, answer_schema, missing_fields
+from airflow_provider_agentruns.reviews.answer_schema import QUESTION_FIELD, AnswerSchema
 from airflow_provider_agentruns.reviews.body import body, subject
 from airflow_provider_agentruns.reviews.decision import Decision, decide_by_policy
 from airflow_provider_agentruns.reviews.state import ReviewState
@@ -245,7 +245,7 @@ class AgentRunReviewOperator(ReviewSubmission):
             self._store(context, review)
             return self._submit(context, review)
         self.subject = subject(interrupt)
-        missing = missing_fields(answer_schema(interrupt), self.options)
+        missing = AnswerSchema(interrupt).missing_fields(self.options)
         self.body = body(interrupt, run_id=str(self.run_id), run_page=self.run_page, missing_fields=missing)
         form = review.form = self._form(interrupt)
         rated = self._rated(interrupt)

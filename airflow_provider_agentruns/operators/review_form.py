@@ -75,7 +75,7 @@ def build_form(
     :param given: The DAG author's fields, which win over the agent's.
     :param rated: The artifact that the person can rate, if any.
     """
-    described = answer_schema.form_fields(answer_schema.answer_schema(interrupt), task.options)
+    described = answer_schema.AnswerSchema(interrupt).fields(task.options)
     fields = {name: Param(**arguments) for name, arguments in described.items()}
     for name in given:
         fields[name] = field = copy(given.get_param(name))

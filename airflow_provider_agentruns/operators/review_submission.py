@@ -22,7 +22,7 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsValueError,
 )
 from airflow_provider_agentruns.operators.review_form import build_form, validated
-from airflow_provider_agentruns.reviews.answer_schema import RATING, RATING_COMMENT, default_answer, rated_artifact
+from airflow_provider_agentruns.reviews.answer_schema import RATING, RATING_COMMENT, AnswerSchema, rated_artifact
 from airflow_provider_agentruns.reviews.audit_trail import RESULT, TRAIL, audit_trail, for_log
 from airflow_provider_agentruns.reviews.decision import answer_material
 from airflow_provider_agentruns.reviews.state import ReviewState
@@ -54,10 +54,6 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         try:
             answered = self._answer(context, review)
         except BaseException as e:
-            if isinstance(e, AgentRunInvalidRequestError):
-                # A later try builds the answer again, because the DAG may have changed.
-                review.sent = None
-                self._store(context, review)
             self._finish(context, review, self._delivery(context, review, e))
             raise
         review.delivered = True
@@ -108,6 +104,9 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
                 context, review.run_id, review.interrupt_id, review.sent[0], review.question, review.seen
             )
         except AgentRunInvalidRequestError as e:
+            # A later try builds the answer again, because the DAG may have changed.
+            review.sent = None
+            self._store(context, review)
             if not any(review.decided.fields.values()):
                 raise
             hidden = "the agent rejects the answer. Its message is hidden, because it can repeat what a person entered"
@@ -115,7 +114,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
 
     def _input(self, context: Context, interrupt: Interrupt, material: dict[str, Any]) -> Any:
         if self.build_input is None:
-            return default_answer(interrupt, material)
+            return AnswerSchema(interrupt).default_answer(material)
         if callable(self.build_input):
             return self.build_input(material)
         return self.render_template(self.build_input, cast("Context", {**context, "answer": material}))

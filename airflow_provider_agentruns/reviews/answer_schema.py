@@ -56,67 +56,90 @@ _LIMITS = (
 _KEYWORDS = ("type", "enum", "const", "title", "description", "default", "format", "items", *_LIMITS)
 
 
-def answer_schema(interrupt: Interrupt) -> dict[str, Any] | None:
-    """Return the JSON schema that the interrupt's value carries for its answer, or None."""
-    schema = interrupt.value.get(SCHEMA) if isinstance(interrupt.value, dict) else None
-    return schema if isinstance(schema, dict) and schema else None
+class AnswerSchema:
+    """The JSON schema that an interrupt's value can carry for its answer. False if there is none."""
 
+    def __init__(self, interrupt: Interrupt) -> None:
+        schema = interrupt.value.get(SCHEMA) if isinstance(interrupt.value, dict) else None
+        self._schema: dict[str, Any] = schema if isinstance(schema, dict) else {}
+        properties = self._schema.get("properties")
+        self._is_object = isinstance(properties, dict) or self._schema.get("type") == "object"
+        found = properties if isinstance(properties, dict) else {}
+        self._properties = {name: part for name, part in found.items() if isinstance(part, dict)}
+        decision = self._properties.get(DECISION, {}) if self._is_object else self._schema
+        self._decision = _simplified(decision, self._schema)
+        choices = self._decision.get("enum")
+        texts = [choice for choice in choices if isinstance(choice, str)] if isinstance(choices, list) else []
+        self._decision_values = {text.casefold(): text for text in texts}
 
-def form_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """
-    Return the arguments of Airflow's ``Param`` for each field of the form.
+    def __bool__(self) -> bool:
+        return bool(self._schema)
 
-    A property ``decision`` that accepts the same choices as ``options`` becomes no field.
-    """
-    if schema is None:
-        return {}
-    if not _is_object(schema):
-        decision = _decision(schema)
-        is_covered = _covers(decision, options)
-        return {} if is_covered else {ANSWER: _field(ANSWER, decision, required=True, decides=True)}
-    required, properties = schema.get("required"), _properties(schema)
-    # Selected before anything is resolved, so that the work depends on what is shown.
-    return {
-        name: _field(
-            name,
-            _simplified(properties[name], schema),
-            required=isinstance(required, list) and name in required,
-            decides=name == DECISION,
-        )
-        for name in _names(schema, options)[:MAX_FIELDS]
-    }
+    def fields(self, options: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """
+        Return the arguments of Airflow's ``Param`` for each field of the form.
 
+        A property ``decision`` that accepts the same choices as ``options`` becomes no field.
+        """
+        if not self:
+            return {}
+        if not self._is_object:
+            is_covered = self._is_covered(options)
+            return {} if is_covered else {ANSWER: _field(ANSWER, self._decision, required=True, decides=True)}
+        required = self._schema.get("required")
+        # Selected before anything is resolved, so that the work depends on what is shown.
+        return {
+            name: _field(
+                name,
+                _simplified(self._properties[name], self._schema),
+                required=isinstance(required, list) and name in required,
+                decides=name == DECISION,
+            )
+            for name in self._names(options)[:MAX_FIELDS]
+        }
 
-def missing_fields(schema: dict[str, Any] | None, options: Sequence[str]) -> int:
-    """Return how many fields the form lacks, because there are too many."""
-    return max(0, len(_names(schema or {}, options)) - MAX_FIELDS)
+    def missing_fields(self, options: Sequence[str]) -> int:
+        """Return how many fields the form lacks, because there are too many."""
+        return max(0, len(self._names(options)) - MAX_FIELDS)
 
+    def option_values(self, chosen: Sequence[str]) -> str | list[str]:
+        """Return the chosen options as the values in the schema if they match, else in lower case."""
+        words = [self._decision_values.get(option.casefold(), option.lower()) for option in chosen]
+        return words[0] if len(words) == 1 else words
 
-def option_values(schema: dict[str, Any] | None, chosen: Sequence[str]) -> str | list[str]:
-    """Return the chosen options as the values in the agent's schema if they match, else in lower case."""
-    values = _values(_decision(schema or {}))
-    words = [values.get(option.casefold(), option.lower()) for option in chosen]
-    return words[0] if len(words) == 1 else words
+    def default_answer(self, material: Mapping[str, Any]) -> Any:
+        """
+        Return what the schema describes, or decision, fields, person, and time.
 
+        A schema that allows only the properties that it names gets no person and no time.
 
-def default_answer(interrupt: Interrupt, material: Mapping[str, Any]) -> Any:
-    """
-    Return the answer that an agent gets by default: what its schema describes, or decision, fields, person, and time.
+        :param material: The result of :func:`~airflow_provider_agentruns.reviews.decision.answer_material`.
+        """
+        decision, fields = material["decision"], material["fields"]
+        who = {name: material[name] for name in ("responded_by", "responded_at")}
+        if not self:
+            return {DECISION: decision, "fields": fields, **who}
+        if not self._is_object:
+            return decision if fields.get(ANSWER) is None else fields[ANSWER]
+        is_open = self._schema.get("additionalProperties") is not False
+        answer = {DECISION: decision} if is_open or DECISION in self._properties else {}
+        entered = {name: value for name, value in fields.items() if value is not None}
+        return {**answer, **(who if is_open else {}), **entered}
 
-    A schema that allows only the properties that it names gets no person and no time.
+    def _names(self, options: Sequence[str]) -> list[str]:
+        # The chosen option fills a decision that can be any text, too.
+        is_text = "enum" not in self._decision and self._decision.get("type", "string") == "string"
+        excluded = (*_RESERVED, DECISION) if is_text or self._is_covered(options) else _RESERVED
+        return [
+            name
+            for name in self._properties
+            if name not in excluded and not name.startswith("_") and _can_be_stored(name, NAME_LENGTH)
+        ]
 
-    :param material: The result of :func:`~airflow_provider_agentruns.reviews.decision.answer_material`.
-    """
-    schema, decision, fields = answer_schema(interrupt), material["decision"], material["fields"]
-    who = {name: material[name] for name in ("responded_by", "responded_at")}
-    if schema is None:
-        return {DECISION: decision, "fields": fields, **who}
-    if not _is_object(schema):
-        return decision if fields.get(ANSWER) is None else fields[ANSWER]
-    is_open = schema.get("additionalProperties") is not False
-    answer = {DECISION: decision} if is_open or DECISION in _properties(schema) else {}
-    entered = {name: value for name, value in fields.items() if value is not None}
-    return {**answer, **(who if is_open else {}), **entered}
+    def _is_covered(self, options: Sequence[str]) -> bool:
+        values = self._decision_values
+        # A field for a single value would force a person who rejects to enter the agent's "approved".
+        return len(values) == 1 or (bool(values) and all(option.casefold() in values for option in options))
 
 
 def rated_artifact(interrupt: Interrupt) -> dict[str, Any] | None:
@@ -130,43 +153,6 @@ def rated_artifact(interrupt: Interrupt) -> dict[str, Any] | None:
             if isinstance(known, str) and known.strip() and _can_be_stored(known, NAME_LENGTH):
                 return dict(artifact)
     return None
-
-
-def _names(schema: dict[str, Any], options: Sequence[str]) -> list[str]:
-    decision = _decision(schema)
-    # The chosen option fills a decision that can be any text, too.
-    is_text = "enum" not in decision and decision.get("type", "string") == "string"
-    excluded = (*_RESERVED, DECISION) if is_text or _covers(decision, options) else _RESERVED
-    return [
-        name
-        for name in _properties(schema)
-        if name not in excluded and not name.startswith("_") and _can_be_stored(name, NAME_LENGTH)
-    ]
-
-
-def _is_object(schema: dict[str, Any]) -> bool:
-    return isinstance(schema.get("properties"), dict) or schema.get("type") == "object"
-
-
-def _properties(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    properties = schema.get("properties")
-    found = properties if isinstance(properties, dict) else {}
-    return {name: part for name, part in found.items() if isinstance(part, dict)}
-
-
-def _decision(schema: dict[str, Any]) -> dict[str, Any]:
-    return _simplified(_properties(schema).get(DECISION, {}) if _is_object(schema) else schema, schema)
-
-
-def _values(part: dict[str, Any]) -> dict[str, str]:
-    choices = part.get("enum")
-    return {value.casefold(): value for value in choices if isinstance(value, str)} if isinstance(choices, list) else {}
-
-
-def _covers(part: dict[str, Any], options: Sequence[str]) -> bool:
-    values = _values(part)
-    # A field for a single value would force a person who rejects to enter the agent's "approved".
-    return len(values) == 1 or (bool(values) and all(option.casefold() in values for option in options))
 
 
 def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) -> dict[str, Any]:

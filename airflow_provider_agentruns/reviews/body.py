@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from airflow_provider_agentruns.reviews.answer_schema import SCHEMA, answer_schema
+from airflow_provider_agentruns.reviews.answer_schema import SCHEMA, AnswerSchema
 from airflow_provider_agentruns.reviews.text import (
     CUT,
     escape_markdown,
@@ -69,7 +69,7 @@ def _question(interrupt: Interrupt, run: str) -> Iterator[str]:
         yield from _any(value)
         return
     # The schema of the answer becomes the form.
-    shown = {SCHEMA} if answer_schema(interrupt) else set()
+    shown = {SCHEMA} if AnswerSchema(interrupt) else set()
     if _is_text(agent) and value.get("agent") == agent:
         shown.add("agent")
     if _is_text(label := value.get("label")):

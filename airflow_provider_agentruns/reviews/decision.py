@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.reviews.answer_schema import OWN_FIELDS, answer_schema, option_values
+from airflow_provider_agentruns.reviews.answer_schema import OWN_FIELDS, AnswerSchema
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
@@ -94,7 +94,7 @@ def answer_material(interrupt: Interrupt, decision: Decision) -> dict[str, Any]:
     """Return the values from which a DAG author's ``build_input`` makes an answer."""
     return {
         "interrupt": {"id": interrupt.id, "agent": interrupt.agent, "value": interrupt.value},
-        "decision": option_values(answer_schema(interrupt), decision.chosen_options),
+        "decision": AnswerSchema(interrupt).option_values(decision.chosen_options),
         "fields": decision.fields,
         "chosen_options": decision.chosen_options,
         "responded_by": decision.responded_by,

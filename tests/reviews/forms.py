@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import Param
 
 from airflow_provider_agentruns.models import Interrupt
-from airflow_provider_agentruns.reviews.answer_schema import answer_schema, default_answer, form_fields
+from airflow_provider_agentruns.reviews.answer_schema import AnswerSchema
 
 OPTIONS = ["Approve", "Reject"]
 WHO = {"responded_by": {"id": "ann", "name": "Ann"}, "responded_at": "2026-01-31T12:00:00+00:00"}
@@ -23,6 +23,10 @@ def asks(value: Any) -> Interrupt:
     return Interrupt(id="int-1", agent="some_agent", value=value)
 
 
+def schema_of(schema: Any) -> AnswerSchema:
+    return AnswerSchema(asks({"input_schema": schema}))
+
+
 def fields_of(properties: Any, **schema: Any) -> dict[str, dict[str, Any]]:
     """Return the fields of the form for an answer that is an object, after Airflow accepted each."""
     return form_of({"type": "object", "properties": properties, **schema})
@@ -30,7 +34,7 @@ def fields_of(properties: Any, **schema: Any) -> dict[str, dict[str, Any]]:
 
 def form_of(schema: Any, options: list[str] = OPTIONS) -> dict[str, dict[str, Any]]:
     """Return the fields of the form for an agent's schema, after Airflow accepted each."""
-    fields = form_fields(answer_schema(asks({"input_schema": schema})), options)
+    fields = schema_of(schema).fields(options)
     for field in fields.values():
         _check(field)
     return fields
@@ -38,7 +42,7 @@ def form_of(schema: Any, options: list[str] = OPTIONS) -> dict[str, dict[str, An
 
 def answer(schema: Any, decision: str, fields: dict[str, Any]) -> Any:
     """Return the default answer to a question with this schema."""
-    return default_answer(asks({"input_schema": schema}), {"decision": decision, "fields": fields, **WHO})
+    return schema_of(schema).default_answer({"decision": decision, "fields": fields, **WHO})
 
 
 def accepts(field: dict[str, Any], value: Any) -> bool:

@@ -12,20 +12,19 @@ from pydantic import BaseModel, Field
 
 from airflow_provider_agentruns.reviews.answer_schema import (
     ANSWER,
-    answer_schema,
-    form_fields,
-    option_values,
+    AnswerSchema,
     rated_artifact,
 )
-from tests.reviews.forms import OPTIONS, WHO, accepts, answer, asks, fields_of, form_of
+from tests.reviews.forms import OPTIONS, WHO, accepts, answer, asks, fields_of, form_of, schema_of
 
 CLOSED = {"additionalProperties": False}
 
 
 @pytest.mark.parametrize("value", [None, "Right?", ["input_schema"], {}, {"input_schema": "object"}])
 def test_without_a_schema_there_is_no_field(value: Any) -> None:
-    assert answer_schema(asks(value)) is None
-    assert form_fields(None, OPTIONS) == {}
+    schema = AnswerSchema(asks(value))
+    assert not schema
+    assert schema.fields(OPTIONS) == {}
 
 
 def test_airflow_shows_and_checks_what_a_property_describes() -> None:
@@ -117,7 +116,7 @@ def test_an_answer_that_is_not_an_object_is_one_field_without_a_default() -> Non
     ],
 )
 def test_options_become_the_agents_values(schema: dict[str, Any] | None, values: list[str]) -> None:
-    assert option_values(schema, OPTIONS) == values
+    assert schema_of(schema).option_values(OPTIONS) == values
 
 
 @pytest.mark.parametrize(
@@ -163,12 +162,12 @@ class Answer(BaseModel):
 def test_a_schema_of_pydantic_becomes_a_form_and_an_answer() -> None:
     schema = Answer.model_json_schema()
     assert "$defs" in schema
-    fields = form_fields(schema, OPTIONS)
+    fields = form_of(schema)
     # The buttons stand for the decision.
     assert list(fields) == ["limit", "risk", "note"]
     assert (fields["limit"]["type"], fields["limit"]["minimum"]) == (["integer", "null"], 0)
     assert (fields["risk"]["type"], fields["risk"]["enum"]) == (["string", "null"], ["low", "high", None])
-    assert option_values(schema, ["Reject"]) == "REJECT"
+    assert schema_of(schema).option_values(["Reject"]) == "REJECT"
     sent = answer(schema, "REJECT", {"limit": 5, "risk": None, "note": ""})
     Draft202012Validator(schema).validate(sent)
     assert Answer.model_validate(sent) == Answer(decision=Verdict.REJECT, limit=5)

@@ -16,12 +16,9 @@ from airflow_provider_agentruns.reviews.answer_schema import (
     MAX_CHOICES,
     MAX_FIELDS,
     NAME_LENGTH,
-    form_fields,
-    missing_fields,
-    option_values,
     rated_artifact,
 )
-from tests.reviews.forms import OPTIONS, answer, asks, fields_of, form_of
+from tests.reviews.forms import OPTIONS, answer, asks, fields_of, form_of, schema_of
 
 #: JSON where something else is expected.
 ODD = [
@@ -46,7 +43,7 @@ def test_no_keyword_breaks_the_form() -> None:
             assert list(fields_of(properties, required=["0"])) == ["0", "1", "2"]
             schema = {"properties": {"list": {"type": "array", "items": parts[0]}}, keyword: odd}
             form_of(schema)
-            option_values(schema, OPTIONS)
+            schema_of(schema).option_values(OPTIONS)
             answer(schema, "approve", {"list": 1})
 
 
@@ -74,7 +71,7 @@ def test_shared_references_in_a_large_schema_cost_little_memory() -> None:
     }
     started = time.monotonic()
     tracemalloc.start()
-    fields = form_fields(schema, OPTIONS)
+    fields = schema_of(schema).fields(OPTIONS)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(fields) == MAX_FIELDS
@@ -154,8 +151,10 @@ def test_titles_and_descriptions_are_one_short_line() -> None:
 def test_the_number_of_fields_is_limited_and_what_cannot_be_stored_is_left_out() -> None:
     many = {f"p{number}": {} for number in range(1_000)}
     assert list(fields_of(many)) == [f"p{n}" for n in range(MAX_FIELDS)]
-    assert missing_fields({"properties": {"decision": {}, **many}}, OPTIONS) == 1_000 - MAX_FIELDS
-    assert missing_fields({"properties": {"note": {}}}, OPTIONS) == missing_fields(None, OPTIONS) == 0
+    assert schema_of({"properties": {"decision": {}, **many}}).missing_fields(OPTIONS) == 1_000 - MAX_FIELDS
+    assert (
+        schema_of({"properties": {"note": {}}}).missing_fields(OPTIONS) == schema_of(None).missing_fields(OPTIONS) == 0
+    )
     for name in ("x" * 10_000, "\ud800"):
         assert list(fields_of({name: {}, "note": {}}, required=[name])) == ["note"]
 

@@ -61,37 +61,36 @@ def body(interrupt: Interrupt, *, run_id: str, run_page: str = "", missing_field
 
 
 def _question(interrupt: Interrupt, run: str) -> Iterator[str]:
-    value = interrupt.value
-    agent = interrupt.agent or (value.get("agent") if isinstance(value, dict) else None)
+    fields = interrupt.value if isinstance(interrupt.value, dict) else {}
+    agent = interrupt.agent or fields.get("agent")
     asked_by = f"**{name}**" if _is_text(agent) and (name := _line(agent)) else "an agent without a name"
     yield from (f"Asked by {asked_by} · {run}", "")
-    if not isinstance(value, dict):
-        yield from _any(value)
-        return
     # The schema of the answer becomes the form.
     shown = {SCHEMA} if AnswerSchema(interrupt) else set()
-    if _is_text(agent) and value.get("agent") == agent:
+    if _is_text(agent) and fields.get("agent") == agent:
         shown.add("agent")
-    if _is_text(label := value.get("label")):
+    if _is_text(label := fields.get("label")):
         shown.add("label")
         # Airflow shows the subject above the body.
         if plain(label, _TEXT_LENGTH) != subject(interrupt):
             yield from (f"> {line}" for line in _lines(label))
             yield ""
-    yield from _content(value, shown, depth=1)
+    yield from _content(interrupt.value, shown, depth=1)
 
 
 def _section(value: Any, heading: str, depth: int) -> Iterator[str]:
-    if not isinstance(value, dict):
-        yield from (heading, "", *_any(value))
-        return
-    titled = "label" if _is_text(value.get("label")) else "title"
-    title = _line(value[titled]) if _is_text(value.get(titled)) else ""
+    fields = value if isinstance(value, dict) else {}
+    titled = "label" if _is_text(fields.get("label")) else "title"
+    title = _line(fields[titled]) if _is_text(fields.get(titled)) else ""
     yield from (f"{heading}: {title}" if title else heading, "")
     yield from _content(value, {titled} if title else set(), depth)
 
 
-def _content(value: dict[str, Any], shown: set[str], depth: int) -> Iterator[str]:
+def _content(value: Any, shown: set[str], depth: int) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield from _entries(value) if _has_entries(value) else _lines(value)
+        yield ""
+        return
     if _is_text(value.get("summary")):
         shown = {*shown, "summary"}
         yield from (*_lines(value["summary"]), "")
@@ -114,16 +113,11 @@ def _content(value: dict[str, Any], shown: set[str], depth: int) -> Iterator[str
 def _source(source: Any) -> Iterator[str]:
     fields = dict(source) if isinstance(source, dict) else {"url": source}
     url, name = fields.pop("url", None), fields.pop("source_name", "")
-    if not _is_text(url) or not isinstance(name, str):
+    if _is_text(url) and isinstance(name, str):
+        yield f"  - {link(name, url)}"
+        yield from _entries(fields, "    ", 3)
+    else:
         yield from _entry("", source, "  ", 2)
-        return
-    yield f"  - {link(name, url)}"
-    yield from _entries(fields, "    ", 3)
-
-
-def _any(value: Any) -> Iterator[str]:
-    yield from _entries(value) if _has_entries(value) else _lines(value)
-    yield ""
 
 
 def _entries(value: dict[str, Any] | list[Any], indent: str = "", depth: int = 1) -> Iterator[str]:

@@ -16,9 +16,6 @@ from airflow_provider_agentruns.reviews.answer_schema import OWN_FIELDS, AnswerS
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
 
-#: The ID in ``responded_by`` after a policy decided.
-POLICY_ID = "policy"
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -85,7 +82,7 @@ def decide_by_policy(
         by="policy",
         chosen_options=chosen if is_choice else [],
         responded_at=at,
-        responded_by={"id": POLICY_ID, "name": name},
+        responded_by={"id": "policy", "name": name},
     )
     return decision, None if is_choice else [result]
 

@@ -16,7 +16,6 @@ from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import Interrupt
 from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT
 from airflow_provider_agentruns.reviews.decision import (
-    POLICY_ID,
     Decision,
     answer_material,
     decide_by_policy,
@@ -102,7 +101,7 @@ def test_a_policy_gets_the_interrupt_and_can_leave_it_to_a_person() -> None:
 )
 def test_a_policy_chooses_options_or_returns_the_answer(result: Any, chosen: list[str]) -> None:
     name = f"{__name__}.decided.<locals>.<lambda>"
-    decision = Decision("policy", chosen, AT, {"id": POLICY_ID, "name": name})
+    decision = Decision("policy", chosen, AT, {"id": "policy", "name": name})
     assert decided(result) == (decision, None if chosen else [result])
 
 

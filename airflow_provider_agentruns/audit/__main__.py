@@ -7,17 +7,17 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 from airflow_provider_agentruns.audit.documents import open_folder, read_documents
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.text import single_line
 
-#: The columns of a list as CSV.
-COLUMNS = (
+# The columns of a list as CSV.
+_COLUMNS = (
     *("responded_at", "by", "responded_by", "chosen_options", "params_input", "sent", "delivery", "status"),
     *("label", "agent", "run_id", "interrupt_id", "question", "rating"),
     *("dag_id", "dag_run_id", "task_id", "map_index", "recorded_at", "id"),
@@ -39,22 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         json.dump(documents, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        write_csv(documents, sys.stdout)
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for document in documents:
+            writer.writerow([_cell(document.get(column)) for column in _COLUMNS])
     problems = [problem for problem in found if isinstance(problem, str)]
     for problem in problems:
         sys.stderr.write(f"{single_line(problem, 1000)}\n")
     return 1 if problems else 0
 
 
-def write_csv(documents: Iterable[dict[str, Any]], out: TextIO) -> None:
-    """Write documents as CSV. No cell starts a formula, because agents write parts of the documents."""
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for document in documents:
-        writer.writerow([_cell(document.get(column)) for column in COLUMNS])
-
-
 def _cell(value: Any) -> str:
+    """Return a value as a cell that starts no formula, because agents write parts of the documents."""
     text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
     # Spreadsheets accept about 32,000 characters in a cell.
     text = single_line(text, 32_000)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documents in object storage that keep the trails of reviews."""
+"""The audit trails of reviews, and the documents in object storage that keep them."""

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_agentruns.audit.documents import open_folder, read_documents
+from airflow_provider_agentruns.audit.trail import open_folder, read_documents
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.text import single_line
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
+from airflow_provider_agentruns.audit.trail import TRAIL
 from airflow_provider_agentruns.base import AgentRunTask
 from airflow_provider_agentruns.exceptions import AgentRunInterruptedError, AgentRunsError, AgentRunsValueError
 from airflow_provider_agentruns.operators.review import DEFAULT_RETRIES, DEFAULT_RETRY_DELAY, AgentRunReviewOperator
 from airflow_provider_agentruns.operators.run import AgentRunOutputOperator
-from airflow_provider_agentruns.reviews.audit_trail import TRAIL
 from airflow_provider_agentruns.run_outcome import describe_questions
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 from airflow_provider_agentruns.text import digest, single_line

@@ -13,7 +13,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_provider_agentruns import metrics
-from airflow_provider_agentruns.audit import documents
+from airflow_provider_agentruns.audit.trail import RESULT, TRAIL, audit_trail, for_log, open_folder, write_document
 from airflow_provider_agentruns.base import AgentRunTask, state_store
 from airflow_provider_agentruns.exceptions import (
     AgentRunInterruptGoneError,
@@ -23,7 +23,6 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.operators.review_form import build_form, validated
 from airflow_provider_agentruns.reviews.answer_schema import RATING, RATING_COMMENT, AnswerSchema, rated_artifact
-from airflow_provider_agentruns.reviews.audit_trail import RESULT, TRAIL, audit_trail, for_log
 from airflow_provider_agentruns.reviews.decision import answer_material
 from airflow_provider_agentruns.reviews.state import ReviewState
 
@@ -47,7 +46,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
     @cached_property
     def _audit_folder(self) -> ObjectStoragePath | None:
         folder = self.hook.settings.audit_path
-        return documents.open_folder(folder, create=True) if folder else None
+        return open_folder(folder, create=True) if folder else None
 
     def _submit(self, context: Context, review: ReviewState) -> dict[str, Any]:
         """Answer the interrupt with the decision, and return the XCom value."""
@@ -64,7 +63,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         delivery = "confirmed" if answered.confirmed else "presumed"
         trail = self._finish(context, review, delivery, self._rate(review))
         if self._audit_folder:
-            documents.write_document(self._audit_folder, trail, context["ti"])
+            write_document(self._audit_folder, trail, context["ti"])
         return {key: trail[key] for key in RESULT}
 
     def _finish(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.audit.__main__ import main
-from airflow_provider_agentruns.audit.documents import open_folder, write_document
+from airflow_provider_agentruns.audit.trail import open_folder, write_document
 from airflow_provider_agentruns.exceptions import AgentRunsError
 
 TRAIL: dict[str, Any] = {

@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_agentruns.audit import documents
+from airflow_provider_agentruns.audit import trail
 from airflow_provider_agentruns.exceptions import AgentRunsError
+from airflow_provider_agentruns.operators import review_submission
 from airflow_provider_agentruns.operators.agent_run import AgentRunReviewOperator
 from tests.operators.reviewing import ANN, Service, TaskInstance, event, review
 from tests.operators.test_review_operator import ask
@@ -52,7 +53,7 @@ def test_the_document_contains_the_trail(service: Service, ti: TaskInstance, fol
 def test_a_worker_that_dies_while_it_writes_leaves_one_document(
     service: Service, ti: TaskInstance, folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    write = documents.write_document
+    write = review_submission.write_document
 
     def dies(*arguments: Any) -> Any:
         if moment == "after":
@@ -61,7 +62,7 @@ def test_a_worker_that_dies_while_it_writes_leaves_one_document(
 
     task = ask(ti)
     with monkeypatch.context() as dying:
-        dying.setattr(documents, "write_document", dies)
+        dying.setattr(review_submission, "write_document", dies)
         with pytest.raises(KeyboardInterrupt):
             task.execute_complete(ti.context, event("Approve"))
     result = retried(ti).execute(ti.context)
@@ -90,7 +91,7 @@ def test_a_document_that_cannot_be_written_fails_the_task(
 ) -> None:
     task = ask(ti)
     with monkeypatch.context() as broken:
-        broken.setattr(documents, "file_name_part", lambda text, limit: "missing/x")
+        broken.setattr(trail, "file_name_part", lambda text, limit: "missing/x")
         written = r"could not be written: FileNotFoundError.*does not send the answer again"
         with pytest.raises(AgentRunsError, match=written) as error:
             task.execute_complete(ti.context, event("Approve"))

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_agentruns.audit.trail import audit_trail, for_log
 from airflow_provider_agentruns.models import AgentRun, Interrupt
-from airflow_provider_agentruns.reviews.audit_trail import audit_trail, for_log
 from airflow_provider_agentruns.reviews.decision import Decision
 from airflow_provider_agentruns.reviews.state import ReviewState
 from airflow_provider_agentruns.text import digest

@@ -12,11 +12,11 @@ from fastapi import APIRouter, Depends, HTTPException
 
 from airflow_provider_agentruns.airflow_adapter import agent_tasks
 from airflow_provider_agentruns.airflow_adapter.agent_tasks import AgentTask
+from airflow_provider_agentruns.audit.trail import TRAIL
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsError, AgentRunsThrottledError
 from airflow_provider_agentruns.plugins.page_client import client_of
 from airflow_provider_agentruns.plugins.serializers import as_line, as_text, serialize_trail
 from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD
-from airflow_provider_agentruns.reviews.audit_trail import TRAIL
 
 #: Seconds until a page requests data again: while something may change, and if only the run could not be read.
 REFRESH_AFTER, REFRESH_AFTER_ERROR = 3.0, 15.0

@@ -128,7 +128,8 @@ class AnswerSchema:
 
     def _names(self, options: Sequence[str]) -> list[str]:
         # The chosen option fills a decision that can be any text, too.
-        is_text = "enum" not in self._decision and self._decision.get("type", "string") == "string"
+        decision = self._decision
+        is_text = not (decision["nullable"] or "enum" in decision) and decision.get("type", "string") == "string"
         excluded = (*_RESERVED, DECISION) if is_text or self._is_covered(options) else _RESERVED
         return [
             name
@@ -158,18 +159,16 @@ def rated_artifact(interrupt: Interrupt) -> dict[str, Any] | None:
 def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) -> dict[str, Any]:
     from jsonschema import Draft202012Validator, FormatChecker
 
-    field, kinds = _limits(part), _kinds(part) or ["string"]
-    if _can_be_shown(choices := part.get("enum")) and not {"array", "object"} & set(kinds):
-        field["enum"] = list(choices)
+    kinds = _kinds(part) or ["string"]
     if decides:
         kinds = [kind for kind in kinds if kind != "null"] or ["string"]
-    elif not required and "null" not in kinds:
+    elif (part["nullable"] or not required) and "null" not in kinds:
         kinds.append("null")
-    if "null" in kinds and None not in field.get("enum", [None]):
-        field["enum"].append(None)
-    field |= _typed(kinds)
+    field = _limited(part, kinds)
+    if _can_be_shown(choices := part.get("enum")) and not {"array", "object"} & set(kinds):
+        field["enum"] = [*choices, None] if "null" in kinds and None not in choices else choices
     if "array" in kinds and isinstance(items := part.get("items"), dict):
-        field["items"] = _limits(items) | _typed(_kinds(items))
+        field["items"] = _limited(items, _kinds(items))
     if (title := plain(part.get("title"), NAME_LENGTH) or plain(name, NAME_LENGTH) or "(no name)") != name:
         field["title"] = title
     if description := plain(part.get("description"), DESCRIPTION_LENGTH):
@@ -180,15 +179,16 @@ def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) ->
     return {"default": default if _can_be_stored(default) and fits(default) else None, **field}
 
 
-def _limits(part: dict[str, Any]) -> dict[str, Any]:
-    """Return the valid limits of a value, besides its type."""
+def _limited(part: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
+    """Return the types and the valid limits of a value."""
     from jsonschema import Draft202012Validator
 
     limits = {key: part[key] for key in _LIMITS if isinstance(part.get(key), int | float) and _can_be_stored(part[key])}
     if part.get("format") in _FORMATS:
         limits["format"] = part["format"]
     is_schema = Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid
-    return limits if is_schema(limits) else {}
+    typed = {"type": kinds[0] if len(kinds) == 1 else kinds} if kinds else {}
+    return typed | (limits if is_schema(limits) else {})
 
 
 def _kinds(part: dict[str, Any]) -> list[str]:
@@ -197,10 +197,6 @@ def _kinds(part: dict[str, Any]) -> list[str]:
         return list(dict.fromkeys(_KINDS[type(choice)] for choice in choices))
     kinds = part.get("type")
     return list(dict.fromkeys(kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if kind in _TYPES))
-
-
-def _typed(kinds: list[str]) -> dict[str, Any]:
-    return {"type": kinds[0] if len(kinds) == 1 else kinds} if kinds else {}
 
 
 def _can_be_shown(choices: Any) -> TypeGuard[list[Any]]:
@@ -232,7 +228,7 @@ def _simplified(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     """
     Return the known keywords of a property's schema, with local references and its only real choice resolved.
 
-    Pydantic writes references, and an optional value as a choice between a type and null.
+    Pydantic writes references, and an optional value (``nullable``) as a choice between a type and null.
     """
     found: dict[str, Any] = {}
     nullable = False
@@ -251,12 +247,7 @@ def _simplified(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     if "const" in found:
         # Airflow's page hides a field with "const", and shows one with a single choice.
         found["enum"] = [found.pop("const")]
-    kinds, choices = found.get("type"), found.get("enum")
-    if nullable and isinstance(kinds, str | list):
-        found["type"] = [*([kinds] if isinstance(kinds, str) else kinds), "null"]
-    elif nullable and isinstance(choices, list):
-        found["enum"] = [*choices, None]
-    return found
+    return {**found, "nullable": nullable and ("type" in found or "enum" in found)}
 
 
 def _target(reference: Any, root: dict[str, Any]) -> Any:

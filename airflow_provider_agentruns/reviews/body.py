@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -91,42 +91,20 @@ def _content(value: Any, shown: set[str], depth: int) -> Iterator[str]:
         yield from _entries(value) if _has_entries(value) else _lines(value)
         yield ""
         return
-    if _is_text(value.get("summary")):
-        shown = {*shown, "summary"}
-        yield from (*_lines(value["summary"]), "")
-    if isinstance(sources := value.get("sources"), list) and sources:
-        shown = {*shown, "sources"}
+    rest = {name: part for name, part in value.items() if name not in shown}
+    if _is_text(rest.get("summary")):
+        yield from (*_lines(rest.pop("summary")), "")
+    if isinstance(rest.get("sources"), list) and rest["sources"]:
         yield "- **sources:**"
-        for source in islice(sources, MAX_ENTRIES):
-            yield from _source(source)
-        yield from _rest(len(sources), "  ")
-    lists = [name for name in _SECTIONS if depth <= _MAX_SECTIONS and isinstance(value.get(name), list)]
-    yield from _entries({name: part for name, part in value.items() if name not in shown and name not in lists})
+        yield from _entries(rest.pop("sources"), "  ", 2, _source)
+    lists = {name: rest.pop(name) for name in _SECTIONS if depth <= _MAX_SECTIONS and isinstance(rest.get(name), list)}
+    yield from _entries(rest)
     yield ""
-    for name in lists:
-        if name == "proposals" and len(value[name]) > 1:
-            yield from (f"**One answer covers all {len(value[name]):,} proposals.**", "")
-        for number, part in enumerate(value[name], 1):
-            yield from _section(part, f"{_SECTIONS[name]} {number:,} of {len(value[name]):,}", depth + 1)
-
-
-def _source(source: Any) -> Iterator[str]:
-    fields = dict(source) if isinstance(source, dict) else {"url": source}
-    url, name = fields.pop("url", None), fields.pop("source_name", "")
-    if _is_text(url) and isinstance(name, str):
-        yield f"  - {link(name, url)}"
-        yield from _entries(fields, "    ", 3)
-    else:
-        yield from _entry("", source, "  ", 2)
-
-
-def _entries(value: dict[str, Any] | list[Any], indent: str = "", depth: int = 1) -> Iterator[str]:
-    for entry in islice(value, MAX_ENTRIES):
-        if isinstance(value, dict):
-            yield from _entry(f"**{_name(entry)}:** ", value[entry], indent, depth)
-        else:
-            yield from _entry("", entry, indent, depth)
-    yield from _rest(len(value), indent)
+    for name, parts in lists.items():
+        if name == "proposals" and len(parts) > 1:
+            yield from (f"**One answer covers all {len(parts):,} proposals.**", "")
+        for number, part in enumerate(parts, 1):
+            yield from _section(part, f"{_SECTIONS[name]} {number:,} of {len(parts):,}", depth + 1)
 
 
 def _entry(lead: str, item: Any, indent: str, depth: int) -> Iterator[str]:
@@ -146,9 +124,29 @@ def _entry(lead: str, item: Any, indent: str, depth: int) -> Iterator[str]:
         yield from _entries(item, f"{indent}  ", depth + 1)
 
 
-def _rest(count: int, indent: str) -> Iterator[str]:
-    if count > MAX_ENTRIES:
-        yield f"{indent}- and {count - MAX_ENTRIES:,} more {CUT}"
+def _source(lead: str, source: Any, indent: str, depth: int) -> Iterator[str]:
+    fields = dict(source) if isinstance(source, dict) else {"url": source}
+    url, name = fields.pop("url", None), fields.pop("source_name", "")
+    if _is_text(url) and isinstance(name, str):
+        yield f"{indent}- {link(name, url)}"
+        yield from _entries(fields, f"{indent}  ", depth + 1)
+    else:
+        yield from _entry(lead, source, indent, depth)
+
+
+def _entries(
+    value: dict[str, Any] | list[Any],
+    indent: str = "",
+    depth: int = 1,
+    entry: Callable[[str, Any, str, int], Iterator[str]] = _entry,
+) -> Iterator[str]:
+    for item in islice(value, MAX_ENTRIES):
+        if isinstance(value, dict):
+            yield from entry(f"**{_name(item)}:** ", value[item], indent, depth)
+        else:
+            yield from entry("", item, indent, depth)
+    if len(value) > MAX_ENTRIES:
+        yield f"{indent}- and {len(value) - MAX_ENTRIES:,} more {CUT}"
 
 
 def _name(key: str) -> str:

@@ -38,7 +38,7 @@ _BRAILLE_BLANK = "\u2800"
 
 # Every inline construct begins or ends with one of these. "!", "(", and "^" have a meaning only beside them.
 # "<", ">", and "&" become references, which also keeps HTML and Slack messages harmless.
-_ESCAPES = {**{character: f"\\{character}" for character in "\\`*_[]~|#"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
+_ESCAPES = str.maketrans({**{mark: f"\\{mark}" for mark in "\\`*_[]~|#"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"})
 # These begin a list, an underlined heading, a rule, or a table's second line, at the start of a line only.
 _LINE_START = re.compile(r"^(\d{1,9}(?=[.)](?: |$))|(?=[-+=:]))")
 # GFM and chat programs turn bare addresses into links, so an invisible character has to interrupt them.
@@ -163,8 +163,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _escape(line: str) -> str:
-    escaped = "".join(_ESCAPES.get(character, character) for character in _ADDRESS.sub(_WORD_JOINER, line))
-    escaped = _LINE_START.sub(r"\1\\", escaped)
+    escaped = _LINE_START.sub(r"\1\\", _ADDRESS.sub(_WORD_JOINER, line).translate(_ESCAPES))
     # Isolated, text that runs from right to left does not reorder the text around it.
     if any(bidirectional(character) in ("R", "AL", "AN") for character in line):
         return f"{_FIRST_STRONG_ISOLATE}{escaped}{_POP_ISOLATE}"
@@ -172,11 +171,9 @@ def _escape(line: str) -> str:
 
 
 def _host(name: str) -> str:
-    # IPv6 addresses are rejected: react-markdown encodes their brackets, which breaks the link.
-    if ":" in name:
-        return ""
     # Letters of other scripts can imitate a trusted name, so the name is shown in the form that is resolved.
     host = name.encode("idna").decode().lower()
+    # This also rejects IPv6 addresses: react-markdown encodes their brackets, which breaks the link.
     if not _HOST.fullmatch(host):
         return ""
     # A browser reads a number such as 2130706433 as an address. Only the usual notation is clear to people.

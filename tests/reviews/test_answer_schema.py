@@ -10,11 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
-from airflow_provider_agentruns.reviews.answer_schema import (
-    ANSWER,
-    AnswerSchema,
-    rated_artifact,
-)
+from airflow_provider_agentruns.reviews.answer_schema import ANSWER, AnswerSchema, rated_artifact
 from tests.reviews.forms import OPTIONS, WHO, accepts, answer, asks, fields_of, form_of, schema_of
 
 CLOSED = {"additionalProperties": False}

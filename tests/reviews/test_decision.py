@@ -15,11 +15,7 @@ import pytest
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.models import Interrupt
 from airflow_provider_agentruns.reviews.answer_schema import ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT
-from airflow_provider_agentruns.reviews.decision import (
-    Decision,
-    answer_material,
-    decide_by_policy,
-)
+from airflow_provider_agentruns.reviews.decision import Decision, answer_material, decide_by_policy
 from tests.reviews.forms import OPTIONS, asks
 
 AT = "2026-01-31T12:00:00+00:00"

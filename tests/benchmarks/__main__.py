@@ -6,21 +6,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
+import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.benchmarks import plot, report
+from tests.benchmarks import report
 from tests.benchmarks.certificate import make_certificate
-from tests.benchmarks.processes import Child
-from tests.benchmarks.rows import LONGEST, PATIENCE, ROWS, Figures, Row, choose
+from tests.benchmarks.rows import GROUPS, LONGEST, PATIENCE, Figures, Row
 from tests.support.airflow_home import airflow_environment
 
-RESULTS = Path(__file__).parent / "results"
+REPORT = Path(__file__).parent / "results" / "waiting.md"
 
 #: Seconds that starting, warming up, and a blocked loop may add to a row.
 _GRACE = 180.0
+
+_COMMAND = [sys.executable, "-m"]
 
 
 def measure(row: Row, home: Path) -> Figures:
@@ -31,47 +35,49 @@ def measure(row: Row, home: Path) -> Figures:
     """
     certificate, key = make_certificate(home)
     # All libraries trust this one certificate.
-    environment = {**airflow_environment(home), "SSL_CERT_FILE": str(certificate)}
-    with Child("server", row.to_json(), str(certificate), str(key), log=home / "server.log") as server:
-        if not (port := server.line()):
-            raise RuntimeError(f"The service did not start:\n{server.errors()}")
-        with Child("waits", row.to_json(), port, log=home / "waits.log", environment=environment) as waits:
-            line = waits.last_line(within=LONGEST + PATIENCE + _GRACE)
-            if not line.startswith("{"):
-                raise RuntimeError(f"{row.name} failed, or took too long:\n{waits.errors()}")
-    return Figures(**json.loads(line))
+    environment = {**os.environ, **airflow_environment(home), "SSL_CERT_FILE": str(certificate)}
+    with _service(row, certificate, key) as port:
+        done = subprocess.run(
+            [*_COMMAND, "tests.benchmarks.waits", row.name, port],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST + PATIENCE + _GRACE,
+        )
+    if done.returncode:
+        raise RuntimeError(f"{row.name} failed:\n{done.stderr[-4000:]}")
+    return Figures(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
-    if options.list:
-        for row in ROWS:
-            _print(f"{row.name:<45} {'short' if row.short else ''}")
-        return 0
-    try:
-        rows = choose(options.rows)
-    except ValueError as e:
-        sys.stderr.write(f"{e}\n")
-        return 2
+@contextmanager
+def _service(row: Row, certificate: Path, key: Path) -> Iterator[str]:
+    """Start the services, and yield their port. They end with this process, which holds their standard input."""
+    command = [*_COMMAND, "tests.benchmarks.server", row.name, str(certificate), str(key)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def main() -> None:
+    words = _parser().parse_args().rows or ["short"]
+    rows = list(dict.fromkeys(row for word in words for row in GROUPS[word]))
+    # Some peers hold a connection for each wait. The processes of the benchmark inherit this limit.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if os.getloadavg()[0] > (os.cpu_count() or 1):
-        _print("This machine is busy: the figures will be noisy.")
+        print("This machine is busy: the figures will be noisy.", flush=True)
     results = {}
     for number, row in enumerate(rows, 1):
         with tempfile.TemporaryDirectory(prefix="agentruns-bench-") as home:
             results[row] = measure(row, Path(home))
-        _print(f"{number}/{len(rows)}  {report.one_line(row, results[row])}")
-    _print(report.tables(results))
-    if options.results or set(options.rows) <= {"short", "full"}:
-        folder: Path = options.results or RESULTS
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "waiting.md").write_text(report.report(results))
-        plot.draw(results, folder / "waiting.svg")
-    return 0
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+        print(f"{number}/{len(rows)}  {report.one_line(row, results[row])}", flush=True)
+    print(report.tables(results))
+    if set(words) <= {"short", "full"}:
+        REPORT.write_text(report.report(results))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,15 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "rows",
         nargs="*",
-        default=["short"],
+        choices=GROUPS,
         metavar="ROW",
         help="'short' (the default; about ten minutes), 'full' (about half an hour; also peers with 5,000 waits), or "
-        "names of rows or their beginnings: these print the table and write no report",
+        "single rows, for which no report is written: %(choices)s",
     )
-    parser.add_argument("--list", action="store_true", help="print the names of all rows")
-    parser.add_argument("--results", type=Path, help="where to write waiting.md and waiting.svg")
     return parser
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

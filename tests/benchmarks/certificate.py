@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate for 127.0.0.1, since the real services speak TLS only, and TLS is a part of what waiting costs."""
+"""A certificate for 127.0.0.1, because the real services require TLS, and TLS is a part of what waiting costs."""
 
 from __future__ import annotations
 

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from typing import Literal, Self
+from dataclasses import dataclass, field
+from typing import Literal
 
 #: Requests per second that the service allows where it has a limit.
 LIMIT = 20
@@ -72,13 +71,6 @@ class Row:
         ]
         return [(mark, words) for applies, mark, words in known if applies]
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        return cls(**json.loads(text))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
@@ -129,25 +121,13 @@ def _all_rows() -> list[Row]:
         Row(subject="ours", waits=1000, limited=True, older=20_000, short=True),
         Row(subject="ours", waits=1000, limited=True, older=20_000, oldest_first=True, short=True),
         Row(subject="ours", waits=200, watch="stream", short=True),
-        Row(subject="ours", waits=200, limited=True, watch="stream"),
     ]
 
 
-#: All rows, in the order in which they are measured.
-ROWS = _all_rows()
-
-
-def choose(words: list[str]) -> list[Row]:
-    """
-    Return the rows for some words: ``short``, ``full``, the name of a row, or the beginning of names.
-
-    :raises ValueError: If there is no row for a word.
-    """
-    chosen: list[Row] = []
-    for word in words:
-        found = [row for row in ROWS if row.name == word or word == "full" or (word == "short" and row.short)]
-        found = found or [row for row in ROWS if row.name.startswith(word)]
-        if not found:
-            raise ValueError(f"no row's name is or begins with {word!r}; --list shows all names")
-        chosen += [row for row in found if row not in chosen]
-    return chosen
+#: All rows, in the order in which they are measured, and the rows that a word on the command line stands for.
+ROWS = {row.name: row for row in _all_rows()}
+GROUPS = {
+    "short": [row for row in ROWS.values() if row.short],
+    "full": list(ROWS.values()),
+    **{name: [row] for name, row in ROWS.items()},
+}

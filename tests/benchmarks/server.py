@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import sys
+import threading
 import time
 from bisect import bisect_left
 from collections import deque
@@ -21,8 +23,7 @@ from urllib.parse import parse_qsl
 import uvicorn
 
 from tests.benchmarks.bodies import OUTPUT, WARM_UP, Bodies, RemoteRun, durations, remote_run, run_id
-from tests.benchmarks.processes import allow_many_files, end_with_parent
-from tests.benchmarks.rows import LIMIT, Row
+from tests.benchmarks.rows import LIMIT, ROWS, Row
 
 _PAGE_SIZE = 20
 _LARGEST_PAGE = 100
@@ -145,16 +146,15 @@ def main() -> None:
     """
     Serve a row on a free port, and print the port.
 
-    The arguments are the row, and the files of a certificate and its key.
+    The arguments are the row's name, and the files of a certificate and its key.
     """
-    end_with_parent()
-    allow_many_files()
-    row, certificate, key = Row.from_json(sys.argv[1]), *sys.argv[2:]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    name, certificate, key = sys.argv[1:]
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(
-            Services(row),
+            Services(ROWS[name]),
             ssl_certfile=certificate,
             ssl_keyfile=key,
             lifespan="off",
@@ -169,6 +169,12 @@ def main() -> None:
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     server.run(sockets=[listener])
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as its parent has ended, which holds the other end of its standard input."""
+    sys.stdin.read()
+    os._exit(1)
 
 
 async def _answer(send: Any, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:

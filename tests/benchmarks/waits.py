@@ -25,8 +25,7 @@ from typing import Any
 import psutil
 
 from tests.benchmarks.bodies import WARM_UP
-from tests.benchmarks.processes import allow_many_files, end_with_parent
-from tests.benchmarks.rows import LONGEST, PATIENCE, SHORTEST, Figures, Row
+from tests.benchmarks.rows import LONGEST, PATIENCE, ROWS, SHORTEST, Figures, Row
 from tests.benchmarks.subjects import SUBJECTS, Subject
 
 #: How often the loop is checked, in seconds, as in Airflow's ``block_watchdog``.
@@ -124,9 +123,7 @@ async def measure(row: Row, port: int) -> Figures:
 
 
 def main() -> None:
-    end_with_parent()
-    allow_many_files()
-    row, port = Row.from_json(sys.argv[1]), int(sys.argv[2])
+    row, port = ROWS[sys.argv[1]], int(sys.argv[2])
     _log_as_the_triggerer()
     asyncio.run(_measure_and_print(row, port))
 

@@ -14,14 +14,17 @@ from unittest.mock import patch
 
 import httpx
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.fleet.account_limit import RATE, AccountLimit, Kind
 from tests.fleet.machine import BUSINESS, START_WITHIN, Finished, Machine
 from tests.scale.runs import AGENTS, Runs
 
 #: What machines import, and what their clients import later, during the measurement.
 _IMPORTED = [Machine.__module__, "airflow_provider_agentruns.polling.registry", "filelock", "redis"]
+
+#: Requests per second that the service grants.
+RATE = 20
 
 #: Seconds for all machines to finish.
 _FINISH_WITHIN = 600.0
@@ -36,8 +39,7 @@ class Case:
     :param calls: Requests of each task.
     :param threads: Whether the tasks of a machine are threads of one process. Otherwise, each is a process.
     :param waits: Instead: waits of each machine's triggerer, with an interval of one second.
-    :param service: The kind of limit; see :class:`AccountLimit`.
-    :param retry_after: The same.
+    :param retry_after: Whether a 429 has the header ``Retry-After``.
     """
 
     machines: int
@@ -45,14 +47,13 @@ class Case:
     calls: int = 0
     threads: bool = False
     waits: int = 0
-    service: Kind = "window"
     retry_after: bool = True
 
     def __str__(self) -> str:
         if self.waits:
             return f"{self.machines} triggerers x {self.waits} waits"
-        kind = ("" if self.service == "window" else f", {self.service}") + ("" if self.retry_after else ", no header")
-        return f"{self.machines} machines x {self.tasks} tasks x {self.calls} calls{kind}"
+        header = "" if self.retry_after else ", no header"
+        return f"{self.machines} machines x {self.tasks} tasks x {self.calls} calls{header}"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,20 @@ def row(case: Case, store: str, result: Result) -> str:
     )
 
 
+def _without_retry_after(app: ASGIApp) -> ASGIApp:
+    """Return an application whose responses have no header ``Retry-After``."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_without(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [header for header in message["headers"] if header[0] != b"retry-after"]
+            await send(message)
+
+        await app(scope, receive, send_without)
+
+    return serve
+
+
 def simulate(
     case: Case, folder: Path, store_url: str | None = None, during: Callable[[float], None] = lambda _: None
 ) -> Result:
@@ -108,8 +123,8 @@ def simulate(
     :param during: Called when all machines have started, with the minimum time in seconds.
     """
     extra = {"rate_limit": RATE} | ({"rate_limit_store": store_url} if store_url else {})
-    limit = Middleware(AccountLimit, kind=case.service, retry_after=case.retry_after)
-    with Emulator(agents=AGENTS, extra=extra, middleware=[limit]) as emulator:
+    middleware = [] if case.retry_after else [Middleware(_without_retry_after)]
+    with Emulator(agents=AGENTS, rate_limit=RATE, extra=extra, middleware=middleware) as emulator:
         # The service imports some of its modules for the first request.
         httpx.post(
             f"{emulator.url}/v1/runs",

@@ -26,7 +26,6 @@ STARTS = Case(20, 50, 1, threads=True)
 STARTS_WITHOUT = (0.6, 1.5)
 TASKS = [
     Case(12, 4, 5),
-    Case(12, 4, 5, service="bucket"),
     Case(12, 4, 5, retry_after=False),
     Case(20, 10, 4, threads=True),
     PODS,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from tests.scale.airflow import SCALE, airflow_at_scale
 from tests.scale.many import Many
 from tests.scale.runs import AGENTS, Runs
 
-#: Requests per second. With a small limit such as 3, requests queue all the time.
-LIMIT = int(os.environ.get("RATE_LIMIT", "20"))
+#: Requests per second.
+LIMIT = 20
 
 
 def test_every_wait_survives_the_triggerer_and_ends_once(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -28,7 +27,3 @@ def airflow_environment(home: Path, dags: Path | None = None) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "no_proxy": "127.0.0.1,localhost",
     }
-
-
-def migrate(home: Path, environment: dict[str, str]) -> None:
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environment, cwd=home, check=True)

@@ -11,19 +11,14 @@ import os
 import re
 import subprocess
 import sys
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 #: Each Airflow and each Python once, and all combinations that are supported.
 FEW = ("3.1:3.11", "3.2:3.12", "3.3:3.13")
 ALL = ("3.1:3.11", "3.1:3.13", "3.2:3.12", "3.3:3.11", "3.3:3.12", "3.3:3.13")
 
 _ROOT = Path(__file__).parents[2]
-_COUNT = re.compile(r"(\d+) (passed|failed|skipped|error)s?\b")
 
 
 @dataclass(frozen=True)
@@ -33,20 +28,14 @@ class Result:
 
     :param airflow: The exact version, or the requested one if it could not be installed.
     :param python: The same for Python.
-    :param counts: Numbers of tests by ``passed``, ``failed``, ``skipped``, and ``error``.
-    :param problem: Why the combination counts as failed; empty if it passed.
+    :param summary: The last line of pytest, or why the tests did not run.
+    :param passed: Whether tests have run and none failed.
     """
 
     airflow: str
     python: str
-    counts: dict[str, int] = field(default_factory=dict)
-    minutes: float = 0.0
-    problem: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether tests have run and none failed."""
-        return not self.problem and self.counts.get("passed", 0) > 0
+    summary: str
+    passed: bool = False
 
 
 def parse(text: str) -> tuple[str, str]:
@@ -75,27 +64,19 @@ def run(airflow: str, version: str, pytest_arguments: list[str]) -> Result:
     python = environment / "bin" / "python"
     packages = [f"apache-airflow=={airflow}.*", "--group", "dev", "--editable", ".[emulator,pytest]"]
     if not python.exists() and not _succeeds("venv", "--no-python-downloads", "--python", version, environment):
-        return Result(airflow, version, problem=f"Python {version} is not installed")
+        return Result(airflow, version, f"Python {version} is not installed")
     if not _succeeds("pip", "install", "--python", python, "--constraints", constraints(airflow), *packages):
-        return Result(airflow, version, problem="the installation failed")
+        return Result(airflow, version, "the installation failed")
     code = "import sys, airflow; print(airflow.__version__, '%d.%d.%d' % sys.version_info[:3])"
     *_, airflow, version = subprocess.check_output([python, "-c", code], text=True).split()
-    start = time.monotonic()
     # A shared cache would list tests that another version does not have.
     command = [python, "-m", "pytest", "--quiet", "-rs", "-p", "no:cacheprovider", *pytest_arguments]
-    lines = [""]
+    line = ""
     with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout
         for line in process.stdout:
             print(line, end="", flush=True)
-            lines.append(line)
-    return Result(
-        airflow,
-        version,
-        counts={name: int(count) for count, name in _COUNT.findall(lines[-1])},
-        minutes=(time.monotonic() - start) / 60,
-        problem=f"pytest exited with {process.returncode}" if process.returncode else "",
-    )
+    return Result(airflow, version, line.strip(), passed=process.returncode == 0 and " passed" in line)
 
 
 def _succeeds(*command: str | Path) -> bool:
@@ -107,22 +88,6 @@ def _succeeds(*command: str | Path) -> bool:
     return not subprocess.run([uv, "--quiet", *command], cwd=_ROOT, env={**os.environ, "PATH": path}).returncode
 
 
-def table(results: list[Result]) -> Table:
-    """Return a row for each combination."""
-    made = Table("Airflow", "Python", "passed", "failed", "skipped", "minutes", "")
-    for result in results:
-        counts = [result.counts.get(name, 0) for name in ("passed", "failed", "error", "skipped")]
-        passed, failed, errors, skipped = counts
-        problem = result.problem or "no test has passed"
-        made.add_row(
-            result.airflow,
-            result.python,
-            *map(str, (passed, failed + errors, skipped, round(result.minutes, 1))),
-            "passed" if result.passed else f"FAILED: {problem}",
-        )
-    return made
-
-
 def main(arguments: list[str]) -> int:
     """Return 0 if all combinations passed, 1 if one did not, and 2 if one is invalid."""
     split = arguments.index("--") if "--" in arguments else len(arguments)
@@ -132,12 +97,10 @@ def main(arguments: list[str]) -> int:
     except ValueError as e:
         print(e, file=sys.stderr)
         return 2
-    console = Console()
-    results: list[Result] = []
-    for airflow, python in combinations:
-        console.rule(f"Airflow {airflow}, Python {python}")
-        results.append(run(airflow, python, for_pytest))
-    console.print(table(results))
+    results = [run(airflow, python, for_pytest) for airflow, python in combinations]
+    for result in results:
+        verdict = "passed" if result.passed else "FAILED"
+        print(f"Airflow {result.airflow:8} Python {result.python:8} {verdict}: {result.summary}")
     return int(not all(result.passed for result in results))
 
 

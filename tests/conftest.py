@@ -34,6 +34,27 @@ os.environ.update(airflow_environment(_HOME))
 tempfile.tempdir = os.environ["TMPDIR"] = str(_HOME / "tmp")
 Path(tempfile.tempdir).mkdir()
 
+#: The marks of all tests in a folder.
+_MARKS = {
+    "browser": [pytest.mark.browser],
+    "docs": [pytest.mark.agent_runs(speed=100.0)],
+    "fleet": [pytest.mark.fleet, pytest.mark.timeout(1200)],
+    # The tests themselves limit how long they wait.
+    "scale": [pytest.mark.scale, pytest.mark.standalone, pytest.mark.timeout(0)],
+    "standalone": [pytest.mark.standalone, pytest.mark.timeout(900), pytest.mark.xdist_group("standalone")],
+}
+
+
+# Before the hook of pytest-xdist, which reads the marks.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of some folders, and run those with a complete Airflow first, because they take longest."""
+    folders = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
+    for item, folder in folders.items():
+        for mark in _MARKS.get(folder, ()):
+            item.add_marker(mark)
+    items.sort(key=lambda item: folders[item] != "standalone")
+
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name long or binary parameters after their argument. All workers must find the same test IDs."""

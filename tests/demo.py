@@ -13,7 +13,7 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,58 +68,52 @@ def say(source: str, text: str) -> None:
 
 class Demo:
     """
-    The DAG runs of the demo.
+    The DAG runs of the demo, which start at once.
 
-    :param dag_runs: DAG ID to DAG run ID.
+    :ivar dag_runs: DAG ID to DAG run ID.
+    :ivar review: The review that a person answers.
     """
 
     def __init__(self, airflow: Standalone, emulator: Emulator) -> None:
         self._airflow = airflow
         self._emulator = emulator
         self._printed: set[tuple[str, str]] = set()
-        self.dag_runs: dict[str, str] = {}
+        self.dag_runs = {dag: airflow.start_dag(dag) for dag in (ASKS, ASKS_NOTHING)}
+        self.review = Review(airflow, ASKS, self.dag_runs[ASKS])
 
-    def start(self) -> Review:
-        """Start the DAGs, and return the review."""
-        self.dag_runs = {dag: self._airflow.start_dag(dag) for dag in (ASKS, ASKS_NOTHING)}
-        return Review(self._airflow, ASKS, self.dag_runs[ASKS])
-
-    def ended(self) -> bool:
-        """Return whether all DAG runs have ended."""
-        return {self._airflow.dag_run_state(*one) for one in self.dag_runs.items()} <= {"success", "failed"}
+    def states(self) -> dict[str, str]:
+        """Return the state of each DAG run by DAG ID."""
+        return {dag: self._airflow.dag_run_state(dag, dag_run) for dag, dag_run in self.dag_runs.items()}
 
     def follow(self, until: Callable[[], bool]) -> None:
         """Print each change of a task or an agent run, until a condition is true or all DAG runs have ended."""
         over = False
         while not over:
             # Checked first, so that the last changes are printed.
-            over = until() or self.ended()
-            self._print_changes()
+            over = until() or set(self.states().values()) <= {"success", "failed"}
+            for change in self._changes():
+                if change not in self._printed:
+                    self._printed.add(change)
+                    say(*change)
             time.sleep(0.2)
 
-    def _print_changes(self) -> None:
+    def _changes(self) -> Iterator[tuple[str, str]]:
         for dag, dag_run in self.dag_runs.items():
             for ti in self._airflow.task_instances(dag, dag_run):
                 if (state := ti["state"]) in _MEANINGS:
-                    self._print_once("Airflow", f"{_name(dag, ti):<20} {state} ({_MEANINGS[state]})")
+                    yield "Airflow", f"{_name(dag, ti):<20} {state} ({_MEANINGS[state]})"
         for run in list(self._emulator.service.runs.values()):
-            self._print_once("service", f"run {run.id[:8]:<16} {run.status} (agent {run.agent})")
-
-    def _print_once(self, source: str, text: str) -> None:
-        if (source, text) not in self._printed:
-            self._printed.add((source, text))
-            say(source, text)
+            yield "service", f"run {run.id[:8]:<16} {run.status} (agent {run.agent})"
 
     def outputs(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return the output of each agent run in XCom: the task's name, and run ID and output."""
         found = {}
-        for dag, task_id in ((ASKS, "output"), (ASKS_NOTHING, "review")):
+        for dag, starts, returns in ((ASKS, "start", "output"), (ASKS_NOTHING, "review", "review")):
             dag_run = self.dag_runs[dag]
             for ti in self._airflow.task_instances(dag, dag_run):
-                if ti["task_id"] == task_id:
-                    starts = "start" if dag == ASKS else task_id
+                if ti["task_id"] == returns:
                     run_id = self._airflow.xcom(dag, dag_run, starts, "run_id", ti["map_index"])
-                    output = self._airflow.xcom(dag, dag_run, task_id, map_index=ti["map_index"])
+                    output = self._airflow.xcom(dag, dag_run, returns, map_index=ti["map_index"])
                     found[_name(dag, ti)] = (run_id, output)
         return found
 
@@ -141,7 +135,7 @@ def answer(review: Review) -> None:
     say("person", f"Approve, because: {REASON}")
 
 
-def check(demo: Demo, emulator: Emulator, review: Review) -> str:
+def check(demo: Demo, emulator: Emulator) -> str:
     """Print the results, and return what is wrong."""
     outputs = demo.outputs()
     heading(f"6. {len(outputs)} outputs in XCom, for the next tasks")
@@ -151,11 +145,9 @@ def check(demo: Demo, emulator: Emulator, review: Review) -> str:
             summaries.append(f"{artifact['title']}: {artifact['summary']}")
             print(f"  {name:<20} {summaries[-1]}")
     heading("7. The audit trail of the answer (the XCom value `trail` of review.review)")
-    trail = review.xcom("trail")
-    shown = ("run_id", "label", "by", "responded_by", "responded_at", "chosen_options", "params_input", "delivery")
-    for key in shown:
-        value = trail[key]
-        print(f"  {key:<15} {value if isinstance(value, str) else json.dumps(value)}")
+    trail = demo.review.xcom("trail")
+    for key in ("run_id", "label", "by", "responded_by", "responded_at", "chosen_options", "params_input", "delivery"):
+        print(f"  {key:<15} {trail[key] if isinstance(trail[key], str) else json.dumps(trail[key])}")
     if dict(outputs.values()) != {run.id: run.output for run in emulator.service.runs.values()}:
         return "An output in XCom differs from the service's."
     if len(set(summaries)) != len(summaries) or len(outputs) != 4:
@@ -172,16 +164,14 @@ def show(airflow: Standalone, emulator: Emulator) -> str:
     """Run the DAGs, and return what went wrong."""
     heading("2. Four agent runs start: one asks a question, three ask nothing")
     demo = Demo(airflow, emulator)
-    review = demo.start()
-    demo.follow(lambda: review.ti["state"] == FORM_STATE)
-    if review.ti["state"] == FORM_STATE:
-        answer(review)
+    demo.follow(lambda: demo.review.ti["state"] == FORM_STATE)
+    if demo.review.ti["state"] == FORM_STATE:
+        answer(demo.review)
     heading("5. The run continues, and Airflow ends the tasks")
-    demo.follow(demo.ended)
-    states = {dag: airflow.dag_run_state(dag, dag_run) for dag, dag_run in demo.dag_runs.items()}
-    if set(states.values()) != {"success"}:
-        return f"A DAG failed: {states}. See {airflow.log_file.relative_to(ROOT)}."
-    return check(demo, emulator, review)
+    demo.follow(lambda: False)
+    if set(demo.states().values()) != {"success"}:
+        return f"A DAG failed: {demo.states()}. See {airflow.log_file.relative_to(ROOT)}."
+    return check(demo, emulator)
 
 
 def stay_open(airflow: Standalone) -> None:
@@ -191,8 +181,7 @@ def stay_open(airflow: Standalone) -> None:
     [latest] = airflow.call("GET", f"/dags/{ASKS}/dagRuns")["dag_runs"]
     print(_TO_CLICK.format(url=airflow.url, dag=ASKS, dag_run=latest["dag_run_id"]), flush=True)
     with suppress(KeyboardInterrupt):
-        while True:
-            time.sleep(1)
+        signal.pause()
 
 
 def main() -> int:

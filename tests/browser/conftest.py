@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 SCREENSHOTS = "AGENTRUNS_SCREENSHOTS"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, which need a browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("browser")
-
-
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """Return the service, with hostile agents."""

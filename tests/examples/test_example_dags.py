@@ -17,7 +17,6 @@ from tests.support.dag_runs import DagResult, DagRunner
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "example_dags").glob("*.py"))
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 @pytest.fixture
@@ -115,12 +114,3 @@ def test_an_event_example_started_by_hand_reads_no_run(
     assert result.state == "success"
     assert result.xcom("run_ids") == []
     assert agent_runs_emulator.requests == []
-
-
-def test_the_first_dag_of_the_readme_runs(
-    run_dag: DagRunner, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [first_dag] = re.findall(r"## A first DAG\n\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    # The one change: an agent that asks nothing.
-    result = run_dag.run_file(first_dag.replace("cip_orchestrator", "slow"), business_id=BUSINESS)
-    assert result.states == {"review": "success", "report": "success"}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,13 @@ LONG = Case(12, 4, 10)
 @pytest.fixture(scope="module", autouse=True)
 def _titles() -> None:
     print(f"\n{TITLES}")
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """Return a running Redis server."""
+    with RedisServer(tmp_path) as server:
+        yield server
 
 
 def check(case: Case, store: str, result: Result, bounds: tuple[float, float]) -> None:

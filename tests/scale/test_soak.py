@@ -52,7 +52,7 @@ def test_the_service_and_airflow_agree_on_each_run(tmp_path: Path) -> None:
         dag_run = airflow.start_dag("soak", {"businesses": ids})
         for fault in FAULTS:
             emulator.faults.add(fault, share=SHARE / len(FAULTS))
-        with mayhem(airflow, seed=SEED, task_every=15, component_every=75) as killed:
+        with mayhem(airflow, SEED) as killed:
             airflow.wait_for(
                 lambda: airflow.dag_run_state("soak", dag_run) in ("success", "failed"),
                 "finish the soak",

@@ -41,20 +41,6 @@ def watched(case: Case) -> ScriptBody:
     return []
 
 
-# Before xdist's own hook, which reads the marks.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, keep them in one process, and run them first, because they take longest."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker("standalone")
-            item.add_marker(pytest.mark.timeout(900))
-            if not item.get_closest_marker("xdist_group"):
-                item.add_marker(pytest.mark.xdist_group("standalone"))
-    items.sort(key=lambda item: here not in item.path.parents)
-
-
 @pytest.fixture(scope="session")
 def killer() -> ClientKiller:
     return ClientKiller()

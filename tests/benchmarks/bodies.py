@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
@@ -56,30 +57,21 @@ _DATABRICKS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Bodies:
-    """One run as one service shows it, before and after its end."""
-
-    running: bytes
-    ended: bytes
-
-    def at(self, now: float, ends_at: float) -> bytes:
-        """Return the response at a time for a run that ends at another, both in seconds since 1970."""
-        return self.ended if now >= ends_at else self.running
-
-
-@dataclass(frozen=True, slots=True)
 class RemoteRun:
     """
     A remote run.
 
     :param ends_at: When it ends, in seconds since 1970.
+    :param bodies: The response of each service before and after the end.
     """
 
     number: int
     ends_at: float
-    agent_run: Bodies
-    dbt: Bodies
-    databricks: Bodies
+    bodies: dict[str, tuple[bytes, bytes]]
+
+    def body(self, service: str) -> bytes:
+        """Return the present response of a service."""
+        return self.bodies[service][time.time() >= self.ends_at]
 
 
 def run_id(number: int) -> str:
@@ -96,27 +88,27 @@ def remote_run(number: int, created_at: float, ends_at: float) -> RemoteRun:
     created, ended = _timestamp(created_at), _timestamp(ends_at)
     known = {"id": run_id(number), "thread": run_id(-number), "created": created, "number": number}
 
-    def bodies(template: str, running: dict[str, object], over: dict[str, object]) -> Bodies:
-        return Bodies((template % {**known, **running}).encode(), (template % {**known, **over}).encode())
+    def bodies(template: str, running: dict[str, object], over: dict[str, object]) -> tuple[bytes, bytes]:
+        return (template % {**known, **running}).encode(), (template % {**known, **over}).encode()
 
     return RemoteRun(
         number,
         ends_at,
-        agent_run=bodies(
-            _RUN,
-            {"updated": created, "status": "running", "ended": "null", "output": "null"},
-            {"updated": ended, "status": "completed", "ended": f'"{ended}"', "output": _OUTPUT},
-        ),
-        dbt=bodies(
-            _DBT,
-            {"status": 3, "word": "Running", "over": "false"},
-            {"status": 10, "word": "Success", "over": "true"},
-        ),
-        databricks=bodies(
-            _DATABRICKS,
-            {"life": "RUNNING", "result": ""},
-            {"life": "TERMINATED", "result": "SUCCESS"},
-        ),
+        {
+            "agent_run": bodies(
+                _RUN,
+                {"updated": created, "status": "running", "ended": "null", "output": "null"},
+                {"updated": ended, "status": "completed", "ended": f'"{ended}"', "output": _OUTPUT},
+            ),
+            "dbt": bodies(
+                _DBT,
+                {"status": 3, "word": "Running", "over": "false"},
+                {"status": 10, "word": "Success", "over": "true"},
+            ),
+            "databricks": bodies(
+                _DATABRICKS, {"life": "RUNNING", "result": ""}, {"life": "TERMINATED", "result": "SUCCESS"}
+            ),
+        },
     )
 
 

@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 
-from tests.benchmarks.bodies import OUTPUT, WARM_UP, Bodies, RemoteRun, durations, remote_run, run_id
+from tests.benchmarks.bodies import OUTPUT, WARM_UP, RemoteRun, durations, remote_run, run_id
 from tests.benchmarks.rows import LIMIT, ROWS, Row
 
 _PAGE_SIZE = 20
@@ -99,13 +99,13 @@ class Services:
             run = self._by_id.get(parts[2])
             if run and parts[3:] == ["stream"]:
                 return await _stream(send, run)
-            return await _show_one(send, run, run and run.agent_run)
+            return await _show_one(send, run, "agent_run")
         if parts[:3] == ["api", "v2", "accounts"]:
             run = self._by_number.get(int(parts[-1]))
-            return await _show_one(send, run, run and run.dbt)
+            return await _show_one(send, run, "dbt")
         if path == "/api/2.2/jobs/runs/get":
             run = self._by_number.get(await _asked_number(receive))
-            return await _show_one(send, run, run and run.databricks)
+            return await _show_one(send, run, "databricks")
         return await _answer(send, 404, _NOT_FOUND)
 
     def _begin(self, batch: list[RemoteRun], begins_at: float) -> None:
@@ -133,8 +133,7 @@ class Services:
     def _page(self, query: dict[str, str]) -> bytes:
         size = min(int(query.get("per_page", _PAGE_SIZE)), _LARGEST_PAGE)
         first = (int(query.get("page", 1)) - 1) * size
-        now = time.time()
-        shown = b",".join(run.agent_run.at(now, run.ends_at) for run in self._listing[first : first + size])
+        shown = b",".join(run.body("agent_run") for run in self._listing[first : first + size])
         if not self._row.outputs:
             shown = shown.replace(OUTPUT, b"null")
         more = b"true" if first + size < len(self._listing) else b"false"
@@ -183,20 +182,21 @@ async def _answer(send: Any, status: int, body: bytes, *headers: tuple[bytes, by
     await send({"type": "http.response.body", "body": body})
 
 
-async def _show_one(send: Any, run: RemoteRun | None, bodies: Bodies | None) -> None:
-    if run is None or bodies is None:
+async def _show_one(send: Any, run: RemoteRun | None, service: str) -> None:
+    if run is None:
         return await _answer(send, 404, _NOT_FOUND)
-    return await _answer(send, 200, bodies.at(time.time(), run.ends_at))
+    return await _answer(send, 200, run.body(service))
 
 
 async def _stream(send: Any, run: RemoteRun) -> None:
     headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    running, ended = run.bodies["agent_run"]
     for kind in (b"RUN_STARTED", b"STATE_SNAPSHOT"):
-        await send(_event(run, kind, run.agent_run.running))
+        await send(_event(run, kind, running))
     await asyncio.sleep(run.ends_at - time.time())
     for kind in (b"STATE_SNAPSHOT", b"RUN_FINISHED"):
-        await send(_event(run, kind, run.agent_run.ended))
+        await send(_event(run, kind, ended))
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -21,7 +21,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.standalone import COMPONENTS, Standalone
 
 _TESTS = Path(__file__).parents[1]
-_DAG_FILES = ("scale/dags/soak.py", "standalone/dags/agent_runs.py", "standalone/dags/reviews.py")
+_DAG_FILES = ("scale/dags/soak.py", "standalone/dags/agent_runs.py")
 
 _WORKERS = ("worker-1", "worker-2")
 _TRIGGERERS = ("triggerer-1", "triggerer-2")

@@ -9,8 +9,7 @@ import pytest
 
 from tests.fleet.celery_airflow import Fleet, running_fleet
 from tests.scale.soak import business_ids, check_soak
-from tests.standalone.people import decisions, interrupted, review
-from tests.support.airflow_versions import HAS_STATE_STORE
+from tests.standalone.people import interrupted
 
 pytestmark = pytest.mark.standalone
 
@@ -63,17 +62,3 @@ def test_the_other_triggerer_takes_over_the_waits_of_a_killed_one(fleet: Fleet) 
     assert airflow.task_instance("patient", dag_run, "output")["try_number"] == 1
     assert airflow.xcom("patient", dag_run, "output") == emulator.service.get_run(run_id).output
     airflow.start(killed)
-
-
-def test_a_worker_killed_while_it_delivers_a_persons_answer_answers_once(fleet: Fleet) -> None:
-    airflow, emulator = fleet.airflow, fleet.emulator
-    asked, run_id, interrupt_id = review(airflow, emulator, "needs_approval")
-    asked.shown()
-    fleet.killer.kill_next("POST", f"/v1/runs/{run_id}/resume")
-    asked.answer("Approve")
-    fleet.replace_killed_worker()
-    # Without a state store, the next try does not know whose answer the agent has received.
-    asked.wait_for_dag("success" if HAS_STATE_STORE else "failed")
-    assert emulator.count("POST", f"/v1/runs/{run_id}/resume") == 1
-    assert decisions(emulator, run_id) == [(interrupt_id, "approve")]
-    assert asked.ti["try_number"] >= 2

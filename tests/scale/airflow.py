@@ -15,21 +15,15 @@ from tests.support.standalone import Standalone
 #: The number of tasks that wait at the same time.
 SCALE = int(os.environ.get("SCALE", "1000"))
 
-#: How long each task may take, in seconds. Starting its process twice takes most of it.
-SECONDS_PER_TASK = 6
-
 _WORKERS = 2 * (os.cpu_count() or 1)
 
 
 @contextmanager
-def airflow_at_scale(
-    home: Path, emulator: Emulator, *, capacity: int = SCALE, settings: dict[str, str] | None = None
-) -> Iterator[Standalone]:
+def airflow_at_scale(home: Path, emulator: Emulator, settings: dict[str, str] | None = None) -> Iterator[Standalone]:
     """
     Run an Airflow with its own PostgreSQL.
 
     :param emulator: The service of its connection.
-    :param capacity: The number of triggers that a triggerer accepts.
     :param settings: More settings of Airflow, as environment variables.
     """
     environment = {
@@ -37,7 +31,7 @@ def airflow_at_scale(
         "AIRFLOW__CORE__PARALLELISM": str(_WORKERS),
         "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": str(_WORKERS),
         "AIRFLOW__CORE__MAX_MAP_LENGTH": str(max(1024, SCALE)),
-        "AIRFLOW__TRIGGERER__CAPACITY": str(capacity),
+        "AIRFLOW__TRIGGERER__CAPACITY": str(SCALE),
         **(settings or {}),
     }
     with (

@@ -7,16 +7,22 @@ At the end, the service and Airflow agree on each run: started once, answered on
 
 from __future__ import annotations
 
+import random
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from starlette.middleware import Middleware
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.scale.airflow import SCALE, airflow_at_scale
-from tests.scale.mayhem import mayhem
 from tests.scale.soak import SETTINGS, approval, business_ids, check_soak
 from tests.support.client_killer import ClientKiller
+from tests.support.standalone import Standalone
 
 SEED = 1
 
@@ -37,6 +43,14 @@ FAULTS = (
 
 #: The share of requests that fail.
 SHARE = 0.05
+
+#: Titles of the processes that run tasks, and of the workers, which are children of the scheduler.
+_TASK = "airflow worker -- "
+_WORKER = "airflow worker -- LocalExecutor"
+
+#: The average time between two kills, in seconds, and the share of kills that hit a component.
+_PAUSE = 12
+_COMPONENTS = 0.2
 
 
 def test_the_service_and_airflow_agree_on_each_run(tmp_path: Path) -> None:
@@ -67,3 +81,42 @@ def test_the_service_and_airflow_agree_on_each_run(tmp_path: Path) -> None:
         check_soak(airflow, emulator, dag_run, ids)
         assert len(emulator.service.runs) == SCALE
         assert len(emulator.service.answers) == SCALE
+
+
+@contextmanager
+def mayhem(airflow: Standalone, seed: int) -> Iterator[Counter[str]]:
+    """
+    Kill processes with SIGKILL while the ``with`` block lasts, as a machine failure would.
+
+    Yields the numbers of killed processes by kind. Killed components are started again at once.
+    """
+    killed: Counter[str] = Counter()
+    chance = random.Random(seed)  # noqa: S311 -- not for security
+    over = threading.Event()
+
+    def kill_repeatedly() -> None:
+        while not over.wait(chance.expovariate(1 / _PAUSE)):
+            if chance.random() < _COMPONENTS:
+                component = chance.choice(["triggerer", "scheduler"])
+                airflow.kill(component)
+                airflow.start(component)
+                killed[component] += 1
+            elif tasks := [process for process in airflow.processes() if _is_task(process)]:
+                with suppress(psutil.NoSuchProcess):
+                    chance.choice(tasks).kill()
+                    killed["task"] += 1
+
+    with ThreadPoolExecutor() as threads:
+        killing = threads.submit(kill_repeatedly)
+        try:
+            yield killed
+        finally:
+            over.set()
+    killing.result()
+
+
+def _is_task(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        title = " ".join(process.cmdline())
+        return title.startswith(_TASK) and _WORKER not in title
+    return False

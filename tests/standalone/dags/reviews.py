@@ -21,15 +21,6 @@ def dag(name: str, **default_args: Any) -> DAG:
     return DAG(name, schedule=None, start_date=datetime(2026, 1, 1), default_args=default_args)
 
 
-class DiesOnWaking(AgentRunReviewOperator):
-    """Its first worker dies when it resumes with the answer."""
-
-    def execute_complete(self, context: Any, event: dict[str, Any], **more: Any) -> Any:
-        if context["ti"].try_number == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().execute_complete(context, event, **more)
-
-
 class DiesAfterAsking(AgentRunReviewOperator):
     """Its first worker dies after it has shown the form, before Airflow knows that the task waits."""
 
@@ -74,9 +65,6 @@ with dag("fields", **RETRY):
         build_input={"decision": "{{ answer.decision }}", "why": "{{ answer.fields.reason }}"},
         feedback=True,
     )
-
-with dag("dies_on_waking"):
-    DiesOnWaking(task_id="review", run_id=RUN, interrupt=INTERRUPT, **RETRY)
 
 with dag("dies_after_asking"):
     DiesAfterAsking(task_id="review", run_id=RUN, interrupt=INTERRUPT, **RETRY)

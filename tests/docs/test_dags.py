@@ -14,8 +14,6 @@ from tests.docs.blocks import DOCS, Block, blocks
 from tests.support.airflow_names import dag_bag
 from tests.support.dag_runs import DagResult, DagRunner
 
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
-
 
 def runnable(block: Block) -> str:
     """Return a block in which a policy replaces people. If it asks no person, its agent asks nothing."""
@@ -33,12 +31,12 @@ def runnable(block: Block) -> str:
 
 def conf_for(block: Block, emulator: Emulator) -> dict[str, str]:
     if not block.asks_people:
-        return {"business_id": BUSINESS, "run_id": emulator.service.create_run("slow", business_id=BUSINESS).id}
-    run = emulator.service.create_run("needs_approval", business_id=BUSINESS)
+        return {"business_id": "b-1", "run_id": emulator.service.create_run("slow", business_id="b-1").id}
+    run = emulator.service.create_run("needs_approval", business_id="b-1")
     end = time.monotonic() + 60
     while not (asked := emulator.service.get_run(run.id).interrupts) and time.monotonic() < end:
         time.sleep(0.02)
-    return {"business_id": BUSINESS, "run_id": run.id, "interrupt_id": asked[0]["id"]}
+    return {"business_id": "b-1", "run_id": run.id, "interrupt_id": asked[0]["id"]}
 
 
 def run(block: Block, run_dag: DagRunner, emulator: Emulator) -> DagResult:

@@ -21,8 +21,6 @@ from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 #: Seconds for all machines to start.
 START_WITHIN = 120.0
 
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
-
 
 @dataclass(frozen=True)
 class Finished:
@@ -84,7 +82,7 @@ class Machine:
     def _run_task(self, hook: AgentRunHook) -> Finished:
         error = None
         try:
-            run = hook.create_run("instant", business_id=BUSINESS)
+            run = hook.create_run("instant", business_id="b-1")
             for _ in range(self.calls - 1):
                 hook.get_run(run.id)
         except AgentRunsError as e:

@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.fleet.machine import BUSINESS, START_WITHIN, Finished, Machine
+from tests.fleet.machine import START_WITHIN, Finished, Machine
 from tests.scale.runs import AGENTS, Runs
 
 #: What machines import, and what their clients import later, during the measurement.
@@ -129,7 +129,7 @@ def simulate(
         httpx.post(
             f"{emulator.url}/v1/runs",
             headers={"Authorization": f"Bearer {emulator.token}"},
-            json={"type": "instant", "business_id": BUSINESS},
+            json={"type": "instant", "business_id": "b-1"},
         ).raise_for_status()
         emulator.requests.clear()
         runs = Runs(emulator, case.machines * case.waits)

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, Script, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
 
-_BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
-
 #: Runs that end per second. Airflow's triggerer blocks for a while if hundreds of triggers end at once.
 ENDS_PER_SECOND = 25
 
@@ -49,7 +47,7 @@ class Runs:
         self._service = emulator.service
         agents = list(_STATUS)
         self.ids = [
-            self._service.create_run(agents[number % len(agents)], business_id=_BUSINESS).id for number in range(count)
+            self._service.create_run(agents[number % len(agents)], business_id="b-1").id for number in range(count)
         ]
 
     def end(self, numbers: Iterable[int]) -> None:

@@ -16,8 +16,6 @@ from tests.support.standalone import Standalone
 #: The constant fields of a form, which show to which question an answer belongs.
 CONSTANTS = ["interrupt_id", "_question"]
 
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
-
 
 @dataclass(frozen=True)
 class Review:
@@ -93,7 +91,7 @@ class Review:
 
 def interrupted(airflow: Standalone, emulator: Emulator, agent: str) -> tuple[str, list[dict[str, Any]]]:
     """Start an agent run, wait until it asks something, and return its ID and its interrupts."""
-    run = emulator.service.create_run(agent, business_id=BUSINESS)
+    run = emulator.service.create_run(agent, business_id="b-1")
     airflow.wait_for(lambda: emulator.service.get_run(run.id).interrupts, "see a question")
     return run.id, emulator.service.get_run(run.id).interrupts
 

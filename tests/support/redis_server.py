@@ -33,7 +33,6 @@ class RedisServer:
         self._program = program
         self._folder = folder
         self._port = unused_port()
-        self._process: subprocess.Popen[bytes] | None = None
         self._password = password
         self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self._port}/0"
 
@@ -51,8 +50,7 @@ class RedisServer:
         :raises RuntimeError: If it ends instead, e.g. because another process has taken the port.
         """
         options = {"port": self._port, "bind": "127.0.0.1", "save": "", "dir": self._folder}
-        if self._password:
-            options["requirepass"] = self._password
+        options["requirepass"] = self._password
         command = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         self._process = subprocess.Popen([self._program, *command], stdout=subprocess.DEVNULL)
         end = time.monotonic() + _PATIENCE
@@ -68,19 +66,13 @@ class RedisServer:
 
     def stop(self) -> None:
         """Kill the server. Its data is lost."""
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        self._process.kill()
+        self._process.wait()
 
     def hang(self) -> None:
         """Let the server accept connections but not respond."""
-        self._signal(signal.SIGSTOP)
+        self._process.send_signal(signal.SIGSTOP)
 
     def respond(self) -> None:
         """Let the server respond again."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process
-        self._process.send_signal(number)
+        self._process.send_signal(signal.SIGCONT)

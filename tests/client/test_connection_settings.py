@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -89,6 +90,31 @@ def test_a_wrong_field_is_named(extra: dict[str, Any], problem: str) -> None:
         from_extra(**extra)
     assert f"the connection cannot be used: {problem}" in str(caught.value)
     assert not caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    "run_url",
+    [
+        "JavaScript:alert('{run_id}')",
+        "//evil.example.com/{run_id}",
+        "ht\ntps://runs.example.com/{run_id}",
+        "https://{run_id}.example.com/",
+        "https:\\\\evil.example.com/{run_id}",
+    ],
+)
+def test_a_run_page_is_on_the_web_and_on_one_host(run_url: str) -> None:
+    with pytest.raises(AgentRunsConfigError, match=r"run_url \(extra\) should be an http or https URL"):
+        from_extra(run_url=run_url)
+
+
+@pytest.mark.parametrize("run_id", ["a/../../b", "?x=1#x", "\r\nX: 1", "@evil.example.com", "\u202e"])
+@pytest.mark.parametrize("url", ["https://runs.example.com/{run_id}", "http://localhost:8080/?run={run_id}#{run_id}"])
+def test_a_run_id_does_not_change_where_a_link_leads(run_id: str, url: str) -> None:
+    page, plain = (urlsplit(from_extra(run_url=url).run_page(it)) for it in (run_id, "r-1"))
+    assert (page.scheme, page.netloc) == (plain.scheme, plain.netloc)
+    assert (page.path.count("/"), page.query.count("=")) == (plain.path.count("/"), plain.query.count("="))
+    assert page.geturl().isprintable()
+    assert page.geturl().isascii()
 
 
 def test_all_problems_are_named_at_once() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import configparser
 import json
-import re
-import shlex
 
 import pytest
 import yaml
@@ -15,7 +13,6 @@ from airflow.configuration import conf
 from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.plugins.agent_runs import PREFIX
 from tests.docs.blocks import Block, blocks
-from tests.docs.commands import pip_install
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)
@@ -51,16 +48,3 @@ def test_nginx(block: Block) -> None:
     assert any(line in lines for line in (f"location {path}{PREFIX}/webhooks/ {{" for path in ("", "/airflow")))
     # Airflow expects complete paths.
     assert all(line.endswith(":8080;") for line in lines if line.startswith("proxy_pass"))
-
-
-@pytest.mark.parametrize("block", blocks("dockerfile"), ids=str)
-def test_a_dockerfile_installs_with_the_constraints_of_its_image(block: Block) -> None:
-    image, install = block.text.replace("\\\n", " ").splitlines()
-    [(version, python)] = re.findall(r"^FROM apache/airflow:([\d.]+)-python([\d.]+)$", image)
-    command = install.removeprefix("RUN ").replace("${AIRFLOW_VERSION}", version)
-    match shlex.split(command):
-        case ["pip", "install", *words]:
-            pip_install(words)
-            assert words[-1].endswith(f"/constraints-{python}.txt")
-        case words:
-            raise AssertionError(words)

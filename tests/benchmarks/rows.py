@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 #: Requests per second that the service allows where it has a limit.
@@ -36,7 +37,6 @@ class Row:
     :param older: The number of finished runs in the listing.
     :param oldest_first: Whether the listing begins with the oldest run.
     :param outputs: Whether the listing includes outputs.
-    :param short: Whether the short benchmark includes this row.
     """
 
     subject: str
@@ -47,13 +47,17 @@ class Row:
     oldest_first: bool = False
     outputs: bool = True
     watch: Literal["poll", "stream"] = "poll"
-    short: bool = field(default=False, compare=False)
 
     @property
     def name(self) -> str:
         """The name by which to choose it, such as ``ours-1000-limited``."""
         marks = [mark for mark, _ in self._particulars()]
         return "-".join([self.subject, str(self.waits), *marks, *(["limited"] if self.limited else [])])
+
+    @property
+    def short(self) -> bool:
+        """Whether the short benchmark includes it. With 5,000 waits, a peer takes minutes, or fails at the limit."""
+        return (self.subject == "ours" or self.waits < 5000) and not (self.limited and self.waits == 100)
 
     @property
     def particulars(self) -> str:
@@ -102,30 +106,22 @@ class Figures:
     failure: str | None = None
 
 
-def _all_rows() -> list[Row]:
-    rows = []
-    for limited in (False, True):
-        for waits in (100, 1000, 5000):
-            # With 5,000 waits a peer takes minutes, or fails at the limit. The full benchmark includes that.
-            peers_short = waits == 1000 or (waits == 100 and not limited)
-            rows += [
-                Row(subject="ours", waits=waits, limited=limited, short=waits > 100 or not limited),
-                Row(subject="dbt", waits=waits, limited=limited, short=peers_short),
-                Row(subject="databricks", waits=waits, limited=limited, short=peers_short),
-            ]
-        rows.append(Row(subject="pages", waits=1000, limited=limited, short=True))
-    return [
-        *rows,
-        Row(subject="ours", waits=1000, limited=True, poll_interval=1.0, short=True),
-        Row(subject="ours", waits=1000, limited=True, outputs=False, short=True),
-        Row(subject="ours", waits=1000, limited=True, older=20_000, short=True),
-        Row(subject="ours", waits=1000, limited=True, older=20_000, oldest_first=True, short=True),
-        Row(subject="ours", waits=200, watch="stream", short=True),
-    ]
-
+_ROWS = [
+    *(
+        Row(subject=subject, waits=waits, limited=limited)
+        for limited, waits, subject in product((False, True), (100, 1000, 5000), ("ours", "dbt", "databricks"))
+    ),
+    Row(subject="pages", waits=1000),
+    Row(subject="pages", waits=1000, limited=True),
+    Row(subject="ours", waits=1000, limited=True, poll_interval=1.0),
+    Row(subject="ours", waits=1000, limited=True, outputs=False),
+    Row(subject="ours", waits=1000, limited=True, older=20_000),
+    Row(subject="ours", waits=1000, limited=True, older=20_000, oldest_first=True),
+    Row(subject="ours", waits=200, watch="stream"),
+]
 
 #: All rows, in the order in which they are measured, and the rows that a word on the command line stands for.
-ROWS = {row.name: row for row in _all_rows()}
+ROWS = {row.name: row for row in _ROWS}
 GROUPS = {
     "short": [row for row in ROWS.values() if row.short],
     "full": list(ROWS.values()),

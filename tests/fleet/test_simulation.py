@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.simulation import TITLES, Case, Result, row, simulate
+from tests.fleet.simulation import Case, Result, simulate
 from tests.support.redis_server import RedisServer
 
 #: The share of 429s and the time in proportion to the minimum, at most.
@@ -38,11 +38,6 @@ TRIGGERERS = Case(4, waits=200)
 LONG = Case(12, 4, 10)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _titles() -> None:
-    print(f"\n{TITLES}")
-
-
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
     """Return a running Redis server."""
@@ -52,7 +47,7 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 def check(case: Case, store: str, result: Result, bounds: tuple[float, float]) -> None:
     """Print the result, and compare it with the bounds."""
-    print(row(case, store, result), flush=True)
+    print(f"\n{case}, {store}: {result}", flush=True)
     assert result.errors == []
     assert result.share <= bounds[0]
     assert result.slowdown <= bounds[1]

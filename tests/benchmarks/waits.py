@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
-import http.client
 import json
 import os
 import resource
@@ -22,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from tests.benchmarks.bodies import WARM_UP
@@ -147,11 +147,7 @@ def _log_as_the_triggerer() -> None:
 
 
 def _ask(port: int, path: str) -> dict[str, Any]:
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60)
-    connection.request("GET", path)
-    response: dict[str, Any] = json.loads(connection.getresponse().read())
-    connection.close()
-    return response
+    return dict(httpx.get(f"https://127.0.0.1:{port}{path}", timeout=60).json())
 
 
 def _cpu() -> float:

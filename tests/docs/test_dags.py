@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.docs.blocks import DOCS, Block, blocks
+from tests.support import BUSINESS
 from tests.support.airflow_names import dag_bag
 from tests.support.dag_runs import DagResult, DagRunner
 
@@ -31,12 +32,12 @@ def runnable(block: Block) -> str:
 
 def conf_for(block: Block, emulator: Emulator) -> dict[str, str]:
     if not block.asks_people:
-        return {"business_id": "b-1", "run_id": emulator.service.create_run("slow", business_id="b-1").id}
-    run = emulator.service.create_run("needs_approval", business_id="b-1")
+        return {"business_id": BUSINESS, "run_id": emulator.service.create_run("slow", business_id=BUSINESS).id}
+    run = emulator.service.create_run("needs_approval", business_id=BUSINESS)
     end = time.monotonic() + 60
     while not (asked := emulator.service.get_run(run.id).interrupts) and time.monotonic() < end:
         time.sleep(0.02)
-    return {"business_id": "b-1", "run_id": run.id, "interrupt_id": asked[0]["id"]}
+    return {"business_id": BUSINESS, "run_id": run.id, "interrupt_id": asked[0]["id"]}
 
 
 def run(block: Block, run_dag: DagRunner, emulator: Emulator) -> DagResult:

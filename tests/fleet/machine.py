@@ -17,6 +17,7 @@ from pathlib import Path
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
+from tests.support import BUSINESS
 
 #: Seconds for all machines to start.
 START_WITHIN = 120.0
@@ -82,7 +83,7 @@ class Machine:
     def _run_task(self, hook: AgentRunHook) -> Finished:
         error = None
         try:
-            run = hook.create_run("instant", business_id="b-1")
+            run = hook.create_run("instant", business_id=BUSINESS)
             for _ in range(self.calls - 1):
                 hook.get_run(run.id)
         except AgentRunsError as e:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.fleet.machine import START_WITHIN, Finished, Machine
 from tests.scale.runs import AGENTS, Runs
+from tests.support import BUSINESS
 
 #: What machines import, and what their clients import later, during the measurement.
 _IMPORTED = [Machine.__module__, "airflow_provider_agentruns.polling.registry", "filelock", "redis"]
@@ -119,7 +120,7 @@ def simulate(
     middleware = [] if case.retry_after else [Middleware(_without_retry_after)]
     with Emulator(agents=AGENTS, rate_limit=RATE, extra=extra, middleware=middleware) as emulator:
         # The service imports some of its modules for the first request.
-        start = {"type": "instant", "business_id": "b-1"}
+        start = {"type": "instant", "business_id": BUSINESS}
         httpx.post(f"{emulator.url}/v1/runs", headers={"Authorization": "Bearer any"}, json=start).raise_for_status()
         emulator.requests.clear()
         runs = Runs(emulator, case.machines * case.waits)

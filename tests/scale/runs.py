@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, Script, ScriptBody, Work
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.support import BUSINESS
 
 #: Runs that end per second. Airflow's triggerer blocks for a while if hundreds of triggers end at once.
 ENDS_PER_SECOND = 25
@@ -47,7 +48,7 @@ class Runs:
         self._service = emulator.service
         agents = list(_STATUS)
         self.ids = [
-            self._service.create_run(agents[number % len(agents)], business_id="b-1").id for number in range(count)
+            self._service.create_run(agents[number % len(agents)], business_id=BUSINESS).id for number in range(count)
         ]
 
     def end(self, numbers: Iterable[int]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.support import BUSINESS
 from tests.support.airflow_versions import FORM_STATE, HAS_STATE_STORE
 from tests.support.standalone import Standalone
 
@@ -91,7 +92,7 @@ class Review:
 
 def interrupted(airflow: Standalone, emulator: Emulator, agent: str) -> tuple[str, list[dict[str, Any]]]:
     """Start an agent run, wait until it asks something, and return its ID and its interrupts."""
-    run = emulator.service.create_run(agent, business_id="b-1")
+    run = emulator.service.create_run(agent, business_id=BUSINESS)
     airflow.wait_for(lambda: emulator.service.get_run(run.id).interrupts, "see a question")
     return run.id, emulator.service.get_run(run.id).interrupts
 

@@ -13,6 +13,7 @@ from airflow_provider_agentruns.operators.agent_run import (
     AgentRunResumeOperator,
 )
 
+BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 RETRY = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 
 
@@ -21,7 +22,7 @@ def dag(name: str) -> DAG:
 
 
 with dag("start"):
-    AgentRunOperator(task_id="review", agent="slow", business_id="b-1", deferrable=True, poll_interval=0.5, **RETRY)
+    AgentRunOperator(task_id="review", agent="slow", business_id=BUSINESS, deferrable=True, poll_interval=0.5, **RETRY)
 
 with dag("start_only"):
     AgentRunOperator(task_id="review", agent="needs_approval", business_id="b-of-start-only", wait_for=())

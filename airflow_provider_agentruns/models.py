@@ -13,22 +13,22 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import pendulum
 from pydantic import (
+    AliasPath,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     FailFast,
-    ModelWrapValidatorHandler,
+    Field,
     PlainSerializer,
     PlainValidator,
-    PrivateAttr,
+    SkipValidation,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    model_validator,
 )
 
 from airflow_provider_agentruns.text import single_line
@@ -66,14 +66,8 @@ def _or_unchanged(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 #: Text for people. Anything else that the service sends instead is kept unchanged.
 Text = Annotated[str | None, WrapValidator(_or_unchanged)]
 
-#: Stop at the first invalid entry, because collecting the errors of all takes a hundred times the response's memory.
-FIRST_ERROR_ONLY = FailFast()
-
-#: A list. Null counts as empty.
-Entries = Annotated[list[T], FIRST_ERROR_ONLY, BeforeValidator(lambda value: [] if value is None else value)]
-
-#: A bool. Null counts as false.
-Flag = Annotated[bool, BeforeValidator(lambda value: False if value is None else value)]
+#: A list. Null counts as empty. To collect the errors of all entries would take a hundred times the response's memory.
+Entries = Annotated[list[T], FailFast(), BeforeValidator(lambda value: [] if value is None else value)]
 
 
 class RunStatus(StrEnum):
@@ -175,22 +169,17 @@ class Interrupt(ServiceModel):
 
     @property
     def label(self) -> str:
-        """The agent's question, or the questions of its proposals, or the ID."""
-        return _label(self.value) or f"interrupt {self.id}"
-
-
-def _label(value: Any) -> str:
-    """Return a value's label, or the labels of its proposals, however deeply nested."""
-    labels, pending = [], [value]
-    while pending:
-        part = pending.pop()
-        if not isinstance(part, dict):
-            continue
-        if (label := part.get("label")) and isinstance(label, str):
-            labels.append(label)
-        elif isinstance(proposals := part.get("proposals"), list):
-            pending.extend(reversed(proposals))
-    return "; ".join(labels)
+        """The agent's question, or the questions of its proposals, however deeply nested, or the ID."""
+        labels, pending = [], [self.value]
+        while pending:
+            part = pending.pop()
+            if not isinstance(part, dict):
+                continue
+            if (label := part.get("label")) and isinstance(label, str):
+                labels.append(label)
+            elif isinstance(proposals := part.get("proposals"), list):
+                pending.extend(reversed(proposals))
+        return "; ".join(labels) or f"interrupt {self.id}"
 
 
 class Step(ServiceModel):
@@ -224,6 +213,7 @@ class AgentRun(ServiceModel):
     One piece of an agent's work.
 
     A completed run has an ``output``, and an interrupted one ``interrupts``. ``steps`` are present if requested.
+    ``raw_output`` is the output as the service sent it, with all fields in their order. ``model_dump()`` omits it.
     """
 
     id: str
@@ -236,42 +226,15 @@ class AgentRun(ServiceModel):
     started_at: Instant | None = None
     ended_at: Instant | None = None
     output: Output | None = None
+    raw_output: SkipValidation[dict[str, Any] | None] = Field(
+        default=None, validation_alias=AliasPath("output"), exclude=True
+    )
     interrupts: Entries[Interrupt] = []
-    steps: Annotated[list[Step] | None, FIRST_ERROR_ONLY] = None
-
-    _raw_output: dict[str, Any] | None = PrivateAttr(default=None)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _keep_raw_output(cls, data: Any, handler: ModelWrapValidatorHandler[AgentRun]) -> AgentRun:
-        run = handler(data)
-        if isinstance(data, dict):
-            run._raw_output = data.get("output")
-        return run
-
-    @property
-    def raw_output(self) -> dict[str, Any] | None:
-        """The output as the service sent it, with all fields in their order."""
-        return self._raw_output
+    steps: Annotated[list[Step] | None, FailFast()] = None
 
     def pending(self, interrupt_id: str) -> Interrupt | None:
         """Return the pending interrupt with this ID, or None."""
         return next((interrupt for interrupt in self.interrupts if interrupt.id == interrupt_id), None)
-
-
-class RunPage(ServiceModel):
-    """One page of the listing of runs."""
-
-    has_more: Flag = False
-    total_count: int | None = None
-    data: Entries[AgentRun] = []
-
-    _served_at: pendulum.DateTime | None = PrivateAttr(default=None)
-
-    @property
-    def served_at(self) -> pendulum.DateTime | None:
-        """When the service sent the page, by its own clock (the HTTP Date header, to the second)."""
-        return self._served_at
 
 
 class RunEvent(ServiceModel):
@@ -303,14 +266,7 @@ class Thread(ServiceModel):
     updated_at: Instant | None = None
     metadata: dict[str, Any] | None = None
     requester: dict[str, Any] | None = None
-    steps: Annotated[list[Step] | None, FIRST_ERROR_ONLY] = None
-
-
-class ThreadPage(ServiceModel):
-    """One page of the listing of threads."""
-
-    has_more: Flag = False
-    data: Entries[Thread] = []
+    steps: Annotated[list[Step] | None, FailFast()] = None
 
 
 class Agent(ServiceModel):
@@ -324,7 +280,16 @@ class Agent(ServiceModel):
     updated_at: Instant | None = None
 
 
-class AgentList(ServiceModel):
-    """The agents of the account."""
+class Page(ServiceModel, Generic[T]):
+    """One page of a listing."""
 
-    data: Entries[Agent] = []
+    has_more: bool | None = False
+    total_count: int | None = None
+    data: Entries[T] = []
+    #: When the service sent the page, by its own clock (the HTTP Date header, to the second).
+    served_at: Annotated[pendulum.DateTime | None, PlainValidator(lambda _: None)] = Field(default=None, exclude=True)
+
+
+RunPage = Page[AgentRun]
+ThreadPage = Page[Thread]
+AgentList = Page[Agent]

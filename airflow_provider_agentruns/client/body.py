@@ -6,16 +6,14 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError
-
-T = TypeVar("T")
+from airflow_provider_agentruns.models import RunEvent
 
 #: The largest event, in bytes.
 MAX_EVENT_BYTES = 16 * 1024 * 1024
@@ -79,14 +77,14 @@ class BodyReader:
         return bytes(self._content)
 
 
-class EventStream(Generic[T]):
+class EventStream:
     """
     The events of one response.
 
     :raises AgentRunsAPIError: The response is not an uncompressed stream of events.
     """
 
-    def __init__(self, request: Request[T], response: httpx.Response, redact: Callable[[str], str]) -> None:
+    def __init__(self, request: Request[RunEvent], response: httpx.Response, redact: Callable[[str], str]) -> None:
         self._request = request
         content_type = response.headers.get("content-type", "no content type")
         if "text/event-stream" not in content_type:
@@ -97,10 +95,11 @@ class EventStream(Generic[T]):
         response.stream = self._meter = _Meter(response.stream)
         self.source = EventSource(response)
 
-    def parse(self, event: ServerSentEvent) -> T:
+    def parse(self, event: ServerSentEvent) -> RunEvent:
+        """Parse an event. Its type is in the data or, failing that, in the event's header."""
         self._meter.size = 0
         try:
-            return self._request.parse(Response(200, {"event": event.event}, event.data.encode()))
+            return RunEvent.model_validate({"type": event.event, **(event.json() if event.data else {})})
         except (ValueError, TypeError):
             raise self._error("an event of the stream cannot be read") from None
 

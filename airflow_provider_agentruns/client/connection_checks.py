@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
-from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -61,44 +60,40 @@ def check_token(value: SecretStr) -> SecretStr:
 
 
 def check_verify(value: bool | str) -> bool | str:
-    # A path may be too long to look up.
-    with suppress(OSError):
-        if not isinstance(value, str) or Path(value).is_file():
-            return value
-    raise ValueError("should be true, false, or the path of a CA bundle that exists on this machine")
+    if isinstance(value, str) and not os.path.isfile(value):  # noqa: PTH113 -- a path may be too long for Path
+        raise ValueError("should be true, false, or the path of a CA bundle that exists on this machine")
+    return value
 
 
-def check_proxy(value: str | None) -> str | None:
-    url = parse_url(value, "http", "https", "socks5", "socks5h") if value else None
-    if value and not url:
+def check_proxy(value: str) -> str:
+    url = parse_url(value, "http", "https", "socks5", "socks5h")
+    if not url:
         raise ValueError("should be a URL such as http://proxy.example.com:3128")
-    if url and url.scheme.startswith("socks") and not find_spec("socksio"):
+    if url.scheme.startswith("socks") and not find_spec("socksio"):
         raise ValueError("is a SOCKS proxy: install airflow-provider-agentruns[socks], or use an HTTP proxy")
     return value
 
 
-def check_rate_limit_store(value: str | None) -> str | None:
-    url = parse_url(value, "redis", "rediss") if value else None
-    if value and (not url or url.fragment or not re.fullmatch(r"/?\d*", url.path)):
+def check_rate_limit_store(value: str) -> str:
+    url = parse_url(value, "redis", "rediss")
+    if not url or url.fragment or not re.fullmatch(r"/?\d*", url.path):
         raise ValueError("should be a URL such as redis://:PASSWORD@redis.example.com:6379/0")
-    allowed = _TLS_OPTIONS if url and url.scheme == "rediss" else ()
-    if url and not set(url.params) <= set(allowed):
+    if not set(url.params) <= set(_TLS_OPTIONS if url.scheme == "rediss" else ()):
         raise ValueError(f"should have no query except, with rediss, {', '.join(_TLS_OPTIONS)}")
     return value
 
 
-def check_run_url(value: str | None) -> str | None:
-    if value:
-        # Whatever the ID, the URL must lead to one host. Browsers treat a backslash as a slash.
-        urls = [parse_url(value.replace("{run_id}", run_id), "http", "https") for run_id in ("1", "2")]
-        hosts = {url and (url.userinfo, url.netloc) for url in urls}
-        if "{run_id}" not in value or "\\" in value or None in hosts or len(hosts) > 1:
-            raise ValueError("should be an http or https URL that contains {run_id} after the host")
+def check_run_url(value: str) -> str:
+    # Whatever the ID, the URL must lead to one host. Browsers treat a backslash as a slash.
+    urls = [parse_url(value.replace("{run_id}", run_id), "http", "https") for run_id in ("1", "2")]
+    hosts = {url and (url.userinfo, url.netloc) for url in urls}
+    if "{run_id}" not in value or "\\" in value or None in hosts or len(hosts) > 1:
+        raise ValueError("should be an http or https URL that contains {run_id} after the host")
     return value
 
 
-def check_audit_path(value: str | None) -> str | None:
-    if value and not (value.isprintable() and re.match(r"/|[a-z][a-z0-9+]*://.", value)):
+def check_audit_path(value: str) -> str:
+    if not (value.isprintable() and re.match(r"/|[a-z][a-z0-9+]*://.", value)):
         raise ValueError("should be an absolute path, or a URL such as s3://my_conn@bucket/reviews")
     return value
 

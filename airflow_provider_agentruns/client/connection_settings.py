@@ -24,8 +24,6 @@ from airflow_provider_agentruns.text import single_line
 
 log = logging.getLogger(__name__)
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
 
 class Settings(BaseModel):
     """The settings of a client, checked."""
@@ -48,7 +46,7 @@ class Settings(BaseModel):
         title="Requests per second",
         description="The account's limit. Without a rate limit store, it applies to each machine.",
     )
-    rate_limit_store: Annotated[str | None, AfterValidator(checks.check_rate_limit_store)] = Field(
+    rate_limit_store: Annotated[str, AfterValidator(checks.check_rate_limit_store)] | None = Field(
         default=None,
         repr=False,
         title="Rate limit store",
@@ -73,13 +71,13 @@ class Settings(BaseModel):
         title="TLS verification",
         description="true, false, or the path of a CA bundle.",
     )
-    proxy: Annotated[str | None, AfterValidator(checks.check_proxy)] = Field(
+    proxy: Annotated[str, AfterValidator(checks.check_proxy)] | None = Field(
         default=None,
         repr=False,
         title="Proxy",
         description="URL of a proxy. Requests over plain HTTP use it only if Allow plain HTTP is set.",
     )
-    run_url: Annotated[str | None, AfterValidator(checks.check_run_url)] = Field(
+    run_url: Annotated[str, AfterValidator(checks.check_run_url)] | None = Field(
         default=None,
         title="Run page",
         description="URL of a run's page that contains {run_id}, for the link in the task view.",
@@ -89,7 +87,7 @@ class Settings(BaseModel):
         title="Resume body",
         description="JSON body of an answer, with the placeholders {interrupt_id} and {input}.",
     )
-    audit_path: Annotated[str | None, AfterValidator(checks.check_audit_path)] = Field(
+    audit_path: Annotated[str, AfterValidator(checks.check_audit_path)] | None = Field(
         default=None,
         title="Audit folder",
         description="Folder in which each review stores a JSON document with its trail: an absolute path, or a URL "
@@ -127,9 +125,9 @@ class Settings(BaseModel):
         fields = {key: value for key, value in (extra or {}).items() if value not in (None, "")}
         if unknown := sorted(fields.keys() - _EXTRA_FIELDS):
             log.warning("%s has unknown extra fields: %s", name, single_line(", ".join(unknown)))
-            fields = {key: value for key, value in fields.items() if key in _EXTRA_FIELDS}
+        fields |= {"base_url": _base_url(host, port, schema), "token": (password or "").strip()}
         try:
-            settings = cls(base_url=_base_url(host, port, schema), token=(password or "").strip(), **fields)
+            settings = cls.model_validate(fields)
         except ValidationError as e:
             problems = "; ".join(
                 f"{_FIELD_NAMES.get(error['loc'][0], str(error['loc'][0]) + ' (extra)')} "
@@ -159,18 +157,16 @@ class Settings(BaseModel):
             return None
         if self.proxy or proxy_bypass(url.netloc):
             return self.proxy
-        proxies = getproxies()
-        name = next((name for name in (url.scheme, "all") if proxies.get(name)), None)
-        if name is None:
-            return None
-        proxy = proxies[name] if "://" in proxies[name] else f"http://{proxies[name]}"
-        try:
-            return checks.check_proxy(proxy)
-        except ValueError as e:
-            raise AgentRunsConfigError(
-                f"The environment variable {name.upper()}_PROXY {e}. The field proxy of the connection's extra takes "
-                "precedence over it"
-            ) from None
+        for name in (url.scheme, "all"):
+            if proxy := getproxies().get(name):
+                try:
+                    return checks.check_proxy(proxy if "://" in proxy else f"http://{proxy}")
+                except ValueError as e:
+                    raise AgentRunsConfigError(
+                        f"The environment variable {name.upper()}_PROXY {e}. The field proxy of the connection's extra "
+                        "takes precedence over it"
+                    ) from None
+        return None
 
     @cached_property
     def account(self) -> str:
@@ -217,7 +213,4 @@ def _base_url(host: str | None, port: int | None, schema: str | None) -> str:
         host = f"[{host}]"
     url = host if "://" in host else f"{schema or 'https'}://{host}"
     parsed = checks.parse_url(url, "http", "https")
-    if port and parsed and parsed.port is None and port != _DEFAULT_PORTS[parsed.scheme]:
-        parts = urlsplit(url)
-        url = parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
-    return url
+    return str(parsed.copy_with(port=port)) if port and parsed and parsed.port is None else url

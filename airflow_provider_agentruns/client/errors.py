@@ -8,10 +8,12 @@ An error is ``in_doubt`` if the service may have carried out a request that must
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+import httpx
 from pydantic import ValidationError
 
+from airflow_provider_agentruns.client.body import BodyTooLargeError
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.exceptions import (
@@ -20,9 +22,6 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsResponseTooLargeError,
     api_error_class,
 )
-
-if TYPE_CHECKING:
-    import httpx
 
 T = TypeVar("T")
 
@@ -50,7 +49,7 @@ def read(request: Request[T], response: Response, redact: Callable[[str], str]) 
             "response does not come from a proxy"
         )
     raise AgentRunsAPIError(
-        response.status_code, [redact(problem)], request.method, request.path, in_doubt=not request.repeatable
+        response.status_code, [redact(problem)], request.method, request.path, in_doubt=request.method == "POST"
     )
 
 
@@ -58,10 +57,6 @@ def connection_error(
     request: Request[Any], error: httpx.HTTPError, base_url: str, redact: Callable[[str], str]
 ) -> AgentRunsConnectionError:
     """Return the error for a request without a usable response. Without a connection, nothing was sent."""
-    import httpx
-
-    from airflow_provider_agentruns.client.body import BodyTooLargeError
-
     unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     details = redact(str(error)) or "no details"
     if "CERTIFICATE_VERIFY_FAILED" in details:
@@ -73,7 +68,7 @@ def connection_error(
     return kind(
         f"{request.method} {request.path}: {base_url} "
         f"{'could not be reached' if unsent else 'gave no usable response'} ({type(error).__name__}: {details})",
-        in_doubt=not unsent and not request.repeatable,
+        in_doubt=not unsent and request.method == "POST",
     )
 
 
@@ -86,7 +81,7 @@ def _api_error(request: Request[Any], response: Response, redact: Callable[[str]
         request.path,
         retry_after=response.retry_after,
         # A 429 had no effect. After a gateway error, the effect is unknown.
-        in_doubt=status >= 500 and not request.repeatable,
+        in_doubt=status >= 500 and request.method == "POST",
     )
 
 

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from datetime import UTC, datetime
 from enum import Enum
 from itertools import accumulate
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
+
+from airflow_provider_agentruns.client.responses import ListedPage
+from airflow_provider_agentruns.models import Page
 
 #: If a service rejects pages of this size, their size is not the reason.
 _SMALLEST_PAGE_SIZE = 10
@@ -29,15 +32,6 @@ class Order(Enum):
     NEWEST_FIRST = "newest first"
     OLDEST_FIRST = "oldest first"
     UNORDERED = "unordered"
-
-
-class Page(Protocol):
-    """One page of a listing: ``RunPage``, ``ListedPage``, or ``ThreadPage``. It may have a ``total_count``."""
-
-    @property
-    def has_more(self) -> bool: ...
-    @property
-    def data(self) -> Sequence[Any]: ...
 
 
 class _Read(NamedTuple):
@@ -78,12 +72,13 @@ class ListingWalk:
     ) -> None:
         self.page_size: int = previous.page_size if previous else page_size
         #: The order of the listing; None until it shows.
-        self.order: Order | None = previous.order if previous and not as_listed else None
+        self.order: Order | None = previous.order if previous else None
+        if as_listed:
+            self.order = Order.UNORDERED
         #: The last page, if the listing is oldest first and the page is known.
         self.last_page: int | None = previous.last_page if previous else None
         #: Whether pages may be missing: the walk ended at ``max_pages``, or because a page was repeated.
         self.truncated = False
-        self._as_listed = as_listed
         self._max_pages = max_pages
         self._begin()
 
@@ -96,7 +91,7 @@ class ListingWalk:
         #: The page to read next; None when the walk is over.
         self.page: int | None = next(self._steps)
 
-    def advance(self, page: Page | None, *, stop: bool = False) -> None:
+    def advance(self, page: Page[Any] | ListedPage | None, *, stop: bool = False) -> None:
         """
         Take in the page that was read, and decide on the next one.
 
@@ -129,22 +124,22 @@ class ListingWalk:
         self._begin()
         return True
 
-    def _read(self, number: int, page: Page) -> _Read:
-        entries = len(page.data) + getattr(page, "left_out", 0)
+    def _read(self, number: int, page: Page[Any] | ListedPage) -> _Read:
+        entries = len(page.data) + (page.left_out if isinstance(page, ListedPage) else 0)
         ids = [_field(entry, "id") for entry in (page.data[0], page.data[-1])] if page.data else None
         if ids is not None and ids == self._previous_ids:
             # The service ignores the page number or repeats its last page, or a page of new runs was created meanwhile.
-            self.truncated = self.truncated or page.has_more
+            self.truncated |= bool(page.has_more)
             return _Read()
         self._previous_ids = ids
-        if not self._as_listed and self.order is not Order.UNORDERED:
+        if self.order is not Order.UNORDERED:
             # Once the order is known, a sample is enough to notice that it was wrong.
             shown = order_of(_field(entry, "created_at") for entry in page.data[:: 7 if self.order else 1])
             if shown is not None and shown is not self.order:
                 self.order = shown if self.order is None else Order.UNORDERED
         if not entries:
             return _Read()
-        total = getattr(page, "total_count", None) or 0
+        total = page.total_count or 0
         # A total that contradicts `has_more` costs one request if it is wrong; `has_more` would cost runs.
         more = page.has_more or total > number * max(entries, self.page_size)
         return _Read(entries, more, math.ceil(total / entries))

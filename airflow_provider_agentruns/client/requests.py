@@ -21,7 +21,6 @@ from airflow_provider_agentruns.client.responses import (
     Response,
     listed_page,
     model,
-    run_event,
     run_page,
     run_state,
 )
@@ -76,11 +75,6 @@ class Request(Generic[T]):
     answer: tuple[str, Any] | None = None
 
     @property
-    def repeatable(self) -> bool:
-        """Whether it can be sent twice without another effect."""
-        return self.method == "GET"
-
-    @property
     def route(self) -> str:
         """The path with ``ID`` in place of each ID, for metrics. After ``/v1``, names and IDs alternate."""
         parts = self.path.split("/")
@@ -125,7 +119,7 @@ def create_run(
     :param context_id: The ID of that resource.
     :param thread_id: Run inside this thread. No other context is needed then.
     """
-    context = _context(business_id, context_type, context_id, thread_id)
+    context = _context(business_id=business_id, context_type=context_type, context_id=context_id, thread_id=thread_id)
     if not context:
         raise AgentRunsValueError(
             "a run needs something to work on: set business_id, context_type with context_id, or thread_id"
@@ -148,20 +142,13 @@ def resume_run(
     :param include_steps: Whether the returned run contains its steps.
     """
     answer = (_text("interrupt_id", interrupt_id), input)
-    return Request(
-        "POST",
-        f"/v1/runs/{_id('run_id', run_id)}/resume",
-        model(AgentRun),
-        _include(include_steps),
-        fill_resume_body(DEFAULT_RESUME_BODY, *answer),
-        Priority.START,
-        answer=answer,
-    )
+    path, body = f"/v1/runs/{_id('run_id', run_id)}/resume", fill_resume_body(DEFAULT_RESUME_BODY, *answer)
+    return Request("POST", path, model(AgentRun), _include(include_steps), body, Priority.START, answer=answer)
 
 
 def stream_run(run_id: str) -> Request[RunEvent]:
     """Follow a run's events, with a transport's ``stream``."""
-    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", run_event)
+    return Request("GET", f"/v1/runs/{_id('run_id', run_id)}/stream", model(RunEvent))
 
 
 def rate_artifact(run_id: str, artifact_id: str, rating: Rating | str, comment: str | None = None) -> Request[Feedback]:
@@ -193,7 +180,7 @@ def get_thread(thread_id: str) -> Request[Thread]:
 
 def list_threads(*, business_id: str | None = None, page: int = 1, page_size: int = 100) -> Request[ThreadPage]:
     """Read one page of the listing of threads, optionally those of one business."""
-    params = _page(page, page_size) | _context(business_id)
+    params = _page(page, page_size) | _context(business_id=business_id)
     return Request("GET", "/v1/threads", model(ThreadPage), params)
 
 
@@ -205,7 +192,7 @@ def create_thread(
     context_id: str | None = None,
 ) -> Request[Thread]:
     """Open a thread with an agent about one context."""
-    context = _context(business_id, context_type, context_id)
+    context = _context(business_id=business_id, context_type=context_type, context_id=context_id)
     return Request("POST", "/v1/threads", model(Thread), body={"type": _text("agent", agent)} | context)
 
 
@@ -270,19 +257,8 @@ def _page(page: int, page_size: int) -> dict[str, str | int]:
     return {"page": page, "per_page": page_size}
 
 
-def _context(
-    business_id: str | None = None,
-    context_type: str | None = None,
-    context_id: str | None = None,
-    thread_id: str | None = None,
-) -> dict[str, Any]:
+def _context(**given: str | None) -> dict[str, Any]:
     """Return the fields that are set. An empty text, which a template may render, counts as not set."""
-    given = {
-        "business_id": business_id,
-        "context_type": context_type,
-        "context_id": context_id,
-        "thread_id": thread_id,
-    }
     context = {name: _text(name, value) for name, value in given.items() if value is not None and value != ""}
     if ("context_type" in context) != ("context_id" in context):
         there, missing = sorted(("context_type", "context_id"), key=context.__contains__, reverse=True)

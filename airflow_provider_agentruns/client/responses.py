@@ -15,12 +15,12 @@ from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Required, TypeVar
 
 import pendulum
-from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, FailFast, OnErrorOmit, TypeAdapter, ValidationError
 
 # pydantic cannot read the standard library's before Python 3.12.
 from typing_extensions import TypedDict
 
-from airflow_provider_agentruns.models import FIRST_ERROR_ONLY, RunEvent, RunPage
+from airflow_provider_agentruns.models import RunPage
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -74,13 +74,13 @@ class ListedRun(TypedDict, total=False):
     status: Required[str]
     agent: str | None
     created_at: str | None
-    interrupts: Annotated[list[_Interrupt] | None, FIRST_ERROR_ONLY]
+    interrupts: Annotated[list[_Interrupt] | None, FailFast()]
 
 
 class ListedPage(BaseModel):
-    has_more: bool = False
+    has_more: bool | None = False
     total_count: int | None = None
-    data: Annotated[list[ListedRun], FIRST_ERROR_ONLY] = []
+    data: Annotated[list[ListedRun], FailFast()] = []
     #: The number of entries that could not be parsed. The service cannot set it.
     left_out: Annotated[int, BeforeValidator(lambda _: 0)] = 0
 
@@ -89,22 +89,14 @@ def model(kind: type[M]) -> Callable[[Response], M]:
     return lambda response: kind.model_validate(response.json())
 
 
-def run_event(response: Response) -> RunEvent:
-    """Parse one event of a stream. Its type is in the data or, failing that, in the event's header."""
-    data = json.loads(response.body) if response.body else {}
-    return RunEvent.model_validate({"type": response.headers.get("event"), **data})
-
-
 def run_page(response: Response) -> RunPage:
     page = RunPage.model_validate(response.json())
-    page._served_at = response.date
+    page.served_at = response.date
     return page
 
 
 _LISTED_RUN = TypeAdapter(ListedRun)
-
-#: Parsing more entries one by one would block the event loop.
-_MOST_ENTRIES = 1000
+_VALID_RUNS = TypeAdapter(list[OnErrorOmit[ListedRun]])
 
 
 def run_state(response: Response) -> ListedRun:
@@ -121,15 +113,11 @@ def listed_page(response: Response) -> ListedPage:
         return ListedPage.model_validate_json(response.body)
     except ValidationError:
         document = response.json()
-        entries = (document.get("data") or []) if isinstance(document, dict) else None
-        if not isinstance(entries, list) or len(entries) > _MOST_ENTRIES:
-            return ListedPage.model_validate(document)
-    page = ListedPage.model_validate({**document, "has_more": document.get("has_more") or False, "data": []})
-    for entry in entries:
-        try:
-            page.data.append(_LISTED_RUN.validate_python(entry))
-        except ValidationError:
-            page.left_out += 1
+    entries = (document.get("data") or []) if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        return ListedPage.model_validate(document)
+    page = ListedPage.model_validate({**document, "data": _VALID_RUNS.validate_python(entries)})
+    page.left_out = len(entries) - len(page.data)
     return page
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
-    Retrying,
     retry_if_exception,
     retry_if_exception_type,
     wait_exponential,
@@ -73,31 +72,22 @@ def is_transient(error: BaseException) -> bool:
 
 
 def backoff(failures: int, first: float, longest: float) -> float:
-    """Return the seconds to wait after a number of failures in a row: ``first``, then twice as many each time."""
-    state = RetryCallState(Retrying(), None, (), {})
-    state.attempt_number = failures
-    return _growing(first, longest)(state)
+    """Return the seconds to wait after failures in a row: ``first``, then twice as many each time until ``longest``."""
+    return min(max(first, longest), first * 2.0 ** min(failures - 1, 100))
 
 
 def keep_trying(what: str, error: type[Exception], *, first: float, longest: float) -> AsyncRetrying:
     """
-    Return a caller that repeats an async function until it succeeds, with pauses that grow exponentially.
+    Return a caller that repeats an async function while it raises ``error``, with the pauses of :func:`backoff`.
 
     :param what: What the function does, for the log.
-    :param error: Other errors end the repetition.
-    :param first: The first pause, in seconds.
-    :param longest: The longest pause, in seconds.
     """
 
     def log_failure(state: RetryCallState) -> None:
         log.warning("Cannot %s: %s", what, _error(state))
 
-    wait = _growing(first, longest)
+    wait = wait_exponential(multiplier=first, max=max(first, longest))
     return AsyncRetrying(retry=retry_if_exception_type(error), wait=wait, before_sleep=log_failure, reraise=True)
-
-
-def _growing(first: float, longest: float) -> wait_exponential:
-    return wait_exponential(multiplier=first, max=max(first, longest))
 
 
 def _error(state: RetryCallState) -> BaseException | None:

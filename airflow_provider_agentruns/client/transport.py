@@ -30,6 +30,7 @@ from airflow_provider_agentruns.client.limiter import limiter_for
 from airflow_provider_agentruns.client.requests import Request, fill_resume_body
 from airflow_provider_agentruns.client.responses import Response
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsRateLimitError
+from airflow_provider_agentruns.models import RunEvent
 
 T = TypeVar("T")
 
@@ -110,12 +111,9 @@ class _Transport:
             if self._observe:
                 self._observe(record)
 
-    def _request_arguments(self, request: Request[Any]) -> dict[str, Any]:
+    def _arguments(self, request: Request[Any]) -> dict[str, Any]:
         body = fill_resume_body(self.settings.resume_body, *request.answer) if request.answer else request.body
         return {"method": request.method, "url": request.path, "params": request.params, "json": body}
-
-    def _body(self, request: Request[Any], response: httpx.Response) -> BodyReader:
-        return BodyReader(response.headers, self.settings.timeout, request.max_bytes or MAX_RESPONSE_BYTES)
 
     def _result(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
         """Return the result, or raise the error. After a 429, all requests of the account wait."""
@@ -146,7 +144,7 @@ class Transport(_Transport):
         result: T = Retrying(**retries.policy(self.settings.max_retries))(self.send_once, request)
         return result
 
-    def stream(self, request: Request[T]) -> Iterator[T]:
+    def stream(self, request: Request[RunEvent]) -> Iterator[RunEvent]:
         """
         Yield the events of a stream until the service closes it.
 
@@ -167,10 +165,7 @@ class Transport(_Transport):
     def send_once(self, request: Request[T]) -> T:
         """Do what :meth:`send` does, without repetitions."""
         delay = self.limiter.wait(request.priority, request.max_wait)
-        with (
-            self._recorded(request, delay) as record,
-            self._http.stream(**self._request_arguments(request)) as response,
-        ):
+        with self._recorded(request, delay) as record, self._http.stream(**self._arguments(request)) as response:
             content = self._read(request, response)
             record.finish(response.status_code)
         return self._result(request, response, content)
@@ -179,7 +174,7 @@ class Transport(_Transport):
         self._http.close()
 
     def _read(self, request: Request[Any], response: httpx.Response) -> bytes:
-        body = self._body(request, response)
+        body = BodyReader(response.headers, self.settings.timeout, request.max_bytes or MAX_RESPONSE_BYTES)
         for chunk in response.iter_raw():
             body.add(chunk)
         return body.content()
@@ -193,13 +188,12 @@ class AsyncTransport(_Transport):
         self._http = httpx.AsyncClient(**self._client_arguments())
 
     async def send(self, request: Request[T]) -> T:
-        """Async twin of :meth:`Transport.send`."""
         result: T = await AsyncRetrying(**retries.policy(self.settings.max_retries))(self.send_once, request)
         return result
 
     async def stream(
-        self, request: Request[T], *, on_send: Callable[[], None] | None = None
-    ) -> AsyncGenerator[T, None]:
+        self, request: Request[RunEvent], *, on_send: Callable[[], None] | None = None
+    ) -> AsyncGenerator[RunEvent, None]:
         """
         Async twin of :meth:`Transport.stream`.
 
@@ -222,14 +216,13 @@ class AsyncTransport(_Transport):
         await self._http.aclose()
 
     async def send_once(self, request: Request[T]) -> T:
-        """Async twin of :meth:`Transport.send_once`."""
         delay = await self.limiter.wait_async(request.priority, request.max_wait)
         with self._recorded(request, delay) as record:
             try:
                 async with (
                     # httpx limits single reads only, so that slow headers could take days.
                     asyncio.timeout(self.settings.timeout + _GRACE),
-                    self._http.stream(**self._request_arguments(request)) as response,
+                    self._http.stream(**self._arguments(request)) as response,
                 ):
                     content = await self._read(request, response)
                     record.finish(response.status_code)
@@ -241,7 +234,7 @@ class AsyncTransport(_Transport):
         return self._result(request, response, content)
 
     async def _read(self, request: Request[Any], response: httpx.Response) -> bytes:
-        body = self._body(request, response)
+        body = BodyReader(response.headers, self.settings.timeout, request.max_bytes or MAX_RESPONSE_BYTES)
         async for chunk in response.aiter_raw():
             body.add(chunk)
         return body.content()

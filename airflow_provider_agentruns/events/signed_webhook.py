@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AliasPath, AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AliasPath, AwareDatetime, BaseModel, FailFast, Field, ValidationError
 
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
-from airflow_provider_agentruns.models import FIRST_ERROR_ONLY
 from airflow_provider_agentruns.text import digest
 
 #: The header that contains the signature.
@@ -46,7 +45,7 @@ class _Event(_Body):
     run_id: _Name = Field(validation_alias=AliasPath("data", "object", "id"))
     status: _Name | None = Field(None, validation_alias=AliasPath("data", "object", "status"))
     agent: _Name | None = Field(None, validation_alias=AliasPath("data", "object", "agent"))
-    interrupts: Annotated[list[_Interrupt] | None, FIRST_ERROR_ONLY] = Field(
+    interrupts: Annotated[list[_Interrupt] | None, FailFast()] = Field(
         None, validation_alias=AliasPath("data", "object", "interrupts")
     )
 

@@ -31,36 +31,29 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
-AnyTransport = TypeVar("AnyTransport", Transport, AsyncTransport)
-
-_MAX_TEST_MESSAGE = 2000
 
 #: The Test button waits this many seconds for the rate limit.
 _MAX_TEST_WAIT = 5.0
 
 
-def _method(build: Callable[P, Request[T]]) -> Callable[Concatenate[AgentRunHook, P], T]:
-    """Return a method that sends the request that ``build`` describes."""
+def _methods(
+    build: Callable[P, Request[T]],
+) -> tuple[Callable[Concatenate[AgentRunHook, P], T], Callable[Concatenate[AgentRunHook, P], Coroutine[Any, Any, T]]]:
+    """Return a method that sends the request that ``build`` describes, and its async twin."""
 
     def method(self: AgentRunHook, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.send(build, *args, **kwargs)
 
-    return _described(method, build, build.__name__, build.__doc__)
-
-
-def _async_method(build: Callable[P, Request[T]]) -> Callable[Concatenate[AgentRunHook, P], Coroutine[Any, Any, T]]:
-    """Return the async twin of such a method."""
-
-    async def method(self: AgentRunHook, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def twin(self: AgentRunHook, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.asend(build, *args, **kwargs)
 
-    return _described(method, build, f"a{build.__name__}", f"Async twin of :meth:`{build.__name__}`.")
+    _describe(method, build, build.__name__, build.__doc__)
+    _describe(twin, build, f"a{build.__name__}", f"Async twin of :meth:`{build.__name__}`.")
+    return method, twin
 
 
-def _described(function: F, build: Callable[..., Any], name: str, doc: str | None) -> F:
+def _describe(method: Any, build: Callable[..., Any], name: str, doc: str | None) -> None:
     """Give a method a name, a docstring, and the signature of ``build``."""
-    method: Any = function
     method.__name__, method.__qualname__, method.__doc__ = name, f"AgentRunHook.{name}", doc
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     signature = inspect.signature(build)
@@ -70,7 +63,6 @@ def _described(function: F, build: Callable[..., Any], name: str, doc: str | Non
     )
     # Tools that read annotations, such as Sphinx, would show the type variable instead of the result.
     method.__annotations__ = {}
-    return function
 
 
 class AgentRunHook(BaseHook):
@@ -102,20 +94,13 @@ class AgentRunHook(BaseHook):
         self._async_transports: list[AsyncTransport] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    get_run = _method(requests.get_run)
-    aget_run = _async_method(requests.get_run)
-    create_run = _method(requests.create_run)
-    acreate_run = _async_method(requests.create_run)
-    resume_run = _method(requests.resume_run)
-    aresume_run = _async_method(requests.resume_run)
-    rate_artifact = _method(requests.rate_artifact)
-    arate_artifact = _async_method(requests.rate_artifact)
-    list_agents = _method(requests.list_agents)
-    alist_agents = _async_method(requests.list_agents)
-    create_thread = _method(requests.create_thread)
-    acreate_thread = _async_method(requests.create_thread)
-    get_thread = _method(requests.get_thread)
-    aget_thread = _async_method(requests.get_thread)
+    get_run, aget_run = _methods(requests.get_run)
+    create_run, acreate_run = _methods(requests.create_run)
+    resume_run, aresume_run = _methods(requests.resume_run)
+    rate_artifact, arate_artifact = _methods(requests.rate_artifact)
+    list_agents, alist_agents = _methods(requests.list_agents)
+    create_thread, acreate_thread = _methods(requests.create_thread)
+    get_thread, aget_thread = _methods(requests.get_thread)
 
     def list_runs(self, *, page_size: int = 100) -> Iterator[AgentRun]:
         """
@@ -176,7 +161,7 @@ class AgentRunHook(BaseHook):
         if problem := transport.limiter.store.problem:
             return False, f"{accepted}, but {problem}"
         names = ", ".join(agent.type for agent in agents) or "none"
-        return True, single_line(f"{accepted}. Agents of the account: {names}", _MAX_TEST_MESSAGE)
+        return True, single_line(f"{accepted}. Agents of the account: {names}", 2000)
 
     @property
     def settings(self) -> Settings:
@@ -195,21 +180,34 @@ class AgentRunHook(BaseHook):
 
     def reload(self) -> Transport:
         """Read the connection again, and return a transport with its settings. The others stay open."""
-        settings = self._read_settings()
-        if not self._transports or self._transports[-1].settings != settings:
-            self._transports.append(self._open(Transport, settings))
-        return self._transports[-1]
+        with self._reading():
+            connection = self.get_connection(self.agentruns_conn_id)
+            settings = self._check(connection, connection.extra_dejson)
+            for secret in settings.secrets:
+                airflow_log.mask_secret(secret)
+            if not self._transports or self._transports[-1].settings != settings:
+                self._transports.append(Transport(settings, metrics.observer(self.agentruns_conn_id)))
+            return self._transports[-1]
 
     async def areload(self) -> AsyncTransport:
         """Async twin of :meth:`reload`."""
-        settings, loop = await self._aread_settings(), asyncio.get_running_loop()
-        if self._loop is not loop:
-            # Only its own loop can close a transport.
-            self._loop, self._async_transports = loop, []
-        # Another task may have opened a transport meanwhile.
-        if not self._async_transports or self._async_transports[-1].settings != settings:
-            self._async_transports.append(self._open(AsyncTransport, settings))
-        return self._async_transports[-1]
+        with self._reading():
+            connection, loop = await self.aget_connection(self.agentruns_conn_id), asyncio.get_running_loop()
+            # Airflow 3.3 has async versions of both, because masking sends a message to the supervisor.
+            extra = getattr(connection, "aextra_dejson", None)
+            settings = self._check(connection, await extra() if extra else connection.extra_dejson)
+            for secret in settings.secrets:
+                if mask := getattr(airflow_log, "amask_secret", None):
+                    await mask(secret)
+                else:
+                    airflow_log.mask_secret(secret)
+            if self._loop is not loop:
+                # Only its own loop can close a transport.
+                self._loop, self._async_transports = loop, []
+            # Another task may have opened a transport meanwhile.
+            if not self._async_transports or self._async_transports[-1].settings != settings:
+                self._async_transports.append(AsyncTransport(settings, metrics.observer(self.agentruns_conn_id)))
+            return self._async_transports[-1]
 
     def close(self) -> None:
         """Close the sync transport. The next call reads the connection again."""
@@ -247,48 +245,17 @@ class AgentRunHook(BaseHook):
 
     def _replacement(self, rejected: Transport, error: AgentRunsAuthError) -> Transport:
         """Read the connection again. Raise the error if it was not edited, or was not rejected for its token."""
-        current = self.get_conn()
-        if error.status_code == 401 and current.settings == rejected.settings:
-            current = self.reload()
+        current = self.reload() if error.status_code == 401 else rejected
         if current.settings == rejected.settings:
             raise error
         return current
 
     async def _areplacement(self, rejected: AsyncTransport, error: AgentRunsAuthError) -> AsyncTransport:
         """Async twin of :meth:`_replacement`."""
-        current = await self.aget_conn()
-        if error.status_code == 401 and current.settings == rejected.settings:
-            current = await self.areload()
+        current = await self.areload() if error.status_code == 401 else rejected
         if current.settings == rejected.settings:
             raise error
         return current
-
-    def _open(self, kind: type[AnyTransport], settings: Settings) -> AnyTransport:
-        with mark_final_errors():
-            return kind(settings, metrics.observer(self.agentruns_conn_id))
-
-    def _read_settings(self) -> Settings:
-        """Read the connection, and mask its secrets."""
-        with self._reading():
-            connection = self.get_connection(self.agentruns_conn_id)
-            settings = self._check(connection, connection.extra_dejson)
-            for secret in settings.secrets:
-                airflow_log.mask_secret(secret)
-            return settings
-
-    async def _aread_settings(self) -> Settings:
-        """Async twin of :meth:`_read_settings`."""
-        with self._reading():
-            connection = await self.aget_connection(self.agentruns_conn_id)
-            # Airflow 3.3 has async versions of both, because masking sends a message to the supervisor.
-            extra = getattr(connection, "aextra_dejson", None)
-            settings = self._check(connection, await extra() if extra else connection.extra_dejson)
-            for secret in settings.secrets:
-                if mask := getattr(airflow_log, "amask_secret", None):
-                    await mask(secret)
-                else:
-                    airflow_log.mask_secret(secret)
-            return settings
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

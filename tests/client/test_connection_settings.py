@@ -142,7 +142,8 @@ def test_no_text_form_of_the_settings_contains_a_secret() -> None:
         webhook_secret="the-old-secret the-new-secret",
     )
     urls = {"proxy", "rate_limit_store"}
-    for text in (repr(settings), str(settings), settings.model_dump_json(exclude=urls), settings.account):
+    http = Transport(settings)._http
+    for text in (f"{settings} {settings!r} {http.headers}", settings.model_dump_json(exclude=urls), settings.account):
         assert "-secret" not in text
         assert TOKEN not in text
     assert settings.redact(f"{TOKEN} the-new-secret the-old-secret -secret2") == "*** *** *** ***"

@@ -34,8 +34,8 @@ MB = 1024 * 1024
 BODY = json.dumps(RUN).encode()
 
 
-def zipped(body: bytes, encoding: str, status: int = 200) -> Reply:
-    return sent(body, "application/json", status, Content_Encoding=encoding)
+def zipped(body: bytes, encoding: str) -> Reply:
+    return sent(body, "application/json", Content_Encoding=encoding)
 
 
 def bomb(megabytes: int) -> bytes:
@@ -47,12 +47,6 @@ def bomb(megabytes: int) -> bytes:
 BOMB = bomb(600)
 
 STACKED = gzip.compress(BOMB)
-
-TWO_HEADERS = Reply(
-    headers={"Content-Type": "application/json", "Content-Encoding": "gzip", "content-encoding": "gzip"},
-    pieces=[STACKED],
-    close=True,
-)
 
 
 @pytest.mark.parametrize("reply", [zipped(gzip.compress(BODY), "gzip"), zipped(BODY, "identity")], ids=["gzip", "none"])
@@ -68,8 +62,6 @@ def test_gzip_and_no_encoding_are_accepted(caller: Caller, reply: Reply) -> None
     ("reply", "problem"),
     [
         (zipped(STACKED, "gzip, gzip"), "'gzip, gzip' instead of gzip or none"),
-        (TWO_HEADERS, "'gzip, gzip' instead of gzip or none"),
-        (zipped(zlib.compress(BODY), "deflate"), "'deflate' instead of gzip or none"),
         (zipped(BODY, "br"), "'br' instead of gzip or none"),
         (zipped(gzip.compress(BODY) + b"garbage", "gzip"), "data after its end"),
         (zipped(gzip.compress(BODY)[:-9], "gzip"), "incomplete"),
@@ -92,9 +84,7 @@ def test_other_encodings_and_bombs_are_rejected_with_little_memory(
     assert caught.value.in_doubt is (request_ is POST)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "body"), [("gzip", BOMB), ("gzip, gzip", STACKED), ("br", b"x"), ("deflate", b"x")]
-)
+@pytest.mark.parametrize(("encoding", "body"), [("gzip", BOMB), ("gzip, gzip", STACKED), ("br", b"x")])
 def test_a_compressed_stream_of_events_is_rejected(caller: Caller, encoding: str, body: bytes) -> None:
     reply = sent(body, "text/event-stream", Content_Encoding=encoding)
     with ScriptedServer([reply]) as server, pytest.raises(AgentRunsError, match=r"compressed|instead of gzip"):
@@ -148,11 +138,8 @@ class TestProxies:
         self, caller: Caller, configured: str, proxy: ScriptedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with proxy, ScriptedServer([answer(RUN)]) as server:
-            fields = {}
-            if configured == "the connection":
-                fields = {"proxy": proxy.url}
-            else:
-                monkeypatch.setenv(configured, proxy.url)
+            monkeypatch.setenv(configured, proxy.url)
+            fields = {"proxy": proxy.url} if configured == "the connection" else {}
             [run] = caller.send(settings(server.url, **fields), GET)
         assert run.id == "r-1"
         assert not proxy.requests

@@ -7,21 +7,17 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from airflow_provider_agentruns import __version__
 from airflow_provider_agentruns.client import requests, transport
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.exceptions import AgentRunsConnectionError
+from tests.benchmarks.certificate import make_certificate
 from tests.client.calling import GET, POST, RUN, TOKEN, Caller, settings
 from tests.support.scripted_server import (
     LOST,
@@ -137,15 +133,8 @@ def test_a_response_that_is_too_large(
 
 @pytest.mark.usefixtures("no_backoff")
 def test_an_unknown_ca_is_named_with_the_setting_for_it(caller: Caller, tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-    certificate = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "server.pem").write_bytes(private + certificate)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "server.pem")
+    context.load_cert_chain(*make_certificate(tmp_path))
     with context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True) as server:
 
         def accept() -> None:

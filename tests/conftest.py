@@ -13,8 +13,9 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tests.events.assets import Assets
     from tests.plugins.instances import Instances
     from tests.support.dag_runs import DagRunner
+    from tests.support.scripted_server import Script, ScriptedServer, Serve
 
 _HOME = Path(tempfile.mkdtemp(prefix="agentruns-tests-"))
 os.environ.update(airflow_environment(_HOME))
@@ -101,6 +103,22 @@ def postgresql(airflow_home: Path) -> Iterator[sessionmaker[Session]]:
 
     with airflow_sessions() as sessions:
         yield sessions
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Return a function that starts a scripted server, with the default connection to it."""
+    from tests.hooks.connections import connection_json
+    from tests.support.scripted_server import ScriptedServer
+
+    with ExitStack() as stack:
+
+        def serve(script: Script = (), **fields: Any) -> ScriptedServer:
+            server = stack.enter_context(ScriptedServer(script))
+            monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(server.url, **fields))
+            return server
+
+        yield serve
 
 
 @pytest.fixture

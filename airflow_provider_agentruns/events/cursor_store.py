@@ -56,7 +56,7 @@ class CursorStore:
         elif tracker != self._saved or time.time() - tracker.saved_at > SAVE_INTERVAL:
             try:
                 await self._save(tracker)
-            except Exception as e:  # noqa: BLE001 -- Airflow documents no errors. The worst is a repeated event
+            except Exception as e:  # noqa: BLE001 -- such as for an asset that is no longer active, and has no store
                 log.warning("Cannot save which agent runs have been reported, and will try again: %s", e)
 
     async def _save(self, tracker: RunTracker) -> None:

@@ -13,12 +13,12 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Collection
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.listing_walk import ListingWalk
 from airflow_provider_agentruns.client.responses import ListedPage
-from airflow_provider_agentruns.client.retries import keep_trying
+from airflow_provider_agentruns.client.retries import LONGEST_PAUSE, keep_trying
 from airflow_provider_agentruns.events.cursor_store import CursorStore
 from airflow_provider_agentruns.events.run_tracker import MAX_LISTING_LAG, RunSnapshot, RunTracker
 from airflow_provider_agentruns.exceptions import (
@@ -47,27 +47,24 @@ _DEEP_INTERVAL = MAX_LISTING_LAG / 2
 #: Each page delays the next poll to at least this many seconds, which leaves requests to the account's tasks.
 _PAUSE_PER_PAGE = 0.25
 
-#: The longest pause after failures, in seconds, unless the poll interval is longer.
-_MAX_BACKOFF = 60.0
-
 
 async def changed_runs(
-    conn_id: str, interval: float, store: CursorStore, is_reported: Callable[[RunSnapshot], bool]
+    conn_id: str, interval: float, store: CursorStore, statuses: Collection[str], agent: str | None
 ) -> AsyncGenerator[list[RunSnapshot], None]:
     """
     Yield batches of runs to report. A batch counts as reported when the next one is requested.
 
     :param interval: The number of seconds between two polls.
     :param store: Holds the cursor. If it is empty, the runs that exist now are not reported.
-    :param is_reported: Returns whether a run that newly reached a status is reported.
+    :param agent: Only runs of this agent type are reported; None for all.
     """
     poller = RunEventPoller(conn_id, interval, await store.load())
     tracker = poller.tracker
     try:
         while True:
             changes = await poller.poll()
-            reported = [run for run in changes if is_reported(run)]
-            tracker.record(run for run in changes if not is_reported(run))
+            reported = [run for run in changes if run.status in statuses and agent in (None, run.agent)]
+            tracker.record(run for run in changes if run.status not in statuses or agent not in (None, run.agent))
             for start in range(0, len(reported), BATCH_SIZE):
                 batch = reported[start : start + BATCH_SIZE]
                 yield batch
@@ -94,11 +91,13 @@ class RunEventPoller:
         #: The last poll has read all runs that were created until then; 0 after a shallow poll.
         self.read_until = 0.0
         what = f"poll agent runs over connection {conn_id!r}"
-        self._retrying = keep_trying(what, AgentRunsError, first=interval, longest=_MAX_BACKOFF)
+        self._retrying = keep_trying(what, AgentRunsError, first=interval, longest=LONGEST_PAUSE)
 
     async def poll(self) -> list[RunSnapshot]:
         """Return the runs that changed since they were recorded. Repeats the poll until it succeeds."""
-        changes: list[RunSnapshot] = await self._retrying(self._poll_once)
+        found: dict[str, RunSnapshot] = await self._retrying(self._read_listing)
+        await self._read_others(found)
+        changes = [run for run in found.values() if self.tracker.has_changed(run)]
         if self._first:
             self.tracker.record(changes)
             self._first, changes = False, []
@@ -107,16 +106,6 @@ class RunEventPoller:
     async def close(self) -> None:
         await self._hook.aclose()
 
-    async def _poll_once(self) -> list[RunSnapshot]:
-        try:
-            found = await self._read_listing()
-        except AgentRunsError:
-            # The next attempt reads the Airflow connection again, whose token may have been rotated.
-            await self.close()
-            raise
-        await self._read_others(found)
-        return [run for run in found.values() if self.tracker.has_changed(run)]
-
     async def _read_listing(self) -> dict[str, RunSnapshot]:
         """Return the listed runs that changed or are unfinished, by ID."""
         found: dict[str, RunSnapshot] = {}
@@ -124,6 +113,8 @@ class RunEventPoller:
         deep = time.monotonic() - self._deep_at >= _DEEP_INTERVAL
         if deep:
             await self.close()
+        # If this attempt fails, the next one is deep.
+        deep_at, self._deep_at = self._deep_at, -math.inf
         walk = ListingWalk(max_pages=MAX_PAGES, previous=self._walk)
         self.read_until, self.pages_read = 0.0, 0
         while walk.page is not None:
@@ -140,9 +131,8 @@ class RunEventPoller:
             only_old = any(map(self.tracker.is_old, runs)) or (not deep and nothing_new)
             worthwhile = len(unfinished) > 1 and self.pages_read < _MAX_UNFINISHED_PAGES
             walk.advance(page, stop=only_old and not worthwhile)
-        self._walk = walk
+        self._walk, self._deep_at = walk, time.monotonic() if deep else deep_at
         if deep:
-            self._deep_at = time.monotonic()
             # A creation time in the future must not move the horizon past runs that are created in between.
             self.read_until = min(now, newest)
             if walk.truncated:
@@ -156,7 +146,7 @@ class RunEventPoller:
         try:
             return await self._hook.asend(requests.list_run_states, page=number, page_size=walk.page_size)
         except (AgentRunsAPIError, AgentRunsResponseTooLargeError) as e:
-            status = e.status_code if isinstance(e, AgentRunsAPIError) else 413
+            status = getattr(e, "status_code", 413)
             if walk.is_past_end(status):
                 walk.advance(None)
             # The service may reject the size of a page.

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Learns from Airflow when an event is stored, so that the cursor is saved only afterwards. Airflow 3.3 and newer.
+Learns from Airflow 3.3 and newer when an event is stored, so that the cursor is saved only afterwards.
 
-It uses the acknowledgement of Airflow's shared streams (``airflow/triggers/shared_stream.py``, read in Airflow 3.3.2),
-with one stream per trigger. A stream with several subscribers would miss runs: a late subscriber receives no earlier
-batch, and the producer cannot access the subscribers' cursors.
+It uses Airflow's shared streams (``airflow/triggers/shared_stream.py``, read in Airflow 3.3.2), with one stream per
+trigger, because a late subscriber receives no earlier batch, and the producer cannot access a subscriber's cursor.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
@@ -36,19 +36,18 @@ class StoredEventProducer(SharedStreamProducer):
 
     def __init__(self, watch: Callable[[CursorStore], AsyncGenerator[list[RunSnapshot], None]]) -> None:
         self._watch = watch
-        self._changes: AsyncGenerator[list[RunSnapshot], None] | None = None
 
     async def open_stream(self) -> AsyncIterator[tuple[Batch, Batch]]:
         """Yield each batch twice: for the subscriber, and for :meth:`advance`."""
         first = Batch()
         yield first, first
         await first.stored.wait()
-        self._changes = self._watch(first.store)
-        async for runs in self._changes:
-            batch = Batch(runs)
-            yield batch, batch
-            # If this takes too long, Airflow fails the subscriber and this stream.
-            await batch.stored.wait()
+        async with aclosing(self._watch(first.store)) as changes:
+            async for runs in changes:
+                batch = Batch(runs)
+                yield batch, batch
+                # If this takes too long, Airflow fails the subscriber and this stream.
+                await batch.stored.wait()
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         """Note that the events of batches are stored."""
@@ -56,8 +55,3 @@ class StoredEventProducer(SharedStreamProducer):
             # If a trigger is stopped during a batch, only a part of its events is stored.
             if item.outcome.is_clean and item.broker_payload.reported:
                 item.broker_payload.stored.set()
-
-    async def aclose(self) -> None:
-        """Close the connections to the service."""
-        if self._changes is not None:
-            await self._changes.aclose()

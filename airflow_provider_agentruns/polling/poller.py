@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sends the scheduler's requests while any waiter remains, and resolves the waits."""
+"""One poller per connection and event loop: the first wait starts it, the last one closes it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import contextvars
 import logging
 import math
 import time
+from collections.abc import Collection
 from contextlib import suppress
+from functools import partial
+from weakref import WeakKeyDictionary
 
 import structlog
 
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.rate_state import Priority
-from airflow_provider_agentruns.client.retries import backoff
+from airflow_provider_agentruns.client.retries import LONGEST_PAUSE, backoff
 from airflow_provider_agentruns.exceptions import (
     AgentRunNotFoundError,
     AgentRunsAPIError,
@@ -23,9 +26,8 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunTimeoutError,
 )
 from airflow_provider_agentruns.models import RunStatus
-from airflow_provider_agentruns.polling.listing_round import ListingRound
 from airflow_provider_agentruns.polling.reloading_client import ReloadingClient
-from airflow_provider_agentruns.polling.scheduler import PollScheduler, Step
+from airflow_provider_agentruns.polling.scheduler import ListingRound, PollScheduler, Step
 from airflow_provider_agentruns.polling.streams import Streams
 from airflow_provider_agentruns.polling.tracked_run import Log, TrackedRun, Waiter, WaitResult
 from airflow_provider_agentruns.run_outcome import log_status
@@ -40,67 +42,115 @@ _MOST_REQUESTS = 8
 #: After this many failures in a row to load the connection, i.e. after some minutes, the waits end.
 _CONNECTION_ATTEMPTS = 10
 
-#: The longest pause between two attempts to load the connection, in seconds.
-_LONGEST_PAUSE = 60.0
+#: Seconds between two reports of the number of waits and the poll lag.
+_REPORT_INTERVAL = 10.0
 
-#: Seconds between two reports of the poll lag.
-_LAG_REPORT_INTERVAL = 10.0
+#: Seconds that the last read of a wait may take. If the service hangs, Airflow's scheduler would fail the task later.
+_LAST_READ = 10.0
 
-#: Statuses that may mean that a page is too large. None: the response was cut off, or took too long.
-_TOO_LARGE = (None, 400, 413, 422)
+_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, RunPoller]] = WeakKeyDictionary()
+
+
+async def wait_for_run(
+    run_id: str,
+    agentruns_conn_id: str,
+    wait_for: Collection[str],
+    poll_interval: float,
+    end_time: float | None = None,
+    missing_until: float | None = None,
+    watch: str = "poll",
+    seen: str | None = None,
+) -> WaitResult:
+    """
+    Wait until a run reaches an awaited status, ends, or cannot be waited for.
+
+    See :class:`~airflow_provider_agentruns.triggers.agent_run.AgentRunTrigger` for the parameters.
+    """
+    now = time.monotonic()
+    to_monotonic = now - time.time()
+    loop = asyncio.get_running_loop()
+    pollers = _pollers.setdefault(loop, {})
+    poller = pollers.get(agentruns_conn_id)
+    if poller is None or poller.task.done():
+        # A poller that has stopped because of a bug cannot be used for other waits.
+        poller = pollers[agentruns_conn_id] = RunPoller(agentruns_conn_id)
+    waiter = Waiter(
+        wait_for,
+        poll_interval,
+        loop.create_future(),
+        joined=now,
+        # In a copy of the context, by which Airflow finds the log of the waiting task.
+        log=partial(contextvars.copy_context().run, poller.log),
+        end=math.inf if end_time is None else end_time + to_monotonic,
+        missing_until=-math.inf if missing_until is None else missing_until + to_monotonic,
+        stream=watch == "stream",
+        seen=seen or RunStatus.RUNNING,
+    )
+    # There may be thousands of these coroutines, so it keeps few objects alive.
+    run = poller.add(run_id, waiter)
+    follower = asyncio.create_task(poller.streams.follow(run)) if waiter.stream else None
+    result: WaitResult | None = None
+    try:
+        async with asyncio.timeout_at(None if end_time is None else max(now, waiter.end) + _LAST_READ):
+            result = await waiter.result
+    except TimeoutError:
+        result = timed_out(run)
+    finally:
+        poller.remove(run, waiter)
+        if result:
+            metrics.wait_ended(agentruns_conn_id, result, time.monotonic() - now)
+        if follower:
+            follower.cancel()
+            await asyncio.wait([follower])
+        if poller.waits == 0:
+            # Removed before it closes, so that a wait that begins meanwhile starts another poller.
+            if pollers.get(agentruns_conn_id) is poller:
+                del pollers[agentruns_conn_id]
+            await poller.close()
+    return result
 
 
 class RunPoller:
-    """Polls all runs that the waiters of one connection in one event loop wait for."""
+    """Sends the scheduler's requests while any waiter remains, and resolves the waits."""
 
     def __init__(self, agentruns_conn_id: str) -> None:
         self.conn_id = agentruns_conn_id
-        #: The number of waits, which the registry counts.
-        self.waits = self._reported_waits = 0
-        self._next_lag_report_at = -math.inf
+        self.waits = 0
+        self._next_report_at = -math.inf
         #: The default log of waiters. Bound once, because binding takes as long as logging.
         self.log: Log = structlog.get_logger(__name__).bind().log
         self._client = ReloadingClient(agentruns_conn_id)
-        self._streams = Streams(self._client, self._wake)
+        self.streams = Streams(self._client, self._wake)
         self._scheduler = PollScheduler(time.monotonic())
         self._changed = asyncio.Event()
         self._sleeps_until = -math.inf
         self._requests: set[asyncio.Task[None]] = set()
         self._warned_overdue = False
         # An empty context, because its messages belong to the log of no waiting task.
-        self._task = asyncio.create_task(self._run(), context=contextvars.Context())
-        self._task.add_done_callback(self._task_done, context=contextvars.Context())
+        self.task = asyncio.create_task(self._run(), context=contextvars.Context())
+        self.task.add_done_callback(self._task_done, context=contextvars.Context())
 
     def add(self, run_id: str, waiter: Waiter) -> TrackedRun:
+        self.waits += 1
         run = self._scheduler.add(run_id, waiter)
-        if waiter.stream:
-            self._streams.follow(run)
         if run.next_poll_at < self._sleeps_until:
             self._changed.set()
         return run
 
     def remove(self, run: TrackedRun, waiter: Waiter) -> None:
+        self.waits -= 1
         self._scheduler.remove(run, waiter)
-        if run.stream is not None and not run.waiters:
-            run.stream.cancel()
-
-    @property
-    def failed(self) -> bool:
-        """Whether the poller stopped because of a bug, and cannot be used for other waits."""
-        return self._task.done()
 
     async def close(self) -> None:
-        """Stop, and close all HTTP connections."""
-        tasks = [self._task, *self._requests]
+        metrics.waiting(self.conn_id, 0)
+        metrics.poll_lag(self.conn_id, 0.0)
+        tasks = [self.task, *self._requests]
         for task in tasks:
             task.cancel()
         try:
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._streams.close()
         finally:
             await self._client.close()
-
-    # Sending requests
 
     async def _run(self) -> None:
         failures = 0
@@ -115,7 +165,7 @@ class RunPoller:
                     self._fail_all(e)
                 else:
                     await self._warn_all(e)
-                await asyncio.sleep(backoff(failures, self._interval(), _LONGEST_PAUSE))
+                await asyncio.sleep(backoff(failures, self._interval(), LONGEST_PAUSE))
                 continue
             now = time.monotonic()
             step = self._scheduler.next(now) if len(self._requests) < _MOST_REQUESTS else math.inf
@@ -133,11 +183,9 @@ class RunPoller:
     def _report(self) -> None:
         """Report the number of waits and the poll lag, and warn once if polls are late."""
         now = time.monotonic()
-        if self.waits != self._reported_waits:
-            self._reported_waits = self.waits
+        if now >= self._next_report_at:
+            self._next_report_at = now + _REPORT_INTERVAL
             metrics.waiting(self.conn_id, self.waits)
-        if now >= self._next_lag_report_at:
-            self._next_lag_report_at = now + _LAG_REPORT_INTERVAL
             metrics.poll_lag(self.conn_id, self._scheduler.lag(now))
         if self._scheduler.overdue and not self._warned_overdue:
             self._warned_overdue = True
@@ -162,13 +210,16 @@ class RunPoller:
             if isinstance(step, TrackedRun):
                 statuses = [(step, await self._read_status(step))]
             else:
-                page = await self._client.send(step.request())
+                request = requests.list_run_states(page=step.walk.page or 1, page_size=step.walk.page_size)
+                page = await self._client.send(request)
                 statuses = self._scheduler.page_read(step, page)
         except AgentRunsError as e:
+            if e.retryable:
+                self._scheduler.rate.failed(step.interval, requested_at, time.monotonic())
             if isinstance(step, TrackedRun):
                 self._run_failed(step, e, requested_at)
             else:
-                await self._page_failed(step, e, requested_at)
+                await self._page_failed(step, e)
             return
         self._scheduler.rate.failures = 0
         for run, status in statuses:
@@ -187,64 +238,49 @@ class RunPoller:
         self._scheduler.wake(run, time.monotonic())
         self._changed.set()
 
-    # Resolving waits
-
     def _take_status(self, run: TrackedRun, status: RunStatus, requested_at: float) -> None:
         """Resolve the waits that a status ends. Trust a listed status, because the resumed task reads the run."""
         if not self._scheduler.run_read(run, status, requested_at, time.monotonic()):
             return
-        for waiter in list(run.waiters):
+        for waiter in run.waiters:
             if waiter.joined > requested_at:
                 # The response may be older than what this waiter knows, such as the answer it has just sent.
                 continue
             if status.finished or status in waiter.wait_for:
                 # The resumed task logs this status.
-                self._resolve(run, waiter, {"status": str(status)})
+                waiter.resolve({"status": str(status)})
             elif waiter.end <= requested_at:
-                self._resolve(run, waiter, timed_out(run))
+                waiter.resolve(timed_out(run))
             elif status != waiter.seen:
                 log_status(waiter.log, run.run_id, status, waiter.seen)
                 waiter.seen = str(status)
 
-    def _resolve(self, run: TrackedRun, waiter: Waiter, result: WaitResult) -> None:
-        self._scheduler.remove(run, waiter)
-        if not waiter.result.done():
-            waiter.result.set_result(result)
-
     def _fail_all(self, error: BaseException) -> None:
         if not isinstance(error, AgentRunsError):
             log.error("The poller for agent runs of connection %r failed", self.conn_id, exc_info=error)
-        for run in list(self._scheduler.runs.values()):
-            for waiter in list(run.waiters):
-                self._resolve(run, waiter, _failed(error))
+        for run in self._scheduler.runs.values():
+            for waiter in run.waiters:
+                waiter.resolve(_failed(error))
 
-    # Failures
-
-    async def _page_failed(self, step: ListingRound, error: AgentRunsError, requested_at: float) -> None:
+    async def _page_failed(self, step: ListingRound, error: AgentRunsError) -> None:
         status = error.status_code if isinstance(error, AgentRunsAPIError) else None
         if step.walk.is_past_end(status):
             self._scheduler.page_read(step, None)
             return
-        now = time.monotonic()
-        rejected = status is not None and status < 500 and status not in (401, 403, 429)
-        if error.retryable:
-            self._scheduler.rate.failed(self._interval(), requested_at, now)
         log.warning("Cannot read page %d of the agent runs, retrying: %s", step.walk.page, error)
-        self._scheduler.page_failed(step, now, rejected=rejected, too_large=status in _TOO_LARGE)
+        self._scheduler.page_failed(step, status, time.monotonic())
         await self._warn_all(error)
 
     def _run_failed(self, run: TrackedRun, error: AgentRunsError, requested_at: float) -> None:
         if self._client.token_is_wrong:
             self._fail_all(error)
         now = time.monotonic()
-        if error.retryable:
-            self._scheduler.rate.failed(run.interval, requested_at, now)
-        for waiter in list(run.waiters):
+        for waiter in run.waiters:
             may_appear = isinstance(error, AgentRunNotFoundError) and now < waiter.missing_until
             if not (error.retryable or may_appear):
-                self._resolve(run, waiter, _failed(error))
+                waiter.resolve(_failed(error))
             elif waiter.end <= requested_at:
-                self._resolve(run, waiter, timed_out(run, error))
+                waiter.resolve(timed_out(run, error))
             else:
                 waiter.log(logging.WARNING, _RETRYING, run.label, error)
         self._scheduler.run_failed(run, now)
@@ -268,7 +304,7 @@ def timed_out(run: TrackedRun, error: AgentRunsError | None = None) -> WaitResul
     message = f"agent run {run.label} is {run.status or 'of unknown status'} at the end of the wait"
     if error:
         message += f"; the last read failed: {error}"
-    return {"error": AgentRunTimeoutError.__name__, "message": message}
+    return _failed(AgentRunTimeoutError(message))
 
 
 def _failed(error: BaseException) -> WaitResult:

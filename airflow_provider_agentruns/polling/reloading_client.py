@@ -48,44 +48,33 @@ class ReloadingClient:
         """Whether the service rejects the token for all runs."""
         return self._rejections >= _REJECTIONS_OF_WRONG_TOKEN
 
-    async def transport(self) -> AsyncTransport:
-        """Return a transport with the connection's settings, at most five minutes old if they can be reloaded."""
-        if self._transport is None or time.monotonic() - self._loaded_at > _RELOAD_AFTER:
-            async with self._loading:
-                # Another request may have loaded the connection meanwhile.
-                if self._transport is None or time.monotonic() - self._loaded_at > _RELOAD_AFTER:
-                    return await self._load()
-        return self._transport
+    async def transport(self, newer_than: float = -math.inf) -> AsyncTransport:
+        """Return a transport with settings that are newer than a time, and at most five minutes old."""
+        async with self._loading:
+            if self._transport is None or self._loaded_at <= max(newer_than, time.monotonic() - _RELOAD_AFTER):
+                return await self._load()
+            return self._transport
 
     async def send(self, request: Request[T]) -> T:
         """Send a request once, and once more with a reloaded connection if the token is rejected: it may be rotated."""
-        transport, sent_at = await self.transport(), time.monotonic()
-        try:
-            return await self._send(transport, request)
-        except AgentRunsAuthError:
-            async with self._loading:
-                # Another request may have reloaded the connection meanwhile.
-                if transport is self._transport and (self._keeps_earlier or sent_at >= self._loaded_at):
-                    if self._rejections:
-                        raise
-                    await self._load()
-                    if self._keeps_earlier:
-                        raise AgentRunsConnectionError(
-                            "the token is rejected, and the connection cannot be reloaded"
-                        ) from None
-                    self._rejections = 1
-        return await self._send(await self.transport(), request)
-
-    async def _send(self, transport: AsyncTransport, request: Request[T]) -> T:
-        try:
-            with _connection_errors(f"{request.method} {request.route}"):
-                response = await transport.send_once(request)
-        except AgentRunsAuthError as e:
-            if e.status_code == 401 and self._rejections and transport is self._transport:
-                self._rejections += 1
-            raise
-        self._rejections = 0
-        return response
+        resent = False
+        while True:
+            transport, sent_at = await self.transport(), time.monotonic()
+            try:
+                with _connection_errors(f"{request.method} {request.route}"):
+                    response = await transport.send_once(request)
+            except AgentRunsAuthError as e:
+                if resent or (self._rejections and sent_at > self._loaded_at):
+                    self._rejections += e.status_code == 401
+                    raise
+                await self.transport(newer_than=sent_at)
+                if self._keeps_earlier:
+                    message = "the token is rejected, and the connection cannot be reloaded"
+                    raise AgentRunsConnectionError(message) from None
+                self._rejections, resent = max(1, self._rejections), True
+            else:
+                self._rejections = 0
+                return response
 
     async def _load(self) -> AsyncTransport:
         """Load the connection. Keep the earlier transport if it cannot be loaded or cannot work."""

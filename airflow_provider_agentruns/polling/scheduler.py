@@ -2,8 +2,8 @@
 """
 Decides what to read next: one run, or a page of the listing. Free of I/O; the caller supplies the time.
 
-If more than a few runs are due, a round reads the listing from its newest end until it has shown all of them, or its
-pages show too few. Runs that no page has shown are read individually.
+If more than a few runs are due, a round reads pages of the listing, which ``client.listing_walk`` selects, until they
+have shown all of these runs, or show too few of them. Runs that no page has shown are read individually.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import math
 from collections.abc import Iterable
 from operator import attrgetter
 
+from airflow_provider_agentruns.client.listing_walk import ListingWalk, Order
 from airflow_provider_agentruns.client.responses import ListedPage
-from airflow_provider_agentruns.client.retries import backoff
+from airflow_provider_agentruns.client.retries import LONGEST_PAUSE, backoff
 from airflow_provider_agentruns.models import RunStatus
-from airflow_provider_agentruns.polling.listing_round import ListingRound
 from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter
 
 #: At most this many runs are read individually rather than from the listing.
@@ -24,8 +24,11 @@ _FEW = 3
 #: A round includes runs that become due within this fraction of the interval.
 _EARLY = 0.3
 
-#: The poller sends requests faster if a poll is late by this fraction of the interval.
-_LATE = 0.5
+#: A page is worth its request if it shows this many of the wanted runs. A round ends after some pages in a row that are
+#: not worth it: this many, or a fraction of the number of wanted runs.
+_WORTH_A_PAGE = 2
+_WASTED_PAGES = 3
+_WASTED_FRACTION = 0.2
 
 #: Runs are read individually if the page that may show them takes this many seconds; or this many, if the wait ends.
 _PAGE_PATIENCE = 10.0
@@ -41,22 +44,21 @@ _WITHOUT_REJECTED_LISTING = 15.0
 #: The longest time in seconds without the listing, and with smaller pages.
 _LONGEST_EXCEPTION = 600.0
 
-#: The longest pause after failures, in seconds.
-_LONGEST_PAUSE = 60.0
-
 #: A few runs are polled after this fraction of the time since their last change, but not within this many seconds.
 _QUICK_FRACTION = 0.25
 _QUICKEST = 0.5
 
-#: The usual fraction of the rate limit, and the fraction if polls are late. Workers use the rest.
+#: The usual fraction of the rate limit, and the fraction if a poll is late by a fraction of its interval. Workers use
+#: the rest.
 _USUAL_SHARE = 0.45
 _LARGEST_SHARE = 0.8
+_LATE = 0.5
 
 #: After this many failures in a row, all requests pause.
 _FAILURES_UNTIL_PAUSE = 3
 
-#: What to send a request for: one run, or the next page of a round.
-Step = TrackedRun | ListingRound
+#: Statuses that may mean that a page is too large. None: the response was cut off, or took too long.
+_TOO_LARGE = (None, 400, 413, 422)
 
 
 class RequestRate:
@@ -84,8 +86,52 @@ class RequestRate:
         self._failed_at = now
         self.failures += 1
         if self.failures >= _FAILURES_UNTIL_PAUSE:
-            pause = backoff(self.failures - _FAILURES_UNTIL_PAUSE + 1, interval, _LONGEST_PAUSE)
+            pause = backoff(self.failures - _FAILURES_UNTIL_PAUSE + 1, interval, LONGEST_PAUSE)
             self._paused_until = max(self._paused_until, now + pause)
+
+
+class ListingRound:
+    """One reading of the listing, which starts with the order and page size that the previous one found."""
+
+    def __init__(self, now: float, first: TrackedRun, previous: ListingRound | None) -> None:
+        self.began_at = now
+        #: When its first run was due, and that run's interval.
+        self.next_poll_at = first.next_poll_at
+        self.interval = first.interval
+        #: The runs to find, by ID.
+        self.wanted: dict[str, TrackedRun] = {}
+        #: Runs that became due after it began, and may be on pages that it has read already.
+        self.late: list[TrackedRun] = []
+        self.walk: ListingWalk = ListingWalk(previous=previous.walk if previous else None)
+        #: When the page in progress was requested; infinite if there is none.
+        self.requested_at = math.inf
+        self._wasted = 0
+
+    def can_find(self, run: TrackedRun) -> bool:
+        """Return whether the listing has shown a run before this round, but not during it."""
+        return -math.inf < run.last_request_at < self.began_at
+
+    def page_read(self, page: ListedPage | None) -> None:
+        """Take in a page; None if the service has no such page."""
+        shown = page.data if page else ()
+        found = sum(self.wanted.pop(listed["id"], None) is not None for listed in shown)
+        self.requested_at = math.inf
+        self.walk.advance(page)
+        looking_for_last_page = self.walk.order is Order.OLDEST_FIRST and self.walk.last_page is None
+        if found >= _WORTH_A_PAGE:
+            self._wasted = 0
+        elif page is not None and not looking_for_last_page:
+            self._wasted += 1
+
+    @property
+    def over(self) -> bool:
+        """Whether no further page is worth its request."""
+        most_wasted = max(_WASTED_PAGES, _WASTED_FRACTION * len(self.wanted))
+        return not self.wanted or self.walk.page is None or self._wasted >= most_wasted
+
+
+#: What to send a request for: one run, or the next page of a round.
+Step = TrackedRun | ListingRound
 
 
 class PollScheduler:
@@ -113,14 +159,13 @@ class PollScheduler:
                 for other in self.runs.values():
                     self._schedule(other, other.preferred_poll_at, waiter.joined)
         run.add(waiter)
-        if not run.busy:
-            within = 0.0 if len(self.runs) <= _FEW else min(run.interval, waiter.interval)
-            self._schedule(run, min(run.next_poll_at, waiter.joined + within), waiter.joined)
+        within = 0.0 if len(self.runs) <= _FEW else run.interval
+        self._schedule(run, min(run.next_poll_at, waiter.joined + within), waiter.joined)
         return run
 
     def remove(self, run: TrackedRun, waiter: Waiter) -> None:
         run.remove(waiter)
-        if not run.waiters and self.runs.get(run.run_id) is run:
+        if not run.waiters:
             del self.runs[run.run_id]
             if self._round is not None:
                 self._round.wanted.pop(run.run_id, None)
@@ -131,8 +176,6 @@ class PollScheduler:
         run.changed_at = now
         self._urgent = True
         self._schedule(run, now, now)
-
-    # Which request is next
 
     def next(self, now: float) -> Step | float:
         """Return the run or the round to send a request for, or the time until which there is none."""
@@ -165,31 +208,31 @@ class PollScheduler:
         if current is not None:
             if not current.wanted:
                 # Runs that are due soon and on later pages save another reading from the top.
-                below = [run for run in self._due_soon(now) if current.can_find(run)]
-                self._add_to_round(current, [run for run in below if not self._is_individual(run, now)], now)
+                below = [run for run in self._for_listing(now, early=_EARLY) if current.can_find(run)]
+                self._add_to_round(current, below, now)
             if current.over or now >= current.requested_at + _PAGE_PATIENCE:
                 self._end_round(current, now, unlisted=True)
-        due = [run for run in self.runs.values() if run.next_poll_at <= now]
-        listed = [run for run in due if not self._is_individual(run, now)]
+        listed = self._for_listing(now)
         if self._round is not None:
             self._add_to_round(self._round, listed, now)
         elif listed:
             self._begin_round(now)
-        return [run for run in due if run.next_poll_at <= now]
+        return [run for run in self.runs.values() if run.next_poll_at <= now]
 
-    def _is_individual(self, run: TrackedRun, now: float) -> bool:
-        without_listing = now < run.single_until or now < self._no_listing_until
-        return run.woken or without_listing or (run.end <= now and self._round is not None)
-
-    def _due_soon(self, now: float) -> list[TrackedRun]:
-        return [run for run in self.runs.values() if run.next_poll_at - _EARLY * run.interval <= now]
+    def _for_listing(self, now: float, early: float = 0.0) -> list[TrackedRun]:
+        """Return the runs that are due, or within a fraction of their interval, and need no individual read."""
+        if now < self._no_listing_until:
+            return []
+        due = [run for run in self.runs.values() if run.next_poll_at - early * run.interval <= now]
+        ending = self._round is not None
+        return [run for run in due if not (run.woken or now < run.single_until or (ending and run.end <= now))]
 
     def _begin_round(self, now: float) -> None:
         """Begin a round, unless it would be for a few runs only."""
         if now >= self._smaller_pages_until:
             # What made the pages too large may have passed.
             self._last_round, self._smaller_pages_until = None, math.inf
-        wanted = [run for run in self._due_soon(now) if not self._is_individual(run, now)]
+        wanted = self._for_listing(now, early=_EARLY)
         if len(wanted) > _FEW:
             self._round = ListingRound(now, min(wanted, key=_next_poll_at), self._last_round)
             self._last_round = self._round
@@ -212,8 +255,6 @@ class PollScheduler:
                 run.single_until = now + _UNLISTED_FOR
         for run in (*current.wanted.values(), *current.late):
             self._schedule(run, run.preferred_poll_at, now)
-
-    # What was read
 
     def page_read(self, current: ListingRound, page: ListedPage | None) -> list[tuple[TrackedRun, RunStatus]]:
         """Take in a page; None for no such page. The caller passes each returned run to :meth:`run_read`."""
@@ -242,27 +283,22 @@ class PollScheduler:
         self._schedule(run, run.last_request_at + within, now)
         return news
 
-    # What failed
-
     def run_failed(self, run: TrackedRun, now: float) -> None:
-        """Schedule another read, after a pause that grows with each failure in a row."""
         run.failures += 1
         run.warned = True
-        self._schedule(run, now + backoff(run.failures, run.interval, _LONGEST_PAUSE), now)
+        self._schedule(run, now + backoff(run.failures, run.interval, LONGEST_PAUSE), now)
 
-    def page_failed(self, current: ListingRound, now: float, *, rejected: bool, too_large: bool) -> None:
-        """
-        End the round, and do without the listing for a while if it fails repeatedly.
-
-        :param rejected: Whether the service rejects the request itself.
-        :param too_large: Whether the size of the page may be the reason.
-        """
+    def page_failed(self, current: ListingRound, status: int | None, now: float) -> None:
+        """End the round, and do without the listing for a while if it fails repeatedly."""
         if current is self._round:
             self._end_round(current, now, unlisted=False)
         self._page_failures += 1
         again = self._page_failures > 1
+        # Whether the service rejects the request itself.
+        rejected = status is not None and status < 500 and status not in (401, 403, 429)
         # The size is not the reason if individual reads fail as well.
-        if too_large and (rejected or (again and self.rate.failures <= 1)) and current.walk.shrink():
+        too_large = status in _TOO_LARGE and (rejected or (again and self.rate.failures <= 1))
+        if too_large and current.walk.shrink():
             self._smaller_pages_until = now + _LONGEST_EXCEPTION
             if rejected:
                 return

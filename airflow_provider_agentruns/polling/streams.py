@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Follows the event streams of runs with ``watch="stream"``.
-
-An event only triggers a read of the run. The poller polls the run as well, so a stream that fails costs only latency.
-"""
+"""Follows event streams. An event only triggers a read of the run, so a stream that fails costs only latency."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, aclosing
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.retries import backoff
+from airflow_provider_agentruns.client.retries import LONGEST_PAUSE, backoff
 from airflow_provider_agentruns.client.transport import AsyncTransport
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunsError
 from airflow_provider_agentruns.models import RunEvent
@@ -23,9 +19,8 @@ from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
 log = logging.getLogger(__name__)
 
-#: The first and the longest pause before a stream is opened again, in seconds.
+#: The first pause before a stream is opened again, in seconds.
 _FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 60.0
 
 #: After this many failures in a row, the run is only polled.
 _MOST_FAILURES = 6
@@ -37,30 +32,13 @@ class Streams:
     def __init__(self, client: ReloadingClient, wake: Callable[[TrackedRun], None]) -> None:
         self._client = client
         self._wake = wake
-        self._tasks: set[asyncio.Task[None]] = set()
         self._places: asyncio.Semaphore | None = None
         self._opening = asyncio.Lock()
 
-    def follow(self, run: TrackedRun) -> None:
-        """Open a stream for a run, as soon as the connection's ``max_streams`` and rate limit allow it."""
-        if run.stream is None or run.stream.done():
-            run.stream = asyncio.create_task(self._follow(run))
-            self._tasks.add(run.stream)
-            run.stream.add_done_callback(self._done)
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("Following the stream of an agent run failed; polling only", exc_info=error)
-
-    async def _follow(self, run: TrackedRun) -> None:
+    async def follow(self, run: TrackedRun) -> None:
+        """Follow a run's stream as soon as the connection's ``max_streams`` and rate limit allow it."""
         failures = 0
-        while run.waiters and failures < _MOST_FAILURES:
+        while failures < _MOST_FAILURES:
             began_at = time.monotonic()
             try:
                 transport = await self._client.transport()
@@ -79,8 +57,8 @@ class Streams:
             finally:
                 run.opened()
             # A stream that ends early, for instance at an interrupt, counts as a failure as well.
-            failures = 1 if time.monotonic() - began_at > _LONGEST_PAUSE else failures + 1
-            await asyncio.sleep(backoff(failures, _FIRST_PAUSE, _LONGEST_PAUSE))
+            failures = 1 if time.monotonic() - began_at > LONGEST_PAUSE else failures + 1
+            await asyncio.sleep(backoff(failures, _FIRST_PAUSE, LONGEST_PAUSE))
 
     async def _read_events(self, run: TrackedRun, transport: AsyncTransport) -> None:
         received = False

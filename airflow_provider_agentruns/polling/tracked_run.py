@@ -39,6 +39,10 @@ class Waiter:
     #: The status that the waiter knows and has logged.
     seen: str
 
+    def resolve(self, result: WaitResult) -> None:
+        if not self.result.done():
+            self.result.set_result(result)
+
 
 @dataclass(eq=False, slots=True)
 class TrackedRun:
@@ -64,8 +68,7 @@ class TrackedRun:
     #: Whether an individual read is in progress, and whether a stream event asks for one.
     busy: bool = False
     woken: bool = False
-    #: The task that follows its event stream, and whether that task is about to open it.
-    stream: asyncio.Task[None] | None = None
+    #: Whether its event stream is about to open.
     opening: bool = False
 
     @property
@@ -81,13 +84,12 @@ class TrackedRun:
     def add(self, waiter: Waiter) -> None:
         self.waiters.append(waiter)
         self.changed_at = max(self.changed_at, waiter.joined)
-        self.opening = self.opening or (waiter.stream and self.stream is None)
+        self.opening = self.opening or waiter.stream
         self._summarize()
 
     def remove(self, waiter: Waiter) -> None:
-        if waiter in self.waiters:
-            self.waiters.remove(waiter)
-            self._summarize()
+        self.waiters.remove(waiter)
+        self._summarize()
 
     def opened(self) -> None:
         """Poll as often as the waiters want, because the stream is open, or will not be for long."""

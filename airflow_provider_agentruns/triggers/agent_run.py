@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Triggers that wait for one run, read the answer to a form, and create asset events for all runs."""
+"""
+Triggers that wait for one run, read the answer to a form, and create asset events for all runs.
+
+They import what they run with later, because DAG processors and API servers import this module as well.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Hashable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
@@ -28,7 +34,19 @@ SHORTEST_POLL_INTERVAL, SHORTEST_EVENT_INTERVAL = 0.1, 1.0
 _FORM_PAUSE = 5.0
 
 
-class AgentRunTrigger(BaseTrigger):
+class _Trigger(BaseTrigger):
+    """A trigger whose parameters are its attributes. It accepts unknown ones, which another version has stored."""
+
+    def __init__(self, **unknown: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        log_unknown(unknown)
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        kind = type(self)
+        return f"{kind.__module__}.{kind.__qualname__}", {name: getattr(self, name) for name in _parameters(kind)}
+
+
+class AgentRunTrigger(_Trigger):
     """
     Fires one event when a run reaches an awaited status or ends, or the wait fails.
 
@@ -57,8 +75,7 @@ class AgentRunTrigger(BaseTrigger):
         seen: str | None = None,
         **unknown: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        log_unknown(unknown)
+        super().__init__(**unknown)
         self.run_id = run_id
         self.agentruns_conn_id = agentruns_conn_id
         self.wait_for = [str(status) for status in wait_for]
@@ -68,37 +85,14 @@ class AgentRunTrigger(BaseTrigger):
         self.watch = check_watch(watch)
         self.seen = seen
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        names = (
-            "run_id",
-            "agentruns_conn_id",
-            "wait_for",
-            "poll_interval",
-            "end_time",
-            "missing_until",
-            "watch",
-            "seen",
-        )
-        return _class_path(self), {name: getattr(self, name) for name in names}
-
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        # Imported here because DAG processors and API servers import this module but never run a trigger.
-        from airflow_provider_agentruns.polling.registry import wait_for_run
+        from airflow_provider_agentruns.polling.poller import wait_for_run
 
-        result = await wait_for_run(
-            self.run_id,
-            self.agentruns_conn_id,
-            self.wait_for,
-            interval=self.poll_interval,
-            end=self.end_time,
-            missing_until=self.missing_until,
-            stream=self.watch == "stream",
-            seen=self.seen,
-        )
-        yield TriggerEvent({"run_id": self.run_id, **result})  # type: ignore[no-untyped-call]
+        _, arguments = self.serialize()
+        yield TriggerEvent({"run_id": self.run_id, **await wait_for_run(**arguments)})  # type: ignore[no-untyped-call]
 
 
-class FormAnswerTrigger(BaseTrigger):
+class FormAnswerTrigger(_Trigger):
     """
     Reads the form of a task instance once, and fires.
 
@@ -108,12 +102,8 @@ class FormAnswerTrigger(BaseTrigger):
     """
 
     def __init__(self, ti_id: str, **unknown: Any) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        log_unknown(unknown)
+        super().__init__(**unknown)
         self.ti_id = ti_id
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return _class_path(self), {"ti_id": self.ti_id}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         # Airflow fails a task that resumes before the scheduler has processed the end of the worker that deferred it.
@@ -121,18 +111,12 @@ class FormAnswerTrigger(BaseTrigger):
         form = await read_form(UUID(self.ti_id))
         event: dict[str, Any] = {"form": form is not None}
         if form is not None and form.response_received and form.chosen_options:
-            user = form.responded_by_user
-            event = {
-                "chosen_options": list(form.chosen_options),
-                "params_input": form.params_input or {},
-                "responded_at": form.responded_at.isoformat() if form.responded_at else "",
-                "responded_by_user": {"id": user.id, "name": user.name} if user else None,
-                "timedout": user is None,
-            }
+            answer = {"chosen_options", "params_input", "responded_at", "responded_by_user"}
+            event = {**form.model_dump(include=answer), "timedout": form.responded_by_user is None}
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
 
-class AgentRunEventTrigger(BaseEventTrigger):
+class AgentRunEventTrigger(_Trigger, BaseEventTrigger):
     """
     Creates an asset event for each run that newly reaches one of some statuses. For an ``AssetWatcher``.
 
@@ -158,20 +142,14 @@ class AgentRunEventTrigger(BaseEventTrigger):
         poll_interval: float = 30.0,
         **unknown: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        log_unknown(unknown)
+        super().__init__(**unknown)
         check_agent(agent)
         checked = check_wait_for(statuses)
         self.agentruns_conn_id = agentruns_conn_id
-        # In a fixed order: Airflow identifies a trigger by its arguments.
-        self.statuses = tuple(status for status in AWAITABLE if status in checked)
+        self.statuses = [status for status in AWAITABLE if status in checked]
         self.agent = agent
         self.poll_interval = max(SHORTEST_EVENT_INTERVAL, float(poll_interval))
         self._changes: AsyncGenerator[list[RunSnapshot], None] | None = None
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        arguments = {name: getattr(self, name) for name in ("agentruns_conn_id", "agent", "poll_interval")}
-        return _class_path(self), {**arguments, "statuses": list(self.statuses)}
 
     def shared_stream_key(self) -> Hashable | None:
         # No other trigger has this key. Airflow acknowledges the events of shared streams only.
@@ -207,13 +185,9 @@ class AgentRunEventTrigger(BaseEventTrigger):
             await self._changes.aclose()
 
     def _watch(self, store: CursorStore) -> AsyncGenerator[list[RunSnapshot], None]:
-        # Imported here, because Airflow imports this module when it parses a DAG file with a watcher.
         from airflow_provider_agentruns.events.run_event_poller import changed_runs
 
-        return changed_runs(self.agentruns_conn_id, self.poll_interval, store, self._is_reported)
-
-    def _is_reported(self, run: RunSnapshot) -> bool:
-        return run.status in self.statuses and self.agent in (None, run.agent)
+        return changed_runs(self.agentruns_conn_id, self.poll_interval, store, self.statuses, self.agent)
 
     def _cursor_store(self) -> CursorStore:
         from airflow_provider_agentruns.events.cursor_store import CursorStore
@@ -222,8 +196,10 @@ class AgentRunEventTrigger(BaseEventTrigger):
         return CursorStore(stores, self.agentruns_conn_id, self.statuses, self.agent)
 
 
-def _class_path(trigger: BaseTrigger) -> str:
-    return f"{type(trigger).__module__}.{type(trigger).__qualname__}"
+@cache
+def _parameters(trigger: type[BaseTrigger]) -> list[str]:
+    """Return the names of a trigger's parameters in a fixed order: Airflow identifies a watcher's trigger by them."""
+    return [name for name in inspect.signature(trigger).parameters if name != "unknown"]
 
 
 def _event(run: RunSnapshot) -> TriggerEvent:

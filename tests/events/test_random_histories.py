@@ -13,9 +13,7 @@ from airflow_provider_agentruns.events import run_event_poller
 from tests.events import listing
 from tests.events.listing import Listing
 from tests.events.test_run_event_poller import Polls
-from tests.events.watchers import ENV
-from tests.hooks.connections import connection_json
-from tests.support.scripted_server import ScriptedServer, errors
+from tests.support.scripted_server import Serve, errors
 
 FINISHED = ("completed", "error")
 SEEDS = [pytest.param(seed, marks=pytest.mark.full if seed > 3 else ()) for seed in range(60)]
@@ -34,7 +32,7 @@ def change_some(runs: Listing, choose: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_each_run_is_reported(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_run_is_reported(seed: int, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     choose = random.Random(seed)  # noqa: S311 -- the same each time
     clock = SimpleNamespace(
         passed=0.0, monotonic=lambda: time.monotonic() + clock.passed, time=lambda: time.time() + clock.passed
@@ -47,28 +45,27 @@ async def test_each_run_is_reported(seed: int, monkeypatch: pytest.MonkeyPatch) 
         runs.add(f"old-{number}", choose.choice(["running", *FINISHED]), age=choose.uniform(60, 1e6))
     before = {run_id: run["status"] for run_id, run in runs.runs.items()}
     reported: list[tuple[str, str]] = []
-    with ScriptedServer(runs) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
-        watcher = Polls()
-        assert await watcher.once() == {}
-        cursor, since_kill = watcher.tracker.model_copy(deep=True), 0
-        for step in range(50):
-            left = [errors(500, "Down")] * (choose.randrange(3) if step < 20 else 0)
-            runs.fault = lambda request, left=left: left.pop() if left and choose.random() < 0.3 else None  # type: ignore[misc]
-            if step < 20:
-                change_some(runs, choose)
-            clock.passed += choose.choice([30.5, 30.5, 30.5, 200.0, 700.0])
-            reported += (await watcher.once()).items()
-            finished = [event for event in reported[since_kill:] if event[1] in FINISHED]
-            assert len(finished) == len(set(finished))
-            if choose.random() < 0.1:
-                # Sometimes the cursor of the last poll was not saved.
-                await watcher.poller.close()
-                watcher, since_kill = Polls(cursor.model_copy(deep=True)), len(reported)
-                clock.passed += choose.choice([0.0, 5000.0])
-            if choose.random() < 0.9:
-                cursor = watcher.tracker.model_copy(deep=True)
-        await watcher.poller.close()
+    serve(runs, rate_limit=10_000)
+    watcher = Polls()
+    assert await watcher.once() == {}
+    cursor, since_kill = watcher.tracker.model_copy(deep=True), 0
+    for step in range(50):
+        left = [errors(500, "Down")] * (choose.randrange(3) if step < 20 else 0)
+        runs.fault = lambda request, left=left: left.pop() if left and choose.random() < 0.3 else None  # type: ignore[misc]
+        if step < 20:
+            change_some(runs, choose)
+        clock.passed += choose.choice([30.5, 30.5, 30.5, 200.0, 700.0])
+        reported += (await watcher.once()).items()
+        finished = [event for event in reported[since_kill:] if event[1] in FINISHED]
+        assert len(finished) == len(set(finished))
+        if choose.random() < 0.1:
+            # Sometimes the cursor of the last poll was not saved.
+            await watcher.poller.close()
+            watcher, since_kill = Polls(cursor.model_copy(deep=True)), len(reported)
+            clock.passed += choose.choice([0.0, 5000.0])
+        if choose.random() < 0.9:
+            cursor = watcher.tracker.model_copy(deep=True)
+    await watcher.poller.close()
     changed = {(run_id, run["status"]) for run_id, run in runs.runs.items() if before.get(run_id) != run["status"]}
     assert {event for event in changed if event[1] != "running"} <= set(reported)
     unchanged = set(before.items()) & {(run_id, run["status"]) for run_id, run in runs.runs.items()}

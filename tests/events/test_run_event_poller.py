@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,9 +16,7 @@ from airflow_provider_agentruns.events import run_event_poller
 from airflow_provider_agentruns.events.run_event_poller import RunEventPoller
 from airflow_provider_agentruns.events.run_tracker import RunTracker
 from tests.events.listing import Listing
-from tests.events.watchers import ENV
-from tests.hooks.connections import connection_json
-from tests.support.scripted_server import LOST, Reply, ScriptedServer, answer, errors, html
+from tests.support.scripted_server import LOST, Reply, ScriptedServer, Serve, answer, errors, html
 
 Served = tuple[Listing, ScriptedServer]
 
@@ -31,11 +29,9 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def listing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def listing(request: pytest.FixtureRequest, serve: Serve) -> Served:
     listing = Listing(**getattr(request, "param", {}))
-    with ScriptedServer(listing) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        yield listing, server
+    return listing, serve(listing)
 
 
 every_kind = pytest.mark.parametrize("listing", KINDS.values(), ids=KINDS, indirect=True)
@@ -239,28 +235,13 @@ async def test_pages_that_are_too_large_are_requested_smaller(listing: Served, m
     assert sum(int(request.query["per_page"]) > 25 for request in server.requests) == 2
 
 
-async def test_a_rotated_token_is_picked_up(listing: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs, server = listing
-    runs.add_old(100)
-    runs.add("open", age=90_000)
-    async with polls() as watcher:
-        await watcher.once()
-        good = connection_json(server.url, token="token-1").encode()
-        runs.fault = lambda request: (
-            errors(401, "unknown token") if request.headers["authorization"].split()[1].encode() not in good else None
-        )
-        monkeypatch.setenv(ENV, good.decode())
-        runs.add("new", "completed")
-        runs.add("open", "error")
-        assert await watcher.once() == {"new": "completed", "open": "error"}
-
-
-async def test_an_edited_connection_is_picked_up(listing: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_edited_connection_is_picked_up(
+    listing: Served, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(run_event_poller, "_DEEP_INTERVAL", 0.0)
     async with polls() as watcher:
         await watcher.once()
         other = Listing()
-        with ScriptedServer(other) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url))
-            other.add("new", "completed")
-            assert await watcher.once() == {"new": "completed"}
+        serve(other)
+        other.add("new", "completed")
+        assert await watcher.once() == {"new": "completed"}

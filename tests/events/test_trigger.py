@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,10 +21,10 @@ from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunEventTrigger, AgentRunTrigger, FormAnswerTrigger
 from tests.events.listing import Listing
 from tests.events.watchers import ENV, FakeStore, Watcher, running, settled
-from tests.hooks.connections import connection_json, open_sockets
+from tests.hooks.connections import open_sockets
 from tests.support.airflow_names import encode_trigger, smart_decode_trigger_kwargs
 from tests.support.airflow_versions import needs_asset_state_store
-from tests.support.scripted_server import ScriptedServer, answer, errors
+from tests.support.scripted_server import ScriptedServer, Serve, answer, errors
 from tests.triggers.waiting import until
 
 
@@ -35,10 +34,8 @@ def runs() -> Listing:
 
 
 @pytest.fixture(autouse=True)
-def server(runs: Listing, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    with ScriptedServer(runs) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        yield server
+def server(runs: Listing, serve: Serve) -> ScriptedServer:
+    return serve(runs)
 
 
 # Events

@@ -43,6 +43,6 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resume_run, "_PAUSES", (0.02, 0.05, 0.1))
     monkeypatch.setattr(agent_run, "SHORTEST_EVENT_INTERVAL", 0.02)
     monkeypatch.setattr(run_event_poller, "_PAUSE_PER_PAGE", 0.0)
-    monkeypatch.setattr(run_event_poller, "_MAX_BACKOFF", 0.3)
+    monkeypatch.setattr(run_event_poller, "LONGEST_PAUSE", 0.3)
     monkeypatch.setattr(streams, "_FIRST_PAUSE", 0.1)
     monkeypatch.setitem(body.STREAM_ARGUMENTS, "timeout", httpx.Timeout(5.0, read=0.5))

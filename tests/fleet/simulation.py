@@ -22,7 +22,7 @@ from tests.scale.runs import AGENTS, Runs
 from tests.support import BUSINESS
 
 #: What machines import, and what their clients import later, during the measurement.
-_IMPORTED = [Machine.__module__, "airflow_provider_agentruns.polling.registry", "filelock", "redis"]
+_IMPORTED = [Machine.__module__, "airflow_provider_agentruns.polling.poller", "filelock", "redis"]
 
 #: Requests per second that the service grants.
 RATE = 20

@@ -76,7 +76,6 @@ class FakeService:
     :param counts: Whether it returns the total number of runs.
     :param lag: By how many seconds the listing's statuses are out of date.
     :param shown_after: Seconds after its creation until the listing shows a run.
-    :param complete: Whether the listing includes outputs and interrupts.
     :param deepest: The last page that it serves.
     :param ends: Whether it rejects pages beyond the last one.
     :param page_fault: Returns the error of a page request; None for success.
@@ -89,7 +88,6 @@ class FakeService:
     counts: bool = True
     lag: float = 0.0
     shown_after: float = 0.0
-    complete: bool = True
     deepest: int | None = None
     ends: bool = False
     page_fault: Fault = lambda: None
@@ -163,14 +161,8 @@ class FakeService:
 
     def _entry(self, run: FakeRun, now: float) -> ListedRun:
         status = run.status_at(max(run.created, now - self.lag))
-        entry: ListedRun = {
-            "id": run.id,
-            "status": status,
-            "created_at": datetime.fromtimestamp(EPOCH + run.created, UTC).isoformat(),
-        }
-        if self.complete:
-            entry["interrupts"] = [{"id": "i-1"}] if status == "interrupted" else []
-        return entry
+        created = datetime.fromtimestamp(EPOCH + run.created, UTC).isoformat()
+        return {"id": run.id, "status": status, "created_at": created}
 
 
 def just_started(

@@ -5,16 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
-from tests.hooks.connections import connection_json
-from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, errors
-from tests.triggers.waiting import ENV, event_of, until
+from tests.support.scripted_server import Received, Reply, ScriptedServer, Serve, answer, errors
+from tests.triggers.waiting import event_of, until
 
 #: Returns a response, or None for the usual one.
 Instead = Callable[[Received], Reply | None]
@@ -79,18 +75,16 @@ def waiting(
     ]
 
 
-@asynccontextmanager
 async def waiting_with_token(
-    monkeypatch: pytest.MonkeyPatch, count: int
-) -> AsyncIterator[tuple[Service, ScriptedServer, list[asyncio.Task[dict[str, Any]]]]]:
+    serve: Serve, count: int
+) -> tuple[Service, ScriptedServer, list[asyncio.Task[dict[str, Any]]]]:
     """Run a trigger for each run of a service that accepts ``token-0``, and wait until the runs are polled."""
     service = Service(count)
     service.token = "token-0"
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, token=service.token))
-        tasks = waiting(*service.ids)
-        await until(lambda: len(server.requests) >= 2)
-        yield service, server, tasks
+    server = serve(service, token=service.token)
+    tasks = waiting(*service.ids)
+    await until(lambda: len(server.requests) >= 2)
+    return service, server, tasks
 
 
 def outcomes(events: list[dict[str, Any]]) -> set[str]:

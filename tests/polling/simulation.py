@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from airflow_provider_agentruns.client.rate_state import RateState
 from airflow_provider_agentruns.client.requests import Request
-from airflow_provider_agentruns.polling import registry, reloading_client
+from airflow_provider_agentruns.polling import poller, reloading_client
 from tests.polling.fake_service import FakeRun, FakeService
 from tests.polling.virtual_time import BEGINNING, EPOCH, run, virtual_time
 
@@ -69,16 +69,10 @@ class Wait:
         )
 
 
-@dataclass(frozen=True)
-class PollRequest:
-    """
-    A request.
-
-    :param at: When the poller decided on it. The limiter may have delayed it.
-    :param page: The page number; None if a single run was read.
-    """
-
+class PollRequest(NamedTuple):
+    #: When the poller decided on it. The limiter may have delayed it.
     at: float
+    #: The page number; None if a single run was read.
     page: int | None
 
 
@@ -110,7 +104,8 @@ class Simulation:
         waits = list(waits)
         with ExitStack() as stack:
             patch = stack.enter_context(pytest.MonkeyPatch.context())
-            patch.setattr(reloading_client, "AgentRunHook", lambda conn_id: _Hook(self))
+            patch.setattr(reloading_client, "AgentRunHook", lambda conn_id: self)
+            patch.setattr(poller, "structlog", log_with(lambda *args, **fields: None))
             stack.enter_context(virtual_time(_PACKAGE))
             run(self._all(waits, within))
         return waits
@@ -127,6 +122,14 @@ class Simulation:
         """Return the largest number of requests within a second."""
         moments = [request.at for request in self.requests]
         return max((bisect_left(moments, at + 1.0 - 1e-6) - first for first, at in enumerate(moments)), default=0)
+
+    # The simulation replaces the hook, and also its transport.
+
+    async def areload(self) -> Simulation:
+        return self
+
+    async def aclose(self) -> None:
+        pass
 
     async def send_once(self, request: Request[Any]) -> Any:
         loop = asyncio.get_running_loop()
@@ -166,14 +169,8 @@ class Simulation:
     async def _one(self, wait: Wait) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(wait.joins - loop.time())
-        waiting = registry.wait_for_run(
-            wait.run.id,
-            "agentruns_default",
-            wait.wait_for,
-            interval=wait.interval,
-            end=None if wait.end is None else wait.end - BEGINNING + EPOCH,
-            log=lambda *args, **fields: None,
-        )
+        end_time = None if wait.end is None else wait.end - BEGINNING + EPOCH
+        waiting = poller.wait_for_run(wait.run.id, "agentruns_default", wait.wait_for, wait.interval, end_time)
         try:
             async with asyncio.timeout_at(wait.leaves):
                 wait.result = await waiting
@@ -182,14 +179,7 @@ class Simulation:
             pass
 
 
-class _Hook:
-    """Replaces the hook: returns the simulation as the transport."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
-
-    async def areload(self) -> Simulation:
-        return self._simulation
-
-    async def aclose(self) -> None:
-        pass
+def log_with(log: Callable[..., None]) -> Any:
+    """Return a replacement of ``structlog`` that passes all messages to a function."""
+    logger = SimpleNamespace(log=log)
+    return SimpleNamespace(get_logger=lambda name: SimpleNamespace(bind=lambda: logger))

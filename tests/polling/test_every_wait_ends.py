@@ -51,7 +51,6 @@ def any_service(rng: Random) -> FakeService:
         shown_after=rng.choice([0.0, 0.0, 10.0]),
         deepest=rng.choice([None, None, 5]),
         ends=rng.random() < 0.3,
-        complete=rng.random() < 0.8,
         page_fault=sometimes(rng, rng.choice([0.0, 0.0, 0.02, 0.2])),
         read_fault=sometimes(rng, rng.choice([0.0, 0.0, 0.02, 0.2])),
     )
@@ -120,15 +119,19 @@ def test_two_waits_for_one_run_end_at_their_own_statuses() -> None:
 
 
 @pytest.mark.parametrize("tenth", range(0, 20, 4))
-def test_a_response_requested_before_the_wait_began_does_not_count(tenth: int) -> None:
-    answered = BEGINNING + 10.0 + tenth / 10
-    run = FakeRun("r-1", [(BEGINNING, "interrupted"), (answered, "running"), (BEGINNING + 60.0, "completed")])
+@pytest.mark.parametrize(("others", "tracked"), [(0, True), (10, True), (10, False)])
+def test_a_response_requested_before_the_wait_began_does_not_count(others: int, tracked: bool, tenth: int) -> None:
+    answered, end = BEGINNING + 10.0 + tenth / 10, BEGINNING + 60.0
+    run = FakeRun("r-1", [(BEGINNING, "interrupted"), (answered, "running"), (end, "completed")])
+    runs = [run, *(FakeRun(f"other-{n}", [(BEGINNING, "running"), (end, "completed")]) for n in range(others))]
     service = FakeService()
-    service.add([run])
-    patient, next_one = Wait(run, wait_for=("completed",), interval=1.0), Wait(run, answered + 0.01, interval=1.0)
+    service.add(runs)
+    # With others, the read is a page, also if nobody else waits for this run.
+    waits = [Wait(it, wait_for=("completed",), interval=1.0) for it in runs if tracked or it is not run]
+    waits.append(Wait(run, answered + 0.01, interval=1.0))
     # Usually a read is in progress that shows the interrupt, and arrives after the interrupt was answered.
-    Simulation(service, latency=lambda: 1.9).run([patient, next_one])
-    assert patient.result == next_one.result == {"status": "completed"}
+    Simulation(service, latency=lambda: 1.9).run(waits)
+    assert all(wait.result == {"status": "completed"} for wait in waits)
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "hidden"])

@@ -16,13 +16,13 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsRateLimitError,
     AgentRunsServerError,
 )
-from airflow_provider_agentruns.polling.registry import wait_for_run
+from airflow_provider_agentruns.polling import poller
 from tests.hooks.connections import connection_json, open_sockets
 from tests.polling.fake_service import FakeService, Order, just_started, seeded
 from tests.polling.scripted import Service, outcomes, waiting, waiting_with_token
-from tests.polling.simulation import Simulation, Wait
+from tests.polling.simulation import Simulation, Wait, log_with
 from tests.polling.virtual_time import BEGINNING
-from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, errors, truncated
+from tests.support.scripted_server import Received, Reply, Serve, answer, errors, truncated
 from tests.triggers.waiting import ENV, until
 
 BROKEN = AgentRunsConnectionError("lost")
@@ -109,35 +109,32 @@ def test_pages_that_the_service_does_not_serve_are_the_end(order: Order, limits:
 # Over HTTP
 
 
-async def test_a_rotated_token_is_picked_up_while_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with waiting_with_token(monkeypatch, 30) as (service, server, tasks):
-        for number in (1, 2):
-            monkeypatch.setenv(ENV, connection_json(server.url, token=f"token-{number}"))
-            service.token = f"token-{number}"
-            begun = len(server.requests)
-            await until(lambda begun=begun, token=service.token: any(  # type: ignore[misc]
-                request.headers["authorization"].endswith(token) for request in server.requests[begun:]
-            ))  # fmt: skip
-        service.end()
-        assert outcomes(await asyncio.gather(*tasks)) == {"completed"}
-        assert open_sockets(server.port) == 0
+async def test_a_rotated_token_is_picked_up_while_many_wait(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, server, tasks = await waiting_with_token(serve, 30)
+    for number in (1, 2):
+        monkeypatch.setenv(ENV, connection_json(server.url, token=f"token-{number}"))
+        service.token = f"token-{number}"
+        begun = len(server.requests)
+        await until(lambda begun=begun, token=service.token: any(  # type: ignore[misc]
+            request.headers["authorization"].endswith(token) for request in server.requests[begun:]
+        ))  # fmt: skip
+    service.end()
+    assert outcomes(await asyncio.gather(*tasks)) == {"completed"}
+    assert open_sockets(server.port) == 0
 
 
 @pytest.mark.parametrize("begins_well", [True, False])
-async def test_a_wrong_token_ends_all_waits_after_a_few_requests(
-    monkeypatch: pytest.MonkeyPatch, begins_well: bool
-) -> None:
+async def test_a_wrong_token_ends_all_waits_after_a_few_requests(serve: Serve, begins_well: bool) -> None:
     service = Service(60)
     service.token = "token-0" if begins_well else "token-1"
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, token="token-0"))
-        tasks = waiting(*service.ids)
-        if begins_well:
-            await until(lambda: len(server.requests) >= 2)
-            service.token = "token-1"
-        begun = len(server.requests)
-        events = await asyncio.gather(*tasks)
-        assert open_sockets(server.port) == 0
+    server = serve(service, token="token-0")
+    tasks = waiting(*service.ids)
+    if begins_well:
+        await until(lambda: len(server.requests) >= 2)
+        service.token = "token-1"
+    begun = len(server.requests)
+    events = await asyncio.gather(*tasks)
+    assert open_sockets(server.port) == 0
     assert outcomes(events) == {"AgentRunsAuthError"}
     assert all("unknown token" in event["message"] and "token-0" not in event["message"] for event in events)
     assert len(server.requests) - begun <= 30
@@ -154,34 +151,32 @@ async def test_a_wrong_token_ends_all_waits_after_a_few_requests(
     ],
     ids=["403", "401", "no array", "unreadable", "cut off"],
 )
-async def test_an_unusable_listing_leads_to_individual_reads(monkeypatch: pytest.MonkeyPatch, reply: Reply) -> None:
+async def test_an_unusable_listing_leads_to_individual_reads(serve: Serve, reply: Reply) -> None:
     service = Service(12)
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=100))
-        tasks = waiting(*service.ids)
-        await until(lambda: len(server.requests) >= 2)
-        service.listing = lambda _: reply
-        await until(lambda: len({request.path for request in server.requests}) == 13)
-        service.end()
-        assert outcomes(await asyncio.gather(*tasks)) == {"completed"}
-        assert len(server.seen("GET", "/v1/runs")) <= 12
+    server = serve(service, rate_limit=100)
+    tasks = waiting(*service.ids)
+    await until(lambda: len(server.requests) >= 2)
+    service.listing = lambda _: reply
+    await until(lambda: len({request.path for request in server.requests}) == 13)
+    service.end()
+    assert outcomes(await asyncio.gather(*tasks)) == {"completed"}
+    assert len(server.seen("GET", "/v1/runs")) <= 12
 
 
-async def test_one_run_that_cannot_be_read_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_run_that_cannot_be_read_delays_no_other(serve: Serve) -> None:
     def broken(request: Received) -> Reply | None:
         return errors(500, "broken") if request.path.endswith("/r-3") else None
 
     service = Service(10, single=broken)
     service.hidden = {"r-3"}
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        tasks = waiting(*service.ids)
-        await until(lambda: bool(server.seen("GET", "/v1/runs/r-3")))
-        service.end()
-        assert outcomes(await asyncio.gather(*(task for task in tasks if task is not tasks[3]))) == {"completed"}
-        assert not tasks[3].done()
-        service.single = lambda _: None
-        assert outcomes([await tasks[3]]) == {"completed"}
+    server = serve(service)
+    tasks = waiting(*service.ids)
+    await until(lambda: bool(server.seen("GET", "/v1/runs/r-3")))
+    service.end()
+    assert outcomes(await asyncio.gather(*(task for task in tasks if task is not tasks[3]))) == {"completed"}
+    assert not tasks[3].done()
+    service.single = lambda _: None
+    assert outcomes([await tasks[3]]) == {"completed"}
 
 
 async def test_a_response_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +199,8 @@ async def test_a_response_that_never_ends_is_given_up(monkeypatch: pytest.Monkey
     def log(level: int, message: str, *args: object, **fields: object) -> None:
         messages.append(message % args)
 
-    task = asyncio.create_task(wait_for_run("r-0", "agentruns_default", [], interval=0.2, log=log))
+    monkeypatch.setattr(poller, "structlog", log_with(log))
+    [task] = waiting("r-0")
     await until(lambda: bool(messages))
     assert "no response within 0.5 s" in messages[0]
     task.cancel()

@@ -36,7 +36,6 @@ def check(waits: list[Wait], tolerance: float = TOLERANCE) -> None:
     ("count", "interval", "older", "order", "service", "most", "tolerance"),
     [
         (1000, 5.0, 0, Order.NEWEST_FIRST, {}, 70, TOLERANCE),
-        (1000, 5.0, 0, Order.NEWEST_FIRST, {"complete": False}, 70, TOLERANCE),
         (1000, 5.0, 20_000, Order.NEWEST_FIRST, {}, 70, TOLERANCE),
         (1000, 5.0, 20_000, Order.OLDEST_FIRST, {}, 100, TOLERANCE),
         (1000, 5.0, 20_000, Order.OLDEST_FIRST, {"counts": False}, 100, 3.0),

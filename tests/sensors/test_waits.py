@@ -6,8 +6,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -37,22 +36,27 @@ from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 from tests.hooks.connections import connection_json
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
-from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, ScriptedServer, answer, errors
-
-Serve = Callable[[Any], ScriptedServer]
+from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, Serve, answer, errors
 
 BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 NO_RUN = "00000000-0000-4000-8000-000000000000"
 
 
+MODES: dict[str, dict[str, Any]] = {
+    "poke": {"mode": "poke", "poke_interval": 0.05},
+    "reschedule": {"mode": "reschedule", "poke_interval": 0.05},
+    "deferrable": {"deferrable": True, "poke_interval": 0.05},
+}
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the arguments of a sensor for one mode; the test runs in each of the three."""
+    return MODES[request.param]
+
+
 def wait(run_id: str, **arguments: Any) -> TaskRun:
     return run_task(lambda: AgentRunSensor(task_id="wait", run_id=run_id, **arguments))
-
-
-def works(case: Case) -> ScriptBody:
-    """Works for 0.4 s at the speed of the fixture, so that the sensor has to wait."""
-    yield Work(8, "work", "Works")
-    return [{"title": "Done", "type": "report"}]
 
 
 def asks(case: Case) -> ScriptBody:
@@ -73,10 +77,10 @@ def expected(run: Run) -> dict[str, Any]:
     return {**common, "interrupts": interrupts}
 
 
-@pytest.mark.agent_runs(agents={"works": works, "asks": asks})
+@pytest.mark.agent_runs(agents={"asks": asks})
 def test_the_value_describes_the_run(agent_runs_emulator: Emulator, mode: dict[str, Any]) -> None:
     create = agent_runs_emulator.service.create_run
-    for agent, interrupts in (("works", 0), ("needs_approval", 1), ("asks", 2)):
+    for agent, interrupts in (("slow", 0), ("needs_approval", 1), ("asks", 2)):
         run = create(agent, business_id=BUSINESS)
         task = wait(run.id, **mode)
         assert task.state == "success"
@@ -176,18 +180,6 @@ def story(*replies: Reply) -> Callable[[Received], Reply]:
     """Respond with these replies in order, and repeat the last one."""
     left = itertools.chain(replies, itertools.repeat(replies[-1]))
     return lambda request: next(left)
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    with ExitStack() as stack:
-
-        def start(replies: Any) -> ScriptedServer:
-            server = stack.enter_context(ScriptedServer(replies))
-            monkeypatch.setenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT", connection_json(server.url))
-            return server
-
-        yield start
 
 
 def test_only_the_first_read_fails_the_task(serve: Serve, mode: dict[str, Any]) -> None:

@@ -133,6 +133,9 @@ def events(*texts: str, cut: bool = False, content_type: str = "text/event-strea
 
 Script = Sequence[Reply] | Callable[[Received], Reply]
 
+#: The fixture ``serve``.
+Serve = Callable[..., "ScriptedServer"]
+
 
 class ScriptedServer:
     """

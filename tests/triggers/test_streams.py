@@ -15,11 +15,10 @@ from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBo
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
-from tests.hooks.connections import connection_json, open_sockets
-from tests.polling.scripted import Service as ManyRuns
-from tests.polling.scripted import outcomes, waiting
-from tests.support.scripted_server import LOST, Received, Reply, ScriptedServer, answer, errors, events, html
-from tests.triggers.waiting import BUSINESS, ENV, event_of, until
+from tests.hooks.connections import open_sockets
+from tests.polling.scripted import Service, outcomes, waiting
+from tests.support.scripted_server import LOST, Reply, Serve, errors, events, html
+from tests.triggers.waiting import BUSINESS, event_of, until
 
 #: A poll interval that is longer than any test.
 RARELY = 3600.0
@@ -82,22 +81,17 @@ async def test_a_stream_is_closed_with_the_last_wait_for_its_run(agent_runs_emul
     await asyncio.gather(other, return_exceptions=True)
 
 
-class Service:
-    """A service with one run, whose status and streams a test controls."""
-
-    def __init__(self, *streams: Reply) -> None:
-        self.status = "running"
-        self._streams = iter(streams)
-
-    def __call__(self, request: Received) -> Reply:
-        if request.path.endswith("/stream"):
-            return next(self._streams, errors(404, "No stream"))
-        return answer({"id": "r-1", "status": self.status})
+def service_with(*streams: Reply) -> Service:
+    """Return a service with one run and these streams, one after the other."""
+    left = iter(streams)
+    return Service(
+        1, single=lambda request: next(left, errors(404, "No stream")) if request.path.endswith("/stream") else None
+    )
 
 
 def event(kind: str, status: str | None = None) -> str:
     snapshot = {"snapshot": {"status": status, "steps": []}} if status else {}
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, 'run_id': 'r-1', **snapshot})}"
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, 'run_id': 'r-0', **snapshot})}"
 
 
 def lasting(*texts: str) -> Reply:
@@ -118,22 +112,22 @@ REPLAY = (event("RUN_STARTED"), event("STATE_SNAPSHOT", "running"), event("STATE
 
 
 async def test_a_broken_stream_is_opened_again_and_its_replay_ends_no_wait(
+    serve: Serve,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(streams, "_FIRST_PAUSE", 0.1)
-    service = Service(LOST, events(*REPLAY, cut=True), lasting(*REPLAY))
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        waiting = asyncio.create_task(event_of(streaming("r-1", wait_for=["completed", "interrupted"])))
-        await until(lambda: len(server.seen("GET", "/v1/runs/r-1/stream")) == 3)
-        reads = len(server.seen("GET", "/v1/runs/r-1"))
-        # Each replay contains an old interrupt. It leads to a read of the run, which is running.
-        await until(lambda: len(server.seen("GET", "/v1/runs/r-1")) > reads)
-        assert not waiting.done()
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert open_sockets(server.port) == 0
+    service = service_with(LOST, events(*REPLAY, cut=True), lasting(*REPLAY))
+    server = serve(service)
+    waiting = asyncio.create_task(event_of(streaming("r-0", wait_for=["completed", "interrupted"])))
+    await until(lambda: len(server.seen("GET", "/v1/runs/r-0/stream")) == 3)
+    reads = len(server.seen("GET", "/v1/runs/r-0"))
+    # Each replay contains an old interrupt. It leads to a read of the run, which is running.
+    await until(lambda: len(server.seen("GET", "/v1/runs/r-0")) > reads)
+    assert not waiting.done()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert open_sockets(server.port) == 0
 
 
 @pytest.mark.parametrize(
@@ -141,30 +135,27 @@ async def test_a_broken_stream_is_opened_again_and_its_replay_ends_no_wait(
     [errors(404, "None"), errors(403, "Not for you"), html(), LOST, lasting()],
     ids=["404", "403", "HTML", "lost", "lasting"],
 )
-async def test_a_run_without_a_stream_is_polled(monkeypatch: pytest.MonkeyPatch, stream: Reply) -> None:
-    service = Service(stream)
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        waiting = asyncio.create_task(event_of(streaming("r-1", 0.2)))
-        await until(lambda: len(server.seen("GET", "/v1/runs/r-1/stream")) == 1)
-        service.status = "completed"
-        assert await waiting == {"run_id": "r-1", "status": "completed"}
-
-
-async def test_runs_are_polled_every_second_until_their_streams_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = ManyRuns(30, single=lambda request: lasting() if request.path.endswith("/stream") else None)
+async def test_a_run_without_a_stream_is_polled(serve: Serve, stream: Reply) -> None:
+    service = service_with(stream)
+    server = serve(service)
+    waiting = asyncio.create_task(event_of(streaming("r-0", 0.2)))
+    await until(lambda: len(server.seen("GET", "/v1/runs/r-0/stream")) == 1)
     service.end()
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=4))
-        assert outcomes(await asyncio.gather(*waiting(*service.ids, interval=RARELY, watch="stream"))) == {"completed"}
-        assert sum(request.path.endswith("/stream") for request in server.requests) < 25
+    assert await waiting == {"run_id": "r-0", "status": "completed"}
 
 
-async def test_a_stream_that_keeps_ending_is_opened_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    service = Service(*[events(*REPLAY) for _ in range(100)])
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        await event_of(streaming("r-1", wait_for=["completed"], end_time=time.time() + 2.5))
-        opened = server.seen("GET", "/v1/runs/r-1/stream")
+async def test_runs_are_polled_every_second_until_their_streams_are_open(serve: Serve) -> None:
+    service = Service(30, single=lambda request: lasting() if request.path.endswith("/stream") else None)
+    service.end()
+    server = serve(service, rate_limit=4)
+    assert outcomes(await asyncio.gather(*waiting(*service.ids, interval=RARELY, watch="stream"))) == {"completed"}
+    assert sum(request.path.endswith("/stream") for request in server.requests) < 25
+
+
+async def test_a_stream_that_keeps_ending_is_opened_less_and_less_often(serve: Serve) -> None:
+    service = service_with(*[events(*REPLAY) for _ in range(100)])
+    server = serve(service)
+    await event_of(streaming("r-0", wait_for=["completed"], end_time=time.time() + 2.5))
+    opened = server.seen("GET", "/v1/runs/r-0/stream")
     assert 2 <= len(opened) <= 3
     assert opened[1].at - opened[0].at >= 0.9

@@ -18,9 +18,8 @@ from airflow.sdk.module_loading import import_string
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
-from tests.hooks.connections import connection_json
 from tests.support.airflow_names import deserialize, serialize
-from tests.support.scripted_server import ScriptedServer, answer, errors
+from tests.support.scripted_server import Serve, answer, errors
 from tests.triggers.waiting import BUSINESS, ENV, event_of, until
 
 NO_RUN = "00000000-0000-4000-8000-000000000000"
@@ -38,13 +37,12 @@ async def test_the_event_holds_the_run_id_and_the_status(agent_runs_emulator: Em
         assert type(event["status"]) is str
 
 
-async def test_a_run_that_may_still_appear_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_that_may_still_appear_does_not_end_the_wait(serve: Serve) -> None:
     unknown = errors(404, "There is no run r-1")
-    with ScriptedServer([unknown, unknown, RUNNING, COMPLETED]) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        trigger = AgentRunTrigger("r-1", poll_interval=0, missing_until=time.time() + 60)
-        assert await event_of(trigger) == {"run_id": "r-1", "status": "completed"}
-        assert server.unused == 0
+    server = serve([unknown, unknown, RUNNING, COMPLETED])
+    trigger = AgentRunTrigger("r-1", poll_interval=0, missing_until=time.time() + 60)
+    assert await event_of(trigger) == {"run_id": "r-1", "status": "completed"}
+    assert server.unused == 0
 
 
 async def test_a_run_that_does_not_appear_in_time_ends_the_wait(agent_runs_emulator: Emulator) -> None:
@@ -75,6 +73,30 @@ async def test_a_connection_that_is_unavailable_for_a_moment_does_not_end_the_wa
     await until(lambda: said in capfd.readouterr().out)
     monkeypatch.setenv(ENV, agent_runs_emulator.connection_uri)
     assert await waiting == {"run_id": run.id, "status": "completed"}
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"artifacts": [{"title": "Report", "sources": [{"url": "https://example.com/page"}] * 5}] * 22_000},
+        {"artifacts": 17, "more": list(range(700_000))},
+    ],
+    ids=["many artifacts", "unreadable"],
+)
+async def test_a_large_output_does_not_block_the_event_loop(serve: Serve, output: object) -> None:
+    late = []
+
+    async def tick() -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            late.append(time.monotonic() - before - 0.01)
+
+    serve([answer({"id": "r-1", "output": output, "status": "completed"})])
+    ticking = asyncio.create_task(tick())
+    assert await event_of(AgentRunTrigger("r-1"), within=5.0) == {"run_id": "r-1", "status": "completed"}
+    ticking.cancel()
+    assert max(late) < 1.0
 
 
 @pytest.mark.parametrize(

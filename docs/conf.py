@@ -29,7 +29,7 @@ author = "The authors of airflow-provider-agentruns"
 project_copyright = "the authors; Apache License 2.0"
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "drawings", "from_code", "model_fields"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "from_code"]
 exclude_patterns = ["README.md", "_build"]
 source_suffix = {".md": "markdown"}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Directives that generate parts of the reference from code: connection fields, command line, and faults."""
+"""Directives that generate parts of the reference from code: connection fields, command line, faults, and models."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import argparse
 import importlib
 import itertools
 import json
-from typing import Any
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from docutils import nodes
+from pydantic import BaseModel
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from tables import inline, table
@@ -69,6 +72,21 @@ class FaultList(SphinxDirective):
         return parts
 
 
+class ModelFields(SphinxDirective):
+    """The fields of a model. The argument is the name of a class in :mod:`airflow_provider_agentruns.models`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        model = getattr(importlib.import_module("airflow_provider_agentruns.models"), self.arguments[0])
+        rows = [
+            (name, _type_name(field.annotation), "always" if field.is_required() else "")
+            for name, field in model.model_fields.items()
+        ]
+        return [table(["field", "type", "present"], rows, code_columns=(0, 1))]
+
+
 def _default(schema: dict[str, Any]) -> str:
     default = schema.get("default")
     return "" if default is None else default if isinstance(default, str) else json.dumps(default)
@@ -85,9 +103,30 @@ def _fault(fault: Any) -> nodes.definition_list_item:
     return nodes.definition_list_item("", nodes.term("", "", nodes.literal(fault.usage, fault.usage)), what)
 
 
+def _type_name(annotation: Any) -> str:
+    """Return a type as text, without the metadata for pydantic."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _type_name(get_args(annotation)[0])
+    if annotation is NoneType:
+        return "None"
+    if origin in (Union, UnionType):
+        return " | ".join(dict.fromkeys(map(_type_name, get_args(annotation))))
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join(map(_type_name, get_args(annotation)))}]"
+    return str(getattr(annotation, "__name__", annotation))
+
+
+def _without_signature(app: Sphinx, what: str, name: str, it: Any, *_: Any) -> tuple[str, str] | None:
+    """Omit the constructor's signature of models and enumerations, because users do not create them."""
+    return ("", "") if isinstance(it, type) and issubclass(it, BaseModel | Enum) else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the directives."""
+    """Register the directives and the handler for signatures."""
     app.add_directive("connection-fields", ConnectionFields)
     app.add_directive("command-line", CommandLine)
     app.add_directive("emulator-faults", FaultList)
+    app.add_directive("model-fields", ModelFields)
+    app.connect("autodoc-process-signature", _without_signature)
     return {"parallel_read_safe": True}

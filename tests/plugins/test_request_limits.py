@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.plugins import page_client
 from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import Instances
@@ -74,13 +75,30 @@ def test_all_viewers_of_a_run_share_one_request(
 
 
 @pytest.mark.parametrize("bounded", [1.0], indirect=True)
-def test_a_page_that_would_wait_too_long_says_so(reader: httpx.Client, path_of: PathOf, bounded: Emulator) -> None:
-    runs = [bounded.service.create_run("needs_approval", business_id=BUSINESS).id for _ in range(12)]
+def test_a_page_that_would_wait_too_long_says_so(
+    reader: httpx.Client, path_of: PathOf, bounded: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_client, "MAX_DELAY", 2.0)
+    runs = [bounded.service.create_run("needs_approval", business_id=BUSINESS).id for _ in range(8)]
     shown = request_all(reader, [path_of(run_id) for run_id in runs])
     messages = [one["error"]["message"] for one in shown if one["error"]]
-    # Pages get at most 3 of 16 slots.
     assert 0 < len(messages) < len(runs)
     assert set(messages) == {"Page rate limit reached; retrying shortly"}
+
+
+@pytest.mark.parametrize("bounded", [1.0], indirect=True)
+def test_reads_for_tasks_come_before_pages(
+    conn_id: str, reader: httpx.Client, path_of: PathOf, bounded: Emulator
+) -> None:
+    first, *others = [bounded.service.create_run("needs_approval", business_id=BUSINESS).id for _ in range(8)]
+    paths = [path_of(run_id) for run_id in others]
+    with ThreadPoolExecutor(1) as pages:
+        pages.submit(request_all, reader, paths)
+        while not bounded.requests:
+            time.sleep(0.01)
+        AgentRunHook(conn_id).get_run(first)
+    assert len(bounded.requests) == 8
+    assert not bounded.requests[-1].path.endswith(first)
 
 
 def test_a_service_that_does_not_respond_yet_is_requested_again(

@@ -192,6 +192,7 @@ def review_rounds(
             answered=[one.output[TRAIL] for one in reviews],
             artifact_type=artifact_type,
             trigger_rule="none_failed_min_one_success",
+            **_given(poll_interval=poke_interval, timeout=timeout),
         )
         [first, reviews[-1]] >> output
     return group

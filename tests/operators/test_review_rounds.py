@@ -236,7 +236,13 @@ def test_arguments_reach_the_tasks_and_win_over_default_args() -> None:
         wait, review = tasks[f"wait_{number}"], tasks[f"review_{number}"]
         assert (float(wait.poke_interval), float(wait.timeout)) == (7.0, 98.0)
         assert (review.options, review.decide, review.response_timeout) == (["Yes", "No"], decide, timedelta(days=1))
-    assert tasks["output"].artifact_type == "report"
+    assert (tasks["output"].artifact_type, tasks["output"].poll_interval) == ("report", 7.0)
+
+
+def test_the_timeout_also_limits_the_wait_after_the_last_round() -> None:
+    with empty_dag() as dag:
+        review_rounds("g", "r-1", 1, timeout=timedelta(minutes=1))
+    assert [made(dag, f"g.{name}").timeout for name in ("wait_1", "output")] == [60.0, 60.0]
 
 
 def test_zero_one_or_many_interrupts_in_each_round(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -89,10 +91,10 @@ class AgentRunHook(BaseHook):
     def __init__(self, agentruns_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agentruns_conn_id = agentruns_conn_id
-        # The last one is in use. Requests may still be in progress over the others, whose token was rejected.
-        self._transports: list[Transport] = []
-        self._async_transports: list[AsyncTransport] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # By process and by event loop, because no other one can use their connections. The last of a list is in use.
+        # Requests may still be in progress over the others, whose token was rejected.
+        self._transports: defaultdict[int, list[Transport]] = defaultdict(list)
+        self._async_transports: defaultdict[asyncio.AbstractEventLoop, list[AsyncTransport]] = defaultdict(list)
 
     get_run, aget_run = _methods(requests.get_run)
     create_run, acreate_run = _methods(requests.create_run)
@@ -170,13 +172,13 @@ class AgentRunHook(BaseHook):
 
     def get_conn(self) -> Transport:
         """Return the transport. The first call reads the connection; :meth:`close` closes the transport."""
-        return self._transports[-1] if self._transports else self.reload()
+        transports = self._transports[os.getpid()]
+        return transports[-1] if transports else self.reload()
 
     async def aget_conn(self) -> AsyncTransport:
         """Async twin of :meth:`get_conn`. Each event loop has its own transport."""
-        if self._loop is asyncio.get_running_loop() and self._async_transports:
-            return self._async_transports[-1]
-        return await self.areload()
+        transports = self._async_transports[asyncio.get_running_loop()]
+        return transports[-1] if transports else await self.areload()
 
     def reload(self) -> Transport:
         """Read the connection again, and return a transport with its settings. The others stay open."""
@@ -185,14 +187,15 @@ class AgentRunHook(BaseHook):
             settings = self._check(connection, connection.extra_dejson)
             for secret in settings.secrets:
                 airflow_log.mask_secret(secret)
-            if not self._transports or self._transports[-1].settings != settings:
-                self._transports.append(Transport(settings, metrics.observer(self.agentruns_conn_id)))
-            return self._transports[-1]
+            transports = self._transports[os.getpid()]
+            if not transports or transports[-1].settings != settings:
+                transports.append(Transport(settings, metrics.observer(self.agentruns_conn_id)))
+            return transports[-1]
 
     async def areload(self) -> AsyncTransport:
         """Async twin of :meth:`reload`."""
         with self._reading():
-            connection, loop = await self.aget_connection(self.agentruns_conn_id), asyncio.get_running_loop()
+            connection = await self.aget_connection(self.agentruns_conn_id)
             # Airflow 3.3 has async versions of both, because masking sends a message to the supervisor.
             extra = getattr(connection, "aextra_dejson", None)
             settings = self._check(connection, await extra() if extra else connection.extra_dejson)
@@ -201,24 +204,24 @@ class AgentRunHook(BaseHook):
                     await mask(secret)
                 else:
                     airflow_log.mask_secret(secret)
-            if self._loop is not loop:
-                # Only its own loop can close a transport.
-                self._loop, self._async_transports = loop, []
+            for loop in list(self._async_transports):
+                if loop.is_closed():
+                    # Nothing can close its transports.
+                    self._async_transports.pop(loop, None)
+            transports = self._async_transports[asyncio.get_running_loop()]
             # Another task may have opened a transport meanwhile.
-            if not self._async_transports or self._async_transports[-1].settings != settings:
-                self._async_transports.append(AsyncTransport(settings, metrics.observer(self.agentruns_conn_id)))
-            return self._async_transports[-1]
+            if not transports or transports[-1].settings != settings:
+                transports.append(AsyncTransport(settings, metrics.observer(self.agentruns_conn_id)))
+            return transports[-1]
 
     def close(self) -> None:
         """Close the sync transport. The next call reads the connection again."""
-        transports, self._transports = self._transports, []
-        for transport in transports:
+        for transport in self._transports.pop(os.getpid(), ()):
             transport.close()
 
     async def aclose(self) -> None:
-        """Close the async transport. The next call reads the connection again."""
-        transports, self._async_transports = self._async_transports, []
-        for transport in transports:
+        """Close the async transport of this event loop. The next call reads the connection again."""
+        for transport in self._async_transports.pop(asyncio.get_running_loop(), ()):
             await transport.aclose()
 
     def send(self, build: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> T:

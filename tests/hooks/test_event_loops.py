@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each event loop has its own client, and none stays open."""
+"""Each event loop and each process has its own client, and none stays open."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -46,6 +48,37 @@ def test_a_hook_that_is_not_closed_leaves_nothing_open(agent_runs_emulator: Emul
     assert AgentRunHook().list_agents()
     gc.collect()
     assert open_sockets(agent_runs_emulator.port) == 0
+
+
+def test_loops_that_take_turns_keep_their_clients(agent_runs_emulator: Emulator) -> None:
+    hook = AgentRunHook()
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    first = [loop.run_until_complete(hook.aget_conn()) for loop in loops]
+    assert [loop.run_until_complete(hook.aget_conn()) for loop in loops] == first
+    for loop in loops:
+        loop.run_until_complete(hook.alist_agents())
+        loop.run_until_complete(hook.aclose())
+        loop.close()
+    assert open_sockets(agent_runs_emulator.port) == 0
+
+
+_FORK = """
+import os
+from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
+
+hook = AgentRunHook()
+transport = hook.get_conn()
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+    assert hook.get_conn() is transport
+else:
+    os._exit(hook.get_conn() is transport)
+"""
+
+
+def test_a_forked_process_does_not_read_its_parents_responses(agent_runs_emulator: Emulator) -> None:
+    # In a fresh process, because pytest has threads.
+    subprocess.run([sys.executable, "-c", _FORK], check=True, timeout=60)
 
 
 async def test_several_tasks_share_one_transport(agent_runs_emulator: Emulator) -> None:

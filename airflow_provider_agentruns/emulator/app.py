@@ -44,7 +44,8 @@ class _Run(_Thread):
 
 class _Answer(BaseModel):
     interrupt_id: _Text
-    answer: Any = Field(alias="input")
+    # Any JSON value but null.
+    answer: str | bool | int | float | list[Any] | dict[str, Any] = Field(alias="input")
 
 
 class _Rating(BaseModel):

@@ -88,7 +88,7 @@ def test_an_answer_to_a_question_that_is_not_pending(emulator: Emulator, client:
     clock.forward(1)
     [interrupt] = client.run(run_id)["interrupts"]
     error_of(client.resume(run_id, "int_1", "approve"), 409)
-    for body in ({"input": "approve"}, {"interrupt_id": interrupt["id"]}, "approve"):
+    for body in ({"input": "approve"}, {"interrupt_id": interrupt["id"], "input": None}, "approve"):
         error_of(client.post(f"/v1/runs/{run_id}/resume", json=body), 422)
     assert client.resume(run_id, interrupt["id"], "approve").status_code == 200
     error_of(client.resume(run_id, interrupt["id"], "approve"), 409)

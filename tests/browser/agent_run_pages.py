@@ -18,18 +18,6 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 _AXE = Path(airflow_provider_agentruns.plugins.__path__[0]) / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 
-_SPILLING = """
-    const width = document.documentElement.clientWidth;
-    const spills = element => {
-        const box = element.getBoundingClientRect(), style = getComputedStyle(element);
-        if (box.width <= 1) return false;
-        const cut = element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1
-            && !['visible', 'auto'].includes(style.overflowX);
-        return box.right > width + 0.5 || box.left < -0.5 || cut;
-    };
-    return [...document.querySelectorAll('main *')].filter(spills).map(element => element.outerHTML.slice(0, 200));
-"""
-
 _OVERLAPPING = """
     // Text for screen readers only is in an element of one pixel.
     const unseen = element => element && (element.getBoundingClientRect().width <= 1 || unseen(element.parentElement));
@@ -57,39 +45,28 @@ _FAULTS = """
 
 
 class AgentRunPages:
-    """
-    The pages in a browser.
+    """The pages in a browser."""
 
-    :param browser: The browser.
-    :param airflow_url: Airflow's URL.
-    :param screenshots: The folder for screenshots.
-    """
-
-    def __init__(self, browser: Browser, airflow_url: str, screenshots: Path) -> None:
+    def __init__(self, browser: Browser) -> None:
         self.browser = browser
-        self._url = airflow_url
-        self._screenshots = screenshots
         # Airflow logs every visitor in.
-        browser.driver.get(f"{airflow_url}/")
+        browser.driver.get(f"{browser.url}/")
         browser.wait(lambda: browser.all("nav, [data-testid='nav-sidebar']"))
 
     def open_task(self, dag_id: str, dag_run: str, task_id: str) -> None:
-        """Open the tab of a task instance in Airflow."""
-        run = f"{self._url}/dags/{dag_id}/runs/{quote(dag_run, safe='')}"
+        run = f"{self.browser.url}/dags/{dag_id}/runs/{quote(dag_run, safe='')}"
         self.browser.driver.get(f"{run}/tasks/{task_id}/plugin/agent-run")
 
     def open_task_alone(self, dag_id: str, dag_run: str, task_id: str) -> None:
         """Open the same page outside Airflow's UI, with unencoded IDs as Airflow 3.1 writes them."""
         query = f"dag_id={dag_id}&run_id={dag_run}&task_id={task_id}&map_index={{MAP_INDEX}}"
-        self.browser.driver.get(f"{self._url}/agent-runs/task?{query}")
+        self.browser.driver.get(f"{self.browser.url}/agent-runs/task?{query}")
 
     def open_list(self) -> None:
-        """Open the overview in Airflow."""
-        self.browser.driver.get(f"{self._url}/plugin/agent-runs")
+        self.browser.driver.get(f"{self.browser.url}/plugin/agent-runs")
 
     def open_list_alone(self) -> None:
-        """Open the same page outside Airflow's UI."""
-        self.browser.driver.get(f"{self._url}/agent-runs/")
+        self.browser.driver.get(f"{self.browser.url}/agent-runs/")
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -103,16 +80,13 @@ class AgentRunPages:
 
     @property
     def text(self) -> str:
-        """The visible text."""
         return str(self.browser.script("return document.querySelector('main')?.innerText ?? ''"))
 
     def wait_for(self, text: str) -> None:
-        """Wait until a text is visible."""
         self.browser.wait(lambda: text in self.text)
 
     @property
     def theme(self) -> str:
-        """The page's theme."""
         return str(self.browser.script("return document.documentElement.dataset.theme"))
 
     @property
@@ -124,7 +98,7 @@ class AgentRunPages:
     def check_layout(self) -> None:
         """Check that nothing is cut off or overlaps, and that axe reports no serious issue."""
         wrong = {
-            "spilling": self.browser.script(_SPILLING),
+            "overflowing": self.browser.overflowing(self.browser.all("main")[0]),
             "overlapping": self.browser.script(_OVERLAPPING),
             "faults": self._faults(),
         }
@@ -145,14 +119,12 @@ class AgentRunPages:
             self.take_whole(f"{name}-{scheme}-{width}")
 
     def _faults(self) -> list[Any]:
-        """Return the serious issues that axe reports."""
         assert _AXE.is_file(), f"{_AXE} is missing: run `npm ci` in airflow_provider_agentruns/plugins/ui"
         self.browser.script(_AXE.read_text())
         found = self.browser.driver.execute_async_script(_FAULTS)
         return [fault for fault in found if fault[0] in ("serious", "critical")]
 
     def take_whole(self, name: str) -> None:
-        """Take a screenshot of the complete page."""
         width, height = self.browser.script(
             "return [document.documentElement.clientWidth, document.documentElement.scrollHeight]"
         )
@@ -160,4 +132,4 @@ class AgentRunPages:
         taken = self.browser.driver.execute_cdp_cmd(
             "Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip}
         )
-        (self._screenshots / f"{name}.png").write_bytes(b64decode(taken["data"]))
+        (self.browser.screenshots / f"{name}.png").write_bytes(b64decode(taken["data"]))

@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,8 @@ from tests.browser.hostile import hostile
 from tests.docs.blocks import blocks
 from tests.support.standalone import Standalone
 
-if TYPE_CHECKING:
-    # Other tests run without Selenium.
-    from tests.browser.pages import Browser
+# Other tests run without Selenium.
+collect_ignore_glob = [] if find_spec("selenium") else ["test_*.py"]
 
 #: The environment variable with the folder for screenshots. The default is a temporary folder.
 SCREENSHOTS = "AGENTRUNS_SCREENSHOTS"
@@ -49,7 +49,6 @@ def airflow(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="session")
 def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder for screenshots."""
     folder = Path(os.environ.get(SCREENSHOTS) or tmp_path_factory.mktemp("screenshots")).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     print(f"Screenshots: {folder}")
@@ -57,7 +56,7 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def browser(airflow: Standalone, screenshots: Path, tmp_path: Path) -> Iterator[Browser]:
+def browser(airflow: Standalone, screenshots: Path, tmp_path: Path) -> Iterator[Any]:
     """Return a browser with an empty profile."""
     from tests.browser.pages import Browser
 

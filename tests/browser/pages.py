@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -30,11 +29,6 @@ _FLAGS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
     f"--window-size={DESK},{_HEIGHT}",
     # No page can reach another machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
@@ -42,38 +36,45 @@ _FLAGS = (
 # The form's hidden field is in the same element as the body.
 _FIELD = "#element_interrupt_id"
 
+_OVERFLOWING = """
+    const width = document.documentElement.clientWidth;
+    const overflows = element => {
+        const box = element.getBoundingClientRect(), style = getComputedStyle(element);
+        if (box.width <= 1) return false;
+        const cut = element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1
+            && !['visible', 'auto'].includes(style.overflowX);
+        return box.right > width + 0.5 || box.left < -0.5 || cut;
+    };
+    return [...arguments[0].querySelectorAll('*')].filter(overflows).map(element => element.outerHTML.slice(0, 200));
+"""
+
 
 class Browser:
     """
     A browser, as a context manager.
 
-    :param airflow_url: The URL of an Airflow that logs every visitor in as an administrator.
+    :param url: The URL of an Airflow that logs every visitor in as an administrator.
     :param profile: A folder that does not exist yet.
     :param screenshots: The folder for screenshots.
     """
 
-    def __init__(self, airflow_url: str, profile: Path, screenshots: Path) -> None:
+    def __init__(self, url: str, profile: Path, screenshots: Path) -> None:
         options = ChromeOptions()
         options.binary_location = "/usr/bin/chromium"
         for flag in (*_FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         # With a path, Selenium does not search for another driver or download one.
         self.driver = Chrome(options, ChromeService("/usr/bin/chromedriver"))
-        self._url = airflow_url
-        self._screenshots = screenshots
-        self._width = DESK
+        self.url, self.screenshots = url, screenshots
         self.be(DESK, "light")
 
     def __enter__(self) -> Browser:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.driver.quit()
 
     def be(self, width: int, scheme: Scheme) -> None:
-        """Set the width of the window and the preferred color scheme."""
         self._width = width
         self._size(_HEIGHT)
         self.driver.execute_cdp_cmd(
@@ -81,8 +82,7 @@ class Browser:
         )
 
     def open_list(self) -> None:
-        """Open the page of all pending required actions."""
-        self.driver.get(f"{self._url}/required_actions?response_received=false")
+        self.driver.get(f"{self.url}/required_actions?response_received=false")
         self.wait(lambda: self.all("button[aria-label='Open Review Drawer']"))
 
     def open_from_list(self, subject: str) -> Form:
@@ -99,10 +99,9 @@ class Browser:
         return self.form()
 
     def open_review(self, review: Review) -> Form:
-        """Open the tab of a task instance's required action."""
         task = f"{review.task_id}/mapped/{review.map_index}" if review.map_index >= 0 else review.task_id
         self.driver.get(
-            f"{self._url}/dags/{review.dag_id}/runs/{quote(review.dag_run, safe='')}/tasks/{task}/required_actions"
+            f"{self.url}/dags/{review.dag_id}/runs/{quote(review.dag_run, safe='')}/tasks/{task}/required_actions"
         )
         return self.form()
 
@@ -120,7 +119,6 @@ class Browser:
         return self.wait(find)
 
     def all(self, selector: str) -> list[WebElement]:
-        """Return all elements that match a CSS selector."""
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def wait(self, condition: Callable[[], T | None]) -> T:
@@ -130,13 +128,16 @@ class Browser:
         return found
 
     def script(self, script: str, *arguments: Any) -> Any:
-        """Return the result of a script on the page."""
         return self.driver.execute_script(script, *arguments)
+
+    def overflowing(self, root: WebElement) -> list[str]:
+        """Return the elements that are cut off, or require horizontal scrolling."""
+        return list(self.script(_OVERFLOWING, root))
 
     def take_screenshot(self, name: str, *, of: Form | None = None, height: int = _HEIGHT) -> None:
         """Take a screenshot of a window with a height in pixels, or of a complete form."""
         self._size(_AROUND_BODY + of.body.size["height"] if of else height)
-        self.driver.save_screenshot(str(self._screenshots / f"{name}.png"))
+        self.driver.save_screenshot(str(self.screenshots / f"{name}.png"))
         self._size(_HEIGHT)
 
     def _size(self, height: int) -> None:
@@ -147,11 +148,7 @@ class Browser:
 
 
 class Form:
-    """
-    One form on a page.
-
-    :param body: The element that contains the body and the fields.
-    """
+    """One form on a page. The element ``body`` contains the text and the fields."""
 
     def __init__(self, browser: Browser, body: WebElement) -> None:
         self._browser = browser
@@ -159,7 +156,6 @@ class Form:
 
     @property
     def subject(self) -> str:
-        """The subject, above the body."""
         return str(self._browser.script("return arguments[0].previousElementSibling.innerText", self.body))
 
     @property
@@ -170,12 +166,10 @@ class Form:
 
     @property
     def buttons(self) -> list[str]:
-        """The options."""
         return [button.text for button in self._browser.all("button[data-testid^='hitl-option-']")]
 
     @property
     def tags(self) -> list[str]:
-        """The tag names of all elements in the body."""
         return [element.tag_name for element in self.inside("*")]
 
     @property
@@ -184,27 +178,13 @@ class Form:
         links = [link for link in self.inside("a") if link.is_displayed()]
         return [(link.text.replace("\u200b", ""), str(link.get_dom_attribute("href"))) for link in links]
 
-    @property
-    def overflowing(self) -> list[str]:
-        """The elements that are cut off, or require horizontal scrolling."""
-        script = """
-            const width = document.documentElement.clientWidth;
-            return [...arguments[0].querySelectorAll('*')].filter(element => {
-                const place = element.getBoundingClientRect();
-                return place.width && (place.left < 0 || place.right > width || element.scrollWidth > width);
-            }).map(element => element.outerHTML)"""
-        return list(self._browser.script(script, self.body))
-
     def inside(self, selector: str) -> list[WebElement]:
-        """Return all elements of the body that match a CSS selector."""
         return self.body.find_elements(By.CSS_SELECTOR, selector)
 
     def texts(self, selector: str) -> list[str]:
-        """Return the texts of these elements."""
         return [element.text for element in self.inside(selector)]
 
     def field(self, name: str) -> WebElement:
-        """Return a field by its name."""
         return self.body.find_element(By.ID, f"element_{name}")
 
     def submit(self, option: str) -> None:

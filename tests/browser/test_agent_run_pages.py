@@ -7,26 +7,24 @@ They need only Airflow's API server, with task instances as a scheduler would wr
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
 
-from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.browser.agent_run_pages import AgentRunPages
 from tests.browser.hostile import hostile
-from tests.plugins.conftest import BUSINESS
+from tests.browser.pages import Browser
+from tests.plugins.conftest import BUSINESS, start_run
 from tests.plugins.instances import Instances
 from tests.plugins.served import ServedAirflow
 from tests.support.airflow_versions import FORM_STATE
 from tests.support.scripted_server import ScriptedServer, answer
-
-if TYPE_CHECKING:
-    from tests.browser.agent_run_pages import AgentRunPages
-    from tests.browser.pages import Browser
 
 CONNECTION = {"agentruns_conn_id": "watched"}
 
@@ -44,8 +42,7 @@ def served(airflow_home: Path, service: Emulator) -> Iterator[ServedAirflow]:
     """Return the API server, which logs every visitor in as an administrator."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AIRFLOW_CONN_WATCHED", service.connection_uri)
-        gone = {"conn_type": "agentruns", "host": "http://127.0.0.1:1", "password": "mk_test_1"}
-        environment.setenv("AIRFLOW_CONN_UNREACHABLE", json.dumps(gone))
+        environment.setenv("AIRFLOW_CONN_UNREACHABLE", "agentruns://:mk_test_1@127.0.0.1:1/http")
         with ServedAirflow() as served:
             yield served
 
@@ -53,11 +50,8 @@ def served(airflow_home: Path, service: Emulator) -> Iterator[ServedAirflow]:
 @pytest.fixture
 def pages(served: ServedAirflow, screenshots: Path, tmp_path: Path) -> Iterator[AgentRunPages]:
     """Return the pages in a new browser."""
-    from tests.browser.agent_run_pages import AgentRunPages
-    from tests.browser.pages import Browser
-
     with Browser(served.url, tmp_path / "profile", screenshots) as browser:
-        yield AgentRunPages(browser, served.url, screenshots)
+        yield AgentRunPages(browser)
 
 
 def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
@@ -147,10 +141,6 @@ def test_a_run_while_it_works_when_it_asks_and_when_it_is_done(
 
 
 def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: Emulator, instances: Instances) -> None:
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-    from selenium.webdriver.support.select import Select
-
     browser = pages.browser
     for agent in ("needs_approval", "slow"):
         run = service.service.create_run(agent, business_id=BUSINESS)
@@ -207,7 +197,7 @@ def test_the_overview_with_filters_and_keyboard(pages: AgentRunPages, service: E
 
 def test_text_from_a_hostile_agent_stays_text(pages: AgentRunPages, service: Emulator, instances: Instances) -> None:
     browser = pages.browser
-    run = run_until(service, "hostile", "interrupted")
+    run = start_run(service, "hostile", "interrupted")
     [question] = run.interrupts
     service.service.answer(run.id, question["id"], {"decision": "approve"})
     place = instances.task("hostile", rendered={**CONNECTION, "run_id": run.id})[:3]
@@ -217,7 +207,7 @@ def test_text_from_a_hostile_agent_stays_text(pages: AgentRunPages, service: Emu
 
 
 def test_a_failed_run_shows_its_error_first(pages: AgentRunPages, service: Emulator, instances: Instances) -> None:
-    run = run_until(service, "fails", "error")
+    run = start_run(service, "fails", "error")
     place = instances.task("failed", state="failed", rendered={**CONNECTION, "run_id": run.id})[:3]
     pages.check_alone("No response after three tries", "run-failed", place, (360,))
     assert pages.text.index("Run failed") < pages.text.index("Timeline")
@@ -232,8 +222,7 @@ def test_a_timeline_says_that_it_shortens_a_wait(pages: AgentRunPages, instances
     ]
     run = {"id": "r-1", "status": "completed", "started_at": at[0], "ended_at": at[-1], "steps": steps}
     with ScriptedServer(lambda _: answer(run)) as service, pytest.MonkeyPatch.context() as environment:
-        connection = {"conn_type": "agentruns", "host": service.url, "password": "x"}
-        environment.setenv("AIRFLOW_CONN_SCRIPTED", json.dumps(connection))
+        environment.setenv("AIRFLOW_CONN_SCRIPTED", f"agentruns://:x@127.0.0.1:{service.port}/http")
         rendered = {"agentruns_conn_id": "scripted", "run_id": "r-1"}
         pages.open_task_alone(*instances.task("waited", state="success", rendered=rendered)[:3])
         pages.wait_for("Not to scale: time waiting for a person (striped) is shortened.")
@@ -256,14 +245,6 @@ def test_an_unreachable_service_is_reported_and_can_be_retried(pages: AgentRunPa
     browser.wait(lambda: pages.requests > sent)
 
 
-def run_until(service: Emulator, agent: str, status: str) -> Run:
-    """Start a run and wait for a status."""
-    run_id = service.service.create_run(agent, business_id=BUSINESS).id
-    while (run := service.service.get_run(run_id)).status != status:
-        time.sleep(0.1)
-    return run
-
-
 def running_for(browser: Browser) -> float:
     """Return the largest duration that the page shows for a running step, in seconds."""
     script = "return [...document.querySelectorAll('.step.running > .row .time')].map(one => one.innerText)"
@@ -271,7 +252,6 @@ def running_for(browser: Browser) -> float:
 
 
 def agents(browser: Browser) -> set[str]:
-    """Return the agents in the list."""
     return set(
         browser.script("return [...document.querySelectorAll('td.agent')].map(one => one.innerText.split(' ')[0])")
     )

@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.browser.pages import Browser
 from tests.support.standalone import Standalone
-
-if TYPE_CHECKING:
-    from tests.browser.pages import Browser
 
 
 def test_a_connection_from_the_form_passes_its_test(airflow: Standalone, emulator: Emulator, browser: Browser) -> None:
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-
     def click(button: str) -> None:
         browser.wait(lambda: browser.driver.find_elements(By.XPATH, f"//button[{button}]"))[0].click()
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.browser.hostile import LONG_ADDRESS, MADE_VISIBLE, MARKUP, TITLE
+from tests.browser.pages import Browser
 from tests.standalone.people import Review, answers, interrupted
 from tests.support.standalone import Standalone
-
-if TYPE_CHECKING:
-    from tests.browser.pages import Browser
 
 # Elements of the package's own layout. Others would come from the agent.
 _COUNTED = {"blockquote": 1, "ol": 0, "label": 1}
@@ -58,7 +55,7 @@ def test_a_hostile_agents_text_is_inert_on_the_page(airflow: Standalone, emulato
 
     browser.be(390, "dark")
     form = browser.open_drawer("# Approved by compliance")
-    assert form.overflowing == []
+    assert browser.overflowing(form.body) == []
     browser.take_screenshot("hostile-dark-390", of=form)
     form.submit("Reject")
     airflow.wait_for_dag("browsed", dag_run)

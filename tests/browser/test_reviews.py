@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.browser.agent_run_pages import AgentRunPages
+from tests.browser.pages import Browser, Form
 from tests.standalone.people import Review, answers, interrupted
 from tests.support.standalone import Standalone
-
-if TYPE_CHECKING:
-    from tests.browser.pages import Browser, Form
 
 _RUNS = "https://runs.example.com/"
 
@@ -40,7 +38,7 @@ def test_all_proposals_are_read_and_approved_on_the_page_of_required_actions(
         browser.be(390, scheme)
         form = browser.open_drawer(subject)
         _check_proposals(form, question["value"])
-        assert form.overflowing == []
+        assert browser.overflowing(form.body) == []
         browser.take_screenshot(f"proposals-{scheme}-390")
         browser.take_screenshot(f"proposals-{scheme}-390-whole", of=form)
 
@@ -58,43 +56,7 @@ def test_all_proposals_are_read_and_approved_on_the_page_of_required_actions(
     assert "cip_summary" in {artifact["type"] for artifact in output["artifacts"]}
 
 
-def test_the_second_rounds_form_asks_the_second_question_with_the_field_that_the_agent_wants(
-    airflow: Standalone, emulator: Emulator, browser: Browser
-) -> None:
-    run_id, [first] = interrupted(airflow, emulator, "two_rounds")
-    dag_run = airflow.start_dag("browsed", {"run_id": run_id})
-    one, two = (Review(airflow, "browsed", dag_run, f"reviewed.review_{number}", 0) for number in (1, 2))
-    one.wait_for("awaiting_input")
-    form = browser.open_review(one)
-    assert form.subject == first["value"]["label"]
-    assert form.texts("label") == []
-    form.submit("Approve")
-
-    two.wait_for("awaiting_input")
-    [second] = emulator.service.get_run(run_id).interrupts
-    # On a phone, from the list of required actions.
-    browser.be(390, "light")
-    form = browser.open_drawer(second["value"]["label"])
-    assert form.subject == second["value"]["label"] != first["value"]["label"]
-    assert form.texts("h3") == ["Artifact 1 of 1: Risk"]
-    assert form.texts("label") == ["Reason"]
-    assert form.overflowing == []
-    form.field("note").send_keys("One open point, and a small one")
-    browser.take_screenshot("field-light-390", of=form)
-    form.submit("Approve")
-    airflow.wait_for_dag("browsed", dag_run)
-
-    _, (interrupt_id, sent) = answers(emulator, run_id)
-    assert (interrupt_id, sent["decision"], sent["note"]) == (
-        second["id"],
-        "approve",
-        "One open point, and a small one",
-    )
-
-
-def test_the_tutorial_is_followed_in_a_browser(airflow: Standalone, browser: Browser, screenshots: Path) -> None:
-    from tests.browser.agent_run_pages import AgentRunPages
-
+def test_the_tutorial_is_followed_in_a_browser(airflow: Standalone, browser: Browser) -> None:
     airflow.unpause(_TUTORIAL)
     dag_run = f"manual__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}+00:00"
     airflow.call("POST", f"/dags/{_TUTORIAL}/dagRuns", json={"dag_run_id": dag_run, "logical_date": None})
@@ -105,11 +67,11 @@ def test_the_tutorial_is_followed_in_a_browser(airflow: Standalone, browser: Bro
     form = browser.open_review(review)
     assert form.subject == "Should the company's address be changed?"
     assert form.texts("h3") == ["Artifact 1 of 1: New address"]
-    assert form.overflowing == []
+    assert browser.overflowing(form.body) == []
     browser.take_screenshot("form", of=form)
     form.submit("Approve")
     airflow.wait_for_dag(_TUTORIAL, dag_run)
-    pages = AgentRunPages(browser, airflow.url, screenshots)
+    pages = AgentRunPages(browser)
     pages.open_task(_TUTORIAL, dag_run, "start")
     with pages.inside():
         pages.wait_for("Confirmed by the service. Run resumed.")

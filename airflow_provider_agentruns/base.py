@@ -172,9 +172,11 @@ class AgentRunTask(BaseOperator):
                 seen=seen,
             )
         except AgentRunsError as e:
-            metrics.resumed(self.agentruns_conn_id, type(e).__name__)
+            metrics.count("resumes", self.agentruns_conn_id, outcome=type(e).__name__)
+            metrics.count("resumes.failed", self.agentruns_conn_id, outcome=type(e).__name__)
             raise
-        metrics.resumed(self.agentruns_conn_id, "confirmed" if answered.confirmed else "presumed")
+        outcome = "confirmed" if answered.confirmed else "presumed"
+        metrics.count("resumes", self.agentruns_conn_id, outcome=outcome)
         return answered
 
     def current_attempt(self, context: Context) -> Attempt:

@@ -266,7 +266,7 @@ class AgentRunReviewOperator(ReviewSubmission):
             # A later try compares the DAG with the form that Airflow holds.
             self._store(context, review)
             review.check_form(form)
-        metrics.review_asked(self.agentruns_conn_id)
+        metrics.count("reviews.asked", self.agentruns_conn_id)
         return self._wait(context, review, self.notifiers)
 
     def _wait(self, context: Context, review: ReviewState, notifiers: Sequence[BaseNotifier] = ()) -> NoReturn:

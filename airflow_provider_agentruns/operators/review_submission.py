@@ -59,7 +59,9 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         review.seen = answered.run.updated_at.isoformat() if answered.run.updated_at else None
         self._store(context, review)
         self.record(answered.run)
-        metrics.review_decided(self.agentruns_conn_id, review.decided.by, review.seconds_to_decide)
+        metrics.count("reviews.decided", self.agentruns_conn_id, by=review.decided.by)
+        if review.seconds_to_decide is not None:
+            metrics.timing("review.duration", review.seconds_to_decide, self.agentruns_conn_id, by=review.decided.by)
         delivery = "confirmed" if answered.confirmed else "presumed"
         trail = self._finish(context, review, delivery, self._rate(review))
         if self._audit_folder:
@@ -71,7 +73,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
     ) -> dict[str, Any]:
         """Publish the trail, which is final for this try of the task."""
         if delivery in ("not sent", "unknown"):
-            metrics.review_undelivered(self.agentruns_conn_id, delivery)
+            metrics.count("reviews.undelivered", self.agentruns_conn_id, delivery=delivery)
         status = str(self._last_run.status) if self._last_run else None
         trail = audit_trail(review, status=status, delivery=delivery, rating=rating)
         context["ti"].xcom_push(key=TRAIL, value=trail)

@@ -98,7 +98,9 @@ class AgentRunOperator(WaitingOperator):
             )
             self.run_id = started.run_id
             self.push_run_id(context, started.run_id)
-            metrics.run_started(self.agentruns_conn_id, str(self.agent), found=not started.is_new)
+            metrics.count(
+                "runs.started" if started.is_new else "runs.found", self.agentruns_conn_id, agent=str(self.agent)
+            )
             return self.result(self.wait(started.run_id, started.run, is_new=started.is_new))
 
     def result(self, run: AgentRun) -> dict[str, Any]:

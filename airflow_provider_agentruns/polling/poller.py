@@ -98,7 +98,9 @@ async def wait_for_run(
     finally:
         poller.remove(run, waiter)
         if result:
-            metrics.wait_ended(agentruns_conn_id, result, time.monotonic() - now)
+            outcome = str(result.get("status") or result.get("error"))
+            metrics.count("waits.ended", agentruns_conn_id, outcome=outcome)
+            metrics.timing("wait.duration", time.monotonic() - now, agentruns_conn_id, outcome=outcome)
         if follower:
             follower.cancel()
             await asyncio.wait([follower])
@@ -142,8 +144,8 @@ class RunPoller:
         self._scheduler.remove(run, waiter)
 
     async def close(self) -> None:
-        metrics.waiting(self.conn_id, 0)
-        metrics.poll_lag(self.conn_id, 0.0)
+        metrics.gauge("waits", 0, self.conn_id)
+        metrics.gauge("poll.lag", 0, self.conn_id)
         tasks = [self.task, *self._requests]
         for task in tasks:
             task.cancel()
@@ -185,8 +187,8 @@ class RunPoller:
         now = time.monotonic()
         if now >= self._next_report_at:
             self._next_report_at = now + _REPORT_INTERVAL
-            metrics.waiting(self.conn_id, self.waits)
-            metrics.poll_lag(self.conn_id, self._scheduler.lag(now))
+            metrics.gauge("waits", self.waits, self.conn_id)
+            metrics.gauge("poll.lag", self._scheduler.lag(now), self.conn_id)
         if self._scheduler.overdue and not self._warned_overdue:
             self._warned_overdue = True
             log.warning(

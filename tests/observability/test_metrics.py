@@ -72,7 +72,12 @@ def test_an_unreachable_service_is_counted(monkeypatch: pytest.MonkeyPatch, reco
 
 def test_the_poll_lag_rises_while_the_service_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     lags: list[tuple[float, float]] = []
-    monkeypatch.setattr(metrics, "poll_lag", lambda conn_id, lag: lags.append((seconds(), lag)))
+
+    def gauge(name: str, value: float, conn_id: str) -> None:
+        if name == "poll.lag":
+            lags.append((seconds(), value))
+
+    monkeypatch.setattr(metrics, "gauge", gauge)
 
     def seconds() -> float:
         return asyncio.get_running_loop().time() - BEGINNING
@@ -91,7 +96,7 @@ def test_the_poll_lag_rises_while_the_service_is_down(monkeypatch: pytest.Monkey
 
 
 def test_tags_have_plain_characters(recorder: Recorder) -> None:
-    metrics.run_started("my conn,é=1", "an agent\n|x", found=False)
+    metrics.count("runs.started", "my conn,é=1", agent="an agent\n|x")
     assert recorder.tags("agentruns.runs.started") == [{"conn_id": "my_conn___1", "agent": "an_agent__x"}]
 
 
@@ -105,7 +110,7 @@ def test_a_broken_backend_fails_nothing_and_is_logged_once(
     metrics._warn_once.cache_clear()
     monkeypatch.setattr(metrics, "_stats", Broken)
     for _ in range(2):
-        metrics.review_asked("mine")
+        metrics.count("reviews.asked", "mine")
     assert [record.getMessage() for record in caplog.records if record.name == metrics.__name__] == [
         "Airflow does not accept a metric: OSError: the metrics server is gone"
     ]

@@ -84,8 +84,8 @@ def test_a_missing_connection_leaves_a_trail(
 def test_the_trail_and_a_metric_state_if_the_answer_may_have_been_accepted(
     service: Service, supervisor: Supervisor, ti: TaskInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted: list[tuple[str, str]] = []
-    monkeypatch.setattr(metrics, "review_undelivered", lambda conn_id, delivery: counted.append((conn_id, delivery)))
+    counted: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(metrics, "count", lambda name, conn_id, **tags: counted.append((name, tags)))
     task = ask(ti)
     service.reject = errors(500, "crashed")
     with pytest.raises(AgentRunsError):
@@ -97,7 +97,7 @@ def test_the_trail_and_a_metric_state_if_the_answer_may_have_been_accepted(
     with pytest.raises(AgentRunInterruptGoneError):
         run_again(ti, review(), event("Approve", **constants(supervisor)))
     assert ti.xcoms["trail"]["delivery"] == "unknown"
-    assert counted == [("agentruns_default", "unknown")] * 2
+    assert counted.count(("reviews.undelivered", {"delivery": "unknown"})) == 2
 
 
 @needs_state_store

@@ -103,15 +103,18 @@ async def receive_webhook(conn_id: str, request: Request) -> None:
     try:
         await _receiver.receive(conn_id, request)
     except HTTPException as e:
-        metrics.webhook("unknown" if e.status_code == 404 else conn_id, e.status_code)
+        # A stranger can send any ID, and no tag should contain it.
+        shown_id = "unknown" if e.status_code == 404 else conn_id
+        metrics.count("webhooks.rejected", shown_id, status=str(e.status_code))
         raise
     except (AgentRunsError, asyncio.QueueFull, SQLAlchemyError) as e:
         # If the connection cannot be read, the sender can be anyone.
-        metrics.webhook("unknown" if isinstance(e, AgentRunsError) else conn_id, 503)
+        shown_id = "unknown" if isinstance(e, AgentRunsError) else conn_id
+        metrics.count("webhooks.rejected", shown_id, status="503")
         # The message of a database error would contain the values of the statement.
         log.error("Asked the service to resend a webhook for connection %r: %s", conn_id, type(e).__name__)
         raise HTTPException(503, "Service temporarily unavailable", {"Retry-After": "30"}) from e
-    metrics.webhook(conn_id, 204)
+    metrics.count("webhooks.accepted", conn_id, status="204")
 
 
 def _check_size(size: int) -> None:

@@ -6,11 +6,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_agentruns.operators.run import (
-    AgentRunOperator,
-    AgentRunOutputOperator,
-    AgentRunResumeOperator,
-)
+from airflow_provider_agentruns.operators.run import AgentRunOperator, AgentRunOutputOperator, AgentRunResumeOperator
 
 if TYPE_CHECKING:
     from airflow_provider_agentruns.operators.review import AgentRunReviewOperator

@@ -135,8 +135,9 @@ class AgentRunTask(BaseOperator):
         return run
 
     def record(self, run: AgentRun) -> None:
-        """Store the run for OpenLineage, and log its status if it changed."""
-        self._last_run, self._base_url = run, self.hook.settings.base_url
+        """Store the run for OpenLineage and the link, and log its status if it changed."""
+        settings = self.hook.settings
+        self._last_run, self._base_url, self.run_page = run, settings.base_url, settings.run_page(run.id)
         if run.status != self._logged_status:
             log_status(self.log.log, run.id, run.status, self._logged_status)
             self._logged_status = str(run.status)
@@ -222,9 +223,7 @@ class AgentRunTask(BaseOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         from airflow_provider_agentruns.lineage import lineage
 
-        if self._last_run is None:
-            return None
-        return lineage(self._last_run, self.agentruns_conn_id, self._base_url)
+        return lineage(self._last_run, self.agentruns_conn_id, self._base_url) if self._last_run else None
 
     get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,26 +33,12 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Starts agent runs, waits for them, returns their output, and answers their questions.",
         "versions": [__version__],
         "integrations": [
-            {
-                "integration-name": _INTEGRATION,
-                "external-doc-url": "https://docs.middesk.com/",
-                "tags": ["service"],
-            }
+            {"integration-name": _INTEGRATION, "external-doc-url": "https://docs.middesk.com/", "tags": ["service"]}
         ],
-        **{
-            concept: [
-                {
-                    "integration-name": _INTEGRATION,
-                    "python-modules": [f"{_PACKAGE}.{concept}.{module}" for module in modules],
-                }
-            ]
-            for concept, modules in _MODULES.items()
-        },
+        **{concept: [_modules(concept, names)] for concept, names in _MODULES.items()},
         # The scheme of the assets that webhooks create events for.
         "asset-uris": [{"schemes": ["agentruns"], "handler": None}],
-        "task-decorators": [
-            {"name": "agent_run", "class-name": f"{_PACKAGE}.decorators.agent_run.agent_run_task"},
-        ],
+        "task-decorators": [{"name": "agent_run", "class-name": f"{_PACKAGE}.decorators.agent_run.agent_run_task"}],
         "extra-links": [f"{_PACKAGE}.links.agent_run.AgentRunLink"],
         "connection-types": [
             {
@@ -71,3 +58,8 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
     }
+
+
+def _modules(concept: str, names: Iterable[str]) -> dict[str, Any]:
+    modules = [f"{_PACKAGE}.{concept}.{name}" for name in names]
+    return {"integration-name": _INTEGRATION, "python-modules": modules}

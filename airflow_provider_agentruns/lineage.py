@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,7 +24,7 @@ def lineage(run: AgentRun, conn_id: str, base_url: str) -> Any:
     """Return an ``OperatorLineage``: the run as a facet, the artifacts' sources as inputs, its output as the output."""
     base = import_module("openlineage.client.generated.base")
     artifacts = run.output.artifacts if run.output else []
-    facet = _facet_class()(
+    facet = base.RunFacet().with_additional_properties(
         agentRunId=single_line(run.id),
         agent=single_line(run.agent) if run.agent else None,
         status=single_line(run.status),
@@ -62,22 +61,3 @@ def _sources(artifacts: Iterable[Artifact]) -> list[tuple[str, str]]:
             if parts.scheme in ("http", "https") and host:
                 found[f"{parts.scheme}://{single_line(host)}", single_line(parts.path or "/", _MAX_NAME_LENGTH)] = None
     return list(found)[:_MAX_SOURCES]
-
-
-@cache
-def _facet_class() -> Any:
-    """Return the facet's class. Its base class exists only with OpenLineage."""
-    attrs, base = import_module("attrs"), import_module("openlineage.client.generated.base")
-
-    class AgentRunRunFacet(base.RunFacet):  # type: ignore[name-defined,misc]
-        """The agent run of a task."""
-
-        agentRunId: str  # noqa: N815
-        agent: str | None
-        status: str
-        threadId: str | None  # noqa: N815
-        connectionId: str  # noqa: N815
-        artifactTypes: list[str]  # noqa: N815
-        providerVersion: str  # noqa: N815
-
-    return attrs.define(AgentRunRunFacet)

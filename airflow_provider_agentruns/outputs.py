@@ -29,13 +29,16 @@ _REFERENCE = frozenset({"run_id", "output_path", "size", "sha256", "artifacts"})
 
 def xcom_value(run: AgentRun, output_path: str | None, artifact_type: str | None = None) -> dict[str, Any]:
     """
-    Return the XCom value for a completed run: its output, or a reference to it in object storage.
+    Return the XCom value for a completed run: its output as the service sent it, or a reference to it.
 
     :param output_path: The folder in object storage; None to put the output itself into XCom.
     :param artifact_type: Select the artifacts of this type; the envelope's other fields stay.
     :raises AgentRunSerializationError: If XCom cannot store the output.
     """
-    output = output_envelope(run, artifact_type)
+    output = run.raw_output if run.raw_output is not None else {"artifacts": []}
+    if artifact_type is not None:
+        artifacts = [one for one in output.get("artifacts") or () if isinstance(one, dict)]
+        output = {**output, "artifacts": [one for one in artifacts if one.get("type") == artifact_type]}
     if output_path:
         return store_output(output, run.id, output_path, artifact_type)
     check_serializable(output, f"output of agent run {single_line(run.id)}")
@@ -55,15 +58,6 @@ def run_summary(run: AgentRun) -> dict[str, Any]:
             {"id": interrupt.id, "agent": interrupt.agent, "value": interrupt.value} for interrupt in run.interrupts
         ],
     }
-
-
-def output_envelope(run: AgentRun, artifact_type: str | None = None) -> dict[str, Any]:
-    """Return a completed run's output as the service sent it, except for artifacts of other types."""
-    envelope = run.raw_output if run.raw_output is not None else {"artifacts": []}
-    if artifact_type is None:
-        return envelope
-    artifacts = [one for one in envelope.get("artifacts") or () if isinstance(one, dict)]
-    return {**envelope, "artifacts": [one for one in artifacts if one.get("type") == artifact_type]}
 
 
 def check_serializable(value: Any, place: str) -> None:

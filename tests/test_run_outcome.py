@@ -18,7 +18,7 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.operators.agent_run import AgentRunOutputOperator
-from airflow_provider_agentruns.outputs import output_envelope, run_summary, xcom_value
+from airflow_provider_agentruns.outputs import run_summary, xcom_value
 from airflow_provider_agentruns.run_outcome import describe_failure, describe_questions, has_reached, log_status
 
 
@@ -152,11 +152,11 @@ def test_an_output_is_unchanged_except_that_a_type_selects_artifacts() -> None:
     selected = {"type": "cip_summary", "title": "One", "new": 1, "sources": None}
     output = {"later": {"kept": True}, "artifacts": [{"type": "other"}, selected, {"title": "No type"}]}
     completed = run("completed", output=output)
-    assert json.dumps(output_envelope(completed)) == json.dumps(output)
-    assert output_envelope(completed, "cip_summary") == {"later": {"kept": True}, "artifacts": [selected]}
+    assert json.dumps(xcom_value(completed, None)) == json.dumps(output)
+    assert xcom_value(completed, None, "cip_summary") == {"later": {"kept": True}, "artifacts": [selected]}
     for empty in (run("completed"), run("completed", output={"artifacts": None})):
-        assert output_envelope(empty, "cip_summary") == {"artifacts": []}
-    assert output_envelope(run("completed")) == {"artifacts": []}
+        assert xcom_value(empty, None, "cip_summary") == {"artifacts": []}
+    assert xcom_value(run("completed"), None) == {"artifacts": []}
 
 
 @pytest.mark.parametrize(

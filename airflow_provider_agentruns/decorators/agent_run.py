@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     DecoratedOperator,
@@ -35,7 +35,6 @@ class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
     """
 
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *AgentRunOperator.template_fields)
-    template_fields_renderers: ClassVar[dict[str, str]] = {**DecoratedOperator.template_fields_renderers}
     custom_operator_name = "@task.agent_run"
 
     def __init__(self, **kwargs: Any) -> None:

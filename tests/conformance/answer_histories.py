@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from tests.conformance.adversary import Fault
 from tests.conformance.start_histories import GETS, posts, up_to
+from tests.idempotency.service import Fault
 
 #: The package reads the run for this long before it sends an answer again, in seconds.
 SHOWS_IN = 5.0

@@ -14,9 +14,9 @@ import pendulum
 from airflow_provider_agentruns.exceptions import AgentRunConflictError, AgentRunInterruptGoneError, AgentRunsError
 from airflow_provider_agentruns.idempotency.resume_run import Answered, answer_once
 from airflow_provider_agentruns.text import digest
-from tests.conformance.adversary import Adversary, Worker, show
 from tests.conformance.answer_histories import SHOWS_IN, History, Shown, Try, World
-from tests.idempotency.service import Clock
+from tests.conformance.worker import Worker
+from tests.idempotency.service import Clock, Service, show
 from tests.support.scripted_server import Received, Reply, answer
 from tests.support.state_store import StateStore
 
@@ -39,7 +39,7 @@ class Taken:
     answer: str
 
 
-class AnsweringService(Adversary):
+class AnsweringService(Service):
     """The service of a history. The effects of all requests show when they have ``settled``."""
 
     def __init__(self, clock: Clock, world: World) -> None:

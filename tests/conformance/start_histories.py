@@ -14,8 +14,7 @@ from typing import Any, Literal, TypeVar
 from hypothesis import strategies as st
 
 from airflow_provider_agentruns.idempotency.listing_search import Start
-from tests.conformance.adversary import Fault
-from tests.idempotency.service import Order
+from tests.idempotency.service import Fault, Order
 
 T = TypeVar("T")
 

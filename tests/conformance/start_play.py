@@ -13,14 +13,14 @@ from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunStartI
 from airflow_provider_agentruns.idempotency.create_run import Started, start_once
 from airflow_provider_agentruns.idempotency.listing_search import Start
 from airflow_provider_agentruns.idempotency.state import Attempt
-from tests.conformance.adversary import Adversary, Worker, show
 from tests.conformance.start_histories import STARTS, History, Sibling, Try, World
-from tests.idempotency.service import Clock
+from tests.conformance.worker import Worker
+from tests.idempotency.service import Clock, Service, show
 from tests.support.scripted_server import Received, Reply, errors
 from tests.support.state_store import StateStore
 
 
-class StartingService(Adversary):
+class StartingService(Service):
     """The service of a history. ``own`` contains the IDs of the runs that the task started."""
 
     def __init__(self, clock: Clock, world: World) -> None:

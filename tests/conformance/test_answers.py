@@ -6,10 +6,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from tests.conformance.adversary import Fault
 from tests.conformance.answer_histories import History, Try, World, histories
 from tests.conformance.answer_play import AnswerPlay
 from tests.conformance.effort import FEW, tries
+from tests.idempotency.service import Fault
 
 #: Results that must occur. Otherwise the test would prove little.
 OUTCOMES = {"Answered", "NoneType", "AgentRunInterruptGoneError"}

@@ -6,10 +6,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from tests.conformance.adversary import Fault
 from tests.conformance.effort import FEW, tries
 from tests.conformance.start_histories import History, Sibling, Try, World, histories
 from tests.conformance.start_play import StartPlay
+from tests.idempotency.service import Fault
 
 #: Results that must occur. Otherwise the test would prove little.
 OUTCOMES = {"Started", "NoneType", "AgentRunStartInDoubtError"}

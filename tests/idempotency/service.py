@@ -1,22 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service for the tests of starts and answers, with their faults and a clock that may be wrong."""
+"""
+A service in which each request can have a fault, with a clock that may be wrong.
+
+``tests/idempotency`` serves it over HTTP. ``tests/conformance`` calls it with random faults.
+"""
 
 from __future__ import annotations
 
 import copy
+import heapq
+import itertools
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pendulum
+from hypothesis import currently_in_test_context, note
 
-from tests.support.scripted_server import LOST, Received, Reply, answer, errors
+from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, answer, errors, html
 
 Order = Literal["newest first", "oldest first", "by last change", "none"]
 
-#: The fault of a POST: the response is lost, the request is lost, or another response comes instead.
-Mishap = Literal["answer lost", "request lost"] | Reply
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    The fault of one request.
+
+    :param reply: ``ok`` for the service's own response; otherwise the fault, or a status as a number.
+    :param done: When the service carries it out. A number counts seconds from the moment at which the sender has seen
+        the failure or died.
+    :param takes: Seconds until the sender gets a response or an error.
+    """
+
+    reply: Literal["ok", "lost", "unsent", "unreadable"] | int = "ok"
+    done: Literal["at once", "never"] | float = "at once"
+    takes: float = 0.0
+
+
+FINE = Fault()
+
+#: The service executes the request, and its response is lost.
+ANSWER_LOST = Fault("lost")
+
+#: The service does not get the request, and the sender cannot know that.
+REQUEST_LOST = Fault("lost", "never")
 
 
 class Clock:
@@ -46,8 +75,8 @@ class Service:
     :ivar skew: Seconds by which its clock is ahead.
     :ivar page_size: The most runs or threads that a page holds.
     :ivar shows_after: Seconds until a new run shows in the listing.
-    :ivar takes_after: Seconds until an accepted POST has an effect.
-    :ivar mishaps: The faults of the next POSTs, in order.
+    :ivar posts_faults: The faults of the next POSTs, in order; ``gets_faults`` are those of GETs.
+    :ivar carried_out: Called before a POST takes effect.
     :ivar threads_by_business: Whether threads can be listed by business, or what comes instead.
     :ivar all_threads: Whether threads can be listed at all, or what comes instead.
     :ivar threads_tell: Whether a thread names its subject.
@@ -63,15 +92,17 @@ class Service:
         self.order: Order = "newest first"
         self.page_size = 100
         self.shows_after = 0.0
-        self.takes_after = 0.0
         self.tells_time = True
         self.tells_total = True
-        self.mishaps: list[Mishap] = []
+        self.posts_faults: list[Fault] = []
+        self.gets_faults: list[Fault] = []
+        self.carried_out: Callable[[Received], object] = lambda request: None
         self.threads_by_business: bool | Reply = True
         self.all_threads: bool | Reply = True
         self.threads_tell = False
         self.meanwhile: Callable[[], object] = lambda: None
-        self._due: list[tuple[pendulum.DateTime, Callable[[], object]]] = []
+        self._plan: list[tuple[pendulum.DateTime, int, Callable[[], object]]] = []
+        self._order_of_plan = itertools.count()
 
     @property
     def posts(self) -> list[Received]:
@@ -105,16 +136,50 @@ class Service:
     def run(self, run_id: str) -> dict[str, Any]:
         return next(run for run in self.runs if run["id"] == run_id)
 
+    def at(self, seconds: float, happening: Callable[[], object]) -> None:
+        heapq.heappush(self._plan, (self.clock.moment.add(seconds=seconds), next(self._order_of_plan), happening))
+
+    def catch_up(self) -> None:
+        now = self.clock.moment
+        while self._plan and self._plan[0][0] <= now:
+            self.clock.moment, _, happening = heapq.heappop(self._plan)
+            happening()
+        self.clock.moment = now
+
     def __call__(self, request: Received) -> Reply:
-        self.seen.append(request)
-        for entry in [entry for entry in self._due if entry[0] <= self.now]:
-            self._due.remove(entry)
-            entry[1]()
-        reply = self._get(request) if request.method == "GET" else self._post(request)
-        if not self.tells_time:
-            return reply
-        date = self.now.format("ddd, DD MMM YYYY HH:mm:ss [GMT]")
-        return replace(reply, headers={**reply.headers, "Date": date})
+        faults = self.gets_faults if request.method == "GET" else self.posts_faults
+        fault = faults.pop(0) if faults else FINE
+        self.catch_up()
+        show(f"{self.clock.moment:HH:mm:ss.S} {request.method} {request.target}: {fault}")
+        if fault.reply != "unsent":
+            self.seen.append(request)
+        reply = None
+        if request.method == "GET" or fault.done == "at once":
+            reply = self._carry_out(request)
+        elif fault.done != "never":
+            self.at(fault.takes + float(fault.done), lambda: self._carry_out(request))
+        self.clock.moment = self.clock.moment.add(seconds=fault.takes)
+        match fault.reply:
+            case "ok" if reply:
+                return self._dated(reply)
+            case "unsent":
+                return RESET_BEFORE
+            case "unreadable":
+                return html(201)
+            case int(status):
+                return self._dated(errors(status, "no", Retry_After="0"))
+            case _:
+                return LOST
+
+    def _carry_out(self, request: Received) -> Reply:
+        if request.method == "GET":
+            return self._get(request)
+        self.carried_out(request)
+        return self._post(request)
+
+    def _dated(self, reply: Reply) -> Reply:
+        date = {"Date": self.now.format("ddd, DD MMM YYYY HH:mm:ss [GMT]")} if self.tells_time else {}
+        return replace(reply, headers={**reply.headers, **date})
 
     def _get(self, request: Received) -> Reply:
         match request.path.strip("/").split("/"):
@@ -132,25 +197,12 @@ class Service:
         return errors(404, "no such thing")
 
     def _post(self, request: Received) -> Reply:
-        mishap = self.mishaps.pop(0) if self.mishaps else None
-        if isinstance(mishap, Reply):
-            return mishap
-        if mishap == "request lost":
-            return LOST
         match request.path.strip("/").split("/"):
             case ["v1", "runs"]:
-                reply = self._later(lambda: self._create(request.json))
+                return self._create(request.json)
             case ["v1", "runs", run_id, "resume"]:
-                reply = self._later(lambda: self._resume(self.run(run_id), request.json))
-            case _:
-                reply = errors(404, "no such thing")
-        return LOST if mishap == "answer lost" else reply
-
-    def _later(self, effect: Callable[[], Reply]) -> Reply:
-        if not self.takes_after:
-            return effect()
-        self._due.append((self.now.add(seconds=self.takes_after), effect))
-        return LOST
+                return self._resume(self.run(run_id), request.json)
+        return errors(404, "no such thing")
 
     def _create(self, body: dict[str, Any]) -> Reply:
         business_id = body.get("business_id") or body.get("context_id")
@@ -197,3 +249,9 @@ class Service:
 
 def _shown(held: dict[str, Any]) -> dict[str, Any]:
     return {name: copy.deepcopy(value) for name, value in held.items() if name not in ("shown", "answers")}
+
+
+def show(what: str) -> None:
+    """Print a step of a random history if that fails."""
+    if currently_in_test_context():
+        note(what)

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import pendulum
 
 from airflow_provider_agentruns.client.transport import Transport
-from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.idempotency.create_run import Started, start_once
 from airflow_provider_agentruns.idempotency.listing_search import Start
 from airflow_provider_agentruns.idempotency.resume_run import answer_once
@@ -93,11 +91,8 @@ class Task:
         request = build(*args, **kwargs)
         if request.method == "POST" and self._dies == "before POST":
             raise Killed
-        if request.method == "POST" and self._dies == "while its answer is on its way":
-            with suppress(AgentRunsError):
-                self._transport.send(request)
-            raise Killed
-        result = self._transport.send(request)
-        if request.method == "POST" and self._dies == "after POST":
-            raise Killed
-        return result
+        try:
+            return self._transport.send(request)
+        finally:
+            if request.method == "POST" and self._dies == "after POST":
+                raise Killed

@@ -17,9 +17,8 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsValueError,
 )
 from airflow_provider_agentruns.idempotency.listing_search import Start
-from tests.idempotency.service import Clock, Mishap, Service
+from tests.idempotency.service import ANSWER_LOST, REQUEST_LOST, Clock, Fault, Service
 from tests.idempotency.task import START, Killed, Task
-from tests.support.scripted_server import errors, html
 from tests.support.state_store import StateStore
 
 STARTS = {
@@ -176,7 +175,7 @@ def test_an_unresolved_doubt_starts_nothing_and_a_later_try_resolves_it(
 def test_after_a_lost_response_the_run_is_found_in_the_same_try(
     task: Task, service: Service, shows_after: float
 ) -> None:
-    service.mishaps = ["answer lost"]
+    service.posts_faults = [ANSWER_LOST]
     service.shows_after = shows_after
     found = task.start()
     assert (found.run_id, found.is_new) == ("r-1", False)
@@ -185,11 +184,9 @@ def test_after_a_lost_response_the_run_is_found_in_the_same_try(
     assert len(service.posts) == 1
 
 
-@pytest.mark.parametrize("mishap", ["request lost", errors(503, "later"), html(201)], ids=["lost", "503", "unreadable"])
-def test_a_request_that_did_not_arrive_is_sent_again(
-    task: Task, service: Service, clock: Clock, mishap: Mishap
-) -> None:
-    service.mishaps = [mishap]
+@pytest.mark.parametrize("fault", [REQUEST_LOST, Fault(503, "never"), Fault("unreadable", "never")], ids=str)
+def test_a_request_that_did_not_arrive_is_sent_again(task: Task, service: Service, clock: Clock, fault: Fault) -> None:
+    service.posts_faults = [fault]
     started = task.start()
     assert (started.run_id, started.is_new) == ("r-1", True)
     assert len(service.posts) == 2

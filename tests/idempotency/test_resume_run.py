@@ -21,9 +21,9 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsError,
     AgentRunsValueError,
 )
-from tests.idempotency.service import Clock, Mishap, Service
+from tests.idempotency.service import ANSWER_LOST, REQUEST_LOST, Clock, Fault, Service
 from tests.idempotency.task import Killed, Task
-from tests.support.scripted_server import Received, Reply, errors, html
+from tests.support.scripted_server import Received, Reply
 
 QUESTION = {"label": "Approve?", "artifacts": [{"title": "T"}]}
 
@@ -55,8 +55,8 @@ def test_an_interrupt_that_is_not_pending_is_not_answered(task: Task, service: S
 def test_a_rejection_is_raised_and_nothing_is_sent_again(
     task: Task, service: Service, clock: Clock, status: int, kind: type[Exception]
 ) -> None:
-    service.mishaps = [errors(status, "does not fit")]
-    with pytest.raises(kind, match="does not fit") as caught:
+    service.posts_faults = [Fault(status, "never")]
+    with pytest.raises(kind, match=f"returned {status}: no") as caught:
         task.answer()
     assert type(caught.value) is kind
     assert len(service.posts) == 1
@@ -67,16 +67,9 @@ def test_a_rejection_is_raised_and_nothing_is_sent_again(
 def test_a_simultaneous_answer_of_someone_else_is_a_conflict(
     new_task: Callable[..., Task], service: Service, run: dict[str, Any], has_store: bool
 ) -> None:
-    task, post = new_task(has_store=has_store), service._post
-
-    def overtaken(request: Received) -> Reply:
-        if len(service.posts) == 1:
-            service._resume(run, {"interrupt_id": "i-1", "input": "no"})
-        return post(request)
-
-    service._post = overtaken  # type: ignore[method-assign]
+    service.carried_out = lambda request: service._resume(run, {"interrupt_id": "i-1", "input": "no"})
     with pytest.raises(AgentRunConflictError, match="returned 409: that interrupt is not pending"):
-        task.answer("yes")
+        new_task(has_store=has_store).answer("yes")
     assert run["answers"] == ["no"]
     assert len(service.posts) == 1
 
@@ -85,7 +78,7 @@ def test_a_simultaneous_answer_of_someone_else_is_a_conflict(
 def test_a_rejected_answer_does_not_count_after_someone_else_has_answered(
     task: Task, service: Service, run: dict[str, Any], status: int
 ) -> None:
-    service.mishaps = [errors(status, "no", Retry_After="0")]
+    service.posts_faults = [Fault(status, "never")]
     with pytest.raises(AgentRunsAPIError, match=f"returned {status}"):
         task.answer("yes")
     run["interrupts"].pop(0)
@@ -96,9 +89,9 @@ def test_a_rejected_answer_does_not_count_after_someone_else_has_answered(
 def test_without_its_record_the_answer_of_an_earlier_try_gets_time_to_arrive(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:
-    service.takes_after = 3.0
+    service.posts_faults = [Fault("lost", 3.0)]
     with pytest.raises(Killed):
-        task.answer("yes", dies="while its answer is on its way")
+        task.answer("yes", dies="after POST")
     task.clear(keeps_state=False)
     with pytest.raises(AgentRunInterruptGoneError, match="someone else may have answered it"):
         task.answer("yes")
@@ -163,11 +156,11 @@ def test_the_store_holds_neither_question_nor_answer(task: Task) -> None:
     assert "Approve" not in str(task.stored)
 
 
-@pytest.mark.parametrize("mishap", ["request lost", errors(504, "gateway"), html()], ids=["lost", "504", "unreadable"])
+@pytest.mark.parametrize("fault", [REQUEST_LOST, Fault(504, "never"), Fault("unreadable", "never")], ids=str)
 def test_an_answer_that_did_not_arrive_is_sent_again(
-    task: Task, service: Service, clock: Clock, run: dict[str, Any], mishap: Mishap
+    task: Task, service: Service, clock: Clock, run: dict[str, Any], fault: Fault
 ) -> None:
-    service.mishaps = [mishap]
+    service.posts_faults = [fault]
     task.answer("yes")
     assert run["answers"] == ["yes"]
     assert len(service.posts) == 2
@@ -178,7 +171,7 @@ def test_an_answer_that_did_not_arrive_is_sent_again(
 def test_an_id_that_is_used_again_right_away_does_not_get_the_answer_twice(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:
-    service.mishaps = ["answer lost"]
+    service.posts_faults = [ANSWER_LOST]
     resume = service._resume
 
     def asks_again(run: dict[str, Any], body: dict[str, Any]) -> Reply:
@@ -223,7 +216,7 @@ WITH_MORE = [{"id": "i-1", "value": {**QUESTION, "x_later": True}}]
 def test_a_question_that_looks_different_for_a_moment_is_not_answered(
     task: Task, service: Service, run: dict[str, Any], interrupts: list[Any], reads: set[int]
 ) -> None:
-    service.mishaps = ["request lost"]
+    service.posts_faults = [REQUEST_LOST]
     show_differently(service, reads, interrupts=interrupts)
     if 4 in reads:
         # The last read does not show whether the answer may be sent again.
@@ -240,7 +233,7 @@ BEFORE = {"status": "running", "interrupts": [], "updated_at": "2026-08-01T11:00
 
 
 def test_an_older_state_of_the_run_is_left_to_another_try(task: Task, service: Service, run: dict[str, Any]) -> None:
-    service.mishaps = ["request lost"]
+    service.posts_faults = [REQUEST_LOST]
     show_differently(service, set(range(1, 9)), **BEFORE)
     with pytest.raises(AgentRunsConnectionError):
         task.answer("yes")
@@ -264,7 +257,7 @@ def test_a_run_that_keeps_hiding_its_question_is_left_to_another_try(task: Task,
 def test_an_answer_that_is_lost_three_times_is_left_to_the_next_try(
     task: Task, service: Service, run: dict[str, Any]
 ) -> None:
-    service.mishaps = ["request lost"] * 3
+    service.posts_faults = [REQUEST_LOST] * 3
     with pytest.raises(AgentRunsConnectionError) as caught:
         task.answer("yes")
     assert caught.value.in_doubt

@@ -23,7 +23,6 @@ from airflow_provider_agentruns.run_outcome import log_status
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
-    import jinja2
     from airflow.sdk import Context
 
     from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
@@ -63,7 +62,6 @@ class AgentRunTask(BaseOperator):
     _deadline: float | None = None
     _execution_deadline: float | None = None
 
-    _logged_status: str | None = None
     _last_run: AgentRun | None = None
     _base_url: str = ""
 
@@ -136,11 +134,14 @@ class AgentRunTask(BaseOperator):
 
     def record(self, run: AgentRun) -> None:
         """Store the run for OpenLineage and the link, and log its status if it changed."""
+        if run.status != self._last_status:
+            log_status(self.log.log, run.id, run.status, self._last_status)
         settings = self.hook.settings
         self._last_run, self._base_url, self.run_page = run, settings.base_url, settings.run_page(run.id)
-        if run.status != self._logged_status:
-            log_status(self.log.log, run.id, run.status, self._logged_status)
-            self._logged_status = str(run.status)
+
+    @property
+    def _last_status(self) -> str | None:
+        return str(self._last_run.status) if self._last_run else None
 
     def push_run_id(self, context: Context, run_id: str) -> None:
         # Unit tests of DAG authors have no task instance.
@@ -204,12 +205,7 @@ class AgentRunTask(BaseOperator):
         )
 
     def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Iterable[str],
-        context: Context,
-        jinja_env: jinja2.Environment,
-        seen_oids: set[int],
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
     ) -> None:
         if parent is self:
             from airflow_provider_agentruns.airflow_adapter.xcom_arguments import make_xcom_arguments_literal
@@ -259,7 +255,7 @@ class AgentRunTask(BaseOperator):
                 end_time=end,
                 missing_until=missing_until,
                 watch=self.watch,
-                seen=self._logged_status,
+                seen=self._last_status,
             ),
             method_name="execute_complete",
             kwargs=kwargs,

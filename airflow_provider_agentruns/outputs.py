@@ -31,8 +31,11 @@ def xcom_value(run: AgentRun, output_path: str | None, artifact_type: str | None
     """
     Return the XCom value for a completed run: its output as the service sent it, or a reference to it.
 
-    :param output_path: The folder in object storage; None to put the output itself into XCom.
+    :param output_path: A folder in object storage, as a URL for Airflow's ``ObjectStoragePath``; None to put the output
+        itself into XCom.
     :param artifact_type: Select the artifacts of this type; the envelope's other fields stay.
+    :return: The output, or ``{"run_id", "output_path", "size", "sha256", "artifacts"}``: the size in bytes, and the
+        number of artifacts.
     :raises AgentRunSerializationError: If XCom cannot store the output.
     """
     output = run.raw_output if run.raw_output is not None else {"artifacts": []}
@@ -40,7 +43,7 @@ def xcom_value(run: AgentRun, output_path: str | None, artifact_type: str | None
         artifacts = [one for one in output.get("artifacts") or () if isinstance(one, dict)]
         output = {**output, "artifacts": [one for one in artifacts if one.get("type") == artifact_type]}
     if output_path:
-        return store_output(output, run.id, output_path, artifact_type)
+        return _store_output(output, run.id, output_path, artifact_type)
     check_serializable(output, f"output of agent run {single_line(run.id)}")
     return output
 
@@ -84,18 +87,11 @@ def check_serializable(value: Any, place: str) -> None:
         raise AgentRunSerializationError(f"{place} is a number that XCom cannot store")
 
 
-def store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type: str | None = None) -> dict[str, Any]:
+def _store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type: str | None) -> dict[str, Any]:
     """
     Write a run's output to object storage, and return a reference to it.
 
-    This serves single tasks whose output other programs must find. To move all large XCom values, use Airflow's backend
-    (``[common.io] xcom_objectstorage_path``).
-
     The run and the artifact type determine the file's name, so only a retry overwrites the file.
-
-    :param folder: A URL that Airflow's ``ObjectStoragePath`` takes, such as ``s3://my_conn@bucket/agent-runs``.
-    :param artifact_type: The type of the artifacts, if only those of one type are stored.
-    :return: ``{"run_id", "output_path", "size", "sha256", "artifacts"}``: size in bytes, number of artifacts.
     """
     from airflow.sdk import ObjectStoragePath
 

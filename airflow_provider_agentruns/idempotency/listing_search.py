@@ -8,8 +8,6 @@ thread, or the threads of the business. A run that has another subject is never 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -22,7 +20,7 @@ from airflow_provider_agentruns.client.listing_walk import ListingWalk, Order, o
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError, AgentRunStartInDoubtError
 from airflow_provider_agentruns.idempotency.state import Send, Sleep
 from airflow_provider_agentruns.models import AgentRun, RunPage, Thread, ThreadPage
-from airflow_provider_agentruns.text import single_line
+from airflow_provider_agentruns.text import digest, single_line
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +47,7 @@ class Start:
     @property
     def fingerprint(self) -> str:
         # The arguments are not stored.
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+        return digest(asdict(self))[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         """Publish the trail, which is final for this try of the task."""
         if delivery in ("not sent", "unknown"):
             metrics.count("reviews.undelivered", self.agentruns_conn_id, delivery=delivery)
-        status = str(self._last_run.status) if self._last_run else None
-        trail = audit_trail(review, status=status, delivery=delivery, rating=rating)
+        trail = audit_trail(review, status=self._last_status, delivery=delivery, rating=rating)
         context["ti"].xcom_push(key=TRAIL, value=trail)
         self.log.info("Agent run interrupt reviewed", **for_log(trail))
         return trail

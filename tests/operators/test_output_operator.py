@@ -18,8 +18,9 @@ from airflow_provider_agentruns.exceptions import (
     AgentRunsValueError,
     AgentRunTimeoutError,
 )
+from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.operators.agent_run import AgentRunOutputOperator
-from airflow_provider_agentruns.outputs import load_output, store_output
+from airflow_provider_agentruns.outputs import load_output, xcom_value
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
 
@@ -134,13 +135,15 @@ for value in (
 
     @pytest.mark.parametrize("run_id", ["../../etc/passwd", "a/b", "..", "x" * 300, "x" * 300 + "/", "\ud800"])
     def test_an_id_does_not_lead_out_of_the_folder(self, tmp_path: Path, run_id: str) -> None:
-        reference = store_output({"artifacts": []}, run_id, f"file://{tmp_path}/deep")
+        run = AgentRun.model_validate({"id": run_id, "status": "completed"})
+        reference = xcom_value(run, f"file://{tmp_path}/deep")
         [path] = (tmp_path / "deep").iterdir()
         assert reference["output_path"] == f"file://{path}"
         assert load_output(reference) == {"artifacts": []}
 
     def test_a_changed_file_is_rejected(self, tmp_path: Path) -> None:
-        reference = store_output({"artifacts": []}, "r-1", f"file://{tmp_path}")
+        run = AgentRun.model_validate({"id": "r-1", "status": "completed"})
+        reference = xcom_value(run, f"file://{tmp_path}")
         (tmp_path / "r-1.json").write_text('{"artifacts": [{"title": "Approved"}]}')
         with pytest.raises(AgentRunsError, match="has changed since the output of agent run r-1"):
             load_output(reference)

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, configuration, settings
 
-#: The number of histories in a short run.
-FEW = 300
-
 LONG = os.environ.get("PROPERTY_TESTS") == "long"
 
 # The tests leave no files in the current folder.

@@ -2,7 +2,7 @@
 """
 A run is started once, even if workers die or responses are lost: one example for each class of fault.
 
-``tests/conformance/test_starts.py`` combines the faults.
+``tests/conformance/test_histories.py`` combines the faults.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 """
 An interrupt is answered once, and only while it asks the same question: one example for each class of fault.
 
-``tests/conformance/test_answers.py`` combines the faults.
+``tests/conformance/test_histories.py`` combines the faults.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from airflow_provider_agentruns.exceptions import (
 from tests.idempotency.service import ANSWER_LOST, REQUEST_LOST, Clock, Fault, Service
 from tests.idempotency.task import Killed, Task
 from tests.support.scripted_server import Received, Reply
+from tests.support.state_store import StateStore
 
 QUESTION = {"label": "Approve?", "artifacts": [{"title": "T"}]}
 
@@ -86,13 +87,15 @@ def test_a_rejected_answer_does_not_count_after_someone_else_has_answered(
         task.answer("yes")
 
 
+@pytest.mark.parametrize("has_store", [True, False])
 def test_without_its_record_the_answer_of_an_earlier_try_gets_time_to_arrive(
-    task: Task, service: Service, run: dict[str, Any]
+    new_task: Callable[..., Task], service: Service, run: dict[str, Any], has_store: bool
 ) -> None:
+    task = new_task(has_store=has_store)
     service.posts_faults = [Fault("lost", 3.0)]
     with pytest.raises(Killed):
         task.answer("yes", dies="after POST")
-    task.clear(keeps_state=False)
+    task.store = StateStore() if has_store else None
     with pytest.raises(AgentRunInterruptGoneError, match="someone else may have answered it"):
         task.answer("yes")
     assert run["answers"] == ["yes"]
@@ -125,17 +128,6 @@ def test_the_stored_state_of_another_interrupt_does_not_count(task: Task, run: d
     assert len(run["answers"]) == 2
     with pytest.raises(AgentRunInterruptGoneError, match="someone else may have answered it"):
         task.answer("yes", interrupt_id="i-2")
-
-
-def test_without_a_store_a_closed_interrupt_counts_as_answered_by_someone_else(
-    new_task: Callable[..., Task], run: dict[str, Any]
-) -> None:
-    task = new_task(has_store=False)
-    with pytest.raises(Killed):
-        task.answer("yes", dies="after POST")
-    with pytest.raises(AgentRunInterruptGoneError, match="someone else may have answered it"):
-        task.answer("yes")
-    assert run["answers"] == ["yes"]
 
 
 @pytest.mark.parametrize(

@@ -55,35 +55,29 @@ def test_a_run_that_ended_otherwise_fails_the_wait(ended: str, message: str) -> 
     assert not caught.value.retryable
 
 
+FAILED = {"label": "X", "status": "error"}
 NESTED = {"label": "Middle", "status": "error", "steps": [{"label": "Inner", "status": "error"}]}
 
 
 @pytest.mark.parametrize(
-    ("steps", "where"),
+    ("steps", "fields", "where"),
     [
-        ([{"label": "Fine", "status": "completed"}], "and the service names no failing step"),
-        ([{"label": "Look up", "name": "look_up", "status": "error"}], "at the step 'Look up' (look_up)"),
-        ([{"status": "error"}], "at the step 'without a name'"),
-        ([{"label": "Oops", "type": "error", "status": "completed"}], "at the step 'Oops'"),
-        ([{"label": "Outer", "status": "error", "steps": [NESTED, {"status": "running"}]}], "at the step 'Inner'"),
+        ([{"label": "Fine", "status": "completed"}], {}, "and the service names no failing step"),
+        ([{"label": "Look up", "name": "look_up", "status": "error"}], {}, "at the step 'Look up' (look_up)"),
+        ([{"status": "error"}], {}, "at the step 'without a name'"),
+        ([{"label": "Oops", "type": "error", "status": "completed"}], {}, "at the step 'Oops'"),
+        # The innermost step failed first.
+        ([{"label": "Outer", "status": "error", "steps": [NESTED, {"status": "running"}]}], {}, "at the step 'Inner'"),
+        ([{**FAILED, "result": {"message": "No answer"}}], {}, "at the step 'X': No answer"),
+        ([{**FAILED, "error": {"message": "x" * 1000}}], {}, f"at the step 'X': {'x' * 499}…"),
+        ([FAILED], {"errors": [{"message": "A"}, {"message": "B"}]}, "at the step 'X': A; B"),
+        ([{**FAILED, "result": {"message": {}}}], {"errors": [7, None]}, "at the step 'X'"),
     ],
 )
-def test_a_failure_names_the_innermost_failing_step(steps: list[dict[str, Any]], where: str) -> None:
-    assert describe_failure(run("error", steps=steps)) == f"Agent run r-1 ended in error {where}"
-
-
-@pytest.mark.parametrize(
-    ("step", "fields", "said"),
-    [
-        ({"result": {"message": "No answer"}}, {}, ": No answer"),
-        ({"error": {"message": "x" * 1000}}, {}, ": " + "x" * 499 + "…"),
-        ({}, {"errors": [{"message": "A"}, {"message": "B"}]}, ": A; B"),
-        ({"result": {"message": {}}}, {"errors": [7, None]}, ""),
-    ],
-)
-def test_a_failure_quotes_the_service(step: dict[str, Any], fields: dict[str, Any], said: str) -> None:
-    ended = run("error", steps=[{"label": "Look up", "status": "error", **step}], **fields)
-    assert describe_failure(ended) == f"Agent run r-1 ended in error at the step 'Look up'{said}"
+def test_a_failure_names_the_failing_step_and_quotes_the_service(
+    steps: list[dict[str, Any]], fields: dict[str, Any], where: str
+) -> None:
+    assert describe_failure(run("error", steps=steps, **fields)) == f"Agent run r-1 ended in error {where}"
 
 
 def test_questions_are_listed_with_their_interrupts() -> None:

@@ -105,38 +105,34 @@ def test_of_several_runs_with_the_same_subject_the_first_after_the_request_is_us
     assert task.start().run_id == own
 
 
-@pytest.mark.parametrize("listing", NO_LISTING.values(), ids=NO_LISTING)
-def test_a_single_run_of_a_business_is_used_with_a_warning(
-    task: Task, service: Service, clock: Clock, listing: bool | Reply, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("of_service", "of_run", "is_unknown"),
+    [
+        *[({"threads_by_business": listing, "all_threads": listing}, {}, True) for listing in NO_LISTING.values()],
+        # The run's thread is among all threads. Only the list of the business would prove that it has another subject.
+        ({"threads_by_business": errors(404, "no such business")}, {}, True),
+        ({"threads": {}}, {}, True),
+        ({}, {"thread_id": None}, True),
+        ({}, {"agent": None, "created_at": None, "updated_at": None}, False),
+    ],
+    ids=[*NO_LISTING, "no list of the business", "no threads", "no thread", "no agent and times"],
+)
+def test_the_only_possible_run_of_a_business_is_used(
+    task: Task,
+    service: Service,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    of_service: dict[str, Any],
+    of_run: dict[str, Any],
+    is_unknown: bool,
 ) -> None:
-    service.threads_by_business = service.all_threads = listing
     own = lose_own_run(task, service, clock)
+    vars(service).update(of_service)
+    service.run(own).update(of_run)
     assert task.start().run_id == own
-    assert f"The service does not show the subject of agent run {own}" in caplog.text
     assert len(service.posts) == 1
-
-
-def test_a_failed_listing_by_business_is_no_evidence(
-    task: Task, service: Service, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    # All threads can be listed, and the run's own is among them. The list of the business cannot be read, so that its
-    # absence from that list proves nothing.
-    service.threads_by_business = errors(404, "no such business")
-    own = lose_own_run(task, service, clock)
-    assert task.start().run_id == own
-    assert len(service.posts) == 1
-    assert "Cannot list threads" in caplog.text
-
-
-@pytest.mark.parametrize("missing", [{"thread_id": None}, {"agent": None, "created_at": None, "updated_at": None}, {}])
-def test_a_run_without_evidence_is_possible(
-    task: Task, service: Service, clock: Clock, missing: dict[str, Any]
-) -> None:
-    own = lose_own_run(task, service, clock)
-    service.run(own).update(missing)
-    if not missing:
-        service.threads.clear()
-    assert task.start().run_id == own
+    assert is_unknown == (f"The service does not show the subject of agent run {own}" in caplog.text)
+    assert ("Cannot list threads" in caplog.text) == isinstance(of_service.get("threads_by_business"), Reply)
 
 
 def add_old_runs(service: Service, number: int) -> None:

@@ -217,7 +217,8 @@ class TestResume:
 def test_both_operators_in_a_dag_run(
     run_dag: DagRunner, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_OTHER", agent_runs_emulator.connection_uri)
+    page = "run_url=https%3A%2F%2Fapp.example.com%2F%7Brun_id%7D"
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", f"{agent_runs_emulator.connection_uri}&{page}")
     monkeypatch.delenv("AIRFLOW_CONN_AGENTRUNS_DEFAULT")
     run_id, interrupt_id = asked(agent_runs_emulator)
     result = run_dag.run_file(f"""
@@ -235,6 +236,7 @@ with DAG("both", schedule=None, start_date=datetime(2026, 1, 1), default_args=de
         review = AgentRunOperator(task_id=name, agent="slow", business_id="{BUSINESS}", deferrable=deferrable)
         titles.override(task_id=f"titles_{{name}}")(review.output)
     AgentRunOperator(task_id="fails", agent="fails", business_id="{BUSINESS}", deferrable=True)
+    AgentRunOperator(task_id="only_starts", agent="instant", business_id="{BUSINESS}", wait_for="start")
     AgentRunResumeOperator(
         task_id="answer", run_id="{run_id}", interrupt_id="{interrupt_id}", input={{"decision": "approve"}},
         wait_for="completed", deferrable=True,
@@ -249,4 +251,6 @@ with DAG("both", schedule=None, start_date=datetime(2026, 1, 1), default_args=de
     assert (result.states["fails"], result.tries["fails"]) == ("failed", 1)
     assert "During handling of the above exception" not in result.log
     assert result.xcom("answer") == {"run_id": run_id, "status": "completed", "interrupt_id": interrupt_id}
-    assert agent_runs_emulator.count("POST", "/v1/runs") == 3
+    assert agent_runs_emulator.count("POST", "/v1/runs") == 4
+    page = f"https://app.example.com/{result.xcom('only_starts', 'run_id')}"
+    assert result.xcom("only_starts", "_link_AgentRunLink") == page

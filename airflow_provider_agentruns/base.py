@@ -240,11 +240,9 @@ class AgentRunTask(BaseOperator):
         """
         from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 
-        kwargs: dict[str, Any] = {"deadline": deadline}
-        if self.execution_timeout:
-            if self._execution_deadline is None:
-                self._execution_deadline = time.time() + self.execution_timeout.total_seconds()
-            kwargs["execution_deadline"] = self._execution_deadline
+        if self.execution_timeout and self._execution_deadline is None:
+            self._execution_deadline = time.time() + self.execution_timeout.total_seconds()
+        kwargs = {"deadline": deadline, "execution_deadline": self._execution_deadline}
         end = min((at for at in kwargs.values() if at is not None), default=None)
         self.defer(
             trigger=AgentRunTrigger(

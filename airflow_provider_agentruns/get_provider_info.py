@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ _PACKAGE = "airflow_provider_agentruns"
 
 #: The modules of each of Airflow's concepts.
 _MODULES = {
-    "hooks": ("agent_run",),
-    "operators": ("agent_run", "review", "review_rounds"),
-    "sensors": ("agent_run",),
-    "triggers": ("agent_run",),
+    "hooks": [f"{_PACKAGE}.hooks.agent_run"],
+    "operators": [f"{_PACKAGE}.operators.{name}" for name in ("agent_run", "review", "review_rounds")],
+    "sensors": [f"{_PACKAGE}.sensors.agent_run"],
+    "triggers": [f"{_PACKAGE}.triggers.agent_run"],
 }
 
 #: Generated from the fields of ``Settings``. Airflow reads this module often, and pydantic is slow to import.
@@ -35,7 +34,10 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {"integration-name": _INTEGRATION, "external-doc-url": "https://docs.middesk.com/", "tags": ["service"]}
         ],
-        **{concept: [_modules(concept, names)] for concept, names in _MODULES.items()},
+        **{
+            concept: [{"integration-name": _INTEGRATION, "python-modules": names}]
+            for concept, names in _MODULES.items()
+        },
         # The scheme of the assets that webhooks create events for.
         "asset-uris": [{"schemes": ["agentruns"], "handler": None}],
         "task-decorators": [{"name": "agent_run", "class-name": f"{_PACKAGE}.decorators.agent_run.agent_run_task"}],
@@ -58,8 +60,3 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
     }
-
-
-def _modules(concept: str, names: Iterable[str]) -> dict[str, Any]:
-    modules = [f"{_PACKAGE}.{concept}.{name}" for name in names]
-    return {"integration-name": _INTEGRATION, "python-modules": modules}

@@ -177,8 +177,7 @@ class AgentRunTask(BaseOperator):
             metrics.count("resumes", self.agentruns_conn_id, outcome=type(e).__name__)
             metrics.count("resumes.failed", self.agentruns_conn_id, outcome=type(e).__name__)
             raise
-        outcome = "confirmed" if answered.confirmed else "presumed"
-        metrics.count("resumes", self.agentruns_conn_id, outcome=outcome)
+        metrics.count("resumes", self.agentruns_conn_id, outcome=answered.delivery)
         return answered
 
     def current_attempt(self, context: Context) -> Attempt:

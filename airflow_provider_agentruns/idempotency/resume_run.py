@@ -46,11 +46,11 @@ class Answered:
     """
     An answered interrupt, and the run after that.
 
-    :param confirmed: Whether the service confirmed the answer. Otherwise, someone else may have answered.
+    :param delivery: ``confirmed`` by the service, or ``presumed``, because someone else may have answered.
     """
 
     run: AgentRun
-    confirmed: bool
+    delivery: Literal["confirmed", "presumed"]
 
 
 def answer_once(
@@ -119,7 +119,7 @@ def answer_once(
                 sent_before = number > 1 or note.items() <= earlier.items()
                 if isinstance(e, AgentRunConflictError) and sent_before and after.state(run := read()) == "closed":
                     log.info("%s is no longer pending: an earlier request delivered the answer", shown)
-                    return Answered(run, confirmed=False)
+                    return Answered(run, "presumed")
                 if store and number == 1:
                     # A first answer that the service rejected does not count as sent.
                     store.set(_KEY, earlier)
@@ -128,7 +128,7 @@ def answer_once(
             run = after.read_until("closed")
             if after.state(run) == "closed":
                 log.info("%s is no longer pending: the answer was accepted", shown)
-                return Answered(run, confirmed=False)
+                return Answered(run, "presumed")
             if after.state(run) == "unclear" or number == _MAX_SENDS:
                 # The next try continues.
                 raise
@@ -136,7 +136,7 @@ def answer_once(
         else:
             break
     log.info("%s is answered; the run is %s", shown, single_line(run.status))
-    return Answered(run, confirmed=True)
+    return Answered(run, "confirmed")
 
 
 def may_have_been_sent(store: StateStore | None, run_id: str, interrupt_id: str) -> bool:
@@ -157,7 +157,7 @@ def _gone(run: AgentRun, interrupt_id: str, answer: Any, earlier: dict[str, Any]
             quoted(interrupt_id),
             single_line(run.id),
         )
-        return Answered(run, confirmed=False)
+        return Answered(run, "presumed")
     why = "an earlier try of this task gave it another answer" if earlier else "someone else may have answered it"
     raise AgentRunInterruptGoneError.of(run.id, interrupt_id, run, why)
 

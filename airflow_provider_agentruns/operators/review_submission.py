@@ -62,8 +62,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         metrics.count("reviews.decided", self.agentruns_conn_id, by=review.decided.by)
         if review.seconds_to_decide is not None:
             metrics.timing("review.duration", review.seconds_to_decide, self.agentruns_conn_id, by=review.decided.by)
-        delivery = "confirmed" if answered.confirmed else "presumed"
-        trail = self._finish(context, review, delivery, self._rate(review))
+        trail = self._finish(context, review, answered.delivery, self._rate(review))
         if self._audit_folder:
             write_document(self._audit_folder, trail, context["ti"])
         return {key: trail[key] for key in RESULT}

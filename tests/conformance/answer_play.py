@@ -194,7 +194,7 @@ class AnswerPlay:
         if not isinstance(outcome, Answered):
             return
         given = [taken.answer for taken in self.taken_of(task)]
-        if outcome.confirmed or not self.history.has_rival:
+        if outcome.delivery == "confirmed" or not self.history.has_rival:
             assert given == [task.mark(one.answer)], f"{given} was taken"
 
     def _check_end(self, task: _Task, outcome: Answered | AgentRunsError | None) -> None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -39,6 +41,16 @@ def start(agent: str, **arguments: Any) -> TaskRun:
     return run_task(lambda: AgentRunOperator(task_id="review", agent=agent, **arguments))
 
 
+def answer_elsewhere(emulator: Emulator) -> None:
+    """Answer two questions, as a person outside Airflow does."""
+    end = time.monotonic() + 60
+    while len(emulator.service.answers) < 2 and time.monotonic() < end:
+        time.sleep(0.3)
+        for run in list(emulator.service.runs.values()):
+            for question in list(run.interrupts):
+                emulator.service.answer(run.id, question["id"], {"decision": "approve"})
+
+
 class TestStart:
     @deferrable_or_not
     def test_a_run_that_ends_in_error_fails_the_task_without_retries(
@@ -64,10 +76,11 @@ class TestStart:
 
     @deferrable_or_not
     def test_on_interrupt_wait_continues_until_someone_has_answered(
-        self, agent_runs_emulator: Emulator, answer_elsewhere: Callable[..., None], deferrable: bool
+        self, agent_runs_emulator: Emulator, deferrable: bool
     ) -> None:
-        answer_elsewhere(after=0.3)
-        task = start("two_rounds", deferrable=deferrable, on_interrupt="wait")
+        with ThreadPoolExecutor() as pool:
+            pool.submit(answer_elsewhere, agent_runs_emulator)
+            task = start("two_rounds", deferrable=deferrable, on_interrupt="wait")
         assert task.state == "success"
         assert task.value["artifacts"]
         assert len(agent_runs_emulator.service.answers) == 2

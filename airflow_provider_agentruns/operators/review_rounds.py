@@ -89,7 +89,7 @@ class _ReadsNewQuestions(AgentRunTask):
             if (found := open_questions(run, self._trails)) is not None:
                 return run.model_copy(update={"interrupts": found})
         raise AgentRunsError(
-            f"Agent run {single_line(run_id)} is {single_line(self._logged_status)}. The service returned an outdated "
+            f"Agent run {single_line(run_id)} is {single_line(self._last_status)}. The service returned an outdated "
             "state of the run, or no question, so nobody was asked. To read the run again, clear this task"
         )
 

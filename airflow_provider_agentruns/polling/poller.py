@@ -223,7 +223,7 @@ class RunPoller:
             else:
                 await self._page_failed(step, e)
             return
-        self._scheduler.rate.failures = 0
+        self._scheduler.succeeded(time.monotonic())
         for run, status in statuses:
             self._take_status(run, status, requested_at)
 

@@ -283,6 +283,12 @@ class PollScheduler:
         self._schedule(run, run.last_request_at + within, now)
         return news
 
+    def succeeded(self, now: float) -> None:
+        """Take in that the service responds. After an outage, read the listing again at once."""
+        if self.rate.failures >= _FAILURES_UNTIL_PAUSE:
+            self._no_listing_until, self._page_failures = now, 0
+        self.rate.failures = 0
+
     def run_failed(self, run: TrackedRun, now: float) -> None:
         run.failures += 1
         run.warned = True

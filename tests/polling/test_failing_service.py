@@ -72,7 +72,7 @@ def test_a_listing_that_stays_down_leaves_individual_reads_until_it_is_back() ->
     assert sum(request.page is None for request in late) < len(late) / 4
 
 
-def test_a_service_that_stays_down_is_polled_less_and_less_often() -> None:
+def test_a_service_that_stays_down_is_polled_less_and_less_often(caplog: pytest.LogCaptureFixture) -> None:
     def down() -> Exception | None:
         return between(20.0, 620.0, BROKEN)
 
@@ -87,8 +87,10 @@ def test_a_service_that_stays_down_is_polled_less_and_less_often() -> None:
     assert {wait.result.get("status") for wait in waits} == {"completed"}
     # No burst when it is back.
     assert sum(620.0 <= moment < 640.0 for moment in moments) < 0.5 * 20 * 20
-    # An outage does not make pages smaller for good.
-    assert sum(moment >= 680.0 for moment in moments) < 7 * 20
+    # Pages are read at once, not smaller than before, and the log does not blame the interval.
+    assert sum(moment >= 640.0 for moment in moments) < 7 * 20
+    assert simulation.single < 30
+    assert "exceeds the connection's rate_limit" not in caplog.text
 
 
 @pytest.mark.parametrize("order", [Order.NEWEST_FIRST, Order.OLDEST_FIRST], ids=lambda order: order.value)

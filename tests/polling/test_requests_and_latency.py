@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import math
 
 import pytest
 
-from airflow_provider_agentruns.exceptions import AgentRunsConnectionError
 from tests.polling.fake_service import FakeRun, FakeService, Order, TooLarge, just_started, new_id, seeded
 from tests.polling.simulation import Simulation, Wait
 from tests.polling.virtual_time import BEGINNING
@@ -193,17 +191,3 @@ def test_an_interval_that_the_limit_does_not_allow_is_logged_once(
     service.add(runs)
     Simulation(service, limit=limit).run([Wait(run) for run in runs])
     assert caplog.text.count("exceeds the connection's rate_limit") == warnings
-
-
-def test_an_outage_is_not_logged_as_an_interval_that_the_limit_does_not_allow(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    def down() -> Exception | None:
-        now = asyncio.get_running_loop().time() - BEGINNING
-        return AgentRunsConnectionError("lost") if 20.0 < now < 200.0 else None
-
-    service = FakeService(page_fault=down, read_fault=down)
-    runs = just_started(300, seeded(9), shortest=15.0, longest=260.0)
-    service.add(runs)
-    Simulation(service).run([Wait(run) for run in runs])
-    assert "exceeds the connection's rate_limit" not in caplog.text

@@ -122,25 +122,6 @@ def _without_signature(app: Sphinx, what: str, name: str, it: Any, *_: Any) -> t
     return ("", "") if isinstance(it, type) and issubclass(it, BaseModel | Enum) else None
 
 
-def _type_name(annotation: Any) -> str:
-    """Return a type as text, without the metadata for pydantic."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _type_name(get_args(annotation)[0])
-    if annotation is NoneType:
-        return "None"
-    if origin in (Union, UnionType):
-        return " | ".join(dict.fromkeys(map(_type_name, get_args(annotation))))
-    if origin is not None:
-        return f"{origin.__name__}[{', '.join(map(_type_name, get_args(annotation)))}]"
-    return str(getattr(annotation, "__name__", annotation))
-
-
-def _without_signature(app: Sphinx, what: str, name: str, it: Any, *_: Any) -> tuple[str, str] | None:
-    """Omit the constructor's signature of models and enumerations, because users do not create them."""
-    return ("", "") if isinstance(it, type) and issubclass(it, BaseModel | Enum) else None
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives and the handler for signatures."""
     app.add_directive("connection-fields", ConnectionFields)

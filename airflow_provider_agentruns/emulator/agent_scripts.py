@@ -22,6 +22,11 @@ _COMPANIES = ("Cedar & Pine Supply LLC", "Harbor Light Foods Inc", "Northgate To
 _SOURCE = {"url": "https://registry.example.com/filings/20417", "source_name": "State registry"}
 
 
+def _company(case: Case) -> str:
+    """Return the name of the business that a run is about, so that runs about different businesses differ."""
+    return _COMPANIES[sum((case.context.id or "").encode()) % len(_COMPANIES)]
+
+
 def _artifact(kind: str, title: str, summary: str, **fields: Any) -> Json:
     return {"title": title, "type": kind, "confidence": "medium", "summary": summary, **fields}
 
@@ -39,7 +44,7 @@ def _decision(subject: str, answer: Any) -> Json:
 def instant(case: Case) -> ScriptBody:
     """Completes at once."""
     yield Work(0, "look_up", "Looks up the company")
-    return [_artifact("report", "Company found", f"{case.rng.choice(_COMPANIES)} is in good standing.")]
+    return [_artifact("report", "Company found", f"{_company(case)} is in good standing.")]
 
 
 def slow(case: Case) -> ScriptBody:
@@ -52,7 +57,7 @@ def slow(case: Case) -> ScriptBody:
     ]
     yield Work(0, "research", "Researches the company", agent="researcher", steps=inner)
     yield Work(0.7, "write_report", "Writes the report")
-    return [_artifact("report", "Research", f"{case.rng.choice(_COMPANIES)} has two places of business.")]
+    return [_artifact("report", "Research", f"{_company(case)} has two places of business.")]
 
 
 def needs_approval(case: Case) -> ScriptBody:

@@ -33,8 +33,17 @@ def read(request: Request[T], response: Response, redact: Callable[[str], str]) 
     :param redact: Removes secrets from a text, in case the service repeats them.
     :raises AgentRunsAPIError: The response is an error or a redirect, or breaks the contract.
     """
-    if not 200 <= response.status_code < 300:
-        raise _api_error(request, response, redact)
+    status = response.status_code
+    if not 200 <= status < 300:
+        raise api_error_class(status)(
+            status,
+            [redact(message) for message in _messages(response)],
+            request.method,
+            request.path,
+            retry_after=response.retry_after,
+            # A 429 had no effect. After a gateway error, the effect is unknown.
+            in_doubt=status >= 500 and request.method == "POST",
+        )
     try:
         return request.parse(response)
     except ValidationError as e:
@@ -48,9 +57,8 @@ def read(request: Request[T], response: Response, redact: Callable[[str], str]) 
             f"the response is not JSON ({kind}). Check that the connection's base URL is correct, and that the "
             "response does not come from a proxy"
         )
-    raise AgentRunsAPIError(
-        response.status_code, [redact(problem)], request.method, request.path, in_doubt=request.method == "POST"
-    )
+    in_doubt = request.method == "POST"
+    raise AgentRunsAPIError(status, [redact(problem)], request.method, request.path, in_doubt=in_doubt)
 
 
 def connection_error(
@@ -69,19 +77,6 @@ def connection_error(
         f"{request.method} {request.path}: {base_url} "
         f"{'could not be reached' if unsent else 'gave no usable response'} ({type(error).__name__}: {details})",
         in_doubt=not unsent and request.method == "POST",
-    )
-
-
-def _api_error(request: Request[Any], response: Response, redact: Callable[[str], str]) -> AgentRunsAPIError:
-    status = response.status_code
-    return api_error_class(status)(
-        status,
-        [redact(message) for message in _messages(response)],
-        request.method,
-        request.path,
-        retry_after=response.retry_after,
-        # A 429 had no effect. After a gateway error, the effect is unknown.
-        in_doubt=status >= 500 and request.method == "POST",
     )
 
 

@@ -144,14 +144,6 @@ class TestProxies:
         assert run.id == "r-1"
         assert not proxy.requests
 
-    def test_a_proxy_is_used_if_plain_http_is_allowed(
-        self, caller: Caller, proxy: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        with proxy:
-            monkeypatch.setenv("http_proxy", proxy.url)
-            [run] = caller.send(settings("http://service.invalid", allow_http=True), GET)
-        assert run.id == "proxied"
-
     @pytest.mark.parametrize(
         ("name", "value", "problem"),
         [
@@ -168,7 +160,9 @@ class TestProxies:
         with pytest.raises(AgentRunsConfigError, match=problem):
             caller.send(settings("https://service.invalid"), GET)
 
-    def test_networks_in_no_proxy(self, caller: Caller, proxy: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_if_plain_http_is_allowed_a_proxy_is_used_except_for_networks_in_no_proxy(
+        self, caller: Caller, proxy: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1,fd00::/8")
         with proxy:
             monkeypatch.setenv("http_proxy", proxy.url.removeprefix("http://"))

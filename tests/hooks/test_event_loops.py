@@ -30,18 +30,16 @@ def test_two_loops_do_not_share_a_client(agent_runs_emulator: Emulator) -> None:
     assert asyncio.run(use()) is not asyncio.run(use())
 
 
-def test_the_sync_side_has_its_own_client(agent_runs_emulator: Emulator) -> None:
+async def test_the_sync_side_has_its_own_client(agent_runs_emulator: Emulator) -> None:
     hook = AgentRunHook()
-
-    async def use() -> None:
-        await hook.alist_agents()
-        assert hook.list_agents()
-        await hook.aclose()
-        assert hook.list_agents()
-
-    asyncio.run(use())
+    # Several tasks share one transport.
+    await asyncio.gather(*(hook.alist_agents() for _ in range(5)))
+    assert hook.list_agents()
+    await hook.aclose()
+    assert hook.list_agents()
     hook.close()
     assert open_sockets(agent_runs_emulator.port) == 0
+    gc.collect()
 
 
 def test_a_hook_that_is_not_closed_leaves_nothing_open(agent_runs_emulator: Emulator) -> None:
@@ -79,14 +77,6 @@ else:
 def test_a_forked_process_does_not_read_its_parents_responses(agent_runs_emulator: Emulator) -> None:
     # In a fresh process, because pytest has threads.
     subprocess.run([sys.executable, "-c", _FORK], check=True, timeout=60)
-
-
-async def test_several_tasks_share_one_transport(agent_runs_emulator: Emulator) -> None:
-    hook = AgentRunHook()
-    await asyncio.gather(*(hook.alist_agents() for _ in range(5)))
-    await hook.aclose()
-    assert open_sockets(agent_runs_emulator.port) == 0
-    gc.collect()
 
 
 async def test_a_stream_that_is_left_early_leaves_nothing_open(agent_runs_emulator: Emulator) -> None:

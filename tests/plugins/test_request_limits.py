@@ -94,7 +94,8 @@ def test_reads_for_tasks_come_before_pages(
     paths = [path_of(run_id) for run_id in others]
     with ThreadPoolExecutor(1) as pages:
         pages.submit(request_all, reader, paths)
-        while not bounded.requests:
+        # Meanwhile, the other pages queue.
+        while len(bounded.requests) < 2:
             time.sleep(0.01)
         AgentRunHook(conn_id).get_run(first)
     assert len(bounded.requests) == 8

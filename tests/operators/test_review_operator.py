@@ -161,9 +161,7 @@ def test_after_a_timeout_the_defaults_decide_without_the_required_fields(service
 
 def test_after_a_timeout_without_defaults_no_retry_waits_again(service: Service, ti: TaskInstance) -> None:
     task = ask(ti, response_timeout=timedelta(hours=1))
-    with pytest.raises(
-        AgentRunReviewError, match=r"Nobody answered interrupt 'int-1' .* response_timeout of 1:00:00"
-    ) as e:
+    with pytest.raises(AgentRunReviewError, match=r"Nobody answered .* 'int-1' .* response_timeout of 1:00:00") as e:
         task.execute_complete(ti.context, {"error": "timeout", "error_type": "timeout"})
     assert isinstance(e.value, AirflowFailException)
     assert "trail" not in ti.xcoms
@@ -185,9 +183,7 @@ def test_a_reused_id_is_not_answered(service: Service, ti: TaskInstance) -> None
 def test_an_interrupt_that_is_answered_elsewhere_is_not_answered_again(service: Service, ti: TaskInstance) -> None:
     task = ask(ti)
     service.pending = {}
-    with pytest.raises(
-        AgentRunInterruptGoneError, match=r"'int-1' of agent run r-1 is not pending.*This try sent nothing"
-    ):
+    with pytest.raises(AgentRunInterruptGoneError, match=r"'int-1' of agent run r-1 is not pending.*sent nothing"):
         task.execute_complete(ti.context, event("Approve"))
 
 
@@ -289,7 +285,6 @@ def test_what_has_no_id_is_rejected(service: Service, ti: TaskInstance, interrup
         ({"response_timeout": 60}, AgentRunsValueError, r"response_timeout should be a timedelta .* not 60"),
         ({"assigned_users": ["ann"]}, AgentRunsValueError, r'assigned_users should be a list .*"id": "7".*\'ann\''),
         ({"assigned_users": {"id": 7, "name": "Ann"}}, AgentRunsValueError, "as text"),
-        ({"assigned_users": "ann"}, AgentRunsValueError, "assigned_users should be a list"),
     ],
 )
 def test_wrong_arguments_are_rejected_when_the_dag_is_parsed(

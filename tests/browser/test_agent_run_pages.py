@@ -20,9 +20,10 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from tests.browser.agent_run_pages import AgentRunPages
 from tests.browser.hostile import hostile
 from tests.browser.pages import Browser
-from tests.plugins.conftest import BUSINESS, start_run
+from tests.plugins.conftest import start_run
 from tests.plugins.instances import Instances
 from tests.plugins.served import ServedAirflow
+from tests.support import BUSINESS
 from tests.support.airflow_versions import FORM_STATE
 from tests.support.scripted_server import ScriptedServer, answer
 

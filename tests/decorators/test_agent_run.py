@@ -6,10 +6,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
+from tests.support import BUSINESS
 from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.dag_runs import DagRunner
-
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 def test_a_run_works_on_the_subject_that_the_function_returns(

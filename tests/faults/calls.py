@@ -10,8 +10,9 @@ from typing import Any
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from tests.faults.outcomes import LASTING, Outcome
 from tests.faults.placement import GROUPS, timeout_for
-from tests.faults.stand import BUSINESS, Placement, Stand
+from tests.faults.stand import Placement, Stand
 from tests.hooks.conftest import HookUser
+from tests.support import BUSINESS
 
 _CALLS: dict[str, Callable[[HookUser, str], Any]] = {
     "get": lambda user, run_id: user.call("get_run", run_id),

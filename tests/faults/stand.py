@@ -23,8 +23,7 @@ from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody
 from airflow_provider_agentruns.emulator.server import Emulator
 from tests.faults.outcomes import Outcome
-
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+from tests.support import BUSINESS
 
 #: The beginning of all tokens. URLs and base64 write it differently.
 TOKEN_PREFIX = "mk_test_0pen/Sesame+please"

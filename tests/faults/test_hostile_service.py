@@ -24,13 +24,10 @@ from airflow_provider_agentruns.idempotency import listing_search
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.events.watchers import FakeStore, Watcher, running
 from tests.hooks.conftest import HookUser
-from tests.hooks.connections import connection_json
+from tests.support import BUSINESS
 from tests.support.dag_runs import DagRunner
-from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, endless, redirect, sent
+from tests.support.scripted_server import Received, Reply, ScriptedServer, Serve, answer, endless, redirect, sent
 from tests.triggers.waiting import event_of
-
-ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 #: The most additional memory in bytes, and the most time in seconds. Generous: the tests only detect unbounded growth.
 MEMORY, TIME = 250e6, 60.0
@@ -84,49 +81,44 @@ def bodies() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("body", bodies().values(), ids=bodies())
-def test_an_expensive_body_is_an_error_soon(user: HookUser, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
-    with ScriptedServer(lambda _: sent(body, "application/json")) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        with bounded():
-            try:
-                assert user.call("get_run", "r-1").id == "r-1"
-            except AgentRunsAPIError as e:
-                assert len(str(e)) < 1_000  # noqa: PT017 -- either will do
-        assert len(server.requests) == 1
+def test_an_expensive_body_is_an_error_soon(user: HookUser, serve: Serve, body: bytes) -> None:
+    server = serve(lambda _: sent(body, "application/json"))
+    with bounded():
+        try:
+            assert user.call("get_run", "r-1").id == "r-1"
+        except AgentRunsAPIError as e:
+            assert len(str(e)) < 1_000  # noqa: PT017 -- either will do
+    assert len(server.requests) == 1
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_triggers_follow_no_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ScriptedServer() as elsewhere, ScriptedServer(lambda _: redirect(f"{elsewhere.url}/v1/runs/r-1")) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
+def test_triggers_follow_no_redirect(serve: Serve) -> None:
+    async def wait() -> Any:
+        async with running(Watcher(FakeStore())):
+            return await event_of(AgentRunTrigger("r-1", poll_interval=0.1, end_time=time.time() + 0.5, watch="stream"))
 
-        async def wait() -> Any:
-            async with running(Watcher(FakeStore())):
-                return await event_of(
-                    AgentRunTrigger("r-1", poll_interval=0.1, end_time=time.time() + 0.5, watch="stream")
-                )
-
+    with ScriptedServer() as elsewhere:
+        server = serve(lambda _: redirect(f"{elsewhere.url}/v1/runs/r-1"))
         assert asyncio.run(wait())["error"] in ("AgentRunTimeoutError", "AgentRunsAPIError")
         assert len(server.requests) >= 2
         assert elsewhere.connections == 0
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_the_recovery_of_a_start_ends(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recovery_of_a_start_ends(run_dag: DagRunner, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing_search, "_MAX_PAGES", 100)
     listing = EndlessListing()
-    with ScriptedServer(listing) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=10_000))
-        with bounded():
-            result = run_dag(f'AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")')
-        # The run was not found. The request is repeated once, and the next try would look for that run.
-        assert len(server.seen("POST")) <= 2
+    server = serve(listing, rate_limit=10_000)
+    with bounded():
+        result = run_dag(f'AgentRunOperator(task_id="start", agent="a", business_id="{BUSINESS}")')
+    # The run was not found. The request is repeated once, and the next try would look for that run.
+    assert len(server.seen("POST")) <= 2
     assert result.states == {"start": "failed"}
     # The listing is read again until a new run would be visible.
     assert listing.pages <= 1_000
 
 
-def test_waits_read_a_bounded_number_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waits_read_a_bounded_number_of_pages(serve: Serve) -> None:
     listing = EndlessListing(size=10)
 
     async def wait() -> list[Any]:
@@ -134,11 +126,10 @@ def test_waits_read_a_bounded_number_of_pages(monkeypatch: pytest.MonkeyPatch) -
         end = time.time() + 2
         return await asyncio.gather(*(event_of(AgentRunTrigger(it, poll_interval=0.5, end_time=end)) for it in ids))
 
-    with ScriptedServer(listing) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, rate_limit=500))
-        with bounded():
-            events = asyncio.run(wait())
-        requests = len(server.requests)
+    server = serve(listing, rate_limit=500)
+    with bounded():
+        events = asyncio.run(wait())
+    requests = len(server.requests)
     assert {event["error"] for event in events} == {"AgentRunTimeoutError"}
     # At most the rate limit during the wait.
     assert requests <= 500 * 3
@@ -153,17 +144,16 @@ def test_waits_read_a_bounded_number_of_pages(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_a_part_without_end_is_an_error(
-    user: HookUser, monkeypatch: pytest.MonkeyPatch, piece: bytes, status: int
+    user: HookUser, serve: Serve, monkeypatch: pytest.MonkeyPatch, piece: bytes, status: int
 ) -> None:
     monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
-    with ScriptedServer([endless(piece, "text/event-stream", status)]) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        with bounded(), pytest.raises(AgentRunsError, match="larger than"):
-            list(user.iterate("stream_run", "r-1"))
+    serve([endless(piece, "text/event-stream", status)])
+    with bounded(), pytest.raises(AgentRunsError, match="larger than"):
+        list(user.iterate("stream_run", "r-1"))
 
 
 @pytest.mark.parametrize("watch", ["poll", "stream"])
-def test_a_wait_continues_after_an_endless_response(monkeypatch: pytest.MonkeyPatch, watch: str) -> None:
+def test_a_wait_continues_after_an_endless_response(serve: Serve, monkeypatch: pytest.MonkeyPatch, watch: str) -> None:
     monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 8 * 1024 * 1024)
     reads = itertools.count()
 
@@ -175,8 +165,7 @@ def test_a_wait_continues_after_an_endless_response(monkeypatch: pytest.MonkeyPa
             return endless()
         return answer({"object": "run", "id": "r-1", "status": "completed" if number > 3 else "running"})
 
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        trigger = AgentRunTrigger("r-1", poll_interval=0.2, watch=watch)  # type: ignore[arg-type]
-        with bounded():
-            assert asyncio.run(event_of(trigger)) == {"run_id": "r-1", "status": "completed"}
+    serve(service)
+    trigger = AgentRunTrigger("r-1", poll_interval=0.2, watch=watch)  # type: ignore[arg-type]
+    with bounded():
+        assert asyncio.run(event_of(trigger)) == {"run_id": "r-1", "status": "completed"}

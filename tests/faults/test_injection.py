@@ -10,15 +10,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
-
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.hooks.connections import connection_json
+from tests.support import BUSINESS
 from tests.support.dag_runs import DagRunner
-from tests.support.scripted_server import Received, Reply, ScriptedServer, answer
-
-ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+from tests.support.scripted_server import Received, Reply, Serve, answer
 
 _HEADERS = {
     "host", "accept", "accept-encoding", "connection", "user-agent", "authorization", "content-length", "content-type",
@@ -33,24 +28,21 @@ def well_formed(request: Received) -> bool:
     return request.headers.keys() <= _HEADERS and _TARGET.fullmatch(request.target) is not None
 
 
-def test_a_run_id_is_one_segment_of_the_path_or_is_rejected(
-    run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_id_is_one_segment_of_the_path_or_is_rejected(run_dag: DagRunner, serve: Serve) -> None:
     def service(request: Received) -> Reply:
         run_id = request.path.removeprefix("/v1/runs/").removesuffix("/resume")
         return answer({"object": "run", "id": run_id, "status": "completed", "output": {"artifacts": []}})
 
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        result = run_dag(
-            f"""
-            for number in range({len(HOSTILE)}):
-                run_id = "{{{{ dag_run.conf['ids'][%d] }}}}" % number
-                AgentRunOutputOperator(task_id=f"output_{{number}}", run_id=run_id, retries=2, retry_delay=timedelta(0))
-            """,
-            ids=HOSTILE,
-        )
-        requests = list(server.requests)
+    server = serve(service)
+    result = run_dag(
+        f"""
+        for number in range({len(HOSTILE)}):
+            run_id = "{{{{ dag_run.conf['ids'][%d] }}}}" % number
+            AgentRunOutputOperator(task_id=f"output_{{number}}", run_id=run_id, retries=2, retry_delay=timedelta(0))
+        """,
+        ids=HOSTILE,
+    )
+    requests = list(server.requests)
     assert all(well_formed(request) for request in requests)
     read = {request.path.removeprefix("/v1/runs/") for request in requests}
     assert read <= set(HOSTILE)
@@ -61,7 +53,7 @@ def test_a_run_id_is_one_segment_of_the_path_or_is_rejected(
     assert "AgentRunsValueError: run_id" in result.log
 
 
-def test_the_id_of_a_new_run_is_checked_too(run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_id_of_a_new_run_is_checked_too(run_dag: DagRunner, serve: Serve) -> None:
     def service(request: Received) -> Reply:
         if request.method != "POST":
             run_id, status = request.path.removeprefix("/v1/runs/"), "completed"
@@ -69,13 +61,12 @@ def test_the_id_of_a_new_run_is_checked_too(run_dag: DagRunner, monkeypatch: pyt
             run_id, status = HOSTILE[int(request.json["thread_id"])], "running"
         return answer({"object": "run", "id": run_id, "status": status, "output": {"artifacts": []}})
 
-    with ScriptedServer(service) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, run_url="https://runs.example.com/{run_id}"))
-        result = run_dag(f"""
-            for number in range({len(HOSTILE)}):
-                AgentRunOperator(task_id=f"start_{{number}}", agent="a", thread_id=str(number), poll_interval=0.1)
-        """)
-        requests = list(server.requests)
+    server = serve(service, run_url="https://runs.example.com/{run_id}")
+    result = run_dag(f"""
+        for number in range({len(HOSTILE)}):
+            AgentRunOperator(task_id=f"start_{{number}}", agent="a", thread_id=str(number), poll_interval=0.1)
+    """)
+    requests = list(server.requests)
     assert all(well_formed(request) for request in requests)
     assert [request.method for request in requests].count("POST") == len(HOSTILE)
     read = {request.path.removeprefix("/v1/runs/") for request in requests if request.method == "GET"}

@@ -16,7 +16,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsAuthError, AgentRunsC
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from tests.hooks.conftest import HookUser
 from tests.hooks.connections import TOKEN, connection_json, open_sockets
-from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, errors, events, unused_port
+from tests.support.scripted_server import Received, Reply, ScriptedServer, Serve, answer, errors, events, unused_port
 
 ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 
@@ -58,10 +58,10 @@ def test_a_missing_connection_says_what_to_do(user: HookUser, airflow_home: Path
     assert not isinstance(caught.value, AirflowFailException)
 
 
-def rejecting(monkeypatch: pytest.MonkeyPatch, new_token: str, status: int = 401) -> ScriptedServer:
+def rejecting(serve: Serve, monkeypatch: pytest.MonkeyPatch, new_token: str, status: int = 401) -> ScriptedServer:
     """Return a service that accepts one token. When it rejects another one, the connection is edited."""
 
-    def serve(request: Received) -> Reply:
+    def respond(request: Received) -> Reply:
         if request.headers["authorization"] == "Bearer mk_test_new":
             if request.path.endswith("/stream"):
                 return events('data: {"type": "RUN_STARTED"}')
@@ -69,7 +69,7 @@ def rejecting(monkeypatch: pytest.MonkeyPatch, new_token: str, status: int = 401
         monkeypatch.setenv(ENV, connection_json(f"http://{request.headers['host']}", token=new_token))
         return errors(status, "no")
 
-    return ScriptedServer(serve)
+    return serve(respond, token="mk_test_old")
 
 
 CALLS: dict[str, Callable[[HookUser], object]] = {
@@ -83,29 +83,27 @@ CALLS: dict[str, Callable[[HookUser], object]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_rejected_request_is_repeated_with_the_edited_connection(
-    user: HookUser, monkeypatch: pytest.MonkeyPatch, call: Callable[[HookUser], object]
+    user: HookUser, serve: Serve, monkeypatch: pytest.MonkeyPatch, call: Callable[[HookUser], object]
 ) -> None:
-    with rejecting(monkeypatch, "mk_test_new") as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, token="mk_test_old"))
-        call(user)
-        first, second = server.requests
-        assert (first.method, first.target, first.body) == (second.method, second.target, second.body)
-        user.close()
-        assert open_sockets(server.port) == 0
+    server = rejecting(serve, monkeypatch, "mk_test_new")
+    call(user)
+    first, second = server.requests
+    assert (first.method, first.target, first.body) == (second.method, second.target, second.body)
+    user.close()
+    assert open_sockets(server.port) == 0
 
 
 @pytest.mark.parametrize(
     ("new_token", "status", "sent"), [("mk_test_old", 401, 1), ("mk_test_wrong", 401, 2), ("mk_test_new", 403, 1)]
 )
 def test_a_rejected_request_is_repeated_once_if_the_connection_was_edited(
-    user: HookUser, monkeypatch: pytest.MonkeyPatch, new_token: str, status: int, sent: int
+    user: HookUser, serve: Serve, monkeypatch: pytest.MonkeyPatch, new_token: str, status: int, sent: int
 ) -> None:
-    with rejecting(monkeypatch, new_token, status) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url, token="mk_test_old"))
-        with pytest.raises(AgentRunsAuthError) as caught:
-            user.call("resume_run", "r-1", "i-1", "yes")
-        assert len(server.requests) == sent
-        assert open_sockets(server.port) <= sent
+    server = rejecting(serve, monkeypatch, new_token, status)
+    with pytest.raises(AgentRunsAuthError) as caught:
+        user.call("resume_run", "r-1", "i-1", "yes")
+    assert len(server.requests) == sent
+    assert open_sockets(server.port) <= sent
     assert isinstance(caught.value, AirflowFailException)
 
 
@@ -118,13 +116,12 @@ class TestTestButton:
         assert "GET /v1/agents returned 401" in message
         assert TOKEN not in message
 
-    def test_a_429_ends_the_test_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_429_ends_the_test_at_once(self, serve: Serve) -> None:
         begin = time.monotonic()
-        with ScriptedServer(lambda _: errors(429, "slow down", Retry_After="60")) as server:
-            monkeypatch.setenv(ENV, connection_json(server.url, max_retries=5))
-            assert "GET /v1/agents returned 429: slow down" in AgentRunHook().test_connection()[1]
-            assert "rate limit would delay this request" in AgentRunHook().test_connection()[1]
-            assert len(server.requests) == 1
+        server = serve(lambda _: errors(429, "slow down", Retry_After="60"), max_retries=5)
+        assert "GET /v1/agents returned 429: slow down" in AgentRunHook().test_connection()[1]
+        assert "rate limit would delay this request" in AgentRunHook().test_connection()[1]
+        assert len(server.requests) == 1
         assert time.monotonic() - begin < 10
 
     def test_a_store_that_cannot_be_reached(

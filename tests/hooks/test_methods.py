@@ -17,8 +17,8 @@ from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.models import Agent, AgentRun, Rating, Thread
 from tests.hooks.conftest import HookUser
+from tests.support import BUSINESS
 
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 QUESTION = "Shall it be done?"
 
 

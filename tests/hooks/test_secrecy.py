@@ -14,7 +14,7 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError, AgentRunsError
 from tests.hooks.conftest import HookUser
 from tests.hooks.connections import TOKEN, connection_json
-from tests.support.scripted_server import LOST, ScriptedServer, answer, errors, redirect, sent
+from tests.support.scripted_server import LOST, ScriptedServer, Serve, answer, errors, redirect, sent
 
 ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 
@@ -29,15 +29,14 @@ REPLIES = {
 
 @pytest.mark.parametrize("reply", REPLIES)
 def test_no_error_contains_the_token(
-    user: HookUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reply: str
+    user: HookUser, serve: Serve, caplog: pytest.LogCaptureFixture, reply: str
 ) -> None:
     # At DEBUG, httpcore logs the headers of responses.
     caplog.set_level(logging.INFO)
-    with ScriptedServer([REPLIES[reply]]) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        with pytest.raises(AgentRunsError) as caught:
-            user.call("list_agents")
-        assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+    server = serve([REPLIES[reply]])
+    with pytest.raises(AgentRunsError) as caught:
+        user.call("list_agents")
+    assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
     error = caught.value
     for text in (str(error), repr(error), repr(vars(error)), "".join(traceback.format_exception(error))):
         assert TOKEN not in text
@@ -91,11 +90,10 @@ def test_insecure_settings_are_warned_about_once_per_connection(
     assert len([text for text in warnings if "'agentruns_default' sends the token in clear text" in text]) == 1
 
 
-def test_an_error_of_the_service_stays_on_one_line(user: HookUser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_service_stays_on_one_line(user: HookUser, serve: Serve) -> None:
     agents = [{"id": "a", "type": "evil\n\x1b[31m" + "x" * 50_000}]
-    with ScriptedServer([answer({"data": agents})]) as server:
-        monkeypatch.setenv(ENV, connection_json(server.url))
-        accepted, message = user.hook.test_connection()
+    serve([answer({"data": agents})])
+    accepted, message = user.hook.test_connection()
     assert accepted
     assert message.isprintable()
     assert len(message) < 3000

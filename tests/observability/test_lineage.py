@@ -17,8 +17,7 @@ from airflow_provider_agentruns.emulator.script_steps import Case, ScriptBody, W
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.lineage import _MAX_SOURCES, _sources, _types
 from airflow_provider_agentruns.models import Artifact
-
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
+from tests.support import BUSINESS
 
 FILE = """
 from datetime import datetime

@@ -13,11 +13,10 @@ from sqlalchemy import delete, select
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.idempotency import listing_search
+from tests.support import BUSINESS
 from tests.support.airflow_names import dag_bag
 from tests.support.airflow_versions import needs_state_store
 from tests.support.dag_runs import DagRunner
-
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 def clear_and_run(run_dag: DagRunner, dag_id: str, *, deletes_state: bool) -> dict[str, Any]:

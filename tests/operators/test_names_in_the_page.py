@@ -16,10 +16,9 @@ from airflow_provider_agentruns.operators.agent_run import (
     AgentRunOutputOperator,
     AgentRunReviewOperator,
 )
+from tests.support import BUSINESS
 from tests.support.airflow_versions import needs_state_store
 from tests.support.dag_runs import DagResult, DagRunner
-
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 def names(result: DagResult, task_id: str) -> list[str]:

@@ -21,10 +21,9 @@ from airflow_provider_agentruns.exceptions import (
 from airflow_provider_agentruns.models import AgentRun
 from airflow_provider_agentruns.operators.agent_run import AgentRunOutputOperator
 from airflow_provider_agentruns.outputs import load_output, xcom_value
+from tests.support import BUSINESS
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
-
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 #: Fields that no model knows, in every shape that JSON has.
 ODD_ARTIFACTS: list[dict[str, Any]] = [

@@ -28,10 +28,9 @@ from airflow_provider_agentruns.exceptions import (
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.operators.agent_run import AgentRunOperator, AgentRunResumeOperator
 from airflow_provider_agentruns.outputs import run_summary
+from tests.support import BUSINESS
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
-
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 deferrable_or_not = pytest.mark.parametrize("deferrable", [True, False])
 

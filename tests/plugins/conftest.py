@@ -18,6 +18,7 @@ from airflow_provider_agentruns.emulator.server import Emulator
 from tests.events.sender import CONNECTION, Sender
 from tests.plugins import rights
 from tests.plugins.served import ServedAirflow
+from tests.support import BUSINESS
 from tests.support.airflow_versions import HAS_STATE_STORE
 from tests.support.postgres import use_sessions
 
@@ -25,9 +26,6 @@ from tests.support.postgres import use_sessions
 collect_ignore_glob = [] if HAS_STATE_STORE else ["test_webhook_*.py"]
 
 RunOf = Callable[[str, str], Run]
-
-#: The business that runs are about.
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 
 
 @pytest.fixture(scope="session")

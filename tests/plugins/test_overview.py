@@ -12,8 +12,9 @@ import pytest
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.plugins import page_client
 from airflow_provider_agentruns.plugins.routes import overview
-from tests.plugins.conftest import BUSINESS, RunOf
+from tests.plugins.conftest import RunOf
 from tests.plugins.instances import CONNECTION, Instances
+from tests.support import BUSINESS
 from tests.support.airflow_versions import FORM_STATE
 
 RENDERED = {"agentruns_conn_id": CONNECTION}

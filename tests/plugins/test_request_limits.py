@@ -15,9 +15,9 @@ import pytest
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.hooks.agent_run import AgentRunHook
 from airflow_provider_agentruns.plugins import page_client
-from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import Instances
 from tests.plugins.served import task_path
+from tests.support import BUSINESS
 
 PathOf = Callable[[str], httpx.URL]
 

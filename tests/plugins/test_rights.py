@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.plugins.conftest import BUSINESS
 from tests.plugins.instances import CONNECTION, Instances
 from tests.plugins.rights import NO_XCOM
 from tests.plugins.served import ServedAirflow, task_path
+from tests.support import BUSINESS
 
 TASK_PAGE = "/agent-runs/task?dag_id=sales_review&run_id=r&task_id=t&map_index=-1"
 

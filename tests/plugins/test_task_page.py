@@ -15,9 +15,10 @@ from airflow.utils.session import create_session
 from sqlalchemy import delete
 
 from airflow_provider_agentruns.emulator.server import Emulator
-from tests.plugins.conftest import BUSINESS, RunOf
+from tests.plugins.conftest import RunOf
 from tests.plugins.instances import CONNECTION, Instances
 from tests.plugins.served import task_path
+from tests.support import BUSINESS
 from tests.support.airflow_versions import FORM_STATE
 from tests.support.dag_runs import DagRunner
 from tests.support.scripted_server import Received, Reply, ScriptedServer, answer, sent

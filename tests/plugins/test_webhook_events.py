@@ -19,8 +19,8 @@ from airflow_provider_agentruns.events.asset_uris import agent_run_asset
 from airflow_provider_agentruns.plugins.webhooks import secrets
 from tests.events.assets import Assets
 from tests.events.sender import SECRET, Sender, event
-from tests.plugins.conftest import BUSINESS
 from tests.plugins.served import ServedAirflow
+from tests.support import BUSINESS
 from tests.support.statsd import StatsdServer
 from tests.triggers.waiting import until
 

@@ -34,11 +34,11 @@ from airflow_provider_agentruns.exceptions import (
 )
 from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 from tests.hooks.connections import connection_json
+from tests.support import BUSINESS
 from tests.support.dag_runs import DagRunner
 from tests.support.run_task import TaskRun, run_task
 from tests.support.scripted_server import LOST, RESET_BEFORE, Received, Reply, Serve, answer, errors
 
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 NO_RUN = "00000000-0000-4000-8000-000000000000"
 
 

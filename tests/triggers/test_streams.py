@@ -17,8 +17,9 @@ from airflow_provider_agentruns.polling import streams
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 from tests.hooks.connections import open_sockets
 from tests.polling.scripted import Service, outcomes, waiting
+from tests.support import BUSINESS
 from tests.support.scripted_server import LOST, Reply, Serve, errors, events, html
-from tests.triggers.waiting import BUSINESS, event_of, until
+from tests.triggers.waiting import event_of, until
 
 #: A poll interval that is longer than any test.
 RARELY = 3600.0

@@ -18,9 +18,10 @@ from airflow.sdk.module_loading import import_string
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.models import RunStatus
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
+from tests.support import BUSINESS
 from tests.support.airflow_names import deserialize, serialize
 from tests.support.scripted_server import Serve, answer, errors
-from tests.triggers.waiting import BUSINESS, ENV, event_of, until
+from tests.triggers.waiting import ENV, event_of, until
 
 NO_RUN = "00000000-0000-4000-8000-000000000000"
 RUNNING = answer({"id": "r-1", "status": "running"})

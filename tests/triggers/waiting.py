@@ -9,7 +9,6 @@ from typing import Any
 
 from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 
-BUSINESS = "0b9a1f5e-5f0c-4a39-9d0c-6f2f2d1f7a10"
 ENV = "AIRFLOW_CONN_AGENTRUNS_DEFAULT"
 
 

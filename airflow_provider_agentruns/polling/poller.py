@@ -91,8 +91,11 @@ async def wait_for_run(
     follower = asyncio.create_task(poller.streams.follow(run)) if waiter.stream else None
     result: WaitResult | None = None
     try:
-        async with asyncio.timeout_at(None if end_time is None else max(now, waiter.end) + _LAST_READ):
+        if end_time is None:
             result = await waiter.result
+        else:
+            async with asyncio.timeout_at(max(now, waiter.end) + _LAST_READ):
+                result = await waiter.result
     except TimeoutError:
         result = timed_out(run)
     finally:

@@ -88,8 +88,8 @@ class AgentRunTrigger(_Trigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         from airflow_provider_agentruns.polling.poller import wait_for_run
 
-        _, arguments = self.serialize()
-        yield TriggerEvent({"run_id": self.run_id, **await wait_for_run(**arguments)})  # type: ignore[no-untyped-call]
+        result = await wait_for_run(**self.serialize()[1])
+        yield TriggerEvent({"run_id": self.run_id, **result})  # type: ignore[no-untyped-call]
 
 
 class FormAnswerTrigger(_Trigger):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -85,40 +86,27 @@ async def test_a_rejected_token_and_an_edit_that_cannot_work(serve: Serve, monke
     assert outcomes(await asyncio.gather(*tasks)) == {"completed"}
 
 
-async def test_a_request_that_is_rejected_during_a_reload_uses_the_new_token(
+async def test_a_request_that_is_rejected_after_a_reload_is_sent_with_the_new_token(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    respond, loading, load = threading.Event(), asyncio.Event(), asyncio.Event()
-    original = AgentRunHook.aget_connection
+    reject = threading.Event()
 
     def reject_late(request: Received) -> Reply:
         if request.headers["authorization"] == "Bearer token-1":
             return answer({"id": "r-1", "status": "running"})
-        respond.wait(20)
+        reject.wait(20)
         return errors(401, "unknown token")
-
-    async def load_slowly(conn_id: str) -> Any:
-        connection = await original(conn_id)
-        loading.set()
-        await load.wait()
-        return connection
 
     server = serve(reject_late, token="token-0")
     client = reloading_client.ReloadingClient("agentruns_default")
-    await client.transport()
     request = asyncio.create_task(client.send(requests.get_run_state("r-1")))
     await until(lambda: bool(server.requests))
     monkeypatch.setenv(ENV, connection_json(server.url, token="token-1"))
-    monkeypatch.setattr(AgentRunHook, "aget_connection", staticmethod(load_slowly))
-    with monkeypatch.context() as patch:
-        patch.setattr(reloading_client, "_RELOAD_AFTER", 0.0)
-        reload = asyncio.create_task(client.transport())
-        await loading.wait()
-    respond.set()
-    await asyncio.sleep(0.5)
-    load.set()
+    await client.transport(newer_than=math.inf)
+    # Another rejection would mean that the new token is wrong.
+    client._rejections = 1
+    reject.set()
     assert (await request)["status"] == "running"
-    await reload
     await client.close()
 
 

@@ -43,11 +43,7 @@ InterruptState = Literal["open", "closed", "unclear"]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """
-    An answered interrupt, and the run after that.
-
-    :param delivery: ``confirmed`` by the service, or ``presumed``, because someone else may have answered.
-    """
+    """The run after an answer, which the service confirmed, or which someone else may have given."""
 
     run: AgentRun
     delivery: Literal["confirmed", "presumed"]

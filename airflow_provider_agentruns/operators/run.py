@@ -83,11 +83,11 @@ class WaitingOperator(AgentRunTask):
         if deadline is None and self.timeout is not None:
             deadline = time.time() + self.timeout
         missing_until = time.time() + _NEW_RUN_GRACE if is_new else None
-        if run and run.status == "error" and not run.steps:
-            # Read it again, with its steps.
-            run = None
-        if run:
+        if run and (run.status != "error" or run.steps):
             self.record(run)
+        else:
+            # Read it, or read it again with its steps.
+            run = None
         has_waited = self._event is not None
         while True:
             run = run or self.read_run(run_id, tolerate_outage=has_waited, missing_until=missing_until)

@@ -19,7 +19,6 @@ from airflow.models.dagbundle import DagBundleModel
 from airflow.sdk import Asset
 from airflow.utils.session import create_session
 from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session
 
 from airflow_provider_agentruns.events.asset_uris import SCHEME
 
@@ -33,8 +32,11 @@ class Assets:
         self._dags: set[str] = set()
 
     def add(self, asset: Asset, *, dag_id: str = "by_webhooks") -> Asset:
+        self._dags.add(dag_id)
         with create_session() as session:
-            self._add_dag(session, dag_id)
+            session.merge(DagBundleModel(name=_BUNDLE))
+            session.flush()
+            session.merge(DagModel(dag_id=dag_id, bundle_name=_BUNDLE, is_stale=False, is_paused=False))
             model = AssetModel(name=asset.name, uri=asset.uri, group=asset.group, extra={})
             session.add(model)
             session.flush()
@@ -74,15 +76,6 @@ class Assets:
             session.execute(delete(AssetActive).where(AssetActive.uri.startswith(f"{SCHEME}://")))
             session.execute(delete(AssetModel).where(ours))
             session.execute(delete(DagModel).where(DagModel.dag_id.in_(self._dags)))
-
-    def _add_dag(self, session: Session, dag_id: str) -> None:
-        if session.get(DagBundleModel, _BUNDLE) is None:
-            session.add(DagBundleModel(name=_BUNDLE))
-            session.flush()
-        if session.get(DagModel, dag_id) is None:
-            session.add(DagModel(dag_id=dag_id, bundle_name=_BUNDLE, is_stale=False, is_paused=False))
-            session.flush()
-        self._dags.add(dag_id)
 
 
 def rows_of_all_tables() -> dict[str, int]:

@@ -66,7 +66,7 @@ class Result:
     :param rejected: The number of them that received a 429.
     :param errors: The errors of failed tasks and waits.
     :param seconds: From the start of all machines until the last task or wait ended.
-    :param minimum: The same for an ideal client of tasks, in seconds; 0 for waits.
+    :param slowdown: The same in proportion to an ideal client of tasks; 0 for waits.
     :param lag: The 95th percentile of the seconds from the end of a run until its wait noticed it.
     """
 
@@ -74,7 +74,7 @@ class Result:
     rejected: int
     errors: list[str]
     seconds: float
-    minimum: float
+    slowdown: float
     lag: float
 
     def __str__(self) -> str:
@@ -85,11 +85,6 @@ class Result:
     def share(self) -> float:
         """The share of requests that received a 429."""
         return self.rejected / self.requests
-
-    @property
-    def slowdown(self) -> float:
-        """The time in proportion to the minimum."""
-        return self.seconds / self.minimum if self.minimum else 0.0
 
 
 def _without_retry_after(app: ASGIApp) -> ASGIApp:
@@ -161,12 +156,13 @@ def simulate(
                 process.kill()
                 process.join()
         statuses = [request.status for request in emulator.requests]
+    seconds = max(one.at for one in finished) - started
     lags = sorted(one.at - ended[one.run_id] for one in finished if one.run_id)
     return Result(
         requests=len(statuses),
         rejected=statuses.count(429),
         errors=[one.error for one in finished if one.error],
-        seconds=max(one.at for one in finished) - started,
-        minimum=minimum,
+        seconds=seconds,
+        slowdown=seconds / minimum if minimum else 0.0,
         lag=lags[len(lags) * 95 // 100] if lags else 0.0,
     )

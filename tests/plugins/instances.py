@@ -45,11 +45,9 @@ class Instances:
         times = {"run_after": start, "queued_at": start, "start_date": start}
         run_id = f"manual__{start:%Y-%m-%dT%H:%M:%S}+00:00~{next(_numbers)}"
         with create_session() as session:
-            if session.get(DagBundleModel, _BUNDLE) is None:
-                session.add(DagBundleModel(name=_BUNDLE))
-                session.flush()
-            if session.get(DagModel, dag_id) is None:
-                session.add(DagModel(dag_id=dag_id, bundle_name=_BUNDLE, is_stale=is_stale, is_paused=False))
+            session.merge(DagBundleModel(name=_BUNDLE))
+            session.flush()
+            session.merge(DagModel(dag_id=dag_id, bundle_name=_BUNDLE, is_stale=is_stale, is_paused=False))
             session.add(DagRun(dag_id=dag_id, run_id=run_id, run_type="manual", state="running", **times))
         self._dag_runs.append((dag_id, run_id))
         return run_id

@@ -54,7 +54,7 @@ class AgentRunTask(BaseOperator):
     #: Arguments that the task renders while it runs.
     late_template_fields: Sequence[str] = ()
 
-    #: The URL of the run's page, if it has one.
+    #: A URL, or empty.
     run_page: str = ""
 
     # After a deferral: the trigger's event, and when ``timeout`` and ``execution_timeout`` end the wait (Unix time).
@@ -111,8 +111,7 @@ class AgentRunTask(BaseOperator):
         """
         Read the run. If it ended as ``error``, read it again with its steps.
 
-        :param tolerate_outage: Return None if the service fails. The first read of a task does not, so that a wrong
-            host shows at once.
+        :param tolerate_outage: Return None if the service fails. A task's first read fails: the host may be wrong.
         :param missing_until: Return None until this time (Unix time) for a run that the service does not know.
         """
         self.run_page = self.hook.settings.run_page(run_id)
@@ -210,8 +209,8 @@ class AgentRunTask(BaseOperator):
             from airflow_provider_agentruns.airflow_adapter.xcom_arguments import make_xcom_arguments_literal
 
             make_xcom_arguments_literal(self, [*template_fields, *self.late_template_fields], context)
-            # Airflow does not render values in seen_oids, which it takes for XCom values. That lacks most values of
-            # expand_kwargs, and contains references to XCom that must be resolved.
+            # Values in seen_oids are not rendered. Airflow fills it with XCom references that must be resolved, and
+            # omits most values of expand_kwargs.
             seen_oids = set()
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
 
@@ -231,14 +230,10 @@ class AgentRunTask(BaseOperator):
         deadline: float | None,
         missing_until: float | None = None,
     ) -> NoReturn:
-        """
-        Defer the task to the triggerer, which resumes it in ``execute_complete``.
-
-        Airflow applies ``execution_timeout`` only on workers, so the trigger ends the wait at the earlier of that and
-        the deadline. Times are Unix times.
-        """
+        """Defer the task to the triggerer, which resumes it in ``execute_complete``. Times are Unix times."""
         from airflow_provider_agentruns.triggers.agent_run import AgentRunTrigger
 
+        # Airflow applies execution_timeout only on workers.
         if self.execution_timeout and self._execution_deadline is None:
             self._execution_deadline = time.time() + self.execution_timeout.total_seconds()
         kwargs = {"deadline": deadline, "execution_deadline": self._execution_deadline}
@@ -287,10 +282,10 @@ class AgentRunTask(BaseOperator):
 
 
 def state_store(context: Context) -> StateStore | None:
-    """Return Airflow's store for values that later tries read, without expiry; None before Airflow 3.3."""
+    """Return Airflow's task state store, without expiry; None before Airflow 3.3."""
     if (store := context.get("task_state_store")) is None:
         return None
     from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
-    # A run can take weeks.
+    # A run can take weeks, and later tries read the values.
     return cast("StateStore", SimpleNamespace(get=store.get, set=partial(store.set, retention=NEVER_EXPIRE)))

@@ -12,7 +12,6 @@ from airflow_provider_agentruns import __version__
 _INTEGRATION = "Agent runs"
 _PACKAGE = "airflow_provider_agentruns"
 
-#: The modules of each of Airflow's concepts.
 _MODULES = {
     "hooks": [f"{_PACKAGE}.hooks.agent_run"],
     "operators": [f"{_PACKAGE}.operators.{name}" for name in ("agent_run", "review", "review_rounds")],
@@ -20,7 +19,7 @@ _MODULES = {
     "triggers": [f"{_PACKAGE}.triggers.agent_run"],
 }
 
-#: Generated from the fields of ``Settings``. Airflow reads this module often, and pydantic is slow to import.
+#: Generated from ``Settings``, because pydantic is slow to import and Airflow reads this module often.
 _CONNECTION_FIELDS = Path(__file__).with_name("generated_connection_fields.json")
 
 

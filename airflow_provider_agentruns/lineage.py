@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lineage of a task's run, for Airflow's OpenLineage provider."""
+"""The lineage of a run, for Airflow's OpenLineage provider."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_agentruns.models import AgentRun, Artifact
 
-#: The most sources and types in an event.
+#: The maximum number of sources, and of types, in an event.
 _MAX_SOURCES = 100
 _MAX_NAME_LENGTH = 1_000
 

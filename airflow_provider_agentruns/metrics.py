@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Sends metrics through Airflow to StatsD or OpenTelemetry. ``docs/reference/metrics.md`` lists them.
-
-No tag names a run, because there are thousands of runs.
-"""
+"""Sends metrics through Airflow to StatsD or OpenTelemetry. ``docs/reference/metrics.md`` lists them."""
 
 from __future__ import annotations
 
@@ -43,7 +39,7 @@ def _record_request(conn_id: str, record: RequestRecord) -> None:
 
 
 def count(name: str, conn_id: str, **tags: str) -> None:
-    """Add one to a counter."""
+    """Add one to a counter. Tags must not name runs: metrics systems store each combination of tags separately."""
     _send("incr", name, tags={"conn_id": conn_id, **tags})
 
 

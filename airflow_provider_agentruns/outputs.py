@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The XCom values of tasks: a run's summary, its output, or a reference to the output in object storage.
-
-Rejects values that Airflow would not read back unchanged.
-"""
+"""XCom values of tasks: a run's summary, its output, or a reference to the output in object storage."""
 
 from __future__ import annotations
 
@@ -31,10 +27,9 @@ def xcom_value(run: AgentRun, output_path: str | None, artifact_type: str | None
     """
     Return the XCom value for a completed run: its output as the service sent it, or a reference to it.
 
-    :param output_path: A folder in object storage, as a URL for Airflow's ``ObjectStoragePath``; None to put the output
-        itself into XCom.
-    :param artifact_type: Select the artifacts of this type; the envelope's other fields stay.
-    :return: The output, or ``{"run_id", "output_path", "size", "sha256", "artifacts"}``: the size in bytes, and the
+    :param output_path: The URL of a folder in object storage; None to put the output itself into XCom.
+    :param artifact_type: Keep only artifacts of this type. The other fields of the envelope stay.
+    :return: The output, or ``{"run_id", "output_path", "size", "sha256", "artifacts"}`` with the size in bytes and the
         number of artifacts.
     :raises AgentRunSerializationError: If XCom cannot store the output.
     """
@@ -67,7 +62,7 @@ def check_serializable(value: Any, place: str) -> None:
     """
     Check that Airflow's XCom returns a JSON value unchanged.
 
-    Airflow turns a dict with certain keys into an object of any class. An agent must not be able to cause that.
+    Airflow turns a dict with certain keys into an object of any class. An agent must not control that.
 
     :raises AgentRunSerializationError: If XCom would change the value.
     """
@@ -88,11 +83,7 @@ def check_serializable(value: Any, place: str) -> None:
 
 
 def _store_output(output: dict[str, Any], run_id: str, folder: str, artifact_type: str | None) -> dict[str, Any]:
-    """
-    Write a run's output to object storage, and return a reference to it.
-
-    The run and the artifact type determine the file's name, so only a retry overwrites the file.
-    """
+    """Write the output to a file, and return a reference. Only a retry writes to the same file."""
     from airflow.sdk import ObjectStoragePath
 
     content = json.dumps(output, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")

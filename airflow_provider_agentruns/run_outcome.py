@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decides whether a run's status ends a task's wait, and describes the outcome. Without Airflow and I/O."""
+"""Decides whether a run's status ends a wait, and describes the outcome. No Airflow, no I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: 
     """
     Return whether a wait is over.
 
-    :raises AgentRunFailedError: If the run ended with another status than the awaited ones.
+    :raises AgentRunFailedError: If the run ended with a status that is not awaited.
     :raises AgentRunInterruptedError: If the run is interrupted and ``fail_on_interrupt`` is set.
     """
     if run.status in wait_for:
@@ -42,14 +42,14 @@ def has_reached(run: AgentRun, wait_for: Collection[str], *, fail_on_interrupt: 
 
 
 def log_status(log: Callable[..., Any], run_id: str, status: str, previous: str | None) -> None:
-    """Log a change of a run's status with an Airflow logger, as text and as fields that a log store can search."""
+    """Log a changed status with an Airflow logger, as text and as searchable fields."""
     run_id, status = single_line(run_id), single_line(status)
     fields = {"agent_run_id": run_id, "agent_run_status": status, "agent_run_was": previous}
     log(logging.INFO, "Agent run %s is %s", run_id, status, **fields)
 
 
 def describe_failure(run: AgentRun) -> str:
-    """Return a message about a run that ended as ``error``: the failing step, and the service's own message."""
+    """Return a message about a run that ended as ``error``, with the failing step and the service's message."""
     agent = f" of {single_line(run.agent)}" if run.agent else ""
     return f"Agent run {single_line(run.id)}{agent} ended in error {failure_reason(run)}"
 
@@ -78,7 +78,7 @@ def describe_questions(run: AgentRun) -> str:
 
 
 def _messages(fields: dict[str, Any] | None, result: Any = None) -> list[str]:
-    """Return the messages of a failing step, or of a run, from the usual places. The contract does not define any."""
+    """Return the messages of a failing step or run from the usual places. The API specification defines none."""
     fields = fields or {}
     errors = fields.get("errors")
     places = [fields, result, fields.get("error"), *(errors if isinstance(errors, list) else ())]

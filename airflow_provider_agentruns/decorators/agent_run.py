@@ -24,15 +24,7 @@ if TYPE_CHECKING:
 
 
 class _AgentRunDecoratedOperator(DecoratedOperator, AgentRunOperator):
-    """
-    Calls a function, and starts a run on the subject that it returns.
-
-    A retry calls the function again. If it returns the same subject, the task continues with the run of the earlier
-    try.
-
-    :param python_callable: Returns a business ID, or a dict of ``business_id``, or ``context_type`` and ``context_id``,
-        or ``thread_id``.
-    """
+    """Calls a function, and starts a run on the subject that it returns."""
 
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, *AgentRunOperator.template_fields)
     custom_operator_name = "@task.agent_run"
@@ -65,7 +57,10 @@ def agent_run_task(
     """
     Turn a function that returns the subject of a run into a task that starts the run.
 
-    :param python_callable: The function.
+    A retry calls the function again. If it returns the same subject, the task uses the run of the earlier try.
+
+    :param python_callable: Returns a business ID, or a dict of ``business_id``, or ``context_type`` and ``context_id``,
+        or ``thread_id``.
     :param multiple_outputs: Whether to store each key of the output as a separate XCom value. The function's return
         annotation has no effect.
     :param kwargs: Arguments of :class:`AgentRunOperator`, such as ``agent``.

@@ -16,7 +16,7 @@ class AgentRunLink(BaseOperatorLink):
     """
     Links to the run's page if the connection has the extra ``run_url``.
 
-    Airflow stores the URL in XCom whenever a worker releases the task, so the link exists while the task is deferred.
+    The link also exists while the task is deferred: Airflow stores the URL in XCom when a task leaves its worker.
     """
 
     name = "Agent run"

@@ -32,13 +32,13 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     The XCom value is ``{"run_id", "status", "agent", "thread_id", "interrupts": [{"id", "agent", "value"}, ...]}``. The
     run's ID is also under the XCom key ``run_id``.
 
-    A run that ends as ``error`` fails the task, unless that is awaited. An interrupt that is not awaited does not end
-    the wait, because someone may answer it elsewhere. If the first read fails, the task fails. If a later read fails,
-    the sensor reads again until ``timeout``.
+    A run that ends as ``error`` fails the task, unless ``error`` is awaited. An interrupt that is not awaited does not
+    end the wait, because someone may answer it elsewhere. If the first read fails, the task fails. If a later read
+    fails, the sensor reads again until ``timeout``.
 
     The parameters of Airflow's sensors apply in all modes, but ``exponential_backoff`` and ``max_wait`` have no effect
     while the sensor is deferred. ``soft_fail`` skips the task if ``timeout`` has passed or the run ended as ``error``.
-    A wrong configuration, a rejected request, and an unknown run fail the task regardless.
+    A wrong configuration, a rejected request, and an unknown run always fail the task.
 
     :param run_id: The run's ID, as a template or another task's output. (templated)
     :param wait_for: One or more of ``completed``, ``interrupted``, and ``error``.
@@ -77,10 +77,10 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
             ) from None
 
     def poke(self, context: Context) -> PokeReturnValue | bool:
-        """Read the run once. If the wait is not over and the sensor is deferrable, defer."""
+        """Read the run once. If the wait is not over, a deferrable sensor defers."""
         run_id = str(self.run_id)
         has_waited = bool(self._event or self._last_run or context.get("task_reschedule_count"))
-        # Inside this call, because Airflow's sensor decides by the class of an error whether soft_fail applies.
+        # Here rather than in execute, because Airflow decides by the error that poke raises whether soft_fail applies.
         with self.error_boundary():
             run = self.read_run(run_id, tolerate_outage=has_waited)
             if run and has_reached(run, self.wait_for):

@@ -34,7 +34,8 @@ def make_xcom_arguments_literal(task: Any, names: Collection[str], context: Cont
     # A decorated task maps the arguments of its function.
     of_function = getattr(mapped, "op_kwargs_expand_input", None)
     if of_function is None:
-        given, partial = mapped.expand_input.value, mapped.partial_kwargs
+        groups_defaults = mapped.task_group.default_args if mapped.task_group else {}
+        given, partial = mapped.expand_input.value, {**dag.default_args, **groups_defaults, **mapped.partial_kwargs}
         values = {name: getattr(task, name) for name in names}
     else:
         given, partial, values = of_function.value, mapped.partial_kwargs["op_kwargs"], task.op_kwargs

@@ -54,11 +54,12 @@ NAMES = {
 """
 
 TASKS = """
+dag.default_args["agentruns_conn_id"] = AUTHOR
 for kind, names in NAMES.items():
     name = kind.__name__.lower()
     arguments = {argument: f"s3://{H}" if argument == "output_path" else H for argument in names}
     kwargs = from_xcom(f"{name}_values", [arguments])
-    kind.partial(task_id=f"{name}_kwargs", agentruns_conn_id=AUTHOR).expand_kwargs(kwargs)
+    kind.partial(task_id=f"{name}_kwargs").expand_kwargs(kwargs)
     lists = {argument: from_xcom(f"{name}_{argument}", [value]) for argument, value in arguments.items()}
     kind.partial(task_id=f"{name}_expand", agentruns_conn_id=AUTHOR).expand(**lists)
 

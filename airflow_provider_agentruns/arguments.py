@@ -21,7 +21,6 @@ AWAITABLE = ("completed", "interrupted", "error")
 
 
 def check_wait_for(wait_for: Collection[str] | str, *, may_be_empty: bool = False) -> tuple[str, ...]:
-    """Return the awaited statuses as plain strings."""
     statuses = (wait_for,) if isinstance(wait_for, str) else tuple(wait_for)
     if wrong := [status for status in statuses if status not in AWAITABLE]:
         raise AgentRunsValueError(f"wait_for takes {', '.join(AWAITABLE)}; not {', '.join(map(repr, wrong))}")
@@ -37,14 +36,12 @@ def check_agent(agent: Any) -> None:
 
 
 def check_watch(watch: Literal["poll", "stream"]) -> Literal["poll", "stream"]:
-    """Return the way to watch a run."""
     if watch not in ("poll", "stream"):
         raise AgentRunsValueError(f'watch should be "poll" or "stream", not {watch!r}')
     return watch
 
 
 def check_run_id(run_id: Any) -> None:
-    """Check that a run's ID is not None and not empty."""
     if run_id is None or (isinstance(run_id, str) and not run_id.strip()):
         raise AgentRunsValueError(
             f"run_id is {run_id!r}: pass a run's ID, a template, or another task's output, such as "
@@ -53,7 +50,6 @@ def check_run_id(run_id: Any) -> None:
 
 
 def check_seconds(name: str, value: timedelta | float | None) -> float | None:
-    """Return a duration in seconds."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if seconds is None:
         return None
@@ -63,7 +59,6 @@ def check_seconds(name: str, value: timedelta | float | None) -> float | None:
 
 
 def check_output_path(output_path: Any) -> None:
-    """Check that the folder for outputs has a URL scheme."""
     if isinstance(output_path, str) and "://" not in output_path and "{{" not in output_path:
         raise AgentRunsValueError(
             "output_path should be a URL such as s3://my_conn@bucket/agent-runs or file:///data/agent-runs, not "

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The errors of this package, and which of them another try cannot fix (``retryable``).
-
-They do not depend on Airflow: ``final_errors`` adds its base classes.
-"""
+"""The errors of this package. They do not depend on Airflow: ``final_errors`` adds its base classes."""
 
 from __future__ import annotations
 
@@ -31,7 +27,7 @@ class AgentRunsError(Exception):
     in_doubt: bool = False
 
     def __str__(self) -> str:
-        """Return the message on one line, because parts of it come from the service and from agents."""
+        # Parts of the message come from the service and from agents.
         return single_line(super().__str__(), _MAX_LENGTH)
 
 
@@ -176,7 +172,6 @@ class AgentRunInterruptGoneError(AgentRunConflictError):
 
     @classmethod
     def of(cls, run_id: str, interrupt_id: str, run: AgentRun, why: str) -> AgentRunInterruptGoneError:
-        """Return the error for a run that was just read."""
         pending = [quoted(interrupt.id) for interrupt in run.interrupts[:_MESSAGES_SHOWN]]
         return cls(
             run_id,
@@ -210,5 +205,4 @@ _CLASSES = {
 
 
 def api_error_class(status_code: int) -> type[AgentRunsAPIError]:
-    """Return the class of errors for an HTTP status."""
     return _CLASSES.get(status_code, AgentRunsServerError if status_code >= 500 else AgentRunsAPIError)

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Makes Airflow fail a task without further tries on an error whose ``retryable`` is false.
-
-Airflow fails a task without further tries on an ``AirflowFailException``. Because the package's errors do not depend on
-Airflow, this module adds it as a base to those that reach Airflow.
-"""
+"""Adds Airflow's exceptions as base classes to errors of this package, which do not depend on Airflow themselves."""
 
 from __future__ import annotations
 
@@ -18,7 +13,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsError, AgentRunTimeou
 
 @contextmanager
 def mark_final_errors() -> Iterator[None]:
-    """Mark errors of the block that another try cannot fix as final."""
+    """Make Airflow fail the task without further tries on an error whose ``retryable`` is false."""
     try:
         yield
     except AgentRunsError as error:
@@ -35,7 +30,7 @@ def sensor_timeout(message: str) -> AgentRunTimeoutError:
 
 
 def _add_base(error: AgentRunsError, base: type[Exception]) -> None:
-    """Make an error an instance of ``base`` as well. It keeps its traceback and attributes."""
+    # A change of the class keeps the traceback and the attributes.
     if not isinstance(error, base):
         kind = type(error)
         error.__class__ = _made.setdefault(

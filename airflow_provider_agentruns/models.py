@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The service's resources as pydantic models.
+The service's resources as pydantic models. They keep unknown fields, and return them from ``model_dump()``.
 
-Most fields accept null, because a long wait must not fail because of a field that nobody reads. Unknown fields are
-kept and returned by ``model_dump()``.
+Most fields accept null, because a long wait must not fail because of a field that nobody reads.
 """
 
 from __future__ import annotations
@@ -56,7 +55,6 @@ Instant = Annotated[
 
 
 def _or_unchanged(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    """Keep a value that is invalid."""
     try:
         return validate(value)
     except ValidationError:
@@ -108,12 +106,10 @@ class Rating(StrEnum):
 
 
 class ServiceModel(BaseModel):
-    """Base of all models."""
-
     model_config = ConfigDict(extra="allow")
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """Show only what identifies the resource. Its content may be personal data."""
+        # Only what identifies the resource. Its content may be personal data.
         for name in ("id", "type", "status", "agent"):
             value = getattr(self, name, None)
             if isinstance(value, str):

@@ -38,16 +38,11 @@ def is_gzip(headers: Mapping[str, str]) -> bool:
 
 
 class BodyTooLargeError(httpx.ReadError):
-    """A response has more bytes than its reader accepts."""
+    """The body has more bytes than its reader accepts."""
 
 
 class BodyReader:
-    """
-    Collects the body of one response. A violation of a limit raises an ``httpx.HTTPError``.
-
-    :param timeout: The longest time for the whole body, in seconds.
-    :param max_bytes: The largest body, compressed or not.
-    """
+    """Collects the body of one response. A violation of a limit raises an ``httpx.HTTPError``."""
 
     def __init__(self, headers: Mapping[str, str], timeout: float, max_bytes: int) -> None:
         self._gzip = zlib.decompressobj(16 + zlib.MAX_WBITS) if is_gzip(headers) else None
@@ -78,11 +73,7 @@ class BodyReader:
 
 
 class EventStream:
-    """
-    The events of one response.
-
-    :raises AgentRunsAPIError: The response is not an uncompressed stream of events.
-    """
+    """The events of one response. Raises an AgentRunsAPIError if it is not an uncompressed stream of events."""
 
     def __init__(self, request: Request[RunEvent], response: httpx.Response, redact: Callable[[str], str]) -> None:
         self._request = request
@@ -96,9 +87,9 @@ class EventStream:
         self.source = EventSource(response)
 
     def parse(self, event: ServerSentEvent) -> RunEvent:
-        """Parse an event. Its type is in the data or, failing that, in the event's header."""
         self._meter.size = 0
         try:
+            # The type is in the data or, failing that, in the event's header.
             return RunEvent.model_validate({"type": event.event, **(event.json() if event.data else {})})
         except (ValueError, TypeError):
             raise self._error("an event of the stream cannot be read") from None

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Checks the fields of a connection.
-
-Each check returns the value to use, or raises a ValueError that describes a valid value.
-"""
+"""Checks the fields of a connection. Each check returns the value to use, or raises a ValueError with a valid one."""
 
 from __future__ import annotations
 
@@ -22,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL = "https://api.middesk.com"
 
-#: The shortest webhook secret, in characters. Shorter ones can be guessed.
+#: In characters. Shorter secrets can be guessed.
 _SHORTEST_SECRET = 8
 
 #: What the query of a ``rediss`` URL may contain.
@@ -111,12 +107,7 @@ def check_resume_body(value: Any) -> Any:
 
 
 def webhook_secrets(value: Any) -> tuple[str, ...]:
-    """
-    Return the secrets in the field ``webhook_secret`` of a connection's extra.
-
-    :param value: A list, or a text with spaces between secrets.
-    :raises ValueError: It is something else, or a secret is too short. The message contains no secret.
-    """
+    """Return the secrets of a list, or of a text with spaces between them. The ValueError contains no secret."""
     secrets = value.split() if isinstance(value, str) else value
     if not isinstance(secrets, list) or not all(
         isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET for secret in secrets

@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 
 class Settings(BaseModel):
-    """The settings of a client, checked."""
-
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     # Before base_url, whose check reads it.
@@ -146,11 +144,7 @@ class Settings(BaseModel):
 
     @cached_property
     def proxy_url(self) -> str | None:
-        """
-        The connection's proxy, or else the environment's. httpx itself fails on networks in ``NO_PROXY``.
-
-        :raises AgentRunsConfigError: The environment's proxy cannot be used.
-        """
+        """The connection's proxy, or else the environment's. httpx itself fails on networks in ``NO_PROXY``."""
         url = urlsplit(self.base_url)
         if url.scheme == "http" and not self.allow_http:
             # A proxy would read the token.
@@ -171,8 +165,7 @@ class Settings(BaseModel):
     @cached_property
     def account(self) -> str:
         """An identifier of the account that does not reveal the token."""
-        digest = hashlib.sha256(self.token.get_secret_value().encode()).hexdigest()
-        return f"{self.base_url}#{digest[:16]}"
+        return f"{self.base_url}#{hashlib.sha256(self.token.get_secret_value().encode()).hexdigest()[:16]}"
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:

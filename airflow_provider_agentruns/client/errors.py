@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Converts failed responses and broken connections to the package's errors. Without I/O.
-
-An error is ``in_doubt`` if the service may have carried out a request that must not be repeated.
-"""
+"""Converts failed responses and broken connections to the package's errors. Without I/O."""
 
 from __future__ import annotations
 
@@ -30,7 +26,6 @@ def read(request: Request[T], response: Response, redact: Callable[[str], str]) 
     """
     Return the result of a request.
 
-    :param redact: Removes secrets from a text, in case the service repeats them.
     :raises AgentRunsAPIError: The response is an error or a redirect, or breaks the contract.
     """
     status = response.status_code

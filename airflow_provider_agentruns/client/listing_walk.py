@@ -35,8 +35,6 @@ class Order(Enum):
 
 
 class _Read(NamedTuple):
-    """A page's number of entries, whether others follow, and how many pages there are."""
-
     entries: int = 0
     more: bool = False
     pages: int = 0
@@ -52,8 +50,7 @@ class ListingWalk:
             ...
             walk.advance(page, stop=holds_only_old_runs(page))
 
-    The creation times on the first pages show the order. If the newest runs come last, the walk finds the last page
-    (from ``total_count``, otherwise by doubling and bisection) and walks back from there. In an unordered listing,
+    If the newest runs come last, the walk finds the last page and walks back from there. In an unordered listing,
     ``stop`` has no effect. An entry may appear twice if runs are created meanwhile.
 
     :param page_size: The number of runs to request per page. The service may return fewer.
@@ -91,11 +88,11 @@ class ListingWalk:
         #: The page to read next; None when the walk is over.
         self.page: int | None = next(self._steps)
 
-    def advance(self, page: Page[Any] | ListedPage | None, *, stop: bool = False) -> None:
+    def advance(self, page: Page[Any] | None, *, stop: bool = False) -> None:
         """
-        Take in the page that was read, and decide on the next one.
+        Decide which page is next.
 
-        :param page: The page; None if there is no such page (see :meth:`is_past_end`).
+        :param page: The page that was read; None if there is no such page (see :meth:`is_past_end`).
         :param stop: Whether nothing older than this page is of interest.
         """
         if self.page is None:
@@ -124,7 +121,7 @@ class ListingWalk:
         self._begin()
         return True
 
-    def _read(self, number: int, page: Page[Any] | ListedPage) -> _Read:
+    def _read(self, number: int, page: Page[Any]) -> _Read:
         entries = len(page.data) + (page.left_out if isinstance(page, ListedPage) else 0)
         ids = [_field(entry, "id") for entry in (page.data[0], page.data[-1])] if page.data else None
         if ids is not None and ids == self._previous_ids:
@@ -163,7 +160,7 @@ class ListingWalk:
                 yield number
 
     def _find_last_page(self, known: int, guess: int) -> Generator[int, _Read, int]:
-        """Find the last page of a listing whose newest runs come last; ``known`` is a page before it."""
+        """Find the last page of a listing whose newest runs come last, by bisection; ``known`` is a page before it."""
         number, beyond, step = guess, None, 1
         while known < number < _DEEPEST_PAGE:
             read = yield number

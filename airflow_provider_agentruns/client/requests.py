@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Describes each request of the service once, without I/O. Both transports send them.
-
-A wrong argument raises :class:`AgentRunsValueError`.
-"""
+"""Describes each request of the service once, without I/O. A wrong argument raises :class:`AgentRunsValueError`."""
 
 from __future__ import annotations
 
@@ -139,7 +135,6 @@ def resume_run(
     Answer one pending interrupt, with the body that the connection's ``resume_body`` describes.
 
     :param input: The answer: any JSON value.
-    :param include_steps: Whether the returned run contains its steps.
     """
     answer = (_text("interrupt_id", interrupt_id), input)
     path, body = f"/v1/runs/{_id('run_id', run_id)}/resume", fill_resume_body(DEFAULT_RESUME_BODY, *answer)
@@ -197,11 +192,7 @@ def create_thread(
 
 
 def fill_resume_body(template: dict[str, Any], interrupt_id: str, answer: Any) -> dict[str, Any]:
-    """
-    Insert an answer into the template of a body for ``POST /v1/runs/{id}/resume``.
-
-    The string ``{input}`` becomes the answer, of any JSON type. In longer strings and keys, text replaces it.
-    """
+    """Replace the string ``{input}`` by the answer, of any JSON type. In longer strings and keys, text replaces it."""
     try:
         as_json = json.dumps(answer, allow_nan=False, ensure_ascii=False)
         as_json.encode()
@@ -225,7 +216,6 @@ def fill_resume_body(template: dict[str, Any], interrupt_id: str, answer: Any) -
 
 
 def _id(name: str, value: object) -> str:
-    """Percent-encode an ID as one segment of a path."""
     text = _text(name, value)
     if len(text) > _LONGEST_ID:
         raise AgentRunsValueError(f"{name} has {len(text)} characters; an ID has at most {_LONGEST_ID}")

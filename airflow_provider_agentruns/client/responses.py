@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Parses the service's responses. Without I/O.
-
-Pollers and pages parse only a part of a run, because the rest may be large.
-"""
+"""Parses responses, without I/O. Pollers and pages parse only a part of a run, because the rest may be large."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, FailFast, OnErrorOmit, TypeAdap
 # pydantic cannot read the standard library's before Python 3.12.
 from typing_extensions import TypedDict
 
-from airflow_provider_agentruns.models import RunPage
+from airflow_provider_agentruns.models import Page, RunPage
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -29,8 +25,6 @@ _SURROGATE = re.compile(rb"\\u[dD]")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response: its status, case-insensitive headers, and whole body."""
-
     status_code: int
     headers: Mapping[str, str]
     body: bytes
@@ -50,13 +44,10 @@ class Response:
         return max(0.0, (moment - pendulum.now("UTC")).total_seconds()) if moment else None
 
     def json(self) -> Any:
-        """
-        Return the body's JSON value, with U+FFFD for half a surrogate pair, which databases cannot store.
-
-        :raises ValueError: The body is not JSON.
-        """
+        """Return the body's JSON value, or raise a ValueError."""
         try:
             value = json.loads(self.body)
+            # Databases cannot store half a surrogate pair.
             if _SURROGATE.search(self.body):
                 text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
                 value = json.loads(text.decode("utf-16-le", "replace"))
@@ -77,10 +68,7 @@ class ListedRun(TypedDict, total=False):
     interrupts: Annotated[list[_Interrupt] | None, FailFast()]
 
 
-class ListedPage(BaseModel):
-    has_more: bool | None = False
-    total_count: int | None = None
-    data: Annotated[list[ListedRun], FailFast()] = []
+class ListedPage(Page[ListedRun]):
     #: The number of entries that could not be parsed. The service cannot set it.
     left_out: Annotated[int, BeforeValidator(lambda _: 0)] = 0
 

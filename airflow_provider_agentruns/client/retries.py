@@ -32,11 +32,7 @@ _backoff = wait_random_exponential(multiplier=0.5, max=30)
 
 
 def policy(max_retries: int) -> dict[str, Any]:
-    """
-    Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying`` for one request.
-
-    :param max_retries: The largest number of repetitions, except after a 429, which has a time budget.
-    """
+    """Return the arguments of tenacity for one request. ``max_retries`` does not limit repetitions after a 429."""
     left = max_retries + 1
     throttled_at: float | None = None
 
@@ -61,11 +57,7 @@ def policy(max_retries: int) -> dict[str, Any]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """
-    Return whether a request that ended with this error may be sent again.
-
-    It may after a broken connection, a transient status, or an unreadable 2xx response, but never if it is in doubt.
-    """
+    """Return whether the same request may succeed after this error, and has certainly had no effect."""
     if isinstance(error, AgentRunsAPIError):
         return not error.in_doubt and (error.status_code in _TRANSIENT or error.status_code < 300)
     return isinstance(error, AgentRunsConnectionError) and not error.in_doubt
@@ -77,11 +69,7 @@ def backoff(failures: int, first: float, longest: float) -> float:
 
 
 def keep_trying(what: str, error: type[Exception], *, first: float, longest: float) -> AsyncRetrying:
-    """
-    Return a caller that repeats an async function while it raises ``error``, with the pauses of :func:`backoff`.
-
-    :param what: What the function does, for the log.
-    """
+    """Return a caller that repeats an async function, which does ``what``, while it raises ``error``."""
 
     def log_failure(state: RetryCallState) -> None:
         log.warning("Cannot %s: %s", what, _error(state))
@@ -104,8 +92,4 @@ def _pause(state: RetryCallState) -> float:
 
 
 def _log(state: RetryCallState) -> None:
-    error = _error(state)
-    if isinstance(error, AgentRunsRateLimitError):
-        log.warning("%s; retrying as the rate limit allows", error)
-    else:
-        log.warning("%s; retrying in %.1f s", error, state.next_action.sleep if state.next_action else 0.0)
+    log.warning("%s; retrying in %.1f s, or later under the rate limit", _error(state), state.upcoming_sleep)

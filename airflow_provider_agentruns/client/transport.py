@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Sends requests over httpx, sync and async.
-
-No transport follows redirects or stores cookies, so the token goes to the base URL only.
-"""
+"""Sends requests over httpx, sync and async. Redirects are not followed, so the token goes to the base URL only."""
 
 from __future__ import annotations
 
@@ -66,11 +62,7 @@ class RequestRecord:
 
 
 class _Transport:
-    """
-    The common part of both transports.
-
-    :param observe: Receives a record of each request, in the thread that sent it.
-    """
+    """The common part of both transports. ``observe`` receives a record of each request, in the thread that sent it."""
 
     def __init__(self, settings: Settings, observe: Callable[[RequestRecord], None] | None = None) -> None:
         self.settings = settings
@@ -99,7 +91,6 @@ class _Transport:
 
     @contextmanager
     def _recorded(self, request: Request[Any], throttle_delay: float) -> Iterator[RequestRecord]:
-        """Convert errors of httpx, and pass the outcome to the observer."""
         record = RequestRecord(request, throttle_delay, time.monotonic())
         try:
             yield record
@@ -116,7 +107,6 @@ class _Transport:
         return {"method": request.method, "url": request.path, "params": request.params, "json": body}
 
     def _result(self, request: Request[T], response: httpx.Response, body: bytes) -> T:
-        """Return the result, or raise the error. After a 429, all requests of the account wait."""
         try:
             return read(request, Response(response.status_code, response.headers, body), self.settings.redact)
         except AgentRunsRateLimitError as e:
@@ -163,7 +153,6 @@ class Transport(_Transport):
                 yield events.parse(event)
 
     def send_once(self, request: Request[T]) -> T:
-        """Do what :meth:`send` does, without repetitions."""
         delay = self.limiter.wait(request.priority, request.max_wait)
         with self._recorded(request, delay) as record, self._http.stream(**self._arguments(request)) as response:
             content = self._read(request, response)
@@ -188,17 +177,12 @@ class AsyncTransport(_Transport):
         self._http = httpx.AsyncClient(**self._client_arguments())
 
     async def send(self, request: Request[T]) -> T:
-        result: T = await AsyncRetrying(**retries.policy(self.settings.max_retries))(self.send_once, request)
-        return result
+        return await AsyncRetrying(**retries.policy(self.settings.max_retries))(self.send_once, request)
 
     async def stream(
         self, request: Request[RunEvent], *, on_send: Callable[[], None] | None = None
     ) -> AsyncGenerator[RunEvent, None]:
-        """
-        Async twin of :meth:`Transport.stream`.
-
-        :param on_send: Called when the rate limit allows the request.
-        """
+        """Async twin of :meth:`Transport.stream`. Calls ``on_send`` when the rate limit allows the request."""
         delay = await self.limiter.wait_async(request.priority)
         if on_send:
             on_send()

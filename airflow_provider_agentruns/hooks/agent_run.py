@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+AnyTransport = TypeVar("AnyTransport", Transport, AsyncTransport)
 
 #: The Test button waits this many seconds for the rate limit.
 _MAX_TEST_WAIT = 5.0
@@ -55,7 +56,6 @@ def _methods(
 
 
 def _describe(method: Any, build: Callable[..., Any], name: str, doc: str | None) -> None:
-    """Give a method a name, a docstring, and the signature of ``build``."""
     method.__name__, method.__qualname__, method.__doc__ = name, f"AgentRunHook.{name}", doc
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     signature = inspect.signature(build)
@@ -138,7 +138,7 @@ class AgentRunHook(BaseHook):
             try:
                 yield from transport.stream(request)
             except AgentRunsAuthError as e:
-                yield from self._replacement(transport, e).stream(request)
+                yield from _if_edited(self.reload(), transport, e).stream(request)
 
     async def astream_run(self, run_id: str) -> AsyncIterator[RunEvent]:
         """Async twin of :meth:`stream_run`."""
@@ -148,7 +148,7 @@ class AgentRunHook(BaseHook):
                 async for event in transport.stream(request):
                     yield event
             except AgentRunsAuthError as e:
-                async for event in (await self._areplacement(transport, e)).stream(request):
+                async for event in _if_edited(await self.areload(), transport, e).stream(request):
                     yield event
 
     def test_connection(self) -> tuple[bool, str]:
@@ -171,7 +171,7 @@ class AgentRunHook(BaseHook):
         return self.get_conn().settings
 
     def get_conn(self) -> Transport:
-        """Return the transport. The first call reads the connection; :meth:`close` closes the transport."""
+        """Return the transport. The first call reads the connection."""
         transports = self._transports[os.getpid()]
         return transports[-1] if transports else self.reload()
 
@@ -235,7 +235,7 @@ class AgentRunHook(BaseHook):
             try:
                 return transport.send(request)
             except AgentRunsAuthError as e:
-                return self._replacement(transport, e).send(request)
+                return _if_edited(self.reload(), transport, e).send(request)
 
     async def asend(self, build: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Async twin of :meth:`send`."""
@@ -244,25 +244,10 @@ class AgentRunHook(BaseHook):
             try:
                 return await transport.send(request)
             except AgentRunsAuthError as e:
-                return await (await self._areplacement(transport, e)).send(request)
-
-    def _replacement(self, rejected: Transport, error: AgentRunsAuthError) -> Transport:
-        """Read the connection again. Raise the error if it was not edited, or was not rejected for its token."""
-        current = self.reload() if error.status_code == 401 else rejected
-        if current.settings == rejected.settings:
-            raise error
-        return current
-
-    async def _areplacement(self, rejected: AsyncTransport, error: AgentRunsAuthError) -> AsyncTransport:
-        """Async twin of :meth:`_replacement`."""
-        current = await self.areload() if error.status_code == 401 else rejected
-        if current.settings == rejected.settings:
-            raise error
-        return current
+                return await _if_edited(await self.areload(), transport, e).send(request)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Raise this package's error if the connection is missing."""
         with mark_final_errors():
             try:
                 yield
@@ -291,3 +276,10 @@ class AgentRunHook(BaseHook):
             extra=extra,
             name=f"Airflow connection {self.agentruns_conn_id!r}",
         )
+
+
+def _if_edited(current: AnyTransport, rejected: AnyTransport, error: AgentRunsAuthError) -> AnyTransport:
+    """Return the current transport. Raise the error if its token is the rejected one, or is not the reason."""
+    if error.status_code != 401 or current.settings == rejected.settings:
+        raise error
+    return current

@@ -100,4 +100,4 @@ def test_each_repetition_is_logged(caller: Caller, caplog: pytest.LogCaptureFixt
     with ScriptedServer([errors(503, "out for\nlunch"), answer(RUN)]) as server:
         caller.send(settings(server.url), GET)
     [message] = [record.getMessage() for record in caplog.records if record.name == retries.__name__]
-    assert message == r"GET /v1/runs/r-1 returned 503: out for\nlunch; retrying in 0.0 s"
+    assert message == r"GET /v1/runs/r-1 returned 503: out for\nlunch; retrying in 0.0 s, or later under the rate limit"

@@ -29,7 +29,6 @@ from airflow_provider_agentruns.airflow_adapter.stored_xcom import read_stored
 #: Operators that start their run, by the names that Airflow stores with a task instance.
 STARTING_OPERATORS = ("AgentRunOperator", "_AgentRunDecoratedOperator", "@task.agent_run")
 
-#: All operators of this package.
 OPERATORS = (
     *STARTING_OPERATORS,
     "AgentRunOutputOperator",
@@ -119,7 +118,6 @@ class AgentTask:
 
 
 def find(session: Session, dag_id: str, dag_run_id: str, task_id: str, map_index: int) -> AgentTask | None:
-    """Return one task instance, or None if it does not exist."""
     values = {"dag_id": dag_id, "run_id": dag_run_id, "task_id": task_id, "map_index": map_index}
     found = _tasks(session, *(getattr(TaskInstance, name) == value for name, value in values.items()))
     if found and found[0].run_id and not found[0].conn_id:
@@ -133,14 +131,12 @@ def active(session: Session, dag_ids: Collection[str], limit: int) -> list[Agent
 
 
 def count_active_by_dag(session: Session, dag_ids: Collection[str]) -> dict[str, int]:
-    """Return the number of these tasks in each DAG that has any."""
     query = _joined(select(TaskInstance.dag_id, func.count()))
     rows = session.execute(query.where(_is_active(dag_ids)).group_by(TaskInstance.dag_id))
     return dict(map(tuple, rows))
 
 
 def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask]:
-    """Return the tasks of a DAG run with a form that waits for an answer."""
     where = (
         TaskInstance.dag_id == dag_id,
         TaskInstance.run_id == dag_run_id,
@@ -173,7 +169,7 @@ def _connection_in_dag(session: Session, dag_id: str, task_id: str) -> str | Non
 
 
 def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> list[AgentTask]:
-    """Return tasks, oldest first. Select only the columns that pages need, because others can be large."""
+    # Other columns can be large.
     query = _joined(
         select(
             *(getattr(TaskInstance, name) for name in _COLUMNS),

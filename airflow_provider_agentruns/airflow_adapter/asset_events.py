@@ -56,7 +56,6 @@ def add_key(session: Session, uris: Collection[str], key: str, source: str) -> l
 
 
 def delete_keys(session: Session, uri_prefix: str, key_prefix: str, age: timedelta) -> None:
-    """Delete old keys of the assets whose URIs have a prefix."""
     assets = select(AssetModel.id).where(AssetModel.uri.startswith(uri_prefix, autoescape=True))
     old = delete(AssetStateStoreModel).where(
         AssetStateStoreModel.asset_id.in_(assets.scalar_subquery()),
@@ -67,7 +66,6 @@ def delete_keys(session: Session, uri_prefix: str, key_prefix: str, age: timedel
 
 
 def create_events(session: Session, uris: Collection[str], payload: dict[str, Any]) -> None:
-    """Create an event of each asset."""
     for uri in uris:
         asset_manager.register_asset_change(
             asset=SerializedAssetUniqueKey(uri, uri), extra={"from_webhook": True, "payload": payload}, session=session

@@ -7,11 +7,7 @@ from typing import Any
 
 
 def asset_state_stores(accessors: Any) -> list[Any]:
-    """
-    Return the state store of each asset that a trigger watches.
-
-    :param accessors: ``BaseEventTrigger.asset_state_store``; None before Airflow 3.3.
-    """
+    """Return the store of each asset from a trigger's ``asset_state_store``, which is None before Airflow 3.3."""
     if accessors is None:
         return []
     stores = [*getattr(accessors, "_by_name", {}).items(), *getattr(accessors, "_by_uri", {}).items()]

@@ -8,7 +8,6 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 
 def read_connection(conn_id: str) -> Connection | None:
-    """Return a connection from a secrets backend or the database; None if there is none."""
     try:
         return Connection.get_connection_from_secrets(conn_id)
     except AirflowNotFoundException:

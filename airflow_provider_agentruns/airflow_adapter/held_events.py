@@ -19,7 +19,6 @@ def queue_held_events(dag_run: DagRun, *, uri_prefix: str, trigger_prefix: str) 
     Airflow queues a DAG at its first event, and the DAG run receives the events until then. Events that arrive before
     the DAG run is created would wait for the next event (``SchedulerJobRunner._create_dag_runs_asset_triggered``).
 
-    :param dag_run: A DAG run that started or ended, in the scheduler's transaction.
     :param uri_prefix: Selects assets by their URI.
     :param trigger_prefix: Also selects assets by the class path of a watcher's trigger.
     """

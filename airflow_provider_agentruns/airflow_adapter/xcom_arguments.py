@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 def make_xcom_arguments_literal(task: Any, names: Collection[str], context: Context) -> None:
     """
-    Wrap the arguments of a mapped task that come from XCom in literals, which Airflow does not render.
+    Wrap the arguments of a mapped task that come from XCom in literals.
 
-    Airflow renders what ``expand_kwargs`` gets from XCom. An agent's text such as
-    ``{{ conn.agentruns_default.password }}`` would become the token.
+    Otherwise, Airflow replaces an agent's text such as ``{{ conn.agentruns_default.password }}`` by the token.
 
     :param task: The mapped task instance's task, before its templates are rendered.
     :param names: The template fields, including those that are rendered later.

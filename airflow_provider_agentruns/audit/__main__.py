@@ -16,7 +16,6 @@ from airflow_provider_agentruns.audit.trail import open_folder, read_documents
 from airflow_provider_agentruns.exceptions import AgentRunsError
 from airflow_provider_agentruns.text import single_line
 
-# The columns of a list as CSV.
 _COLUMNS = (
     *("responded_at", "by", "responded_by", "chosen_options", "params_input", "sent", "delivery", "status"),
     *("label", "agent", "run_id", "interrupt_id", "question", "rating"),

@@ -29,7 +29,6 @@ RESULT = ("run_id", "interrupt_id", "chosen_options", "params_input", "responded
 
 _FROM_STATE = ("run_id", "interrupt_id", "agent", "label", "question", "shown", "superseded")
 
-#: The version of the documents' format.
 FORMAT = 1
 
 #: Fields that are the same in each try of a task, and differ for another decision.
@@ -137,11 +136,7 @@ def write_document(folder: ObjectStoragePath, trail: dict[str, Any], ti: Any) ->
 
 
 def read_documents(folder: ObjectStoragePath, since: datetime | None = None) -> Iterator[dict[str, Any] | str]:
-    """
-    Yield the documents of a folder, oldest decision first. Of a file that is not a document, yield the reason.
-
-    :param since: The earliest time of a decision.
-    """
+    """Yield the documents of a folder, oldest decision first. Of a file that is not a document, yield the reason."""
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if not path.name.endswith(".json") or (since and path.name[:10] < since.astimezone(UTC).date().isoformat()):
             continue

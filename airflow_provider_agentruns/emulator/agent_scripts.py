@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_agentruns.emulator.script_steps import (
@@ -32,7 +31,6 @@ def _artifact(kind: str, title: str, summary: str, **fields: Any) -> Json:
 
 
 def _question(case: Case, label: str, proposal: Json) -> Json:
-    """Return an interrupt value that asks about one proposed change."""
     return {"agent": case.agent, "label": label, "artifacts": [proposal]}
 
 
@@ -85,7 +83,6 @@ def two_questions(case: Case) -> ScriptBody:
     return [_decision("Name", name_answer), _decision("Officer", officer_answer)]
 
 
-#: The schema of the answer to the second question.
 _SECOND_ANSWER = {
     "type": "object",
     "required": ["decision"],
@@ -143,4 +140,4 @@ def fails(case: Case) -> ScriptBody:
 _SCRIPTS = (instant, slow, needs_approval, two_questions, two_rounds, cip_orchestrator, fails)
 
 #: Agent types and their scripts.
-BUILTIN: Mapping[str, Script] = MappingProxyType({script.__name__: script for script in _SCRIPTS})
+BUILTIN: Mapping[str, Script] = {script.__name__: script for script in _SCRIPTS}

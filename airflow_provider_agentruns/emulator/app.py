@@ -183,7 +183,6 @@ def _event(kind: str, snapshot: Json) -> str:
 def error_response(
     status: int, message: str, parameter: str | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a response with one error in the envelope of the contract."""
     error = {"message": message} | ({"parameter": parameter} if parameter else {})
     return JSONResponse({"errors": [error]}, status, headers)
 
@@ -201,7 +200,6 @@ class AuthMiddleware(BaseHTTPMiddleware):
         super().__init__(app)
         self._valid_token = valid_token
         self._rate_limit = rate_limit
-        #: The times of the last accepted requests.
         self._accepted = deque[float](maxlen=rate_limit)
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:

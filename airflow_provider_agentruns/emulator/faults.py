@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal, cast, get_args
 
 from pydantic import BaseModel, Field, InstanceOf, NonNegativeInt, PositiveInt, ValidationError, create_model
@@ -79,7 +78,6 @@ class Faults:
         self._random = random.Random(seed)  # noqa: S311 -- nothing here is secret
         self._on_change = on_change
         self._lock = threading.Lock()
-        #: The active rules.
         self.active: tuple[Rule, ...] = ()
 
     def add(self, rule: str, method: str | None = None, path: str | None = None, **fields: Any) -> Rule:
@@ -87,8 +85,8 @@ class Faults:
         Add a rule.
 
         :param rule: The name of a fault, or a line of text such as ``503 GET /v1/runs/.* times=2``.
-        :param method: Only requests with this method.
-        :param path: Only requests whose path matches this regular expression as a whole.
+        :param method: The method of the requests.
+        :param path: A regular expression for the whole path of the requests.
         :param fields: ``after``, ``times``, ``share``, and parameters of the fault.
         :raises ValueError: If a field is wrong.
         """
@@ -187,8 +185,7 @@ def rule_of(line: str, **fields: Any) -> Rule:
 
 def _rule(name: str, fields: Mapping[str, Any]) -> Rule:
     if name not in FAULTS:
-        close = "".join(f"; did you mean {other!r}?" for other in get_close_matches(name, FAULTS, 1))
-        raise ValueError(f"fault: no fault has the name {name!r}{close}")
+        raise ValueError(f"fault: no fault has the name {name!r}: the names are {', '.join(FAULTS)}")
     fault = FAULTS[name]
     names = [*(() if fault.refuses else ("method", "path", "after", "times", "share")), *fault.parameters]
     for unknown in fields.keys() - names:

@@ -23,7 +23,6 @@ def uuid_of(*what: object) -> str:
     return str(uuid5(NAMESPACE_OID, "/".join(map(str, what))))
 
 
-#: The account that all requests come from.
 ACCOUNT: Json = {"id": uuid_of("account"), "name": "Offline account", "email": None}
 
 

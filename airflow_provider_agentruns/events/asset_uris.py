@@ -13,7 +13,6 @@ from airflow_provider_agentruns.exceptions import AgentRunsValueError
 if TYPE_CHECKING:
     from airflow.sdk import Asset
 
-#: The scheme of the assets' URIs.
 SCHEME = "agentruns"
 
 
@@ -31,7 +30,6 @@ def agent_run_asset(
     :param agent: Only runs of this agent type; None for all.
     :raises AgentRunsValueError: If an argument is invalid.
     """
-    # Imported here because the API server needs only the other functions of this module.
     from airflow.sdk import Asset
 
     if not isinstance(agentruns_conn_id, str) or not agentruns_conn_id.strip():

@@ -54,9 +54,9 @@ async def changed_runs(
     """
     Yield batches of runs to report. A batch counts as reported when the next one is requested.
 
-    :param interval: The number of seconds between two polls.
+    :param interval: Seconds between two polls.
     :param store: Holds the cursor. If it is empty, the runs that exist now are not reported.
-    :param agent: Only runs of this agent type are reported; None for all.
+    :param agent: Report only runs of this agent type.
     """
     poller = RunEventPoller(conn_id, interval, await store.load())
     tracker = poller.tracker

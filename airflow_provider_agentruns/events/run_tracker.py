@@ -26,7 +26,6 @@ MAX_LISTING_LAG = 600.0
 #: The tracker keeps at most this many unfinished runs, and drops the oldest ones first.
 MAX_UNFINISHED = 10_000
 
-#: The tracker considers at most this many interrupts per run.
 _MAX_INTERRUPTS = 50
 
 #: IDs, statuses, and agent types that are longer must not reach Airflow's database.
@@ -34,8 +33,6 @@ _MAX_LENGTH = 255
 
 
 class RunSnapshot(NamedTuple):
-    """The state of a run as the service returned it."""
-
     run_id: str
     status: str
     agent: str | None

@@ -15,7 +15,6 @@ from pydantic import AliasPath, AwareDatetime, BaseModel, FailFast, Field, Valid
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.text import digest
 
-#: The header that contains the signature.
 HEADER = "X-Middesk-Signature-256"
 
 _SIGNATURE = re.compile(r"\s*(?:sha256=)?([0-9a-f]{64})\s*", re.ASCII | re.IGNORECASE)

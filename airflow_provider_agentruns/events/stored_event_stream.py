@@ -50,7 +50,6 @@ class StoredEventProducer(SharedStreamProducer):
                 await batch.stored.wait()
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        """Note that the events of batches are stored."""
         for item in batch:
             # If a trigger is stopped during a batch, only a part of its events is stored.
             if item.outcome.is_clean and item.broker_payload.reported:

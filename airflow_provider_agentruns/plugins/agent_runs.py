@@ -16,8 +16,7 @@ _ICONS = {"icon": "agent-runs/static/icon.svg", "icon_dark_mode": "agent-runs/st
 
 
 class _LazyApp:
-    """Creates the web application on first access. Only the API server accesses it."""
-
+    # Only the API server accesses the attribute, so only it imports the web application.
     def __get__(self, instance: object, owner: type) -> list[dict[str, Any]]:
         from airflow_provider_agentruns.plugins.app import get_app
 

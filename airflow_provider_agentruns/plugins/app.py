@@ -40,7 +40,6 @@ _HEADERS = {
 
 @cache
 def get_app() -> FastAPI:
-    """Return this process's application. Airflow calls it more than once."""
     app = FastAPI(title="Agent runs", openapi_url=None)
     app.middleware("http")(_add_headers)
     for router in (pages.router, task.router, overview.router):

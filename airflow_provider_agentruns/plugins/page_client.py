@@ -52,7 +52,6 @@ MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 #: single runs.
 MAX_PAGES, MAX_SINGLE_READS = 3, 5
 
-#: The number of runs and of statuses that are kept.
 _MAX_RUNS, _MAX_STATUSES = 300, 5_000
 
 
@@ -73,8 +72,7 @@ class PageClient:
         """
         Return what pages show of a run, and why it could not be read or updated.
 
-        The first is None, or has ``run``, with its steps; ``page``, the URL of the service's page; and ``loaded_at``,
-        when the run was requested, by ``time.monotonic``.
+        The first has ``run``; ``page``, the URL of the service's page; and ``loaded_at``, by ``time.monotonic``.
         """
         return await self._runs(run_id).get()
 
@@ -110,7 +108,7 @@ class PageClient:
         return True, STATUSES_FRESH_FOR
 
     async def _load_pages(self, transport: AsyncTransport, missing: set[str]) -> None:
-        """Read pages of the listing, and remove their runs from the missing ones."""
+        """Read pages of the listing, and remove their runs from ``missing``."""
         walk = self._walk = ListingWalk(max_pages=MAX_PAGES, previous=self._walk)
         while walk.page is not None and missing:
             try:
@@ -141,7 +139,7 @@ class CachedValue(Generic[T]):
     """
     A value whose readers share one load, which begins if someone reads the value when it is no longer fresh.
 
-    :param load: Returns the value, and how many seconds it stays fresh, or raises an :class:`AgentRunsError`.
+    :param load: Returns the value, and how many seconds it stays fresh.
     :param max_wait: Seconds that a reader waits for the first load.
     """
 

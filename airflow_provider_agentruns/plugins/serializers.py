@@ -23,7 +23,6 @@ from airflow_provider_agentruns.run_outcome import failure_reason
 #: The number of each that a page shows.
 MAX_STEPS, MAX_ARTIFACTS, MAX_SOURCES, MAX_INTERRUPTS = 500, 100, 30, 50
 
-#: How deep a page nests steps.
 MAX_DEPTH = 8
 
 #: The number of values in a response that is parsed. Python needs up to 200 bytes of memory for each.
@@ -42,8 +41,7 @@ def parse_run(response: Response) -> dict[str, Any]:
     """
     Return what a page shows of a run.
 
-    :param response: The response for the run with its steps.
-    :raises AgentRunsResponseTooLargeError: If it holds more than :data:`MAX_VALUES` values.
+    :raises AgentRunsResponseTooLargeError: If the response holds more than :data:`MAX_VALUES` values.
     :raises ValueError: If it is not a JSON object, or too deeply nested.
     """
     # Each value but the first of a list or object follows a comma. Commas in texts count too, which does not matter.
@@ -123,7 +121,6 @@ def _cut(text: str) -> str:
 
 
 def _steps(steps: list[dict[str, Any]], numbers: Iterator[int], depth: int = 1) -> list[dict[str, Any]]:
-    """Serialize steps with their own steps, one for each number that is left."""
     return [
         {**_step(step), "steps": _steps(_dicts(step.get("steps")), numbers, depth + 1)}
         for step in steps
@@ -132,7 +129,6 @@ def _steps(steps: list[dict[str, Any]], numbers: Iterator[int], depth: int = 1) 
 
 
 def _count(steps: list[dict[str, Any]]) -> int:
-    """Return the number of all steps, at any depth."""
     count, pending = 0, list(steps)
     while pending:
         count += 1

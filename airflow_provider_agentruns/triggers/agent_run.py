@@ -157,7 +157,6 @@ class AgentRunEventTrigger(_Trigger, BaseEventTrigger):
 
     @classmethod
     def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
-        """Return the producer that polls for this trigger. Airflow acknowledges its events when they are stored."""
         from airflow_provider_agentruns.events.stored_event_stream import StoredEventProducer
 
         return StoredEventProducer(cls(**kwargs)._watch)
@@ -180,7 +179,6 @@ class AgentRunEventTrigger(_Trigger, BaseEventTrigger):
             await self.cleanup()
 
     async def cleanup(self) -> None:
-        """Close the connections, wherever the trigger was cancelled."""
         if self._changes is not None:
             await self._changes.aclose()
 

@@ -72,7 +72,7 @@ def test_a_rule_is_a_line_of_text(emulator: Emulator, line: str, fields: dict[st
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
-        ("anser lost", "rule 'anser lost': fault: no fault has the name 'anser lost'; did you mean 'answer lost'?"),
+        ("anser lost", "rule 'anser lost': fault: no fault has the name 'anser lost': the names are refused, "),
         ("503 method=get", "method: Input should be 'GET', 'POST'"),
         ("503 path=(", "path: Input should be a valid regular expression"),
         ("503 tmies=1", "tmies: is not a field of '503': its fields are method, path, after, times, share, "),

@@ -21,7 +21,6 @@ from airflow_provider_agentruns.plugins.page_client import client_of
 from airflow_provider_agentruns.plugins.routes.task import serialize_error, serialize_task
 from airflow_provider_agentruns.plugins.serializers import as_line, as_time
 
-#: The number of tasks that the page lists.
 MAX_TASKS = 500
 
 #: Seconds until the page requests data again.
@@ -32,7 +31,6 @@ router = APIRouter()
 
 # Not async: FastAPI calls it in a thread, where it may wait for the database.
 def _read(session: SessionDep, user: GetUserDep, dag_id: str | None = None) -> tuple[list[AgentTask], dict[str, int]]:
-    """Return tasks, and their number in each DAG."""
     dag_ids = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
     counts = agent_tasks.count_active_by_dag(session, dag_ids)
     selected = counts.keys() & {dag_id} if dag_id else counts.keys()

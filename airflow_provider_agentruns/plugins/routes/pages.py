@@ -57,13 +57,11 @@ router = APIRouter(route_class=_PageRoute)
 
 @router.get("/")
 def overview_page() -> Response:
-    """Return the page of all runs that tasks are waiting for."""
     return _page("overview", "Agent runs")
 
 
 @router.get("/task")
 def task_page(dag_id: str) -> Response:
-    """Return the page of one task instance."""
     return _page("task", "Agent run")
 
 

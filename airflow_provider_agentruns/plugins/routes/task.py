@@ -34,8 +34,6 @@ router = APIRouter()
 
 
 class _AirflowData(NamedTuple):
-    """A task instance, and the open forms and earlier answers in its DAG run."""
-
     task: AgentTask
     forms: list[AgentTask]
     trail: list[dict[str, Any]]
@@ -78,7 +76,6 @@ async def task_instance(data: Annotated[_AirflowData, Depends(_read)]) -> dict[s
 
 
 def serialize_task(task: AgentTask) -> dict[str, Any]:
-    """Return what pages show of a task instance."""
     return {
         **_task_key(task),
         "label": as_line(task.label),
@@ -96,7 +93,6 @@ def serialize_error(error: AgentRunsError) -> dict[str, Any]:
 
 
 async def _read_run(task: AgentTask) -> tuple[dict[str, Any] | None, AgentRunsError | None]:
-    """Return the task's run as the client returns it, and why it cannot be shown or updated."""
     if not task.run_id:
         return None, None
     if not task.conn_id:

@@ -29,7 +29,6 @@ MAX_SIZE = 1024 * 1024
 #: The total size of the bodies that a process reads at once, in bytes.
 MAX_TOTAL_SIZE = 64 * MAX_SIZE
 
-#: Seconds that a body may take to arrive.
 _TIMEOUT = 20.0
 
 # The rest of the body is not read, so the TCP connection cannot be used again.

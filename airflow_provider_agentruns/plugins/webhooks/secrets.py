@@ -83,11 +83,10 @@ class WebhookSecrets:
 
 
 def _read(conn_id: str) -> tuple[str, ...] | None:
-    """Return the secrets of a connection; None if it does not exist."""
     try:
         connection = read_connection(conn_id)
     except Exception as e:  # noqa: BLE001 -- a secrets backend may raise anything
-        # Its message may quote anything, so only the class is logged.
+        # Its message may contain credentials.
         log.warning("Cannot read connection %r to verify a webhook: %s", conn_id, type(e).__name__)
         raise AgentRunsConfigError(f"connection {conn_id!r} cannot be read: {type(e).__name__}") from None
     if connection is None:

@@ -208,31 +208,34 @@ class PollScheduler:
         if current is not None:
             if not current.wanted:
                 # Runs that are due soon and on later pages save another reading from the top.
-                below = [run for run in self._for_listing(now, early=_EARLY) if current.can_find(run)]
+                below = [run for run in self._for_listing(self._due_soon(now), now) if current.can_find(run)]
                 self._add_to_round(current, below, now)
             if current.over or now >= current.requested_at + _PAGE_PATIENCE:
                 self._end_round(current, now, unlisted=True)
-        listed = self._for_listing(now)
+        due = [run for run in self.runs.values() if run.next_poll_at <= now]
+        listed = self._for_listing(due, now)
         if self._round is not None:
             self._add_to_round(self._round, listed, now)
         elif listed:
             self._begin_round(now)
-        return [run for run in self.runs.values() if run.next_poll_at <= now]
+        return [run for run in due if run.next_poll_at <= now]
 
-    def _for_listing(self, now: float, early: float = 0.0) -> list[TrackedRun]:
-        """Return the runs that are due, or within a fraction of their interval, and need no individual read."""
+    def _for_listing(self, runs: list[TrackedRun], now: float) -> list[TrackedRun]:
+        """Return the runs that need no individual read."""
         if now < self._no_listing_until:
             return []
-        due = [run for run in self.runs.values() if run.next_poll_at - early * run.interval <= now]
         ending = self._round is not None
-        return [run for run in due if not (run.woken or now < run.single_until or (ending and run.end <= now))]
+        return [run for run in runs if not (run.woken or now < run.single_until or (ending and run.end <= now))]
+
+    def _due_soon(self, now: float) -> list[TrackedRun]:
+        return [run for run in self.runs.values() if run.next_poll_at - _EARLY * run.interval <= now]
 
     def _begin_round(self, now: float) -> None:
         """Begin a round, unless it would be for a few runs only."""
         if now >= self._smaller_pages_until:
             # What made the pages too large may have passed.
             self._last_round, self._smaller_pages_until = None, math.inf
-        wanted = self._for_listing(now, early=_EARLY)
+        wanted = self._for_listing(self._due_soon(now), now)
         if len(wanted) > _FEW:
             self._round = ListingRound(now, min(wanted, key=_next_poll_at), self._last_round)
             self._last_round = self._round

@@ -69,13 +69,12 @@ class Review:
         body = {"chosen_options": list(options), "params_input": {**values, **fields}}
         self.airflow.call("PATCH", self.path, repeated=409, json=body)
 
-    def clear(self, *, upstream: bool = False) -> None:
+    def clear(self) -> None:
         body = {
             "dry_run": False,
             "dag_run_id": self.dag_run,
             "task_ids": [self.task_id],
             "only_failed": False,
-            "include_upstream": upstream,
             "reset_dag_runs": True,
         }
         self.airflow.call("POST", f"/dags/{self.dag_id}/clearTaskInstances", json=body)

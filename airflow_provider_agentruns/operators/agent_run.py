@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All operators, for DAG files to import: start a run, get its output, answer an interrupt, have a person review it."""
+"""All operators, for DAG files to import: start a run, return its output, answer an interrupt, review an interrupt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Reviews load Airflow's HITLOperator, which takes longer than all the rest. Only DAGs with reviews pay for it.
+    # Reviews import Airflow's HITLOperator, which is slow to import and which other DAGs do not need.
     module = {"AgentRunReviewOperator": "review", "review_rounds": "review_rounds"}.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,8 +2,8 @@
 """
 Shows one pending interrupt as an Airflow Required Action, and sends the decision.
 
-A :class:`~airflow_provider_agentruns.reviews.state.ReviewState` grows in this order: ``shown``, ``decision``, ``sent``,
-``delivered``. Each step is stored before the next, so that a later try continues where the earlier one stopped.
+Each step is stored before the next, so that a later try continues where the earlier one stopped. The steps set these
+fields of a ``ReviewState``: ``shown``, ``decision``, ``sent``, ``delivered``.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 DEFAULT_OPTIONS = ("Approve", "Reject")
 
-#: Retries of a review, and the seconds between them, unless the DAG's author sets them. Airflow can fail a task that is
-#: answered at once, and a retry of a review is safe.
+#: Retries of a review, and the seconds between them, unless the DAG's author sets them. Airflow can fail a task whose
+#: form is answered at once, and a retry is safe.
 DEFAULT_RETRIES = conf.getint("core", "default_task_retries", fallback=0) or 3
 DEFAULT_RETRY_DELAY = min(30.0, conf.getfloat("core", "default_task_retry_delay", fallback=300.0))
 
@@ -53,8 +53,8 @@ class AgentRunReviewOperator(ReviewSubmission):
     """
     Shows one pending interrupt to a person as an Airflow Required Action, waits, and answers it exactly once.
 
-    A later try sends the decision that exists, and does not ask again. On Airflow 3.3, a waiting review occupies
-    neither a worker nor the triggerer.
+    A later try sends the stored decision, and does not ask again. On Airflow 3.3, a waiting review occupies neither a
+    worker nor the triggerer.
 
     ``options``, ``defaults``, ``multiple``, ``params``, ``notifiers``, ``assigned_users``, and ``response_timeout``
     mean the same as for Airflow's ``HITLOperator``.
@@ -80,7 +80,7 @@ class AgentRunReviewOperator(ReviewSubmission):
         :class:`~airflow_provider_agentruns.models.Interrupt` and returns one of ``options``, the answer to send, or
         None to ask a person.
     :param feedback: Whether the form asks for a rating of the proposed artifact, if it has an ID.
-    :param retries: Retries, 3 unless given here, in ``default_args``, or in Airflow's configuration.
+    :param retries: The number of retries. The default is that of ``default_args`` or Airflow's configuration, else 3.
     :param agentruns_conn_id: The Airflow connection. (templated)
     :raises AgentRunConflictError: If the interrupt is not pending. Nothing is sent.
     :raises AgentRunReviewError: If the answer belongs to another question or is not valid, if several questions have
@@ -106,7 +106,7 @@ class AgentRunReviewOperator(ReviewSubmission):
         **kwargs: Any,
     ) -> None:
         check_run_id(run_id)
-        # The agent's question becomes subject and body. Python rejects them in kwargs.
+        # The agent's question replaces subject and body later. Python rejects both in kwargs.
         super().__init__(
             subject="A question of an agent run",
             body=None,
@@ -121,13 +121,13 @@ class AgentRunReviewOperator(ReviewSubmission):
         self.decide = decide
         self.feedback = feedback
         check_form(self.options, self.defaults, self.assigned_users, self.response_timeout)
-        # Airflow validates the params of a task before it starts. A field without a default would kill the worker.
+        # Airflow validates a task's params before it starts. A field without a default would crash the worker.
         self.form_fields = ParamsDict(form_fields) if form_fields else own_params(self.params, self.get_dag())
         self.params = ParamsDict()
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        # Airflow checks the arguments of expand only when the agent asks.
+        # Airflow calls __init__ of a mapped task only when the agent asks.
         others = (kwargs.get(name) for name in ("defaults", "assigned_users", "response_timeout"))
         check_form(kwargs.get("options", DEFAULT_OPTIONS), *others)
         if "params" in kwargs:
@@ -175,11 +175,7 @@ class AgentRunReviewOperator(ReviewSubmission):
     def execute_complete(
         self, context: Context, event: dict[str, Any], state: dict[str, Any] | None = None, **unknown: Any
     ) -> Any:
-        """
-        Answer the interrupt with what the person chose.
-
-        :param state: The state of the review when the wait began, for Airflow versions without a state store.
-        """
+        """Answer the interrupt with what the person chose. ``state`` is from the begin of the wait."""
         log_unknown(unknown, "a deferred task")
         with self.error_boundary():
             self._check_event(event)
@@ -271,7 +267,7 @@ class AgentRunReviewOperator(ReviewSubmission):
 
     def _wait(self, context: Context, review: ReviewState, notifiers: Sequence[BaseNotifier] = ()) -> NoReturn:
         """Notify people, and wait for the answer to the form."""
-        # The state also waits with the task, because Airflow before 3.3 has no state store.
+        # Airflow before 3.3 has no state store, and passes the state to execute_complete.
         state = {"state": asdict(review)}
         try:
             from airflow.sdk.exceptions import TaskAwaitingInput

@@ -30,7 +30,7 @@ _TEXT_LENGTH = 200
 
 
 def check_form(options: Sequence[str], defaults: Any, users: Any, timeout: Any) -> None:
-    """Raise ``AgentRunsValueError`` for arguments with which Airflow would fail when the agent asks."""
+    """Raise ``AgentRunsValueError`` for arguments that Airflow would reject only when the agent asks."""
     defaults = [defaults] if isinstance(defaults, str) else defaults or ()
     users = [users] if isinstance(users, Mapping) else users or ()
     if isinstance(options, str) or not options:
@@ -69,14 +69,10 @@ def own_params(params: ParamsDict, dag: DAG | None) -> ParamsDict:
 def build_form(
     task: HITLOperator, interrupt: Interrupt, given: ParamsDict, rated: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """
-    Set the fields of a task's form, and return the form, except subject and body, as Airflow stores it.
-
-    :param given: The DAG author's fields, which win over the agent's.
-    :param rated: The artifact that the person can rate, if any.
-    """
+    """Set the fields of a task's form, and return the form, except subject and body, as Airflow stores it."""
     described = answer_schema.AnswerSchema(interrupt).fields(task.options)
     fields = {name: Param(**arguments) for name, arguments in described.items()}
+    # The DAG author's fields replace the agent's.
     for name in given:
         fields[name] = field = copy(given.get_param(name))
         # Airflow's API cannot send a missing value.
@@ -114,16 +110,10 @@ def build_form(
 
 
 def validated(decision: Decision, form: Mapping[str, Any], shown: str) -> Decision:
-    """
-    Return the decision with every field, checked against the form that the person saw.
-
-    :param form: The form as Airflow holds it.
-    :param shown: The name of the interrupt in messages.
-    :raises AgentRunReviewError: If a person's answer does not fit the form.
-    """
+    """Return the decision with all fields. Raise ``AgentRunReviewError`` if a person's answer does not fit the form."""
     fields = {name: Param(field["value"], schema=field["schema"]) for name, field in form["params"].items()}
     entered = {name: field.value for name, field in fields.items()} | decision.params_input
-    # After a timeout, nobody has filled in the required fields: the DAG author's defaults decide without them.
+    # After a timeout, the DAG author's defaults decide, although the required fields are empty.
     if decision.by == "person":
         errors = [] if set(decision.chosen_options) <= set(form["options"]) else ["an option that is not on the form"]
         errors += ["a field that is not on the form"] if entered.keys() - fields.keys() else []

@@ -33,10 +33,9 @@ _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 def open_questions(run: AgentRun, trails: Sequence[Mapping[str, Any]]) -> list[Interrupt] | None:
     """
-    Return the questions that the run asks and that nobody has just answered.
+    Return the questions that a run asks, except those that the reviews of ``trails`` have just answered.
 
-    :param trails: The trails of the earlier reviews.
-    :return: None if the response is older than the answers, or lacks the questions of an interrupted run.
+    Return None if the response is older than the answers, or lacks the questions of an interrupted run.
     """
     if run.status.finished:
         return []
@@ -95,12 +94,11 @@ class _ReadsNewQuestions(AgentRunTask):
 
 
 class ReviewRoundSensor(_ReadsNewQuestions, AgentRunSensor):
-    """Waits for the run before a round. The XCom value is the list of interrupts, over which reviews are mapped."""
+    """Waits before a round. Returns only the interrupts, because Airflow maps tasks over a complete XCom value."""
 
     template_fields: Sequence[str] = (*AgentRunSensor.template_fields, "answered")
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Wait, and return what the run asks. Airflow maps tasks over a complete XCom value only."""
         interrupts: list[dict[str, Any]] = super().execute(context)["interrupts"]
         return interrupts
 

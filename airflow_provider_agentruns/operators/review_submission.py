@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The second half of a review: validates the decision, answers the interrupt, and leaves a trail."""
+"""Sends the decision of a review: validates it, answers the interrupt, and publishes the audit trail."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
     def _finish(
         self, context: Context, review: ReviewState, delivery: str, rating: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Publish the trail, which is final for this try of the task."""
+        """Publish the audit trail of this try of the task."""
         if delivery in ("not sent", "unknown"):
             metrics.count("reviews.undelivered", self.agentruns_conn_id, delivery=delivery)
         trail = audit_trail(review, status=self._last_status, delivery=delivery, rating=rating)

@@ -73,12 +73,7 @@ class WaitingOperator(AgentRunTask):
         return not self.wait_for or has_reached(run, self.wait_for, fail_on_interrupt=self.on_interrupt == "fail")
 
     def wait(self, run_id: str, run: AgentRun | None = None, *, is_new: bool = False) -> AgentRun:
-        """
-        Return the run once it has reached an awaited status. Until then, defer or sleep.
-
-        :param run: The run, if it was read just now.
-        :param is_new: Whether the run was started just now, so that the service may not show it yet.
-        """
+        """Wait until the run reaches an awaited status: defer or sleep. ``run`` is a response just received."""
         deadline = self._deadline
         if deadline is None and self.timeout is not None:
             deadline = time.time() + self.timeout
@@ -176,7 +171,7 @@ class AgentRunOperator(WaitingOperator):
         from airflow_provider_agentruns.idempotency.listing_search import Start
 
         given = {name: getattr(self, name) for name in SUBJECT_FIELDS}
-        # An empty text, such as of a template, means None.
+        # A template can render to an empty text, which means None.
         subject = {name: str(value) for name, value in given.items() if value not in (None, "")}
         with self.error_boundary():
             started = start_once(

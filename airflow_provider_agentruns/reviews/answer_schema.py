@@ -2,8 +2,7 @@
 """
 Translates the JSON schema of an agent's answer into a form, and what a person entered into an answer.
 
-The form takes over nothing that Airflow cannot store, show, or check, that hides a field, or that decides for the
-person.
+The form omits what Airflow cannot store, show, or check, what hides a field, and what decides for the person.
 """
 
 from __future__ import annotations
@@ -21,13 +20,10 @@ if TYPE_CHECKING:
 #: reuse an ID, the digest of the question.
 ID_FIELD = "interrupt_id"
 QUESTION_FIELD = "_question"
-
 #: The property of an answer that holds the chosen option, and the field for an answer that is not an object.
 DECISION, ANSWER = "decision", "answer"
-
 #: The fields in which a person rates an artifact.
 RATING, RATING_COMMENT = "_rating", "_rating_comment"
-
 #: All fields that are not for the agent.
 OWN_FIELDS = (ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT)
 
@@ -36,18 +32,16 @@ SCHEMA = "input_schema"
 
 #: The maximum number of an agent's fields, and of choices in each.
 MAX_FIELDS, MAX_CHOICES = 50, 300
-
 #: The maximum length of a name, title, or choice, of a description, and of a default as JSON, in characters.
 NAME_LENGTH, DESCRIPTION_LENGTH, DEFAULT_LENGTH = 200, 1_000, 5_000
-
 # A browser rounds larger integers.
 _MAX_INTEGER = 2**53 - 1
 
-# Airflow's page takes a field "chosen_options" for the choice itself if it is a list.
+# Airflow's page mistakes a list in a field "chosen_options" for the chosen options.
 _RESERVED = (ID_FIELD, "chosen_options")
 _KINDS = {str: "string", float: "number", int: "integer", bool: "boolean", type(None): "null"}
 _TYPES = (*_KINDS.values(), "array", "object")
-# "password" is missing because it hides what is sent.
+# Without "password", which hides what is sent.
 _FORMATS = ("date", "date-time", "time", "duration", "multiline", "email", "uri", "uuid")
 _LIMITS = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
@@ -76,18 +70,14 @@ class AnswerSchema:
         return bool(self._schema)
 
     def fields(self, options: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """
-        Return the arguments of Airflow's ``Param`` for each field of the form.
-
-        A property ``decision`` that accepts the same choices as ``options`` becomes no field.
-        """
+        """Return the arguments of Airflow's ``Param`` for each field. The options replace a field ``decision``."""
         if not self:
             return {}
         if not self._is_object:
             is_covered = self._is_covered(options)
             return {} if is_covered else {ANSWER: _field(ANSWER, self._decision, required=True, decides=True)}
         required = self._schema.get("required")
-        # Selected before anything is resolved, so that the work depends on what is shown.
+        # References are resolved only for the selected fields, because a schema can be large.
         return {
             name: _field(
                 name,
@@ -103,31 +93,26 @@ class AnswerSchema:
         return max(0, len(self._names(options)) - MAX_FIELDS)
 
     def option_values(self, chosen: Sequence[str]) -> str | list[str]:
-        """Return the chosen options as the values in the schema if they match, else in lower case."""
+        """Return the chosen options as the schema spells them, or in lower case."""
         words = [self._decision_values.get(option.casefold(), option.lower()) for option in chosen]
         return words[0] if len(words) == 1 else words
 
     def default_answer(self, material: Mapping[str, Any]) -> Any:
-        """
-        Return what the schema describes, or decision, fields, person, and time.
-
-        A schema that allows only the properties that it names gets no person and no time.
-
-        :param material: The result of :func:`~airflow_provider_agentruns.reviews.decision.answer_material`.
-        """
+        """Return the answer that the schema describes, from the result of ``reviews.decision.answer_material``."""
         decision, fields = material["decision"], material["fields"]
         who = {name: material[name] for name in ("responded_by", "responded_at")}
         if not self:
             return {DECISION: decision, "fields": fields, **who}
         if not self._is_object:
             return decision if fields.get(ANSWER) is None else fields[ANSWER]
+        # A schema that allows only the properties that it names gets no person and no time.
         is_open = self._schema.get("additionalProperties") is not False
         answer = {DECISION: decision} if is_open or DECISION in self._properties else {}
         entered = {name: value for name, value in fields.items() if value is not None}
         return {**answer, **(who if is_open else {}), **entered}
 
     def _names(self, options: Sequence[str]) -> list[str]:
-        # The chosen option fills a decision that can be any text, too.
+        # The chosen option also fills a decision that can be any text.
         decision = self._decision
         is_text = not (decision["nullable"] or "enum" in decision) and decision.get("type", "string") == "string"
         excluded = (*_RESERVED, DECISION) if is_text or self._is_covered(options) else _RESERVED
@@ -209,7 +194,7 @@ def _can_be_shown(choices: Any) -> TypeGuard[list[Any]]:
 
 
 def _can_be_stored(value: Any, length: int = DEFAULT_LENGTH) -> bool:
-    """Return whether a value is short enough, and Airflow's database and page keep it unchanged."""
+    """Return whether a value is short enough, and unchanged by Airflow's database and page."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         text[: length + 1].encode()
@@ -225,14 +210,10 @@ def _browser_integer(digits: str) -> int:
 
 
 def _simplified(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    """
-    Return the known keywords of a property's schema, with local references and its only real choice resolved.
-
-    Pydantic writes references, and an optional value (``nullable``) as a choice between a type and null.
-    """
+    """Return the known keywords of a schema, with local references and a choice between one type and null resolved."""
     found: dict[str, Any] = {}
     nullable = False
-    # Bounded, because a schema can refer to itself.
+    # Bounded, because a schema can refer to itself. Pydantic writes references, and such a choice for optional values.
     for _ in range(10):
         found = {keyword: part[keyword] for keyword in _KEYWORDS if keyword in part} | found
         target = _target(part.get("$ref"), root)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Renders what an agent asks and proposes as Markdown. Lazy, so the work depends on what is shown."""
+"""Renders what an agent asks and proposes as Markdown. Generators stop early, because an agent can send a lot."""
 
 from __future__ import annotations
 
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 
 #: The maximum length of subject and body, in characters.
 SUBJECT_LENGTH, BODY_LENGTH = 160, 16_000
-
 #: The maximum number of entries of a list or an object, and of levels.
 MAX_ENTRIES, MAX_DEPTH = 50, 5
 _MAX_SECTIONS = 3
-
 _LINE_LENGTH, _TEXT_LENGTH = 300, 4_000
 _ROW_ENTRIES = 6
 

@@ -22,7 +22,7 @@ class Decision:
     """
     The decision on an interrupt, as JSON values.
 
-    :param by: Who decided. ``timeout`` means that nobody answered in time.
+    :param by: Who decided. ``timeout`` means that the DAG author's defaults apply, because nobody answered in time.
     :param chosen_options: Empty if a policy returned the answer.
     :param responded_at: The time in ISO 8601.
     :param responded_by: ``{"id", "name"}``, or None after a timeout.
@@ -60,7 +60,6 @@ def decide_by_policy(
     Return a policy's decision and, in a list, the answer if the policy made it; None to ask a person.
 
     :param policy: Returns one or several of the options, any other JSON value as the answer, or None.
-    :param at: The time in ISO 8601.
     :raises AgentRunsValueError: If the policy returned a value that is not JSON.
     """
     if (result := policy(interrupt)) is None:

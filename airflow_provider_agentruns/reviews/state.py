@@ -24,7 +24,7 @@ _START_NEW_RUN = "Nothing is shown or sent. Start a new DAG run to review it"
 @dataclass
 class ReviewState:
     """
-    Everything that is known about a review.
+    The progress of a review.
 
     :param max_tries: Airflow's ``max_tries``, which changes when a person clears the task.
     :param question: The digest of the question; empty if unknown.
@@ -32,7 +32,7 @@ class ReviewState:
     :param shown: What the form showed; None if nobody was asked.
     :param form: The options, fields, and rules of the form that Airflow holds.
     :param sent: The answer in a list; None before it is known.
-    :param superseded: Earlier decisions that were not delivered, because another person was asked instead.
+    :param superseded: Earlier decisions that were not delivered, because the review began again.
     """
 
     run_id: str
@@ -51,11 +51,7 @@ class ReviewState:
 
     @classmethod
     def begin(cls, run: AgentRun, interrupt: Interrupt, max_tries: int, earlier: ReviewState | None) -> ReviewState:
-        """
-        Return the state of a review that begins.
-
-        :param earlier: The state before a person cleared the task. An undelivered decision in it is superseded.
-        """
+        """Return the state of a new review, which supersedes an undelivered decision of the ``earlier`` one."""
         superseded = list(earlier.superseded) if earlier else []
         if earlier and earlier.decision and not earlier.delivered:
             superseded.append(earlier.decision)
@@ -99,7 +95,6 @@ class ReviewState:
 
     @property
     def name(self) -> str:
-        """The interrupt's name in messages."""
         return interrupt_name(self.run_id, self.interrupt_id)
 
     @property
@@ -125,11 +120,7 @@ class ReviewState:
             )
 
     def check_form(self, form: dict[str, Any]) -> None:
-        """
-        Raise ``AgentRunReviewError`` if the form that Airflow holds differs from the DAG.
-
-        :param form: Options, fields, and rules of the DAG's form, by the names of Airflow's ``HITLOperator``.
-        """
+        """Raise ``AgentRunReviewError`` if the form that Airflow holds differs from the DAG's."""
         held = self.form or {}
         if differing := [name for name, value in form.items() if held.get(name) != value]:
             raise AgentRunReviewError(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Turns an agent's text into harmless text, plain or Markdown.
+Turns an agent's text into harmless plain text or Markdown. Every function cleans, then cuts, then escapes.
 
 Airflow renders forms as Markdown (CommonMark and GFM). The text reads as the agent wrote it, but makes no heading,
-link, or image, and hides nothing. Every function cleans, then cuts, then escapes.
+link, or image, and hides nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from airflow_provider_agentruns.text import quoted, single_line
 
 #: Marks the place where a text or a list was cut.
 CUT = "… (cut)"
-
 #: The longest link label and the longest address that is not a link, in characters.
 LABEL_LENGTH = 200
-
 _MAX_URL = 2_000
 _MAX_MARKS = 8
 
@@ -113,11 +111,7 @@ def link(label: str, url: str) -> str:
 
 
 def safe_url(url: str) -> str:
-    """
-    Return the address of a web page, percent-encoded and with an ASCII host, or an empty string.
-
-    The address is rebuilt from its parts, so a browser opens the displayed host.
-    """
+    """Return the address of a web page, percent-encoded and with an ASCII host, or an empty string."""
     if len(url) > _MAX_URL:
         return ""
     try:
@@ -129,6 +123,7 @@ def safe_url(url: str) -> str:
         return ""
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
         return ""
+    # Rebuilt, so that a browser opens the displayed host.
     address = f"{parts.scheme}://{host}{port}{path}{query and f'?{query}'}{fragment and f'#{fragment}'}"
     return address if len(address) <= _MAX_URL else ""
 
@@ -155,7 +150,7 @@ def _visible(text: str) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    # Only the start of a text is processed, however long it is.
+    # A text can be long, so only its start is processed.
     start = text[: 2 * limit]
     cleaned = clean(start)
     complete = len(cleaned) <= limit and len(start) == len(text)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Starts a run once, although workers die, responses are lost, and the service has no idempotency key.
+Starts a run once, even if a worker dies or a response is lost. The service has no idempotency key.
 
-The task stores its intent before the POST and the run's ID after it. A later try uses the stored run. If no run is
-stored, it searches the newest runs (``listing_search``) before it starts another one. A cleared task uses its old run
-while that is active.
+The task stores its intent before the POST and the run's ID after it. A later try uses the stored run. Without one, it
+searches the newest runs (``listing_search``) before it starts a run. A cleared task uses its old run while that is
+active.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _KEY = "agent_run_start"
-
 #: The name of ``max_tries`` in the stored value.
 _MAX_TRIES = "series"
 
@@ -58,7 +57,6 @@ def start_once(
     """
     Start a run, or find the one that an earlier try of the same task started.
 
-    :param store: Keeps values from one try to the next; None on Airflow before 3.3.
     :raises AgentRunStartInDoubtError: If several runs could be the one that an earlier request started.
     """
     creation = _Creation(start, send, store, attempt, sleep)

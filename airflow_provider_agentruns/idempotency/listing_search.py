@@ -26,11 +26,9 @@ log = logging.getLogger(__name__)
 
 #: The listing may lack an accepted run for this long, and is read this often, in seconds.
 _LISTING_LAG, READ_INTERVAL = 8.0, 2.0
-
 #: The precision of the service's clock, in seconds. The HTTP Date header has whole seconds.
 _CLOCK_MARGIN = 5.0
-
-#: A listing with more pages has no end.
+#: A listing with more pages probably has no end.
 _MAX_PAGES, _MAX_PAGES_OF_NEWEST_THREADS = 10_000, 10
 
 
@@ -111,7 +109,7 @@ class _Search:
                 f"{doubt}. The service's listing of runs repeats a page or has more than {_MAX_PAGES} pages, so the "
                 "run may be on a page that was not read. Nothing was started"
             )
-        # Without a business, the service often shows no subject, and a single run is just as likely a sibling task's.
+        # Without a business, the service often shows no subject, and a single run may be a sibling task's.
         if len(unknown) > 1 or not self._is_business:
             raise AgentRunStartInDoubtError(
                 f"{doubt}, but the service does not show which one. Possible runs: "

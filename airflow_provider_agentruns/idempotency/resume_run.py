@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Answers an interrupt once, although workers die and responses are lost.
+Answers an interrupt once, even if a worker dies or a response is lost.
 
 The task sends an answer only while the run shows the same question as pending, and first stores digests of question and
-answer. After any doubt, it reads the run again: an open question was not answered, and a closed one was.
+answer. In doubt, it reads the run again: an open question was not answered, and a closed one was.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ _KEY = "agent_run_answer"
 #: Seconds between reads of a run that may have accepted an answer. The service may still be processing a request
 #: whose connection broke.
 _PAUSES = (0.5, 1.5, 3.0)
-
 #: How often an answer is sent if each response is lost and the question stays open.
 _MAX_SENDS = 3
 
@@ -65,7 +64,6 @@ def answer_once(
     Answer one pending interrupt, and return the run after that.
 
     :param answer: Any JSON value.
-    :param store: Keeps values from one try to the next; None on Airflow before 3.3.
     :param is_retry: Whether an earlier try of the task may have sent an answer.
     :param question: The :func:`digest` of the question at the time the answer was given, if known.
     :param seen: The run's ``updated_at`` at that time in ISO 8601, if known. Older responses are not used.
@@ -162,10 +160,8 @@ class InterruptReader:
     """
     Reads a run for some seconds, until the state of one interrupt is clear, before and after an answer is sent.
 
-    Only a run that has visibly changed counts as answered. A response that lacks a question, or shows it with another
-    field, proves nothing.
+    An interrupted run without questions, or with another question under this ID, proves nothing.
 
-    :param read: Reads the run.
     :param question: The digest of the question; None if unknown.
     :param seen: The run's ``updated_at`` at an earlier read in ISO 8601; None if unknown.
     """

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pendulum
 
-#: Sends a described request: ``AgentRunHook.send``.
+#: ``AgentRunHook.send``
 Send = Callable[..., Any]
-
-#: Pauses for some seconds: ``time.sleep``.
+#: ``time.sleep``
 Sleep = Callable[[float], None]
 
 

@@ -36,15 +36,12 @@ log = logging.getLogger(__name__)
 
 _RETRYING = "Cannot read agent run %s, retrying: %s"
 
-#: The largest number of requests in progress. A slow response does not delay the others.
+#: The maximum number of requests in progress. A slow response does not delay the others.
 _MOST_REQUESTS = 8
-
-#: After this many failures in a row to load the connection, i.e. after some minutes, the waits end.
+#: If the connection cannot be loaded this many times in a row, which takes some minutes, the waits end.
 _CONNECTION_ATTEMPTS = 10
-
 #: Seconds between two reports of the number of waits and the poll lag.
 _REPORT_INTERVAL = 10.0
-
 #: Seconds that the last read of a wait may take. If the service hangs, Airflow's scheduler would fail the task later.
 _LAST_READ = 10.0
 
@@ -61,32 +58,28 @@ async def wait_for_run(
     watch: str = "poll",
     seen: str | None = None,
 ) -> WaitResult:
-    """
-    Wait until a run reaches an awaited status, ends, or cannot be waited for.
-
-    See :class:`~airflow_provider_agentruns.triggers.agent_run.AgentRunTrigger` for the parameters.
-    """
+    """Wait until a run reaches an awaited status, ends, or cannot be read. Parameters: see ``AgentRunTrigger``."""
     now = time.monotonic()
     to_monotonic = now - time.time()
     loop = asyncio.get_running_loop()
     pollers = _pollers.setdefault(loop, {})
     poller = pollers.get(agentruns_conn_id)
     if poller is None or poller.task.done():
-        # A poller that has stopped because of a bug cannot be used for other waits.
+        # A poller that stopped because of a bug cannot serve other waits.
         poller = pollers[agentruns_conn_id] = RunPoller(agentruns_conn_id)
     waiter = Waiter(
         wait_for,
         poll_interval,
         loop.create_future(),
         joined=now,
-        # In a copy of the context, by which Airflow finds the log of the waiting task.
+        # Airflow finds the log of the waiting task by the context.
         log=partial(contextvars.copy_context().run, poller.log),
         end=math.inf if end_time is None else end_time + to_monotonic,
         missing_until=-math.inf if missing_until is None else missing_until + to_monotonic,
         stream=watch == "stream",
         seen=seen or RunStatus.RUNNING,
     )
-    # There may be thousands of these coroutines, so it keeps few objects alive.
+    # There may be thousands of these coroutines, so each keeps few objects alive.
     run = poller.add(run_id, waiter)
     follower = asyncio.create_task(poller.streams.follow(run)) if waiter.stream else None
     result: WaitResult | None = None
@@ -131,7 +124,7 @@ class RunPoller:
         self._sleeps_until = -math.inf
         self._requests: set[asyncio.Task[None]] = set()
         self._warned_overdue = False
-        # An empty context, because its messages belong to the log of no waiting task.
+        # An empty context, because the poller's messages do not belong to the log of a waiting task.
         self.task = asyncio.create_task(self._run(), context=contextvars.Context())
         self.task.add_done_callback(self._task_done, context=contextvars.Context())
 
@@ -249,7 +242,7 @@ class RunPoller:
             return
         for waiter in run.waiters:
             if waiter.joined > requested_at:
-                # The response may be older than what this waiter knows, such as the answer it has just sent.
+                # The response may be older than what this waiter knows, such as an answer that its task has just sent.
                 continue
             if status.finished or status in waiter.wait_for:
                 # The resumed task logs this status.

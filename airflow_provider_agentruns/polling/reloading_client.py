@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client that reloads its Airflow connection, which may be edited while runs are waited for."""
+"""A client that reloads its Airflow connection, which may be edited during a wait."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 #: Seconds after which the connection is reloaded, and seconds that loading may take.
 _RELOAD_AFTER = 300.0
 _LOAD_TIMEOUT = 10.0
-
 #: After this many rejections in a row, the token is wrong for all runs.
 _REJECTIONS_OF_WRONG_TOKEN = 4
 
@@ -56,7 +55,7 @@ class ReloadingClient:
             return self._transport
 
     async def send(self, request: Request[T]) -> T:
-        """Send a request once, and once more with a reloaded connection if the token is rejected: it may be rotated."""
+        """Send a request. If its token is rejected and may be rotated, reload the connection, and send it again."""
         resent = False
         while True:
             transport, sent_at = await self.transport(), time.monotonic()
@@ -77,7 +76,7 @@ class ReloadingClient:
                 return response
 
     async def _load(self) -> AsyncTransport:
-        """Load the connection. Keep the earlier transport if it cannot be loaded or cannot work."""
+        """Load the connection. If that fails, keep the earlier transport."""
         self._loaded_at = time.monotonic()
         try:
             with _connection_errors(f"connection {self._conn_id!r} cannot be loaded"):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Decides what to read next: one run, or a page of the listing. Free of I/O; the caller supplies the time.
+Decides what to read next: one run, or a page of the listing. No I/O; the caller supplies the time.
 
-If more than a few runs are due, a round reads pages of the listing, which ``client.listing_walk`` selects, until they
-have shown all of these runs, or show too few of them. Runs that no page has shown are read individually.
+If more than a few runs are due, a round reads pages of the listing, which ``client.listing_walk`` selects. It ends when
+the pages have shown all these runs, or show too few of them. Runs that no page has shown are read individually.
 """
 
 from __future__ import annotations
@@ -20,43 +20,39 @@ from airflow_provider_agentruns.polling.tracked_run import TrackedRun, Waiter
 
 #: At most this many runs are read individually rather than from the listing.
 _FEW = 3
-
-#: A round includes runs that become due within this fraction of the interval.
+#: A round includes runs that become due within this fraction of their interval.
 _EARLY = 0.3
 
-#: A page is worth its request if it shows this many of the wanted runs. A round ends after some pages in a row that are
-#: not worth it: this many, or a fraction of the number of wanted runs.
+#: A page is useful if it shows this many of the wanted runs. A round ends after this many pages in a row that are not
+#: useful, or after this fraction of the number of wanted runs if that is more.
 _WORTH_A_PAGE = 2
 _WASTED_PAGES = 3
 _WASTED_FRACTION = 0.2
 
-#: Runs are read individually if the page that may show them takes this many seconds; or this many, if the wait ends.
+#: Runs are read individually if the page that may show them takes this many seconds, or this many if their wait ends.
 _PAGE_PATIENCE = 10.0
 _END_PATIENCE = 2.0
 
-#: A run that the listing did not show is read individually for this many seconds, before another round looks for it.
+#: A run that the listing did not show is read individually for this many seconds.
 _UNLISTED_FOR = 60.0
-
 #: Seconds without the listing after it has failed twice, and after it was rejected.
 _WITHOUT_FAILED_LISTING = 1.0
 _WITHOUT_REJECTED_LISTING = 15.0
-
 #: The longest time in seconds without the listing, and with smaller pages.
 _LONGEST_EXCEPTION = 600.0
 
-#: A few runs are polled after this fraction of the time since their last change, but not within this many seconds.
+#: A few runs are polled after this fraction of the time since their last change, but at least this many seconds.
 _QUICK_FRACTION = 0.25
 _QUICKEST = 0.5
 
-#: The usual fraction of the rate limit, and the fraction if a poll is late by a fraction of its interval. Workers use
-#: the rest.
+#: The usual share of the rate limit, and the share if a poll is late by this fraction of its interval. Workers use the
+#: rest.
 _USUAL_SHARE = 0.45
 _LARGEST_SHARE = 0.8
 _LATE = 0.5
 
 #: After this many failures in a row, all requests pause.
 _FAILURES_UNTIL_PAUSE = 3
-
 #: Statuses that may mean that a page is too large. None: the response was cut off, or took too long.
 _TOO_LARGE = (None, 400, 413, 422)
 
@@ -65,7 +61,7 @@ class RequestRate:
     """Limits a poller to a share of the rate limit, and pauses it during an outage."""
 
     def __init__(self, now: float) -> None:
-        #: Requests per second. May change at any time, because the connection may be edited.
+        #: Requests per second. Changes if the connection is edited.
         self.limit = 20.0
         #: How many requests in a row have failed.
         self.failures = 0
@@ -91,7 +87,7 @@ class RequestRate:
 
 
 class ListingRound:
-    """One reading of the listing, which starts with the order and page size that the previous one found."""
+    """One reading of the listing, which begins with the order and page size that the previous round found."""
 
     def __init__(self, now: float, first: TrackedRun, previous: ListingRound | None) -> None:
         self.began_at = now
@@ -112,7 +108,7 @@ class ListingRound:
         return -math.inf < run.last_request_at < self.began_at
 
     def page_read(self, page: ListedPage | None) -> None:
-        """Take in a page; None if the service has no such page."""
+        """Process a page; None if the service has no such page."""
         shown = page.data if page else ()
         found = sum(self.wanted.pop(listed["id"], None) is not None for listed in shown)
         self.requested_at = math.inf
@@ -203,11 +199,11 @@ class PollScheduler:
         return max(0.0, now - min((run.preferred_poll_at for run in self.runs.values()), default=now))
 
     def _individual(self, now: float) -> list[TrackedRun]:
-        """Leave the runs that are due to a round, and return those to read individually."""
+        """Assign due runs to a round, and return those to read individually."""
         current = self._round
         if current is not None:
             if not current.wanted:
-                # Runs that are due soon and on later pages save another reading from the top.
+                # If later pages show runs that are due soon, no other round must read the first pages again.
                 below = [run for run in self._for_listing(self._due_soon(now), now) if current.can_find(run)]
                 self._add_to_round(current, below, now)
             if current.over or now >= current.requested_at + _PAGE_PATIENCE:
@@ -260,7 +256,7 @@ class PollScheduler:
             self._schedule(run, run.preferred_poll_at, now)
 
     def page_read(self, current: ListingRound, page: ListedPage | None) -> list[tuple[TrackedRun, RunStatus]]:
-        """Take in a page; None for no such page. The caller passes each returned run to :meth:`run_read`."""
+        """Process a page; None for no such page. The caller passes each returned run to :meth:`run_read`."""
         self._page_failures = 0
         current.page_read(page)
         shown = []
@@ -271,7 +267,7 @@ class PollScheduler:
         return shown
 
     def run_read(self, run: TrackedRun, status: RunStatus, requested_at: float, now: float) -> bool:
-        """Take in a run's status, and schedule the next poll. Return False if a later response was faster."""
+        """Process a status, and schedule the next poll. Return False if the response to a later request came first."""
         news = requested_at >= run.last_request_at
         if news:
             if status != run.status and run.status is not None:
@@ -287,7 +283,7 @@ class PollScheduler:
         return news
 
     def succeeded(self, now: float) -> None:
-        """Take in that the service responds. After an outage, read the listing again at once."""
+        """Reset the count of failures. After an outage, read the listing again at once."""
         if self.rate.failures >= _FAILURES_UNTIL_PAUSE:
             self._no_listing_until, self._page_failures = now, 0
         self.rate.failures = 0
@@ -298,7 +294,7 @@ class PollScheduler:
         self._schedule(run, now + backoff(run.failures, run.interval, LONGEST_PAUSE), now)
 
     def page_failed(self, current: ListingRound, status: int | None, now: float) -> None:
-        """End the round, and do without the listing for a while if it fails repeatedly."""
+        """End the round. If the listing fails repeatedly, do not read it for a while."""
         if current is self._round:
             self._end_round(current, now, unlisted=False)
         self._page_failures += 1

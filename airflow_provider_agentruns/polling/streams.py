@@ -21,13 +21,12 @@ log = logging.getLogger(__name__)
 
 #: The first pause before a stream is opened again, in seconds.
 _FIRST_PAUSE = 1.0
-
 #: After this many failures in a row, the run is only polled.
 _MOST_FAILURES = 6
 
 
 class Streams:
-    """The streams of one connection. Calls ``wake`` with a run that may have changed."""
+    """The streams of one connection. Calls ``wake`` for a run that may have changed."""
 
     def __init__(self, client: ReloadingClient, wake: Callable[[TrackedRun], None]) -> None:
         self._client = client

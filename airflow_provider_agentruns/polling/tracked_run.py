@@ -14,7 +14,6 @@ from airflow_provider_agentruns.text import single_line
 
 #: The outcome of a wait: ``{"status"}``, or ``{"error", "message"}`` with the name of an error class.
 WaitResult = dict[str, str]
-
 #: The ``log`` method of an Airflow logger: level, message, arguments, and structured fields as keyword arguments.
 Log = Callable[..., Any]
 
@@ -62,18 +61,16 @@ class TrackedRun:
     next_poll_at: float = math.inf
     #: Until this time it is read individually, because the listing did not show it.
     single_until: float = -math.inf
-    #: How many individual reads in a row have failed, and whether the waiters were warned since the last good one.
+    #: How many individual reads in a row have failed, and whether the waiters know of a failure.
     failures: int = 0
     warned: bool = False
     #: Whether an individual read is in progress, and whether a stream event asks for one.
     busy: bool = False
     woken: bool = False
-    #: Whether its event stream is about to open.
     opening: bool = False
 
     @property
     def label(self) -> str:
-        """The ID for messages, without line breaks and control characters."""
         return single_line(self.run_id)
 
     @property
@@ -92,7 +89,7 @@ class TrackedRun:
         self._summarize()
 
     def opened(self) -> None:
-        """Poll as often as the waiters want, because the stream is open, or will not be for long."""
+        """Poll at the waiters' interval, because the stream is open, or does not open soon."""
         self.opening = False
         self._summarize()
 

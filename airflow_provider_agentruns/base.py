@@ -41,11 +41,9 @@ class AgentRunTask(BaseOperator):
     Only templates in the DAG file are rendered. Values from XCom are used as they are.
 
     :param agentruns_conn_id: The Airflow connection. (templated)
-    :param deferrable: Whether to wait in the triggerer instead of on a worker. The default is Airflow's setting
-        ``[operators] default_deferrable``.
+    :param deferrable: Whether to wait in the triggerer. The default is Airflow's ``[operators] default_deferrable``.
     :param watch: ``poll``, or ``stream`` to notice changes within a second. Each stream keeps a connection open.
-    :param map_index_template: The name of an instance of a mapped task. The default describes the run on Airflow 3.3 or
-        later; earlier versions ignore it.
+    :param map_index_template: The name of an instance of a mapped task. By default, Airflow 3.3 and later show the run.
     """
 
     ui_color = "#e8e4f3"
@@ -53,7 +51,6 @@ class AgentRunTask(BaseOperator):
 
     #: Arguments that the task renders while it runs.
     late_template_fields: Sequence[str] = ()
-
     #: A URL, or empty.
     run_page: str = ""
 
@@ -180,7 +177,6 @@ class AgentRunTask(BaseOperator):
         return answered
 
     def current_attempt(self, context: Context) -> Attempt:
-        """Return this try of the task. Without a task instance, it is the first."""
         import pendulum
 
         from airflow_provider_agentruns.idempotency.state import Attempt
@@ -262,7 +258,6 @@ class AgentRunTask(BaseOperator):
         execution_deadline: float | None = None,
         **unknown: Any,
     ) -> None:
-        """Restore a wait after a deferral, from the arguments of ``execute_complete``."""
         log_unknown(unknown, "a deferred task")
         self._event, self._deadline, self._execution_deadline = event, deadline, execution_deadline
 

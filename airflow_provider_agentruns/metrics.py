@@ -44,7 +44,6 @@ def count(name: str, conn_id: str, **tags: str) -> None:
 
 
 def timing(name: str, seconds: float, conn_id: str, **tags: str) -> None:
-    """Report a duration."""
     _send("timing", name, timedelta(seconds=seconds), tags={"conn_id": conn_id, **tags})
 
 

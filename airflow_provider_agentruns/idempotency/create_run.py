@@ -37,7 +37,6 @@ _MAX_TRIES = "series"
 
 #: The longest time between an intent and the arrival of its request: rate limit, retries, and timeout.
 _LONGEST_DELAY = pendulum.duration(hours=2)
-
 #: The largest difference between the clocks of two workers, in seconds.
 _CLOCK_DIFFERENCE = 10.0
 
@@ -117,7 +116,7 @@ class _Creation:
             run: AgentRun = post()
         except AgentRunsError as e:
             if not e.in_doubt:
-                # Nothing was started. A later try must not search, and use another task's run.
+                # Nothing was started. A later try must not search, because it could find another task's run.
                 self._save()
                 raise
             log.warning("The response to the start of a run was lost: %s", e)

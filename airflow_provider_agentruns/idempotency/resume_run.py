@@ -71,7 +71,7 @@ def answer_once(
     :raises AgentRunConflictError: If someone else answered it at the same time.
     """
     request = {"run_id": run_id, "interrupt_id": interrupt_id, "input": answer}
-    # Rejects an answer that cannot be sent before anything is read or stored.
+    # Reject an invalid answer before anything is read or stored.
     requests.resume_run(**request)
     shown = f"Interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)}"
     record: dict[str, Any] | None = store.get(_KEY) if store else None
@@ -109,7 +109,7 @@ def answer_once(
             run = send(requests.resume_run, **request)
         except AgentRunsError as e:
             if not e.in_doubt:
-                # If an answer was sent before, that one can have arrived late, which causes this conflict.
+                # An answer that was sent before may have arrived late, and caused this conflict.
                 sent_before = number > 1 or note.items() <= earlier.items()
                 if isinstance(e, AgentRunConflictError) and sent_before and after.state(run := read()) == "closed":
                     log.info("%s is no longer pending: an earlier request delivered the answer", shown)
@@ -185,7 +185,7 @@ class InterruptReader:
 
     def find(self, *states: InterruptState) -> tuple[AgentRun, Interrupt | None]:
         """
-        Return this response and its interrupt; None if the interrupt is not pending.
+        Return what ``read_until`` returns, and the interrupt; None if the interrupt is not pending.
 
         :raises AgentRunsError: If it is unknown whether the interrupt is pending. Another try may show it.
         :raises AgentRunReviewError: If several questions have this ID.

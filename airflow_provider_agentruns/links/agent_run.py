@@ -22,5 +22,4 @@ class AgentRunLink(BaseOperatorLink):
     name = "Agent run"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the page's URL, or an empty string."""
         return getattr(operator, "run_page", "")

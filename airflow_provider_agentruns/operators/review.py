@@ -266,7 +266,6 @@ class AgentRunReviewOperator(ReviewSubmission):
         return self._wait(context, review, self.notifiers)
 
     def _wait(self, context: Context, review: ReviewState, notifiers: Sequence[BaseNotifier] = ()) -> NoReturn:
-        """Notify people, and wait for the answer to the form."""
         # Airflow before 3.3 has no state store, and passes the state to execute_complete.
         state = {"state": asdict(review)}
         try:

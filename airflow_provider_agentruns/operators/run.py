@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_agentruns.models import AgentRun
 
-#: The ``wait_for`` of a task that only starts its run.
-START = "start"
-
 #: The arguments that name the subject of a run.
 SUBJECT_FIELDS = ("business_id", "context_type", "context_id", "thread_id")
 
@@ -152,7 +149,7 @@ class AgentRunOperator(WaitingOperator):
         **kwargs: Any,
     ) -> None:
         check_output_path(output_path)
-        super().__init__(wait_for=() if wait_for == START else wait_for, **kwargs)
+        super().__init__(wait_for=() if wait_for == "start" else wait_for, **kwargs)
         self.agent = agent
         self.business_id = business_id
         self.context_type = context_type
@@ -182,9 +179,8 @@ class AgentRunOperator(WaitingOperator):
             )
             self.run_id = started.run_id
             self.push_run_id(context, started.run_id)
-            metrics.count(
-                "runs.started" if started.is_new else "runs.found", self.agentruns_conn_id, agent=str(self.agent)
-            )
+            metric = "runs.started" if started.is_new else "runs.found"
+            metrics.count(metric, self.agentruns_conn_id, agent=str(self.agent))
             return self.result(self.wait(started.run_id, started.run, is_new=started.is_new))
 
     def result(self, run: AgentRun) -> dict[str, Any]:

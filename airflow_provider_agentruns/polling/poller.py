@@ -298,7 +298,6 @@ class RunPoller:
 
 
 def timed_out(run: TrackedRun, error: AgentRunsError | None = None) -> WaitResult:
-    """Return the result of a wait that ended before the run reached an awaited status."""
     message = f"agent run {run.label} is {run.status or 'of unknown status'} at the end of the wait"
     if error:
         message += f"; the last read failed: {error}"

@@ -29,8 +29,6 @@ _REJECTIONS_OF_WRONG_TOKEN = 4
 
 
 class ReloadingClient:
-    """Sends requests over one Airflow connection."""
-
     def __init__(self, agentruns_conn_id: str) -> None:
         self._conn_id = agentruns_conn_id
         self._hook = AgentRunHook(agentruns_conn_id)

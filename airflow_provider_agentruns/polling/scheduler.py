@@ -70,14 +70,13 @@ class RequestRate:
         self._failed_at = now
 
     def next_request_at(self, *, urgent: bool) -> float:
-        """Return when the next request may be sent, which is sooner if it is urgent."""
         share = _LARGEST_SHARE if urgent else _USUAL_SHARE
         return max(self.sent_at + 1.0 / (self.limit * share), self._paused_until)
 
     def failed(self, interval: float, requested_at: float, now: float) -> None:
         """Pause after three failures in a row, longer each time."""
         if requested_at < self._failed_at:
-            # Requests in progress together fail together and count once.
+            # A request that was already in progress at the last failure does not count as another failure.
             return
         self._failed_at = now
         self.failures += 1
@@ -229,7 +228,7 @@ class PollScheduler:
     def _begin_round(self, now: float) -> None:
         """Begin a round, unless it would be for a few runs only."""
         if now >= self._smaller_pages_until:
-            # What made the pages too large may have passed.
+            # Request full pages again: the reason for smaller pages may have passed.
             self._last_round, self._smaller_pages_until = None, math.inf
         wanted = self._for_listing(self._due_soon(now), now)
         if len(wanted) > _FEW:

@@ -45,8 +45,6 @@ class Waiter:
 
 @dataclass(eq=False, slots=True)
 class TrackedRun:
-    """A run that has one or more waiters."""
-
     run_id: str
     #: When the latest wait began, or when the status was last seen to change.
     changed_at: float

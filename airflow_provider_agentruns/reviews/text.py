@@ -25,7 +25,6 @@ _MAX_MARKS = 8
 _WORD_JOINER = "\u2060"
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _JOINERS = "\u200c\u200d"
-
 _LINE_ENDS = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
 
 # Invisible characters besides category Cf: Hangul fillers, and what Unicode says to ignore in display.
@@ -79,7 +78,6 @@ def plain_for_messages(text: str, limit: int) -> str:
 
 
 def interrupt_name(run_id: str, interrupt_id: str) -> str:
-    """Return how messages name an interrupt."""
     return f"interrupt {quoted(interrupt_id)} of agent run {single_line(run_id)}"
 
 
@@ -138,7 +136,7 @@ def _visible(text: str) -> str:
         elif kind == "Cc" or (kind == "Cf" and character not in _JOINERS) or _INVISIBLE.match(character):
             continue
         elif kind[0] == "M" or character in _JOINERS:
-            # At the start, marks would combine with our text. Joiners count, or they would split a flood of marks.
+            # Marks at the start would combine with our text. Joiners count as marks, or they would reset the count.
             marks += 1
             if marks <= _MAX_MARKS and kept and not kept[-1].isspace():
                 kept.append(character)

@@ -19,12 +19,11 @@ _MODULES = {
     "triggers": [f"{_PACKAGE}.triggers.agent_run"],
 }
 
-#: Generated from ``Settings``, because pydantic is slow to import and Airflow reads this module often.
-_CONNECTION_FIELDS = Path(__file__).with_name("generated_connection_fields.json")
-
 
 def get_provider_info() -> dict[str, Any]:
     """Return the metadata in the form of Airflow's ``provider_info.schema.json``."""
+    # Generated from Settings, because pydantic is slow to import and Airflow reads this module often.
+    connection_fields = Path(__file__).with_name("generated_connection_fields.json").read_text(encoding="utf-8")
     return {
         "package-name": "airflow-provider-agentruns",
         "name": _INTEGRATION,
@@ -55,7 +54,7 @@ def get_provider_info() -> dict[str, Any]:
                         "port": "443 (the Test button needs a port)",
                     },
                 },
-                "conn-fields": json.loads(_CONNECTION_FIELDS.read_text(encoding="utf-8")),
+                "conn-fields": json.loads(connection_fields),
             }
         ],
     }

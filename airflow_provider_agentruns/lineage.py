@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 #: The maximum number of sources, and of types, in an event.
 _MAX_SOURCES = 100
-_MAX_NAME_LENGTH = 1_000
 
 
 def lineage(run: AgentRun, conn_id: str, base_url: str) -> Any:
@@ -59,5 +58,5 @@ def _sources(artifacts: Iterable[Artifact]) -> list[tuple[str, str]]:
             except ValueError:
                 continue
             if parts.scheme in ("http", "https") and host:
-                found[f"{parts.scheme}://{single_line(host)}", single_line(parts.path or "/", _MAX_NAME_LENGTH)] = None
+                found[f"{parts.scheme}://{single_line(host)}", single_line(parts.path or "/", 1_000)] = None
     return list(found)[:_MAX_SOURCES]

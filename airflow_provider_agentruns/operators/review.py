@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Shows one pending interrupt as an Airflow Required Action, and sends the decision.
-
-Each step is stored before the next, so that a later try continues where the earlier one stopped. The steps set these
-fields of a ``ReviewState``: ``shown``, ``decision``, ``sent``, ``delivered``.
-"""
+"""Shows one pending interrupt as an Airflow Required Action, and sends the decision."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of a review, which the operator stores for later tries of its task."""
+"""The state of a review, which the operator stores before each step, so that a later try continues there."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _START_NEW_RUN = "Nothing is shown or sent. Start a new DAG run to review it"
 @dataclass
 class ReviewState:
     """
-    The progress of a review.
+    The progress of a review: first ``shown`` is set, then ``decision``, ``sent``, and ``delivered``.
 
     :param max_tries: Airflow's ``max_tries``, which changes when a person clears the task.
     :param question: The digest of the question; empty if unknown.
     :param seen: The run's ``updated_at`` when its question was last read, in ISO 8601.
     :param shown: What the form showed; None if nobody was asked.
-    :param form: The options, fields, and rules of the form that Airflow holds.
+    :param form: The options, fields, and rules of Airflow's form.
     :param sent: The answer in a list; None before it is known.
     :param superseded: Earlier decisions that were not delivered, because the review began again.
     """

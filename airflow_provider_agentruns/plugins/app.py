@@ -45,9 +45,9 @@ def get_app() -> FastAPI:
     for router in (pages.router, task.router, overview.router):
         app.include_router(router, dependencies=_READS_TASKS)
     if importlib.util.find_spec("airflow.models.asset_state_store"):
-        from airflow_provider_agentruns.plugins.webhooks import endpoint
+        from airflow_provider_agentruns.plugins import webhooks
 
-        app.include_router(endpoint.router)
+        app.include_router(webhooks.router)
     else:
         log.warning("Webhooks of agent runs require Airflow 3.3 or later; this Airflow rejects them")
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

@@ -16,7 +16,7 @@ from airflow.utils.retries import run_with_db_retries
 from airflow_provider_agentruns.airflow_adapter import asset_events
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.events.asset_uris import agent_run_asset
-from airflow_provider_agentruns.plugins.webhooks import secrets
+from airflow_provider_agentruns.plugins import webhooks
 from tests.events.assets import Assets
 from tests.events.sender import SECRET, Sender, event
 from tests.plugins.served import ServedAirflow
@@ -98,7 +98,7 @@ async def test_a_connection_that_cannot_be_read_is_not_a_tag(
     def fail(conn_id: str) -> None:
         raise OSError(f"no secrets backend for {conn_id}")
 
-    monkeypatch.setattr(secrets, "read_connection", fail)
+    monkeypatch.setattr(webhooks, "read_connection", fail)
     assert sender.send(event("completed"), path="/agent-runs/webhooks/chosen-by-a-stranger").status_code == 503
     await until(lambda: len(statsd.metrics) >= 1)
     assert [metric.tags for metric in statsd.metrics] == [{"conn_id": "unknown", "status": "503"}]

@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_agentruns.events.asset_uris import agent_run_asset
 from airflow_provider_agentruns.events.signed_webhook import HEADER, sign
-from airflow_provider_agentruns.plugins.webhooks import endpoint
-from airflow_provider_agentruns.plugins.webhooks.endpoint import MAX_SIZE
+from airflow_provider_agentruns.plugins import webhooks
+from airflow_provider_agentruns.plugins.webhooks import MAX_SIZE
 from tests.events.assets import Assets, rows_of_all_tables
 from tests.events.sender import SECRET, Sender, body_of, event
 from tests.plugins.served import ServedAirflow
@@ -99,7 +99,7 @@ def test_a_body_that_grows_too_large_is_not_read_further(served: ServedAirflow) 
 
 
 def test_all_bodies_together_take_a_limited_amount_of_memory(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "MAX_TOTAL_SIZE", 10_000)
+    monkeypatch.setattr(webhooks, "MAX_TOTAL_SIZE", 10_000)
     body = body_of(event("completed", type_="unknown"))
     for _ in range(2):
         assert sender.send(body + b" " * 10_000).status_code == 503

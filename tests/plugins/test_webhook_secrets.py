@@ -13,8 +13,8 @@ import pytest
 from airflow_provider_agentruns.events.asset_uris import agent_run_asset
 from airflow_provider_agentruns.events.signed_webhook import HEADER, sign
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
-from airflow_provider_agentruns.plugins.webhooks import secrets
-from airflow_provider_agentruns.plugins.webhooks.secrets import WebhookSecrets
+from airflow_provider_agentruns.plugins import webhooks
+from airflow_provider_agentruns.plugins.webhooks import WebhookSecrets
 from tests.events.assets import Assets
 from tests.events.sender import SECRET, Sender, body_of, event
 from tests.plugins.served import ServedAirflow
@@ -35,7 +35,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(secrets, "time", clock)
+    monkeypatch.setattr(webhooks, "time", clock)
     return clock
 
 
@@ -65,10 +65,10 @@ async def test_an_edited_secret_is_used_soon_and_that_of_a_missing_connection_st
     assert await known.get("changing") == ("the-older-secret",)
     set_secret(monkeypatch, "the-old-secret")
     assert await known.get("changing") == ("the-older-secret",)
-    clock.now += secrets.FRESH_FOR
+    clock.now += webhooks.FRESH_FOR
     assert await known.get("changing") == ("the-old-secret",)
     monkeypatch.delenv("AIRFLOW_CONN_CHANGING")
-    clock.now += secrets.MAX_AGE - 1
+    clock.now += webhooks.MAX_AGE - 1
     assert await known.get("changing") == ("the-old-secret",)
     clock.now += 1
     assert await known.get("changing") == ()
@@ -79,12 +79,12 @@ async def test_a_secret_expires_even_if_its_connection_cannot_be_read_in_time(
 ) -> None:
     set_secret(monkeypatch, "the-old-secret")
     await known.get("changing")
-    monkeypatch.setattr(secrets, "_MAX_WAIT", 0.01)
-    monkeypatch.setattr(secrets, "_MAX_WAIT_IF_KNOWN", 0.01)
+    monkeypatch.setattr(webhooks, "_MAX_WAIT", 0.01)
+    monkeypatch.setattr(webhooks, "_MAX_WAIT_IF_KNOWN", 0.01)
     backend_is_slow = threading.Event()
-    monkeypatch.setattr(secrets, "_read", lambda _: backend_is_slow.wait(30) and None)
+    monkeypatch.setattr(webhooks, "_read", lambda _: backend_is_slow.wait(30) and None)
     try:
-        clock.now += secrets.MAX_AGE - 1
+        clock.now += webhooks.MAX_AGE - 1
         assert await known.get("changing") == ("the-old-secret",)
         clock.now += 1
         with pytest.raises(AgentRunsConfigError):
@@ -98,21 +98,21 @@ async def test_unknown_connections_are_read_within_limits_and_displace_no_others
 ) -> None:
     set_secret(monkeypatch, "the-valid-secret")
     await known.get("changing")
-    clock.now += secrets.FRESH_FOR
+    clock.now += webhooks.FRESH_FOR
     for number in range(2):
         strangers = [asyncio.create_task(known.get(f"none_{number}_{index}")) for index in range(100)]
         await asyncio.sleep(0)
         assert await known.get("changing") == ("the-valid-secret",)
         results = await asyncio.gather(*strangers, return_exceptions=True)
-        assert [result for result in results if isinstance(result, tuple)] == [()] * secrets.MAX_READS
-        assert sum(isinstance(result, AgentRunsConfigError) for result in results) == 100 - secrets.MAX_READS
+        assert [result for result in results if isinstance(result, tuple)] == [()] * webhooks.MAX_READS
+        assert sum(isinstance(result, AgentRunsConfigError) for result in results) == 100 - webhooks.MAX_READS
     assert set(known._known) == {"changing"}
 
 
 def test_a_body_that_arrives_late_needs_a_secret_that_is_still_valid(
     served: ServedAirflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secrets, "FRESH_FOR", 0.0)
+    monkeypatch.setattr(webhooks, "FRESH_FOR", 0.0)
     set_secret(monkeypatch, "the-old-secret")
     body = body_of(event("completed"))
     headers = f"{HEADER}: {sign(body, 'the-old-secret')}", f"Content-Length: {len(body)}", "Expect: 100-continue"

@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""The route and the secrets of webhooks."""

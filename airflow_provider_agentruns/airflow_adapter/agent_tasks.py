@@ -24,6 +24,7 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import Load, Session
 
+from airflow_provider_agentruns.airflow_adapter import TRIGGERS
 from airflow_provider_agentruns.airflow_adapter.stored_xcom import read_stored
 
 #: Operators that start their run, by the names that Airflow stores with a task instance.
@@ -41,9 +42,9 @@ OPERATORS = (
 _FORM_STATES = ("awaiting_input", "deferred")
 # In these states, a task waits for a run or works on it.
 _ACTIVE_STATES = ("running", "deferred", "awaiting_input", "up_for_reschedule", "up_for_retry")
-_FINAL_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
+#: Only clearing a task changes these states.
+FINAL_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
 _RUN_ID, _CONN_ID, _AGENT = "run_id", "agentruns_conn_id", "agent"
-_TRIGGERS = "airflow_provider_agentruns.triggers."
 _COLUMNS = (
     *("dag_id", "run_id", "task_id", "map_index", "rendered_map_index", "operator", "state", "start_date", "end_date"),
 )
@@ -71,10 +72,8 @@ class AgentTask:
     """
     A task instance and its agent run.
 
-    :param label: The label of an instance of a mapped task.
     :param since: When the task entered its state, as far as Airflow stores it.
     :param from_xcom: Whether only XCom names the run. Anyone with write access to XCom can change it.
-    :param agent: The agent that the task starts, if it starts one.
     :param dag_run_began: The earliest time at which a task of the DAG run can have started.
     """
 
@@ -93,23 +92,13 @@ class AgentTask:
     dag_run_began: datetime
     form: Form | None
 
-    @property
-    def is_final(self) -> bool:
-        """Whether only clearing the task changes its state."""
-        return self.state in _FINAL_STATES
-
     def same_run_as(self, other: AgentTask) -> bool:
         """Return whether both tasks have the same run, as far as it is stored."""
         pairs = (self.run_id, other.run_id), (self.conn_id, other.conn_id)
         return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
     def may_show(self, agent: str | None, created_at: str | None) -> bool:
-        """
-        Return whether a page may show the run. If only XCom names it, the task must be able to have started it.
-
-        :param agent: The run's agent, as the service returned it.
-        :param created_at: When the run was created, as an ISO 8601 time with its time zone.
-        """
+        """Return whether a page may show the run. If only XCom names it, the task must be able to have started it."""
         if not self.from_xcom:
             return True
         right_agent = self.agent is None or agent is None or agent == self.agent
@@ -212,7 +201,7 @@ def _same_task(table: Any) -> ColumnElement[bool]:
 def _is_active(dag_ids: Collection[str]) -> ColumnElement[bool]:
     of_this_package = or_(
         TaskInstance.operator.in_(OPERATORS),
-        Trigger.classpath.startswith(_TRIGGERS, autoescape=True),
+        Trigger.classpath.startswith(TRIGGERS, autoescape=True),
         # A subclass has the same template fields.
         cast(RenderedTaskInstanceFields.rendered_fields, Text).contains(f'"{_CONN_ID}"', autoescape=True),
     )
@@ -228,7 +217,7 @@ def _dag_exists() -> ColumnElement[bool]:
 
 def _task(row: Any) -> AgentTask:
     rendered: dict[str, Any] = row.rendered_fields if isinstance(row.rendered_fields, dict) else {}
-    has_trigger = row.Trigger is not None and row.Trigger.classpath.startswith(_TRIGGERS)
+    has_trigger = row.Trigger is not None and row.Trigger.classpath.startswith(TRIGGERS)
     trigger: dict[str, Any] = row.Trigger.kwargs if has_trigger else {}
     form = None
     if row.shown_at is not None and row.responded_at is None and row.state in _FORM_STATES:

@@ -21,6 +21,8 @@ from airflow.utils.session import create_session
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from airflow_provider_agentruns.airflow_adapter import ASSET_URIS
+
 
 def in_transaction(function: Callable[[Session], None]) -> None:
     """Call a function in a transaction. Try again if the database fails."""
@@ -55,8 +57,8 @@ def add_key(session: Session, uris: Collection[str], key: str, source: str) -> l
     return list(new.values())
 
 
-def delete_keys(session: Session, uri_prefix: str, key_prefix: str, age: timedelta) -> None:
-    assets = select(AssetModel.id).where(AssetModel.uri.startswith(uri_prefix, autoescape=True))
+def delete_keys(session: Session, key_prefix: str, age: timedelta) -> None:
+    assets = select(AssetModel.id).where(AssetModel.uri.startswith(ASSET_URIS, autoescape=True))
     old = delete(AssetStateStoreModel).where(
         AssetStateStoreModel.asset_id.in_(assets.scalar_subquery()),
         AssetStateStoreModel.key.startswith(key_prefix, autoescape=True),

@@ -11,23 +11,22 @@ from sqlalchemy import func, insert, literal, or_, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import object_session
 
+from airflow_provider_agentruns.airflow_adapter import ASSET_URIS, TRIGGERS
 
-def queue_held_events(dag_run: DagRun, *, uri_prefix: str, trigger_prefix: str) -> None:
+
+def queue_held_events(dag_run: DagRun) -> None:
     """
-    Queue a DAG again if it has asset events that no DAG run received.
+    Queue a DAG again if it has asset events of agent runs that no DAG run received.
 
     Airflow queues a DAG at its first event, and the DAG run receives the events until then. Events that arrive before
     the DAG run is created would wait for the next event (``SchedulerJobRunner._create_dag_runs_asset_triggered``).
-
-    :param uri_prefix: Selects assets by their URI.
-    :param trigger_prefix: Also selects assets by the class path of a watcher's trigger.
     """
     session = object_session(dag_run)
     if session is None or dag_run.run_type != DagRunType.ASSET_TRIGGERED:
         return
     is_ours = or_(
-        AssetModel.uri.startswith(uri_prefix, autoescape=True),
-        AssetModel.triggers.any(Trigger.classpath.startswith(trigger_prefix, autoescape=True)),
+        AssetModel.uri.startswith(ASSET_URIS, autoescape=True),
+        AssetModel.triggers.any(Trigger.classpath.startswith(TRIGGERS, autoescape=True)),
     )
     received_until = select(func.max(DagRun.run_after)).where(
         DagRun.dag_id == dag_run.dag_id, DagRun.run_type == DagRunType.ASSET_TRIGGERED

@@ -19,8 +19,6 @@ def create_form(ti_id: UUID, **form: Any) -> dict[str, Any]:
     Create the form of a task instance, and return the form that Airflow holds, as JSON.
 
     A task instance keeps its first form. Airflow ignores a second one, and deletes an existing answer.
-
-    :param form: The fields of Airflow's ``CreateHITLDetailPayload``.
     """
     from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
     from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS

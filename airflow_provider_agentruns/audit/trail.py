@@ -102,7 +102,6 @@ def write_document(folder: ObjectStoragePath, trail: dict[str, Any], ti: Any) ->
     """
     Write the document of a review, unless an earlier try has written it. Return its path.
 
-    :param ti: Airflow's task instance.
     :raises AgentRunsError: If the document cannot be written.
     """
     document: dict[str, Any] = {

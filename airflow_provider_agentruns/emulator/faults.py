@@ -133,14 +133,7 @@ class Faults:
 
 @dataclass(slots=True)
 class RecordedRequest:
-    """
-    One request, without its headers.
-
-    :param query: The part after the question mark, not decoded.
-    :param at: The time of arrival by ``time.monotonic()``.
-    :param status: The status of the response. None until the response begins.
-    :param fault: The name of the fault that applied.
-    """
+    """One request, without its headers. It arrived at ``at``, by ``time.monotonic()``."""
 
     method: str
     path: str

@@ -27,7 +27,6 @@ ACCOUNT: Json = {"id": uuid_of("account"), "name": "Offline account", "email": N
 
 
 def timestamp(moment: datetime) -> str:
-    """Format a moment in UTC as the service does."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

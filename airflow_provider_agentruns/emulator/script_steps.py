@@ -37,11 +37,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """
-    The run that a script works on.
-
-    :param rng: Random numbers that are the same in each repetition of the run.
-    """
+    """The run that a script works on. ``rng`` returns the same random numbers in each repetition of the run."""
 
     run_id: str
     agent: str
@@ -53,12 +49,7 @@ Script = Callable[[Case], ScriptBody]
 
 
 class Fails(Exception):  # noqa: N818 -- reads as a sentence: the script raises Fails
-    """
-    A script raises this error to end the run. The innermost step that is running shows it.
-
-    :param label: The label of the error step.
-    :param message: What went wrong.
-    """
+    """A script raises this error to end the run. The innermost step that is running shows it."""
 
     def __init__(self, label: str, message: str, *, name: str = "error") -> None:
         super().__init__(f"{label}: {message}")
@@ -89,9 +80,9 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Ask:
     """
-    Questions that interrupt the run. The result is the list of answers in the same order.
+    Questions that interrupt the run, as interrupt values. The result is the list of answers in the same order.
 
-    :param values: One interrupt value per question. The service enforces a value's ``input_schema``.
+    The service enforces a value's ``input_schema``.
     """
 
     values: Sequence[Json]

@@ -7,13 +7,12 @@ from itertools import product
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from airflow_provider_agentruns.airflow_adapter import ASSET_URIS
 from airflow_provider_agentruns.arguments import AWAITABLE, check_agent
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
-
-SCHEME = "agentruns"
 
 
 def agent_run_asset(
@@ -48,4 +47,4 @@ def asset_uris(agentruns_conn_id: str, status: str, agent: str | None) -> list[s
 def _uri(agentruns_conn_id: str, status: str | None, agent: str | None) -> str:
     # Quoted so that Airflow, which normalizes URIs, leaves it unchanged. The URI is also the asset's name.
     parts = [agentruns_conn_id, status or "any", *([agent] if agent else [])]
-    return f"{SCHEME}://" + "/".join(quote(part, safe="") for part in parts)
+    return ASSET_URIS + "/".join(quote(part, safe="") for part in parts)

@@ -12,7 +12,7 @@ import anyio.to_thread
 from sqlalchemy.orm import Session
 
 from airflow_provider_agentruns.airflow_adapter import asset_events
-from airflow_provider_agentruns.events.asset_uris import SCHEME, asset_uris
+from airflow_provider_agentruns.events.asset_uris import asset_uris
 from airflow_provider_agentruns.events.signed_webhook import MAX_AGE, RunStatusChange
 
 #: The largest number of changes that are pending. The service resends the others.
@@ -59,4 +59,4 @@ class WebhookWriter:
         asset_events.create_events(session, new, payload)
         if time.monotonic() >= self._delete_at:
             self._delete_at = time.monotonic() + DELETE_INTERVAL
-            asset_events.delete_keys(session, f"{SCHEME}://", _KEY_PREFIX, KEY_LIFETIME)
+            asset_events.delete_keys(session, _KEY_PREFIX, KEY_LIFETIME)

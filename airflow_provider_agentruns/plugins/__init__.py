@@ -1,6 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The pages inside Airflow, the endpoint for webhooks, and the scheduler's listener.
-
-Every Airflow process imports ``agent_runs`` and ``listener``; only the API server imports the rest.
-"""
+"""The pages inside Airflow, the endpoint for webhooks, and the listener. Only API servers import all modules."""

@@ -9,7 +9,6 @@ from airflow.providers.common.compat.sdk import AirflowPlugin
 
 from airflow_provider_agentruns.plugins import listener
 
-#: The URL prefix of the web application, below Airflow's root.
 PREFIX = "/agent-runs"
 
 _ICONS = {"icon": "agent-runs/static/icon.svg", "icon_dark_mode": "agent-runs/static/icon-dark.svg"}
@@ -24,15 +23,10 @@ class _LazyApp:
 
 
 class AgentRunsPlugin(AirflowPlugin):
-    """
-    Adds the tab *Agent run* to task instances, and *Agent runs* to the menu *Browse*.
-
-    URLs are relative because Airflow may be served below a path.
-    """
-
     name = "agent_runs"
     fastapi_apps = _LazyApp()
     listeners = [listener]  # noqa: RUF012 -- as Airflow declares it
+    # The URLs are relative, because Airflow may be served below a path.
     external_views = [  # noqa: RUF012 -- as Airflow declares it
         {
             "name": "Agent run",

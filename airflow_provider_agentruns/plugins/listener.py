@@ -13,11 +13,8 @@ def on_dag_run_running(dag_run: Any) -> None:
     """Queue the DAG again for events that arrived before this DAG run was created."""
     # Imported here, because every component of Airflow loads this module with the plugin.
     from airflow_provider_agentruns.airflow_adapter.held_events import queue_held_events
-    from airflow_provider_agentruns.events.asset_uris import SCHEME
 
-    queue_held_events(
-        dag_run, uri_prefix=f"{SCHEME}://", trigger_prefix="airflow_provider_agentruns.triggers.agent_run."
-    )
+    queue_held_events(dag_run)
 
 
 # Events may also arrive, or be committed, while a DAG run starts.

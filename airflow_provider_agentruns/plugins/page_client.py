@@ -69,11 +69,7 @@ class PageClient:
         self._walk: ListingWalk | None = None
 
     async def run(self, run_id: str) -> tuple[dict[str, Any] | None, AgentRunsError | None]:
-        """
-        Return what pages show of a run, and why it could not be read or updated.
-
-        The first has ``run``; ``page``, the URL of the service's page; and ``loaded_at``, by ``time.monotonic``.
-        """
+        """Return a run, its ``page``, and when it was loaded, if it was, and why it could not be read or updated."""
         return await self._runs(run_id).get()
 
     async def statuses(self, run_ids: Collection[str]) -> tuple[dict[str, ListedRun], AgentRunsError | None]:

@@ -93,13 +93,7 @@ class AgentRunTrigger(_Trigger):
 
 
 class FormAnswerTrigger(_Trigger):
-    """
-    Reads the form of a task instance once, and fires.
-
-    The event is Airflow's own event for an answer, or ``{"form": <whether a form exists>}``.
-
-    :param ti_id: The ID of the task instance.
-    """
+    """Reads a task instance's form. The event is Airflow's own for an answer, or ``{"form": <whether one exists>}``."""
 
     def __init__(self, ti_id: str, **unknown: Any) -> None:
         super().__init__(**unknown)

@@ -20,7 +20,7 @@ from airflow.sdk import Asset
 from airflow.utils.session import create_session
 from sqlalchemy import delete, func, select
 
-from airflow_provider_agentruns.events.asset_uris import SCHEME
+from airflow_provider_agentruns.airflow_adapter import ASSET_URIS
 
 _BUNDLE = "webhooks-tests"
 
@@ -68,12 +68,12 @@ class Assets:
             return set(session.scalars(select(AssetDagRunQueue.target_dag_id).distinct()))
 
     def clean_up(self) -> None:
-        ours = AssetModel.uri.startswith(f"{SCHEME}://")
+        ours = AssetModel.uri.startswith(ASSET_URIS)
         ids = select(AssetModel.id).where(ours).scalar_subquery()
         with create_session() as session:
             for model in (AssetEvent, AssetDagRunQueue, DagScheduleAssetReference, AssetStateStoreModel):
                 session.execute(delete(model).where(model.asset_id.in_(ids)))
-            session.execute(delete(AssetActive).where(AssetActive.uri.startswith(f"{SCHEME}://")))
+            session.execute(delete(AssetActive).where(AssetActive.uri.startswith(ASSET_URIS)))
             session.execute(delete(AssetModel).where(ours))
             session.execute(delete(DagModel).where(DagModel.dag_id.in_(self._dags)))
 

@@ -104,7 +104,7 @@ async def _read_run(task: AgentTask) -> tuple[dict[str, Any] | None, AgentRunsEr
 
 
 def _refresh_after(task: AgentTask, run: dict[str, Any] | None, error: AgentRunsError | None) -> float | None:
-    if not task.is_final or (run is not None and not run["finished"]):
+    if task.state not in agent_tasks.FINAL_STATES or (run is not None and not run["finished"]):
         return REFRESH_AFTER
     return REFRESH_AFTER_ERROR if error and error.retryable else None
 

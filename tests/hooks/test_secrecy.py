@@ -47,6 +47,8 @@ def test_no_log_of_a_request_contains_the_token(
     agent_runs_emulator: Emulator, user: HookUser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    # Airflow sets this logger to WARNING when it configures logging.
+    caplog.set_level(logging.DEBUG, "httpx")
     monkeypatch.setenv(ENV, connection_json(agent_runs_emulator.url))
     user.call("list_agents")
     assert "/v1/agents" in caplog.text

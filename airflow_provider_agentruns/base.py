@@ -108,7 +108,7 @@ class AgentRunTask(BaseOperator):
         """
         Read the run. If it ended as ``error``, read it again with its steps.
 
-        :param tolerate_outage: Return None if the service fails. A task's first read fails: the host may be wrong.
+        :param tolerate_outage: Return None if the service fails. Not for a task's first read: the host may be wrong.
         :param missing_until: Return None until this time (Unix time) for a run that the service does not know.
         """
         self.run_page = self.hook.settings.run_page(run_id)

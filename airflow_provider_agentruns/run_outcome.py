@@ -55,7 +55,7 @@ def describe_failure(run: AgentRun) -> str:
 
 
 def failure_reason(run: AgentRun) -> str:
-    """Return the second half of that message, which begins with the step."""
+    """Return the failing step and the messages of the service, for the end of a sentence."""
     steps = [step for root in run.steps or () for step in root.walk()]
     # The innermost step failed first. The steps around it failed because of it.
     failing = [step for step in steps if step.status == "error" or step.type == "error"]

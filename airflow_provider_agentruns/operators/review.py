@@ -170,7 +170,7 @@ class AgentRunReviewOperator(ReviewSubmission):
     def execute_complete(
         self, context: Context, event: dict[str, Any], state: dict[str, Any] | None = None, **unknown: Any
     ) -> Any:
-        """Answer the interrupt with what the person chose. ``state`` is from the begin of the wait."""
+        """Answer the interrupt with what the person chose. ``state`` is the review when the wait began."""
         log_unknown(unknown, "a deferred task")
         with self.error_boundary():
             self._check_event(event)
@@ -289,7 +289,7 @@ class AgentRunReviewOperator(ReviewSubmission):
         return self._ask(context, review)
 
     def _is_usable(self, review: ReviewState) -> bool:
-        """Return whether a decision from before a clear surely belongs to the pending question and is allowed."""
+        """Return whether an earlier decision is allowed, and certainly belongs to the pending question."""
         decision = review.decided
         allowed = [user["id"] for user in self.assigned_users or ()]
         if decision.by == "person" and allowed and (decision.responded_by or {}).get("id") not in allowed:

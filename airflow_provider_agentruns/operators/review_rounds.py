@@ -173,7 +173,7 @@ def review_rounds(
             if reviews:
                 trails = [reviews[-1].output[TRAIL]]
                 wait = ReviewRoundSensor(task_id=f"wait_{number}", run_id=known_run, answered=trails, **wait_arguments)
-                # Skipped if nothing was reviewed, because the run is completed then.
+                # Skipped if nothing was reviewed, because the run has completed.
                 reviews[-1] >> wait
             unmapped = AgentRunReviewOperator.partial(task_id=f"review_{number}", run_id=known_run, **review)
             try:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 #: The arguments that name the subject of a run.
 SUBJECT_FIELDS = ("business_id", "context_type", "context_id", "thread_id")
 
-#: The service may answer 404 for a new run for this long, in seconds.
-_NEW_RUN_GRACE = 60.0
-
 
 class WaitingOperator(AgentRunTask):
     """
@@ -74,7 +71,8 @@ class WaitingOperator(AgentRunTask):
         deadline = self._deadline
         if deadline is None and self.timeout is not None:
             deadline = time.time() + self.timeout
-        missing_until = time.time() + _NEW_RUN_GRACE if is_new else None
+        # The service may answer 404 for a new run at first.
+        missing_until = time.time() + 60 if is_new else None
         if run and (run.status != "error" or run.steps):
             self.record(run)
         else:

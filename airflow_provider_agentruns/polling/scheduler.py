@@ -61,7 +61,7 @@ class RequestRate:
     """Limits a poller to a share of the rate limit, and pauses it during an outage."""
 
     def __init__(self, now: float) -> None:
-        #: Requests per second. Changes if the connection is edited.
+        #: Requests per second; changes if the connection is edited.
         self.limit = 20.0
         #: How many requests in a row have failed.
         self.failures = 0
@@ -298,7 +298,6 @@ class PollScheduler:
             self._end_round(current, now, unlisted=False)
         self._page_failures += 1
         again = self._page_failures > 1
-        # Whether the service rejects the request itself.
         rejected = status is not None and status < 500 and status not in (401, 403, 429)
         # The size is not the reason if individual reads fail as well.
         too_large = status in _TOO_LARGE and (rejected or (again and self.rate.failures <= 1))

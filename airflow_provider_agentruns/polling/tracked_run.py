@@ -17,9 +17,6 @@ WaitResult = dict[str, str]
 #: The ``log`` method of an Airflow logger: level, message, arguments, and structured fields as keyword arguments.
 Log = Callable[..., Any]
 
-#: Until its stream is open, a run is polled at least this often.
-_INTERVAL_WITHOUT_STREAM = 1.0
-
 
 @dataclass(eq=False, slots=True)
 class Waiter:
@@ -92,6 +89,7 @@ class TrackedRun:
         self._summarize()
 
     def _summarize(self) -> None:
-        longest = _INTERVAL_WITHOUT_STREAM if self.opening else math.inf
+        # Until its stream is open, a run is polled at least every second.
+        longest = 1.0 if self.opening else math.inf
         self.interval = min((longest, *(waiter.interval for waiter in self.waiters)))
         self.end = min((waiter.end for waiter in self.waiters), default=math.inf)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Renders what an agent asks and proposes as Markdown. Generators stop early, because an agent can send a lot."""
+"""Renders what an agent asks and proposes as Markdown. Generators render only what fits."""
 
 from __future__ import annotations
 

@@ -121,8 +121,7 @@ class ReviewState:
 
     def check_form(self, form: dict[str, Any]) -> None:
         """Raise ``AgentRunReviewError`` if the form that Airflow holds differs from the DAG's."""
-        held = self.form or {}
-        if differing := [name for name, value in form.items() if held.get(name) != value]:
+        if differing := [name for name, value in form.items() if (self.form or {}).get(name) != value]:
             raise AgentRunReviewError(
                 f"Airflow's form for {self.name} differs from the DAG in: {', '.join(differing)}. Airflow cannot "
                 "replace a form. Undo that change of the DAG and clear the task, or start a new DAG run to review the "

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Validates the arguments that operators, the sensor, and triggers share. Needs neither Airflow nor the models.
-
-Each function raises ``AgentRunsValueError`` for a wrong argument, and accepts templates and XComArgs.
-"""
+"""Validates the arguments that operators, the sensor, and triggers share. Accepts templates and XComArgs."""
 
 from __future__ import annotations
 
@@ -67,6 +63,6 @@ def check_output_path(output_path: Any) -> None:
 
 
 def log_unknown(arguments: dict[str, Any], owner: str = "a trigger") -> None:
-    """Log the names of unknown arguments, which another version of this package stored."""
     if arguments:
+        # Another version of this package stored them.
         log.warning("Ignoring unknown arguments of %s: %s", owner, sorted(arguments))

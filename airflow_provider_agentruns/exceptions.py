@@ -74,11 +74,7 @@ class AgentRunStartInDoubtError(AgentRunsError):
 
 
 class AgentRunsConnectionError(AgentRunsError):
-    """
-    The service could not be reached, or the connection broke.
-
-    :param in_doubt: Whether the service may have carried out the request.
-    """
+    """The service could not be reached, or the connection broke."""
 
     def __init__(self, message: str, *, in_doubt: bool = False) -> None:
         super().__init__(message)
@@ -90,15 +86,10 @@ class AgentRunsResponseTooLargeError(AgentRunsConnectionError):
 
 
 class AgentRunsThrottledError(AgentRunsError):
-    """
-    The rate limit would delay the request for too long. Nothing was sent.
-
-    :param delay: The delay in seconds.
-    """
+    """The rate limit would delay the request by ``delay`` seconds, which is too long. Nothing was sent."""
 
     def __init__(self, delay: float) -> None:
         super().__init__(f"The connection's rate limit would delay this request by {delay:.0f} s; it was not sent")
-        self.delay = delay
 
 
 class AgentRunsAPIError(AgentRunsError):
@@ -109,7 +100,6 @@ class AgentRunsAPIError(AgentRunsError):
     :param messages: The ``message`` of each entry in ``errors``, or a description of the response.
     :param path: The path of the request, without host and query.
     :param retry_after: Seconds that the service asked to wait; None if it did not.
-    :param in_doubt: Whether the service may have carried out the request.
     """
 
     #: Advice for the user, appended to the message.

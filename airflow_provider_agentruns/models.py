@@ -69,11 +69,7 @@ Entries = Annotated[list[T], FailFast(), BeforeValidator(lambda value: [] if val
 
 
 class RunStatus(StrEnum):
-    """
-    The status of a run.
-
-    An unknown status counts as not finished, is shortened to 64 printable characters, and is logged once as a warning.
-    """
+    """The status of a run. An unknown one counts as not finished, is shortened, and is logged once as a warning."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -153,10 +149,9 @@ class Output(ServiceModel):
 
 class Interrupt(ServiceModel):
     """
-    A question for a person. The run waits for the answer.
+    A question for a person.
 
-    ``value`` depends on the agent. Usually it is an object with ``label`` and ``artifacts``, or, from an orchestrator,
-    with the ``type`` ``combined_proposal`` and ``proposals``.
+    Its ``value`` is usually an object with ``label`` and ``artifacts``, or a ``combined_proposal`` with ``proposals``.
     """
 
     id: str
@@ -206,9 +201,8 @@ class Step(ServiceModel):
 
 class AgentRun(ServiceModel):
     """
-    One piece of an agent's work.
+    One piece of an agent's work. ``steps`` are present if requested.
 
-    A completed run has an ``output``, and an interrupted one ``interrupts``. ``steps`` are present if requested.
     ``raw_output`` is the output as the service sent it, with all fields in their order. ``model_dump()`` omits it.
     """
 
@@ -229,7 +223,6 @@ class AgentRun(ServiceModel):
     steps: Annotated[list[Step] | None, FailFast()] = None
 
     def pending(self, interrupt_id: str) -> Interrupt | None:
-        """Return the pending interrupt with this ID, or None."""
         return next((interrupt for interrupt in self.interrupts if interrupt.id == interrupt_id), None)
 
 

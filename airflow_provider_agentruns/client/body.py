@@ -15,13 +15,11 @@ from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.exceptions import AgentRunsAPIError
 from airflow_provider_agentruns.models import RunEvent
 
-#: The largest event, in bytes.
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 
 #: A stream that is silent for this many seconds counts as broken.
 STREAM_SILENCE = 600.0
 
-#: The arguments of httpx for a request that opens a stream.
 STREAM_ARGUMENTS: dict[str, Any] = {
     "headers": {"Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-store"},
     "timeout": httpx.Timeout(30.0, read=STREAM_SILENCE),

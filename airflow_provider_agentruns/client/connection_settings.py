@@ -183,7 +183,6 @@ class Settings(BaseModel):
         return text
 
     def run_page(self, run_id: str) -> str:
-        """Return the URL of a run's page; empty if the connection has none."""
         return self.run_url.replace("{run_id}", quote(run_id, safe="")) if self.run_url else ""
 
 

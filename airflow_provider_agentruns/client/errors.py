@@ -23,11 +23,7 @@ T = TypeVar("T")
 
 
 def read(request: Request[T], response: Response, redact: Callable[[str], str]) -> T:
-    """
-    Return the result of a request.
-
-    :raises AgentRunsAPIError: The response is an error or a redirect, or breaks the contract.
-    """
+    """Return the result of a request, or raise an AgentRunsAPIError if the response is an error or not valid."""
     status = response.status_code
     if not 200 <= status < 300:
         raise api_error_class(status)(
@@ -76,7 +72,6 @@ def connection_error(
 
 
 def _messages(response: Response) -> list[str]:
-    """Return the messages of the ``errors`` array, or one that describes the response."""
     if 300 <= response.status_code < 400:
         location = response.headers.get("location", "an unnamed location")
         return [

@@ -27,8 +27,6 @@ _DEEPEST_PAGE = 1_000_000
 
 
 class Order(Enum):
-    """The order of a listing by creation time."""
-
     NEWEST_FIRST = "newest first"
     OLDEST_FIRST = "oldest first"
     UNORDERED = "unordered"
@@ -72,7 +70,6 @@ class ListingWalk:
         self.order: Order | None = previous.order if previous else None
         if as_listed:
             self.order = Order.UNORDERED
-        #: The last page, if the listing is oldest first and the page is known.
         self.last_page: int | None = previous.last_page if previous else None
         #: Whether pages may be missing: the walk ended at ``max_pages``, or because a page was repeated.
         self.truncated = False
@@ -142,7 +139,6 @@ class ListingWalk:
         return _Read(entries, more, math.ceil(total / entries))
 
     def _walk(self) -> Generator[int, _Read, None]:
-        """Yield the number of each page to read, and receive the page's summary."""
         first = 0
         guess = self.last_page if self.order is Order.OLDEST_FIRST else None
         while guess is None:
@@ -178,7 +174,7 @@ class ListingWalk:
 
 
 def order_of(created: Iterable[Any]) -> Order | None:
-    """Return the order of creation times on a page; None if it cannot be determined. Other values are ignored."""
+    """Return the order of creation times on a page; None if it cannot be determined."""
     times = [time for value in created if (time := timestamp(value)) is not None]
     rising = max((time - low for time, low in zip(times, accumulate(times, min), strict=True)), default=0.0)
     falling = max((high - time for time, high in zip(times, accumulate(times, max), strict=True)), default=0.0)

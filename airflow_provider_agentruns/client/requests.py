@@ -38,7 +38,6 @@ T = TypeVar("T")
 #: The body of ``POST /v1/runs/{id}/resume``, which the service does not document. A connection can set another one.
 DEFAULT_RESUME_BODY: dict[str, Any] = {"interrupt_id": "{interrupt_id}", "input": "{input}"}
 
-#: The largest response to a poller, in bytes.
 _MAX_STATE_BYTES = 16 * 1024 * 1024
 
 _LONGEST_ID = 200
@@ -54,7 +53,6 @@ class Request(Generic[T]):
 
     :param path: The path below the base URL, percent-encoded.
     :param parse: Returns the result from a 2xx response.
-    :param params: The query.
     :param max_bytes: The largest response, in bytes; None for the transport's limit.
     :param max_wait: The longest delay by the rate limit, in seconds; None for any.
     :param answer: The interrupt ID and the input, for the connection's ``resume_body``.
@@ -248,7 +246,7 @@ def _page(page: int, page_size: int) -> dict[str, str | int]:
 
 
 def _context(**given: str | None) -> dict[str, Any]:
-    """Return the fields that are set. An empty text, which a template may render, counts as not set."""
+    # An empty text, which a template may render, counts as not set.
     context = {name: _text(name, value) for name, value in given.items() if value is not None and value != ""}
     if ("context_type" in context) != ("context_id" in context):
         there, missing = sorted(("context_type", "context_id"), key=context.__contains__, reverse=True)

@@ -30,11 +30,6 @@ class Response:
     body: bytes
 
     @property
-    def date(self) -> pendulum.DateTime | None:
-        """When the service sent it, by the service's clock, to the second."""
-        return _http_date(self.headers.get("date", ""))
-
-    @property
     def retry_after(self) -> float | None:
         """Seconds that the service asks to wait; None without a valid header."""
         value = self.headers.get("retry-after", "").strip()
@@ -79,7 +74,7 @@ def model(kind: type[M]) -> Callable[[Response], M]:
 
 def run_page(response: Response) -> RunPage:
     page = RunPage.model_validate(response.json())
-    page.served_at = response.date
+    page.served_at = _http_date(response.headers.get("date", ""))
     return page
 
 
@@ -96,11 +91,11 @@ def run_state(response: Response) -> ListedRun:
 
 
 def listed_page(response: Response) -> ListedPage:
-    """Parse one page of runs for a poller. An invalid entry is left out, because it must not stop all waits."""
     try:
         return ListedPage.model_validate_json(response.body)
     except ValidationError:
         document = response.json()
+    # An invalid entry must not stop all waits.
     entries = (document.get("data") or []) if isinstance(document, dict) else None
     if not isinstance(entries, list):
         return ListedPage.model_validate(document)

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Selects the task instances that the pages list, with their agent runs, connections, and open forms.
-
-No public API joins a task instance to its trigger and form.
-"""
+"""Selects the task instances that the pages list. No public API joins them to their triggers and forms."""
 
 from __future__ import annotations
 
@@ -72,7 +68,6 @@ class AgentTask:
     """
     A task instance and its agent run.
 
-    :param since: When the task entered its state, as far as Airflow stores it.
     :param from_xcom: Whether only XCom names the run. Anyone with write access to XCom can change it.
     :param dag_run_began: The earliest time at which a task of the DAG run can have started.
     """
@@ -126,15 +121,16 @@ def count_active_by_dag(session: Session, dag_ids: Collection[str]) -> dict[str,
 
 
 def open_forms(session: Session, dag_id: str, dag_run_id: str) -> list[AgentTask]:
-    where = (
+    return _tasks(
+        session,
         TaskInstance.dag_id == dag_id,
         TaskInstance.run_id == dag_run_id,
         TaskInstance.state.in_(_FORM_STATES),
         _dag_exists(),
         HITLDetail.created_at.is_not(None),
         HITLDetail.responded_at.is_(None),
+        limit=_MAX_FORMS,
     )
-    return _tasks(session, *where, limit=_MAX_FORMS)
 
 
 def xcom_values(session: Session, dag_id: str, dag_run_id: str, key: str) -> list[tuple[str, int, Any]]:

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Writes asset events, and keys that prevent duplicates, to Airflow's database (Airflow 3.3+).
-
-The API server has no public way to write asset events exactly once.
-"""
+"""Writes each asset event once to Airflow's database (Airflow 3.3+). The API server has no public way to do it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Prevents Airflow from rendering arguments of mapped tasks that come from XCom as templates. No public setting does.
-
-Uses the mapped operator's ``expand_input`` and ``partial_kwargs``.
-"""
+"""Prevents Airflow from rendering values from XCom in arguments of mapped tasks. No public setting does."""
 
 from __future__ import annotations
 

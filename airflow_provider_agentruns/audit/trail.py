@@ -44,7 +44,6 @@ def audit_trail(
     """
     Return what an auditor asks for, after a decision.
 
-    :param status: The run's status when it was last read.
     :param delivery: ``confirmed`` if the service confirmed the answer; ``presumed`` if the question was gone after the
         answer was sent; ``not sent``; or ``unknown`` if the task failed while the answer may have been accepted.
     """

@@ -42,7 +42,6 @@ class Fault:
     """
     One fault.
 
-    :param does: A sentence about the fault and its parameters.
     :param carried_out: Whether the service carries out the request. The parameter ``taken`` overrides it.
     :param only: A regular expression for the method and the path of the requests that the fault can apply to.
     :param refuses: Whether the fault makes the whole service unreachable.
@@ -164,7 +163,6 @@ async def _listing_lags(request: Request, response: Response, *, seconds: float)
 
 
 async def _pieces(response: StreamingResponse) -> AsyncIterator[bytes]:
-    """Yield the body as one piece, or each event of a stream."""
     async for piece in response.body_iterator:
         yield bytes(piece)  # type: ignore[arg-type]
 

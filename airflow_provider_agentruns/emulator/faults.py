@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The rules that select the requests that faults apply to. Tests add and remove them while the service is running.
-
-A rule is a line of text, such as ``slow answer GET /v1/runs/.* seconds=3``.
-"""
+"""The rules that select the requests that faults apply to, such as ``slow answer GET /v1/runs/.* seconds=3``."""
 
 from __future__ import annotations
 
@@ -32,7 +28,6 @@ class Rule(BaseModel):
     """
     A fault and the requests that it applies to. The parameters of the fault are fields too.
 
-    :param path: A regular expression for the whole path.
     :param after: The number of matching requests to spare first.
     :param times: The largest number of requests that the fault applies to.
     :param share: The probability that the fault applies to a matching request.

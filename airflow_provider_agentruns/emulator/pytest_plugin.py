@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The fixture ``agent_runs_emulator`` for tests of DAGs.
-
-pytest loads this module in each project, so it imports the offline service only when a test uses the fixture.
-"""
+"""The fixture ``agent_runs_emulator``. pytest loads this module in each project, so it imports the service later."""
 
 from __future__ import annotations
 

@@ -131,5 +131,5 @@ class ScriptRunner:
 
 
 def _copied(value: Any) -> Any:
-    """Copy a JSON value, so that a script can change its own."""
+    # A script can change its own value later.
     return json.loads(json.dumps(value, allow_nan=False))

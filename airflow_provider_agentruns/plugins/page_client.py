@@ -42,7 +42,6 @@ STATUSES_FRESH_FOR, ERROR_FRESH_FOR = 4.0, 5.0
 #: Seconds that a page waits for a run, for statuses, and for either of them if it can show older data.
 MAX_WAIT, MAX_STATUSES_WAIT, MAX_WAIT_WITH_VALUE = 25.0, 2.0, 1.0
 
-#: Seconds that the rate limit may delay a request.
 MAX_DELAY = 15.0
 
 #: The largest response for a run, in bytes. Parsing it takes the API server a fraction of a second.
@@ -132,12 +131,7 @@ client_of = cache(PageClient)
 
 
 class CachedValue(Generic[T]):
-    """
-    A value whose readers share one load, which begins if someone reads the value when it is no longer fresh.
-
-    :param load: Returns the value, and how many seconds it stays fresh.
-    :param max_wait: Seconds that a reader waits for the first load.
-    """
+    """A value whose readers share one load, which also returns how many seconds the value stays fresh."""
 
     def __init__(self, load: Callable[[], Awaitable[tuple[T, float]]], max_wait: float) -> None:
         self._load, self._max_wait = load, max_wait

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-What pages show, as JSON: bounded, and tolerant of fields with an unexpected type.
-
-Text from an agent may be hostile. It loses invisible characters and those that reorder other text. Links lead to web
-pages only.
-"""
+"""What pages show, as JSON. An agent's text may be hostile, so it is bounded and loses invisible characters."""
 
 from __future__ import annotations
 

@@ -48,7 +48,6 @@ MAX_READS = 20
 #: Seconds that a webhook waits for its connection to be read: without and with secrets that are still valid.
 _MAX_WAIT, _MAX_WAIT_IF_KNOWN = 10.0, 1.0
 
-_CONN_TYPE = "agentruns"
 _CONN_ID = re.compile(r"[A-Za-z0-9_.-]{1,250}")
 
 router = APIRouter()
@@ -199,7 +198,7 @@ def _read(conn_id: str) -> tuple[str, ...] | None:
         raise AgentRunsConfigError(f"connection {conn_id!r} cannot be read: {type(e).__name__}") from None
     if connection is None:
         return None
-    if connection.conn_type != _CONN_TYPE:
+    if connection.conn_type != "agentruns":
         return ()
     try:
         secrets = webhook_secrets(connection.extra_dejson.get("webhook_secret") or [])

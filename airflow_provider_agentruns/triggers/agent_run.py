@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Triggers that wait for one run, read the answer to a form, and create asset events for all runs.
-
-They import what they run with later, because DAG processors and API servers import this module as well.
-"""
+"""The triggers. They import what they run with later, because DAG processors and API servers import this module."""
 
 from __future__ import annotations
 

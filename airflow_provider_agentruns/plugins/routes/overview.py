@@ -47,8 +47,9 @@ async def overview(
     for task in tasks:
         if task.conn_id and task.run_id:
             wanted[task.conn_id].add(task.run_id)
-    reads = await asyncio.gather(*(client_of(conn_id).statuses(run_ids) for conn_id, run_ids in wanted.items()))
-    known = {conn_id: runs for conn_id, (runs, _) in zip(wanted, reads, strict=True)}
+    answers = await asyncio.gather(*(client_of(conn_id).statuses(run_ids) for conn_id, run_ids in wanted.items()))
+    reads = dict(zip(wanted, answers, strict=True))
+    known = {conn_id: runs for conn_id, (runs, _) in reads.items()}
     rows = [_row(task, known.get(task.conn_id or "", {}).get(task.run_id or "")) for task in tasks]
     rows.sort(key=lambda row: (not row["needs_person"], row["since"] or ""))
     return {
@@ -56,11 +57,7 @@ async def overview(
         "rows": rows,
         "total": counts.get(dag_id, 0) if dag_id else sum(counts.values()),
         "dag_ids": sorted(counts),
-        "errors": [
-            {**serialize_error(error), "connection": conn_id}
-            for conn_id, (_, error) in zip(wanted, reads, strict=True)
-            if error
-        ],
+        "errors": [{**serialize_error(e), "connection": conn_id} for conn_id, (_, e) in reads.items() if e],
         "refresh_after": REFRESH_AFTER,
     }
 

@@ -59,13 +59,8 @@ def run_summary(run: AgentRun) -> dict[str, Any]:
 
 
 def check_serializable(value: Any, place: str) -> None:
-    """
-    Check that Airflow's XCom returns a JSON value unchanged.
-
-    Airflow turns a dict with certain keys into an object of any class. An agent must not control that.
-
-    :raises AgentRunSerializationError: If XCom would change the value.
-    """
+    """Raise ``AgentRunSerializationError`` if XCom would not return a JSON value unchanged."""
+    # Airflow turns a dict with certain keys into an object of any class. An agent must not control that.
     if isinstance(value, dict):
         if not _RESERVED.isdisjoint(value) or value.keys() >= _RESERVED_TOGETHER:
             keys = ", ".join(sorted((_RESERVED | _RESERVED_TOGETHER) & value.keys()))

@@ -49,7 +49,6 @@ def log_status(log: Callable[..., Any], run_id: str, status: str, previous: str 
 
 
 def describe_failure(run: AgentRun) -> str:
-    """Return a message about a run that ended as ``error``, with the failing step and the service's message."""
     agent = f" of {single_line(run.agent)}" if run.agent else ""
     return f"Agent run {single_line(run.id)}{agent} ended in error {failure_reason(run)}"
 
@@ -67,7 +66,6 @@ def failure_reason(run: AgentRun) -> str:
 
 
 def describe_questions(run: AgentRun) -> str:
-    """Return the questions that an interrupted run asks, each with its interrupt's ID."""
     shown = [
         f"{quoted(interrupt.label, 300)} (interrupt {single_line(interrupt.id)})"
         for interrupt in run.interrupts[:_MAX_QUESTIONS]

@@ -21,11 +21,10 @@ import pendulum
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.exceptions import AgentRunNotFoundError, AgentRunsError, AgentRunsValueError
 from airflow_provider_agentruns.idempotency import listing_search
-from airflow_provider_agentruns.idempotency.listing_search import Window
+from airflow_provider_agentruns.idempotency.listing_search import Start, Window
 from airflow_provider_agentruns.text import single_line
 
 if TYPE_CHECKING:
-    from airflow_provider_agentruns.idempotency.listing_search import Start
     from airflow_provider_agentruns.idempotency.state import Attempt, Send, Sleep, StateStore
     from airflow_provider_agentruns.models import AgentRun
 

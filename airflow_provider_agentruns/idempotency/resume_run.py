@@ -31,8 +31,7 @@ log = logging.getLogger(__name__)
 
 _KEY = "agent_run_answer"
 
-#: Seconds between reads of a run that may have accepted an answer. The service may still be processing a request
-#: whose connection broke.
+#: Seconds between reads of a run that may have accepted an answer. The service may still be processing the request.
 _PAUSES = (0.5, 1.5, 3.0)
 #: How often an answer is sent if each response is lost and the question stays open.
 _MAX_SENDS = 3
@@ -63,7 +62,6 @@ def answer_once(
     """
     Answer one pending interrupt, and return the run after that.
 
-    :param answer: Any JSON value.
     :param is_retry: Whether an earlier try of the task may have sent an answer.
     :param question: The :func:`digest` of the question at the time the answer was given, if known.
     :param seen: The run's ``updated_at`` at that time in ISO 8601, if known. Older responses are not used.
@@ -161,9 +159,6 @@ class InterruptReader:
     Reads a run for some seconds, until the state of one interrupt is clear, before and after an answer is sent.
 
     An interrupted run without questions, or with another question under this ID, proves nothing.
-
-    :param question: The digest of the question; None if unknown.
-    :param seen: The run's ``updated_at`` at an earlier read in ISO 8601; None if unknown.
     """
 
     def __init__(

@@ -13,13 +13,10 @@ if TYPE_CHECKING:
 
 
 class AgentRunLink(BaseOperatorLink):
-    """
-    Links to the run's page if the connection has the extra ``run_url``.
-
-    The link also exists while the task is deferred: Airflow stores the URL in XCom when a task leaves its worker.
-    """
+    """Links to the run's page if the connection has the extra ``run_url``."""
 
     name = "Agent run"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        # Airflow stores the URL in XCom when a task leaves its worker, so the link also exists during a deferral.
         return getattr(operator, "run_page", "")

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OPTIONS = ("Approve", "Reject")
 
-#: Retries of a review, and the seconds between them, unless the DAG's author sets them. Airflow can fail a task whose
-#: form is answered at once, and a retry is safe.
+#: A retry is safe, and Airflow can fail a task whose form is answered at once. The delay is in seconds.
 DEFAULT_RETRIES = conf.getint("core", "default_task_retries", fallback=0) or 3
 DEFAULT_RETRY_DELAY = min(30.0, conf.getfloat("core", "default_task_retry_delay", fallback=300.0))
 

@@ -32,11 +32,7 @@ _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 
 def open_questions(run: AgentRun, trails: Sequence[Mapping[str, Any]]) -> list[Interrupt] | None:
-    """
-    Return the questions that a run asks, except those that the reviews of ``trails`` have just answered.
-
-    Return None if the response is older than the answers, or lacks the questions of an interrupted run.
-    """
+    """Return a run's questions that ``trails`` did not answer; None if the response is outdated or lacks questions."""
     if run.status.finished:
         return []
     if any(_seconds_since(trail, run) < 0 for trail in trails):

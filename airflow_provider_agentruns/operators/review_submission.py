@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.idempotency.resume_run import Answered
     from airflow_provider_agentruns.models import AgentRun, Interrupt
 
-#: The key of a review's state in the task state store.
 _STATE_KEY = "agent_run_review"
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_agentruns.models import AgentRun
 
-#: The arguments that name the subject of a run.
 SUBJECT_FIELDS = ("business_id", "context_type", "context_id", "thread_id")
 
 

@@ -93,7 +93,6 @@ class ListingRound:
         #: When its first run was due, and that run's interval.
         self.next_poll_at = first.next_poll_at
         self.interval = first.interval
-        #: The runs to find, by ID.
         self.wanted: dict[str, TrackedRun] = {}
         #: Runs that became due after it began, and may be on pages that it has read already.
         self.late: list[TrackedRun] = []

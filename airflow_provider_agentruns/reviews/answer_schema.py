@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Translates the JSON schema of an agent's answer into a form, and what a person entered into an answer.
-
-The form omits what Airflow cannot store, show, or check, what hides a field, and what decides for the person.
-"""
+"""Translates the JSON schema of an answer into a form that Airflow can show and check, and the input into an answer."""
 
 from __future__ import annotations
 
@@ -16,8 +12,7 @@ from airflow_provider_agentruns.reviews.text import plain
 if TYPE_CHECKING:
     from airflow_provider_agentruns.models import Interrupt
 
-#: The constant fields that show whether an answer belongs to this form: the interrupt's ID and, because an agent can
-#: reuse an ID, the digest of the question.
+#: Constant fields that show to which question an answer belongs. The ID is not enough, because an agent can reuse it.
 ID_FIELD = "interrupt_id"
 QUESTION_FIELD = "_question"
 #: The property of an answer that holds the chosen option, and the field for an answer that is not an object.
@@ -89,7 +84,6 @@ class AnswerSchema:
         }
 
     def missing_fields(self, options: Sequence[str]) -> int:
-        """Return how many fields the form lacks, because there are too many."""
         return max(0, len(self._names(options)) - MAX_FIELDS)
 
     def option_values(self, chosen: Sequence[str]) -> str | list[str]:
@@ -165,7 +159,6 @@ def _field(name: str, part: dict[str, Any], *, required: bool, decides: bool) ->
 
 
 def _limited(part: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
-    """Return the types and the valid limits of a value."""
     from jsonschema import Draft202012Validator
 
     limits = {key: part[key] for key in _LIMITS if isinstance(part.get(key), int | float) and _can_be_stored(part[key])}

@@ -78,11 +78,7 @@ class ReviewState:
 
     @classmethod
     def restore(cls, stored: dict[str, Any] | None, run_id: str, interrupt_id: str) -> ReviewState | None:
-        """
-        Return the state that an earlier try stored for this interrupt, or None.
-
-        :raises AgentRunReviewError: If the task instance showed the form of another interrupt.
-        """
+        """Return the state of this interrupt, if any. Raise ``AgentRunReviewError`` if a form for another was shown."""
         state = cls.load(stored) if stored else None
         if state is None or (state.run_id, state.interrupt_id) == (run_id, interrupt_id):
             return state

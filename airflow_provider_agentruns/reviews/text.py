@@ -15,7 +15,6 @@ from urllib.parse import quote, urlsplit
 
 from airflow_provider_agentruns.text import quoted, single_line
 
-#: Marks the place where a text or a list was cut.
 CUT = "… (cut)"
 #: The longest link label and the longest address that is not a link, in characters.
 LABEL_LENGTH = 200

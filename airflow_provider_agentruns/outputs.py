@@ -12,7 +12,6 @@ from airflow_provider_agentruns.exceptions import AgentRunSerializationError, Ag
 from airflow_provider_agentruns.text import file_name_part, single_line
 
 if TYPE_CHECKING:
-    # Building the models is slow, and Airflow imports this module whenever it parses a DAG file.
     from airflow_provider_agentruns.models import AgentRun
 
 # In airflow.sdk.serde: keys that a dict must not have, and keys that together turn it into an object.

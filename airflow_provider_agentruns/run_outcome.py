@@ -11,7 +11,6 @@ from airflow_provider_agentruns.exceptions import AgentRunFailedError, AgentRunI
 from airflow_provider_agentruns.text import quoted, single_line
 
 if TYPE_CHECKING:
-    # Building the models is slow, and Airflow imports this module whenever it parses a DAG file.
     from airflow_provider_agentruns.models import AgentRun, Step
 
 _MAX_QUESTIONS = 10

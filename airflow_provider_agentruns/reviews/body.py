@@ -18,7 +18,6 @@ from airflow_provider_agentruns.reviews.text import (
 )
 
 if TYPE_CHECKING:
-    # Building the models is slow, and Airflow imports operators whenever it parses a DAG file.
     from airflow_provider_agentruns.models import Interrupt
 
 #: The maximum length of subject and body, in characters.

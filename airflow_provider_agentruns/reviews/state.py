@@ -26,7 +26,7 @@ class ReviewState:
     """
     The progress of a review: first ``shown`` is set, then ``decision``, ``sent``, and ``delivered``.
 
-    :param max_tries: Airflow's ``max_tries``, which changes when a person clears the task.
+    :param max_tries: Airflow's ``max_tries``; see ``Attempt``.
     :param question: The digest of the question; empty if unknown.
     :param seen: The run's ``updated_at`` when its question was last read, in ISO 8601.
     :param shown: What the form showed; None if nobody was asked.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, AirflowTaskTimeout
 from airflow.sdk import BaseSensorOperator
 from airflow.sdk.bases.sensor import PokeReturnValue
 
@@ -68,6 +68,11 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         try:
             return super().execute(context)
+        except AirflowTaskTimeout as e:
+            # Airflow itself ignores soft_fail if execution_timeout passes between two reads.
+            if self.soft_fail:
+                raise AirflowSkipException(f"execution_timeout ({self.execution_timeout}) has passed") from e
+            raise
         except AirflowSensorTimeout as e:
             if isinstance(e, AgentRunTimeoutError):
                 raise

@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 from airflow.sdk.bases.sensor import PokeReturnValue
+from airflow.sdk.execution_time.timeout import timeout as airflow_timeout
 
 from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.script_steps import Ask, Case, ScriptBody, Work
@@ -289,6 +290,13 @@ class TestDeferred:
         limit = timedelta(seconds=0.3)
         task = wait(run.id, wait_for="completed", deferrable=True, retries=1, execution_timeout=limit, **arguments)
         assert (task.state, task.try_number, type(task.error).__name__) == (state, tries, error.__name__)
+
+
+def test_execution_timeout_with_soft_fail_skips_the_task_in_mode_poke(agent_runs_emulator: Emulator) -> None:
+    run = agent_runs_emulator.service.create_run("needs_approval", business_id=BUSINESS)
+    sensor = AgentRunSensor(task_id="wait", run_id=run.id, wait_for="completed", soft_fail=True, poke_interval=600)
+    with pytest.raises(AirflowSkipException), airflow_timeout(2):
+        sensor.execute({})
 
 
 def test_all_modes_and_sources_of_the_run_id_in_a_dag_run(

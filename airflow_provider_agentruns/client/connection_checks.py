@@ -30,9 +30,7 @@ def check_base_url(value: str, info: ValidationInfo) -> str:
     if url is None:
         raise ValueError(f"should be a URL such as {DEFAULT_BASE_URL}")
     if url.userinfo or url.query or url.fragment:
-        raise ValueError(
-            "should not contain a user, password, query, or fragment. The token belongs in the password field"
-        )
+        raise ValueError("should not contain a user, password, query, or fragment: the token has its own field")
     ip = parse_ip(url.host)
     loopback = ip.is_loopback if ip else url.host.rstrip(".") == "localhost"
     if url.scheme == "http" and not loopback and not info.data.get("allow_http"):
@@ -49,9 +47,7 @@ def check_token(value: SecretStr) -> SecretStr:
     if not token:
         raise ValueError("is missing. Put the API token into the connection's password field")
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError(
-            "contains a character that no API token has, such as a space or a line break. Copy the token again"
-        )
+        raise ValueError("contains an invalid character, such as a space or a line break. Copy the token again")
     return value
 
 

@@ -134,10 +134,7 @@ class Settings(BaseModel):
             )
             raise AgentRunsConfigError(f"{name} cannot be used: {problems}") from None
         if settings.verify is False:
-            _warn_once(
-                f"{name} does not verify TLS certificates (verify is false): anyone on the network path can read the "
-                "token"
-            )
+            _warn_once(f"{name} does not verify TLS certificates (verify is false): others can read the token")
         if settings.allow_http and settings.base_url.startswith("http:"):
             _warn_once(f"{name} sends the token in clear text (allow_http is true)")
         return settings

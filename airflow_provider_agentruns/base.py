@@ -144,15 +144,7 @@ class AgentRunTask(BaseOperator):
         if "ti" in context:
             context["ti"].xcom_push(key="run_id", value=run_id)
 
-    def answer_interrupt(
-        self,
-        context: Context,
-        run_id: str,
-        interrupt_id: str,
-        answer: Any,
-        question: str | None = None,
-        seen: str | None = None,
-    ) -> Answered:
+    def answer_interrupt(self, context: Context, run_id: str, interrupt_id: str, answer: Any, **known: Any) -> Answered:
         """Answer a pending interrupt; see :func:`~airflow_provider_agentruns.idempotency.resume_run.answer_once`."""
         from airflow_provider_agentruns import metrics
         from airflow_provider_agentruns.idempotency.resume_run import answer_once
@@ -166,8 +158,7 @@ class AgentRunTask(BaseOperator):
                 send=self.hook.send,
                 store=state_store(context),
                 is_retry=self.current_attempt(context).number > 1,
-                question=question,
-                seen=seen,
+                **known,
             )
         except AgentRunsError as e:
             metrics.count("resumes", self.agentruns_conn_id, outcome=type(e).__name__)

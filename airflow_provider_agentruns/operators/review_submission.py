@@ -99,7 +99,7 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
             self._store(context, review)
         try:
             return self.answer_interrupt(
-                context, review.run_id, review.interrupt_id, review.sent[0], review.question, review.seen
+                context, review.run_id, review.interrupt_id, review.sent[0], question=review.question, seen=review.seen
             )
         except AgentRunInvalidRequestError as e:
             # A later try builds the answer again, because the DAG may have changed.

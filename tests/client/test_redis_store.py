@@ -30,7 +30,7 @@ from tests.client.calling import GET, RUN, TOKEN, Caller, settings
 from tests.client.forked_reservations import reserve_in_forks
 from tests.client.test_limiter import SLOW, gaps
 from tests.support.redis_server import RedisServer
-from tests.support.scripted_server import ScriptedServer, answer, errors, unused_port
+from tests.support.scripted_server import ScriptedServer, answer, unused_port
 
 
 @pytest.fixture(autouse=True)
@@ -189,30 +189,6 @@ class TestSharing:
         store(server.url).block(20, 50.0)
         assert delay(store(server.url), 20) > 40
         assert delay(store(server.url, "another account")) == 0.0
-
-    def test_starts_go_before_reads_of_other_machines_and_before_pages(self, server: RedisServer) -> None:
-        one, other = store(server.url), store(server.url)
-        for _ in range(400):
-            delay(one, 20, Priority.WAIT)
-            delay(one, 20, Priority.PAGE)
-        assert delay(other, 20, Priority.START) < 1
-        assert delay(other, 20, Priority.PAGE, 15.0) > 15
-        assert delay(other, 20, Priority.WAIT) > 15
-
-    def test_a_429_blocks_the_other_machine(self, server: RedisServer, caller: Caller, folder: Path) -> None:
-        def where(url: str) -> Any:
-            return settings(url, rate_limit=20, rate_limit_store=server.url, max_retries=0)
-
-        with ScriptedServer([errors(429, "slow down", Retry_After="2"), answer(RUN)]) as service:
-            first = threading.Thread(target=caller.send, args=(where(service.url), GET))
-            first.start()
-            while not service.requests:
-                time.sleep(0.01)
-            time.sleep(0.2)
-            other = store(server.url, where(service.url).account)
-            assert 0.5 < delay(other, 20, Priority.START) <= 2.1
-            first.join()
-        assert service.requests[1].at - service.requests[0].at >= 1.9
 
 
 class TestFailures:

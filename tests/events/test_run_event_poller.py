@@ -233,15 +233,3 @@ async def test_pages_that_are_too_large_are_requested_smaller(listing: Served, m
         assert await watcher.once() == {"new": "completed"}
     # The second poll starts with what the first one learned.
     assert sum(int(request.query["per_page"]) > 25 for request in server.requests) == 2
-
-
-async def test_an_edited_connection_is_picked_up(
-    listing: Served, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run_event_poller, "_DEEP_INTERVAL", 0.0)
-    async with polls() as watcher:
-        await watcher.once()
-        other = Listing()
-        serve(other)
-        other.add("new", "completed")
-        assert await watcher.once() == {"new": "completed"}

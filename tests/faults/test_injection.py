@@ -8,10 +8,7 @@ IDs and answers from DAG authors, agents, and people reach the service as one se
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from airflow_provider_agentruns.emulator.server import Emulator
-from tests.support import BUSINESS
 from tests.support.dag_runs import DagRunner
 from tests.support.scripted_server import Received, Reply, Serve, answer
 
@@ -75,21 +72,3 @@ def test_the_id_of_a_new_run_is_checked_too(run_dag: DagRunner, serve: Serve) ->
         assert (result.states[f"start_{number}"] == "success") is (hostile in read)
         link = result.xcoms[f"start_{number}"].get("_link_AgentRunLink") or ""
         assert re.fullmatch(r"(https://runs\.example\.com/[\w.~%-]+)?", link), link
-
-
-def test_line_breaks_in_form_answers_reach_the_agent(run_dag: DagRunner, agent_runs_emulator: Emulator) -> None:
-    service = agent_runs_emulator.service
-    run = service.create_run("needs_approval", business_id=BUSINESS)
-    while not run.interrupts:
-        run = service.runs[run.id]
-    given: dict[str, Any] = {"decision": "approve\r\nX-Evil: 1", "note": "\u202e../\x00?#" + "x" * 100_000}
-    result = run_dag(
-        f"""
-        AgentRunReviewOperator(
-            task_id="review", run_id="{run.id}", interrupt="{run.interrupts[0]["id"]}",
-            decide=lambda asked: {given!r},
-        )
-        """
-    )
-    assert result.states == {"review": "success"}
-    assert [taken.input for taken in service.answers] == [given]

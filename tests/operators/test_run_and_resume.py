@@ -17,7 +17,6 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_agentruns.emulator.server import Emulator
 from airflow_provider_agentruns.exceptions import (
-    AgentRunConflictError,
     AgentRunFailedError,
     AgentRunInterruptedError,
     AgentRunInvalidRequestError,
@@ -193,15 +192,6 @@ class TestResume:
         task = resume(*asked(agent_runs_emulator), wait_for="completed", deferrable=deferrable)
         assert task.value["status"] == "completed"
         assert len(agent_runs_emulator.service.answers) == 1
-
-    def test_an_interrupt_that_is_not_pending_is_not_answered(self, agent_runs_emulator: Emulator) -> None:
-        question = asked(agent_runs_emulator)
-        agent_runs_emulator.service.answer(*question, "reject")
-        task = resume(*question)
-        assert (task.state, task.try_number) == ("failed", 1)
-        assert isinstance(task.error, AgentRunConflictError)
-        assert agent_runs_emulator.count("POST", ".*/resume") == 0
-        assert [answer.input for answer in agent_runs_emulator.service.answers] == ["reject"]
 
     def test_an_answer_that_the_agent_rejects_uses_no_retries(self, agent_runs_emulator: Emulator) -> None:
         run_id, interrupt_id = asked(agent_runs_emulator)

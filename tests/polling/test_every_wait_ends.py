@@ -105,19 +105,6 @@ def test_each_wait_ends_once_with_a_true_result(seed: int) -> None:
     assert simulation.most_in_a_second() <= limit
 
 
-def test_two_waits_for_one_run_end_at_their_own_statuses() -> None:
-    run = FakeRun("r-1", [(BEGINNING, "running"), (BEGINNING + 10.0, "interrupted"), (BEGINNING + 60.0, "completed")])
-    others = [FakeRun(f"other-{n}", [(BEGINNING, "running"), (BEGINNING + 90.0, "completed")]) for n in range(10)]
-    service = FakeService()
-    service.add([run, *others])
-    patient, quick = Wait(run, wait_for=("completed",), interval=30.0), Wait(run, BEGINNING + 5.0, interval=2.0)
-    Simulation(service).run([patient, quick, *map(Wait, others)])
-    assert (patient.result, quick.result) == ({"status": "completed"}, {"status": "interrupted"})
-    # The shorter interval applies only while the other wait lasts.
-    assert quick.late < 3.0
-    assert patient.late < 31.0
-
-
 @pytest.mark.parametrize("tenth", range(0, 20, 4))
 @pytest.mark.parametrize(("others", "tracked"), [(0, True), (10, True), (10, False)])
 def test_a_response_requested_before_the_wait_began_does_not_count(others: int, tracked: bool, tenth: int) -> None:

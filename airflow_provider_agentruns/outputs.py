@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 # In airflow.sdk.serde: keys that a dict must not have, and keys that together turn it into an object.
 _RESERVED = frozenset({"__classname__", "__id__"})
 _RESERVED_TOGETHER = frozenset({"__type", "__var"})
-
 #: The keys of a reference. No output envelope has exactly these keys.
 _REFERENCE = frozenset({"run_id", "output_path", "size", "sha256", "artifacts"})
 

@@ -64,7 +64,7 @@ class AgentRunReviewOperator(ReviewSubmission):
     :param interrupt: The ID of the interrupt (templated), or the interrupt as ``AgentRunSensor`` returns it.
     :param options: The options from which the person chooses.
     :param params: Additional fields of the form, as Airflow ``Param`` objects. A JSON schema in the interrupt's value
-        (``input_schema``) adds fields, too. These fields take precedence.
+        (``input_schema``) adds fields, too. Fields of the DAG take precedence.
     :param build_input: Builds the answer: a callable that takes a dict, or a template in which ``answer`` is this dict.
         The dict has ``interrupt`` (``id``, ``agent``, ``value``), ``decision`` (the agent's value), ``fields``,
         ``chosen_options``, ``responded_by``, ``responded_at``, and ``by`` (``person``, ``policy``, or ``timeout``).
@@ -75,6 +75,7 @@ class AgentRunReviewOperator(ReviewSubmission):
         None to ask a person.
     :param feedback: Whether the form asks for a rating of the proposed artifact, if it has an ID.
     :param retries: The number of retries. The default is that of ``default_args`` or Airflow's configuration, else 3.
+    :param retry_delay: Seconds between two tries, or a ``timedelta``. The default is Airflow's, but at most 30 seconds.
     :param agentruns_conn_id: The Airflow connection. (templated)
     :raises AgentRunConflictError: If the interrupt is not pending. Nothing is sent.
     :raises AgentRunReviewError: If the answer belongs to another question or is not valid, if several questions have

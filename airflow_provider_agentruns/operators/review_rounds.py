@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun, Interrupt
 
 _OUTPUT = "output"
-
 #: Seconds between reads of a run while the response is outdated or lacks the question.
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 

@@ -118,7 +118,7 @@ class AgentRunOperator(WaitingOperator):
     :param business_id: Short for ``context_type="business"`` with this ``context_id``. (templated)
     :param context_type: The kind of resource to work on; requires ``context_id``. (templated)
     :param context_id: The ID of that resource. (templated)
-    :param thread_id: Run inside this thread; needs no context. (templated)
+    :param thread_id: The thread in which the agent runs; needs no context. (templated)
     :param wait_for: One or more of ``completed``, ``interrupted``, and ``error``. With ``start``, or if empty, the task
         only starts the run.
     :param output_path: The URL of a folder in object storage, such as ``s3://my_conn@bucket/agent-runs``, for an output

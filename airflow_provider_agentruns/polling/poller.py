@@ -35,7 +35,6 @@ from airflow_provider_agentruns.run_outcome import log_status
 log = logging.getLogger(__name__)
 
 _RETRYING = "Cannot read agent run %s, retrying: %s"
-
 #: The maximum number of requests in progress. A slow response does not delay the others.
 _MOST_REQUESTS = 8
 #: If the connection cannot be loaded this many times in a row, which takes some minutes, the waits end.

@@ -24,7 +24,6 @@ OWN_FIELDS = (ID_FIELD, QUESTION_FIELD, RATING, RATING_COMMENT)
 
 #: Where an interrupt's value can carry the JSON schema of its answer.
 SCHEMA = "input_schema"
-
 #: The maximum number of an agent's fields, and of choices in each.
 MAX_FIELDS, MAX_CHOICES = 50, 300
 #: The maximum length of a name, title, or choice, of a description, and of a default as JSON, in characters.

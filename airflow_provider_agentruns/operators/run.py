@@ -176,8 +176,9 @@ class AgentRunOperator(WaitingOperator):
             )
             self.run_id = started.run_id
             self.push_run_id(context, started.run_id)
-            metric = "runs.started" if started.is_new else "runs.found"
-            metrics.count(metric, self.agentruns_conn_id, agent=str(self.agent))
+            metrics.count(
+                "runs.started" if started.is_new else "runs.found", self.agentruns_conn_id, agent=str(self.agent)
+            )
             return self.result(self.wait(started.run_id, started.run, is_new=started.is_new))
 
     def result(self, run: AgentRun) -> dict[str, Any]:

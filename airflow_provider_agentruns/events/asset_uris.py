@@ -40,7 +40,7 @@ def agent_run_asset(
 
 
 def asset_uris(agentruns_conn_id: str, status: str, agent: str | None) -> list[str]:
-    """Return the URIs of all assets that get an event when a run of an agent reaches a status."""
+    """Return the URIs of all assets that get an event when a run reaches a status."""
     return [_uri(agentruns_conn_id, *key) for key in product((None, status), {None, agent or None})]
 
 

@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 
 #: An unchanged cursor is saved again after this many seconds, which shows that its watcher still exists.
 SAVE_INTERVAL = 300.0
-
 #: A cursor belongs to a removed watcher if another cursor was saved this many seconds later.
 _REMOVED_AFTER = 1800.0
 
@@ -69,7 +68,6 @@ class CursorStore:
         self._saved = tracker.model_copy(deep=True)
 
     async def _load(self, store: Any) -> RunTracker | None:
-        """Return the watcher's cursor in one store. If there is none, take over the cursor of an edited watcher."""
         keys = await store.aget(self._list_key) or []
         cursors = {key: cursor for key in keys if (cursor := _parse(await store.aget(key)))}
         if self._key in cursors or not cursors:

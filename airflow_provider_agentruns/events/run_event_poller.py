@@ -37,13 +37,10 @@ BATCH_SIZE = 100
 #: The largest number of pages per poll, and of pages that are read only for unfinished runs.
 MAX_PAGES = 1000
 _MAX_UNFINISHED_PAGES = 10
-
-#: How many unfinished runs are read one by one, per second of the poll interval.
+#: The number of unfinished runs to read one by one, per second of the poll interval.
 _READS_PER_SECOND = 0.25
-
 #: The number of seconds between two deep polls. A deep poll also reads the connection again, which may be edited.
 _DEEP_INTERVAL = MAX_LISTING_LAG / 2
-
 #: Each page delays the next poll to at least this many seconds, which leaves requests to the account's tasks.
 _PAUSE_PER_PAGE = 0.25
 
@@ -142,14 +139,12 @@ class RunEventPoller:
         return found
 
     async def _read_page(self, walk: ListingWalk, number: int) -> ListedPage | None:
-        """Return a page of the walk; None if the walk continues at another page instead."""
         try:
             return await self._hook.asend(requests.list_run_states, page=number, page_size=walk.page_size)
         except (AgentRunsAPIError, AgentRunsResponseTooLargeError) as e:
             status = getattr(e, "status_code", 413)
             if walk.is_past_end(status):
                 walk.advance(None)
-            # The service may reject the size of a page.
             elif status not in (400, 413, 422) or not walk.shrink():
                 raise
         return None
@@ -169,7 +164,7 @@ class RunEventPoller:
                 if self.tracker.is_old(unfinished[run_id]):
                     del unfinished[run_id]
             except AgentRunsError as e:
-                # Only this run may be unreadable. It must not stop the events of others.
+                # Only this run may be unreadable.
                 log.warning("Cannot read agent run %s, and will try again: %s", run_id, e)
                 if not isinstance(e, AgentRunsAPIError):
                     return

@@ -70,7 +70,6 @@ class RunTracker(BaseModel):
         return run.run_id in self.unfinished or _digest(run.run_id) in self.finished or self.is_old(run)
 
     def has_changed(self, run: RunSnapshot) -> bool:
-        """Return whether the run is new, has another status than recorded, or waits with another interrupt."""
         known = self.unfinished.get(run.run_id)
         if known is None:
             return not self.knows(run)
@@ -79,7 +78,6 @@ class RunTracker(BaseModel):
         return run.status != known.status or has_new_interrupt
 
     def record(self, runs: Iterable[RunSnapshot]) -> None:
-        """Record the state of runs whose events are stored, or that need none."""
         for run in runs:
             known = self.unfinished.pop(run.run_id, None)
             if run.status not in ("completed", "error"):

@@ -50,8 +50,6 @@ class _Event(_Body):
 
 
 class RunStatusChange(NamedTuple):
-    """A run that reached the status ``completed``, ``interrupted``, or ``error``."""
-
     event_id: str
     run_id: str
     status: str

@@ -35,11 +35,9 @@ from airflow_provider_agentruns.run_outcome import log_status
 log = logging.getLogger(__name__)
 
 _RETRYING = "Cannot read agent run %s, retrying: %s"
-#: The maximum number of requests in progress. A slow response does not delay the others.
-_MOST_REQUESTS = 8
+_MOST_REQUESTS_IN_PROGRESS = 8
 #: If the connection cannot be loaded this many times in a row, which takes some minutes, the waits end.
 _CONNECTION_ATTEMPTS = 10
-#: Seconds between two reports of the number of waits and the poll lag.
 _REPORT_INTERVAL = 10.0
 #: Seconds that the last read of a wait may take. If the service hangs, Airflow's scheduler would fail the task later.
 _LAST_READ = 10.0
@@ -78,20 +76,16 @@ async def wait_for_run(
         stream=watch == "stream",
         seen=seen or RunStatus.RUNNING,
     )
-    # There may be thousands of these coroutines, so each keeps few objects alive.
     run = poller.add(run_id, waiter)
     follower = asyncio.create_task(poller.streams.follow(run)) if waiter.stream else None
     result: WaitResult | None = None
     try:
-        if end_time is None:
+        async with asyncio.timeout_at(None if end_time is None else max(now, waiter.end) + _LAST_READ):
             result = await waiter.result
-        else:
-            async with asyncio.timeout_at(max(now, waiter.end) + _LAST_READ):
-                result = await waiter.result
     except TimeoutError:
-        result = timed_out(run)
+        result = _timed_out(run)
     finally:
-        poller.remove(run, waiter)
+        poller.scheduler.remove(run, waiter)
         if result:
             outcome = str(result.get("status") or result.get("error"))
             metrics.count("waits.ended", agentruns_conn_id, outcome=outcome)
@@ -99,7 +93,7 @@ async def wait_for_run(
         if follower:
             follower.cancel()
             await asyncio.wait([follower])
-        if poller.waits == 0:
+        if not poller.scheduler.runs:
             # Removed before it closes, so that a wait that begins meanwhile starts another poller.
             if pollers.get(agentruns_conn_id) is poller:
                 del pollers[agentruns_conn_id]
@@ -112,13 +106,12 @@ class RunPoller:
 
     def __init__(self, agentruns_conn_id: str) -> None:
         self.conn_id = agentruns_conn_id
-        self.waits = 0
         self._next_report_at = -math.inf
         #: The default log of waiters. Bound once, because binding takes as long as logging.
         self.log: Log = structlog.get_logger(__name__).bind().log
         self._client = ReloadingClient(agentruns_conn_id)
         self.streams = Streams(self._client, self._wake)
-        self._scheduler = PollScheduler(time.monotonic())
+        self.scheduler = PollScheduler(time.monotonic())
         self._changed = asyncio.Event()
         self._sleeps_until = -math.inf
         self._requests: set[asyncio.Task[None]] = set()
@@ -128,15 +121,10 @@ class RunPoller:
         self.task.add_done_callback(self._task_done, context=contextvars.Context())
 
     def add(self, run_id: str, waiter: Waiter) -> TrackedRun:
-        self.waits += 1
-        run = self._scheduler.add(run_id, waiter)
+        run = self.scheduler.add(run_id, waiter)
         if run.next_poll_at < self._sleeps_until:
             self._changed.set()
         return run
-
-    def remove(self, run: TrackedRun, waiter: Waiter) -> None:
-        self.waits -= 1
-        self._scheduler.remove(run, waiter)
 
     async def close(self) -> None:
         metrics.gauge("waits", 0, self.conn_id)
@@ -154,7 +142,7 @@ class RunPoller:
         while True:
             self._report()
             try:
-                self._scheduler.rate.limit = (await self._client.transport()).settings.rate_limit
+                self.scheduler.rate.limit = (await self._client.transport()).settings.rate_limit
                 failures = 0
             except AgentRunsError as e:
                 failures += 1
@@ -165,7 +153,7 @@ class RunPoller:
                 await asyncio.sleep(backoff(failures, self._interval(), LONGEST_PAUSE))
                 continue
             now = time.monotonic()
-            step = self._scheduler.next(now) if len(self._requests) < _MOST_REQUESTS else math.inf
+            step = self.scheduler.next(now) if len(self._requests) < _MOST_REQUESTS_IN_PROGRESS else math.inf
             if isinstance(step, float):
                 self._sleeps_until = step
                 with suppress(TimeoutError):
@@ -178,20 +166,20 @@ class RunPoller:
             task.add_done_callback(self._task_done)
 
     def _report(self) -> None:
-        """Report the number of waits and the poll lag, and warn once if polls are late."""
         now = time.monotonic()
         if now >= self._next_report_at:
             self._next_report_at = now + _REPORT_INTERVAL
-            metrics.gauge("waits", self.waits, self.conn_id)
-            metrics.gauge("poll.lag", self._scheduler.lag(now), self.conn_id)
-        if self._scheduler.overdue and not self._warned_overdue:
+            waits = sum(len(run.waiters) for run in self.scheduler.runs.values())
+            metrics.gauge("waits", waits, self.conn_id)
+            metrics.gauge("poll.lag", self.scheduler.lag(now), self.conn_id)
+        if self.scheduler.overdue and not self._warned_overdue:
             self._warned_overdue = True
             log.warning(
                 "Connection %r: polling %d agent runs every %g s exceeds the connection's rate_limit or the speed of "
                 "the service, so some changes are noticed later. Raise poll_interval, or rate_limit if the account "
                 "allows it",
                 self.conn_id,
-                len(self._scheduler.runs),
+                len(self.scheduler.runs),
                 self._interval(),
             )
 
@@ -209,16 +197,16 @@ class RunPoller:
             else:
                 request = requests.list_run_states(page=step.walk.page or 1, page_size=step.walk.page_size)
                 page = await self._client.send(request)
-                statuses = self._scheduler.page_read(step, page)
+                statuses = self.scheduler.page_read(step, page)
         except AgentRunsError as e:
             if e.retryable:
-                self._scheduler.rate.failed(step.interval, requested_at, time.monotonic())
+                self.scheduler.rate.failed(step.interval, requested_at, time.monotonic())
             if isinstance(step, TrackedRun):
                 self._run_failed(step, e, requested_at)
             else:
                 await self._page_failed(step, e)
             return
-        self._scheduler.succeeded(time.monotonic())
+        self.scheduler.succeeded(time.monotonic())
         for run, status in statuses:
             self._take_status(run, status, requested_at)
 
@@ -232,22 +220,21 @@ class RunPoller:
             run.busy = False
 
     def _wake(self, run: TrackedRun) -> None:
-        self._scheduler.wake(run, time.monotonic())
+        self.scheduler.wake(run, time.monotonic())
         self._changed.set()
 
     def _take_status(self, run: TrackedRun, status: RunStatus, requested_at: float) -> None:
         """Resolve the waits that a status ends. Trust a listed status, because the resumed task reads the run."""
-        if not self._scheduler.run_read(run, status, requested_at, time.monotonic()):
+        if not self.scheduler.run_read(run, status, requested_at, time.monotonic()):
             return
         for waiter in run.waiters:
             if waiter.joined > requested_at:
                 # The response may be older than what this waiter knows, such as an answer that its task has just sent.
                 continue
             if status.finished or status in waiter.wait_for:
-                # The resumed task logs this status.
                 waiter.resolve({"status": str(status)})
             elif waiter.end <= requested_at:
-                waiter.resolve(timed_out(run))
+                waiter.resolve(_timed_out(run))
             elif status != waiter.seen:
                 log_status(waiter.log, run.run_id, status, waiter.seen)
                 waiter.seen = str(status)
@@ -255,17 +242,17 @@ class RunPoller:
     def _fail_all(self, error: BaseException) -> None:
         if not isinstance(error, AgentRunsError):
             log.error("The poller for agent runs of connection %r failed", self.conn_id, exc_info=error)
-        for run in self._scheduler.runs.values():
+        for run in self.scheduler.runs.values():
             for waiter in run.waiters:
                 waiter.resolve(_failed(error))
 
     async def _page_failed(self, step: ListingRound, error: AgentRunsError) -> None:
         status = error.status_code if isinstance(error, AgentRunsAPIError) else None
         if step.walk.is_past_end(status):
-            self._scheduler.page_read(step, None)
+            self.scheduler.page_read(step, None)
             return
         log.warning("Cannot read page %d of the agent runs, retrying: %s", step.walk.page, error)
-        self._scheduler.page_failed(step, status, time.monotonic())
+        self.scheduler.page_failed(step, status, time.monotonic())
         await self._warn_all(error)
 
     def _run_failed(self, run: TrackedRun, error: AgentRunsError, requested_at: float) -> None:
@@ -277,14 +264,14 @@ class RunPoller:
             if not (error.retryable or may_appear):
                 waiter.resolve(_failed(error))
             elif waiter.end <= requested_at:
-                waiter.resolve(timed_out(run, error))
+                waiter.resolve(_timed_out(run, error))
             else:
                 waiter.log(logging.WARNING, _RETRYING, run.label, error)
-        self._scheduler.run_failed(run, now)
+        self.scheduler.run_failed(run, now)
 
     async def _warn_all(self, error: AgentRunsError) -> None:
         """Log in each waiting task that its run cannot be read, once per outage."""
-        for number, run in enumerate(list(self._scheduler.runs.values())):
+        for number, run in enumerate(list(self.scheduler.runs.values())):
             if not run.warned:
                 run.warned = True
                 for waiter in run.waiters:
@@ -293,10 +280,10 @@ class RunPoller:
                 await asyncio.sleep(0)
 
     def _interval(self) -> float:
-        return min((run.interval for run in self._scheduler.runs.values()), default=5.0)
+        return min((run.interval for run in self.scheduler.runs.values()), default=5.0)
 
 
-def timed_out(run: TrackedRun, error: AgentRunsError | None = None) -> WaitResult:
+def _timed_out(run: TrackedRun, error: AgentRunsError | None = None) -> WaitResult:
     message = f"agent run {run.label} is {run.status or 'of unknown status'} at the end of the wait"
     if error:
         message += f"; the last read failed: {error}"

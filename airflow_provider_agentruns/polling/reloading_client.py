@@ -37,12 +37,11 @@ class ReloadingClient:
         self._loading = asyncio.Lock()
         # Whether the latest attempt to reload failed. Only the first one in a row is logged as a warning.
         self._keeps_earlier = False
-        # How often in a row the token was rejected. The first rejection reloads the connection.
+        # How often in a row the token was rejected.
         self._rejections = 0
 
     @property
     def token_is_wrong(self) -> bool:
-        """Whether the service rejects the token for all runs."""
         return self._rejections >= _REJECTIONS_OF_WRONG_TOKEN
 
     async def transport(self, newer_than: float = -math.inf) -> AsyncTransport:
@@ -74,7 +73,6 @@ class ReloadingClient:
                 return response
 
     async def _load(self) -> AsyncTransport:
-        """Load the connection. If that fails, keep the earlier transport."""
         self._loaded_at = time.monotonic()
         try:
             with _connection_errors(f"connection {self._conn_id!r} cannot be loaded"):

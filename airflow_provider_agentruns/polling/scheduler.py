@@ -74,7 +74,6 @@ class RequestRate:
         return max(self.sent_at + 1.0 / (self.limit * share), self._paused_until)
 
     def failed(self, interval: float, requested_at: float, now: float) -> None:
-        """Pause after three failures in a row, longer each time."""
         if requested_at < self._failed_at:
             # A request that was already in progress at the last failure does not count as another failure.
             return
@@ -90,7 +89,6 @@ class ListingRound:
 
     def __init__(self, now: float, first: TrackedRun, previous: ListingRound | None) -> None:
         self.began_at = now
-        #: When its first run was due, and that run's interval.
         self.next_poll_at = first.next_poll_at
         self.interval = first.interval
         self.wanted: dict[str, TrackedRun] = {}
@@ -106,7 +104,6 @@ class ListingRound:
         return -math.inf < run.last_request_at < self.began_at
 
     def page_read(self, page: ListedPage | None) -> None:
-        """Process a page; None if the service has no such page."""
         shown = page.data if page else ()
         found = sum(self.wanted.pop(listed["id"], None) is not None for listed in shown)
         self.requested_at = math.inf
@@ -124,7 +121,6 @@ class ListingRound:
         return not self.wanted or self.walk.page is None or self._wasted >= most_wasted
 
 
-#: What to send a request for: one run, or the next page of a round.
 Step = TrackedRun | ListingRound
 
 
@@ -136,7 +132,6 @@ class PollScheduler:
         self.runs: dict[str, TrackedRun] = {}
         #: Whether a run was polled so late that its waiters notice, although the service responds.
         self.overdue = False
-        # Whether a poll is late, or a stream event asks for one.
         self._urgent = False
         self._round: ListingRound | None = None
         self._last_round: ListingRound | None = None
@@ -193,7 +188,6 @@ class PollScheduler:
         return first
 
     def lag(self, now: float) -> float:
-        """Return by how many seconds the most overdue run is late."""
         return max(0.0, now - min((run.preferred_poll_at for run in self.runs.values()), default=now))
 
     def _individual(self, now: float) -> list[TrackedRun]:
@@ -225,7 +219,6 @@ class PollScheduler:
         return [run for run in self.runs.values() if run.next_poll_at - _EARLY * run.interval <= now]
 
     def _begin_round(self, now: float) -> None:
-        """Begin a round, unless it would be for a few runs only."""
         if now >= self._smaller_pages_until:
             # Request full pages again: the reason for smaller pages may have passed.
             self._last_round, self._smaller_pages_until = None, math.inf

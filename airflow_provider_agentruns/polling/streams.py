@@ -19,7 +19,6 @@ from airflow_provider_agentruns.polling.tracked_run import TrackedRun
 
 log = logging.getLogger(__name__)
 
-#: The first pause before a stream is opened again, in seconds.
 _FIRST_PAUSE = 1.0
 #: After this many failures in a row, the run is only polled.
 _MOST_FAILURES = 6

@@ -70,7 +70,6 @@ class TrackedRun:
 
     @property
     def preferred_poll_at(self) -> float:
-        """When to read it again, by the interval of its waiters."""
         return max(self.last_request_at, self.changed_at) + self.interval
 
     def add(self, waiter: Waiter) -> None:

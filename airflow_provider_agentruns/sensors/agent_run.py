@@ -36,9 +36,8 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
     end the wait, because someone may answer it elsewhere. If the first read fails, the task fails. If a later read
     fails, the sensor reads again until ``timeout``.
 
-    The parameters of Airflow's sensors apply in all modes, but ``exponential_backoff`` and ``max_wait`` have no effect
-    while the sensor is deferred. ``soft_fail`` skips the task if ``timeout`` has passed or the run ended as ``error``.
-    A wrong configuration, a rejected request, and an unknown run always fail the task.
+    ``soft_fail`` skips the task if a time limit has passed or the run ended as ``error``, not after other errors.
+    ``exponential_backoff`` and ``max_wait`` have no effect while the sensor is deferred.
 
     :param run_id: The run's ID, as a template or another task's output. (templated)
     :param wait_for: One or more of ``completed``, ``interrupted``, and ``error``.
@@ -109,6 +108,5 @@ class AgentRunSensor(AgentRunTask, BaseSensorOperator):
             try:
                 yield
             except AgentRunsError as e:
-                # Other errors say nothing about the run.
                 self.soft_fail = self.soft_fail and isinstance(e, AgentRunFailedError | AgentRunTimeoutError)
                 raise

@@ -111,12 +111,9 @@ class AgentRunEventTrigger(_Trigger, BaseEventTrigger):
     Creates an asset event for each run that newly reaches one of some statuses. For an ``AssetWatcher``.
 
     The payload is ``{"run_id", "status", "agent"}``. A run that is interrupted again, with other questions, is reported
-    again. An old unfinished run may be read less often than ``poll_interval``.
-
-    After its first start, a watcher reports only later changes of status. Airflow's asset state store (Airflow 3.3 and
-    newer) contains what was reported, so after a restart, the watcher reports what changed in the meantime. It reports
-    each run at least once, and twice only if the triggerer is killed. On Airflow 3.1 and 3.2, each start counts as the
-    first. If the service is down, or the token or the connection is wrong, events are late, but none is lost.
+    again. After its first start, a watcher reports only later changes of status. On Airflow 3.3 and newer, it reports
+    each run at least once, even if it changes during a restart. On Airflow 3.1 and 3.2, each start counts as the first.
+    An old unfinished run may be read less often than ``poll_interval``.
 
     :param statuses: The statuses to report: some of ``completed``, ``interrupted``, and ``error``.
     :param agent: Report only runs of this agent type.

@@ -82,7 +82,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Delete the home."""
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
@@ -123,7 +122,6 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
 @pytest.fixture
 def assets(airflow_home: Path) -> Iterator[Assets]:
-    """Return a writer of assets."""
     # Airflow before 3.3 lacks what it imports.
     from tests.events.assets import Assets
 
@@ -134,7 +132,6 @@ def assets(airflow_home: Path) -> Iterator[Assets]:
 
 @pytest.fixture
 def instances(airflow_home: Path) -> Iterator[Instances]:
-    """Return a writer of task instances."""
     from tests.plugins.instances import Instances
 
     made = Instances()

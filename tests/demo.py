@@ -57,7 +57,6 @@ Airflow is open at {url} until you press Ctrl-C. What to click, in this order:
 
 
 def heading(text: str) -> None:
-    """Print the title of the next part."""
     print(f"\n{text}", flush=True)
 
 
@@ -82,7 +81,6 @@ class Demo:
         self.review = Review(airflow, ASKS, self.dag_runs[ASKS])
 
     def states(self) -> dict[str, str]:
-        """Return the state of each DAG run by DAG ID."""
         return {dag: self._airflow.dag_run_state(dag, dag_run) for dag, dag_run in self.dag_runs.items()}
 
     def follow(self, until: Callable[[], bool]) -> None:
@@ -119,7 +117,6 @@ class Demo:
 
 
 def _name(dag: str, ti: dict[str, Any]) -> str:
-    """Return a short name of a task instance."""
     index = f"[{ti['map_index']}]" if ti["map_index"] >= 0 else ""
     return f"{dag.removeprefix('example_agent_run_')}.{ti['task_id']}{index}"
 
@@ -136,7 +133,6 @@ def answer(review: Review) -> None:
 
 
 def check(demo: Demo, emulator: Emulator) -> str:
-    """Print the results, and return what is wrong."""
     outputs = demo.outputs()
     heading(f"6. {len(outputs)} outputs in XCom, for the next tasks")
     summaries = []
@@ -161,7 +157,6 @@ def check(demo: Demo, emulator: Emulator) -> str:
 
 
 def show(airflow: Standalone, emulator: Emulator) -> str:
-    """Run the DAGs, and return what went wrong."""
     heading("2. Four agent runs start: one asks a question, three ask nothing")
     demo = Demo(airflow, emulator)
     demo.follow(lambda: demo.review.ti["state"] == FORM_STATE)
@@ -185,7 +180,6 @@ def stay_open(airflow: Standalone) -> None:
 
 
 def main() -> int:
-    """Run the demo, and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep Airflow running until Ctrl-C")
     keep = parser.parse_args().keep

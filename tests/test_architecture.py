@@ -63,7 +63,6 @@ def package(module: str) -> str:
 
 
 def allowed(source: str, target: str) -> bool:
-    """Return whether one package can import another one."""
     if source == target or target in SHARED:
         return True
     if source in BESIDE or target in BESIDE:

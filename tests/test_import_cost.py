@@ -63,7 +63,6 @@ def below(packages: tuple[str, ...], names: frozenset[str]) -> set[str]:
 
 
 def ours(*names: str) -> tuple[str, ...]:
-    """Return the full names of modules of this package."""
     return tuple(f"{PACKAGE}.{name}" for name in names)
 
 

@@ -23,7 +23,6 @@ from airflow_provider_agentruns.run_outcome import describe_failure, describe_qu
 
 
 def run(status: str = "running", **fields: Any) -> AgentRun:
-    """Return a run as the service would send it."""
     return AgentRun.model_validate({"id": "r-1", "status": status, **fields})
 
 

@@ -70,7 +70,6 @@ class RemoteRun:
     bodies: dict[str, tuple[bytes, bytes]]
 
     def body(self, service: str) -> bytes:
-        """Return the present response of a service."""
         return self.bodies[service][time.time() >= self.ends_at]
 
 

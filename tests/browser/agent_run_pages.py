@@ -91,7 +91,6 @@ class AgentRunPages:
 
     @property
     def requests(self) -> int:
-        """The number of requests for data so far."""
         resources = self.browser.script("return performance.getEntriesByType('resource').map(one => one.name)")
         return sum("/api/" in name for name in resources)
 

@@ -174,7 +174,6 @@ class Form:
 
     @property
     def links(self) -> list[tuple[str, str]]:
-        """The labels and URLs of all links."""
         links = [link for link in self.inside("a") if link.is_displayed()]
         return [(link.text.replace("\u200b", ""), str(link.get_dom_attribute("href"))) for link in links]
 

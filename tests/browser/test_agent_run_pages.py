@@ -50,7 +50,6 @@ def served(airflow_home: Path, service: Emulator) -> Iterator[ServedAirflow]:
 
 @pytest.fixture
 def pages(served: ServedAirflow, screenshots: Path, tmp_path: Path) -> Iterator[AgentRunPages]:
-    """Return the pages in a new browser."""
     with Browser(served.url, tmp_path / "profile", screenshots) as browser:
         yield AgentRunPages(browser)
 

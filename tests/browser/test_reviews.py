@@ -80,7 +80,6 @@ def test_the_tutorial_is_followed_in_a_browser(airflow: Standalone, browser: Bro
 
 
 def _check_proposals(form: Form, question: dict[str, Any]) -> None:
-    """Check that the form shows everything that an agent proposes."""
     assert form.subject == question["label"]
     artifacts = [artifact for proposal in question["proposals"] for artifact in proposal["artifacts"]]
     headings = form.texts("h2")

@@ -23,7 +23,6 @@ class SlidingWindow:
         self._granted: deque[float] = deque()
 
     def grant(self, now: float) -> bool:
-        """Return whether a request gets no 429."""
         while self._granted and self._granted[0] <= now - 1.0:
             self._granted.popleft()
         granted = len(self._granted) < LIMIT
@@ -39,7 +38,6 @@ class FixedWindows:
         self._second, self._granted = -1, 0
 
     def grant(self, now: float) -> bool:
-        """Return whether a request gets no 429."""
         if int(now + 0.37) != self._second:
             self._second, self._granted = int(now + 0.37), 0
         self._granted += 1
@@ -53,7 +51,6 @@ class TokenBucket:
         self._tokens, self._at = float(LIMIT), 0.0
 
     def grant(self, now: float) -> bool:
-        """Return whether a request gets no 429."""
         self._tokens, self._at = min(LIMIT, self._tokens + (now - self._at) * LIMIT), now
         granted = self._tokens >= 1
         self._tokens -= granted
@@ -116,18 +113,15 @@ class Simulation:
 
     @property
     def share_rejected(self) -> float:
-        """The share of the requests that got a 429."""
         return self.rejected / (self.granted + self.rejected)
 
 
 def task(machine: Machine, calls: int) -> Iterator[float]:
-    """Send some requests, one after the other."""
     for _ in range(calls):
         yield from machine.request()
 
 
 def poller(machine: Machine, pause: float) -> Iterator[float]:
-    """Send requests without end."""
     while True:
         yield from machine.request()
         yield pause

@@ -59,7 +59,6 @@ def delay(store: FileStore, rate: float = SLOW, priority: Priority = Priority.WA
 
 
 def gaps(times: list[float]) -> list[float]:
-    """Return the seconds between consecutive times."""
     return [later - earlier for earlier, later in itertools.pairwise(sorted(times))]
 
 
@@ -76,7 +75,6 @@ def run(rate: float, requests: list[tuple[float, Priority]]) -> list[tuple[float
 
 
 def times(sent: list[tuple[float, Priority]], *priorities: Priority) -> list[float]:
-    """Return the send times of some priorities."""
     return [at for at, priority in sent if priority in (priorities or Priority)]
 
 

@@ -42,7 +42,6 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def server_or_skip(folder: Path, password: str = "") -> RedisServer:
-    """Return a server to start, or skip the test."""
     try:
         return RedisServer(folder, password)
     except FileNotFoundError as e:
@@ -51,7 +50,6 @@ def server_or_skip(folder: Path, password: str = "") -> RedisServer:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Return a running server."""
     with server_or_skip(tmp_path) as server:
         yield server
 

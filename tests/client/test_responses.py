@@ -44,7 +44,6 @@ def result_of(caller: Caller, reply: Reply, request: Request[Any]) -> Any:
 
 
 def error_of(caller: Caller, reply: Reply, request: Request[Any] = GET) -> AgentRunsAPIError:
-    """Send a request once and return its error."""
     with pytest.raises(AgentRunsAPIError) as caught:
         result_of(caller, reply, request)
     return caught.value

@@ -46,7 +46,6 @@ LOSSES = {
 
 
 def error_of(caller: Caller, url: str, request: Request[Any], **fields: Any) -> AgentRunsConnectionError:
-    """Send a request and return its error."""
     with pytest.raises(AgentRunsConnectionError) as caught:
         caller.send(settings(url, **fields), request)
     return caught.value

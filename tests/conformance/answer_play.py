@@ -175,7 +175,6 @@ class AnswerPlay:
         return outcome
 
     def taken_of(self, task: _Task) -> list[Taken]:
-        """Return the answers of a task that the service accepted."""
         return [taken for taken in self.service.taken if taken.answer.startswith(f"{task.name}:")]
 
     def _check(self, task: _Task) -> None:

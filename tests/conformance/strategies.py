@@ -143,7 +143,6 @@ def sloppy(draw: st.DrawFn, documents: st.SearchStrategy[Any]) -> Any:
 
 
 def places_in(part: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the container and the key of each value in a document."""
     keys = part.keys() if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else ()
     for key in keys:
         yield part, key

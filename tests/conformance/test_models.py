@@ -102,7 +102,6 @@ def parse(request: Request[Any], body: bytes) -> Any:
 
 
 def check_listed(lean: dict[str, Any], whole: AgentRun) -> None:
-    """Compare the fields that a wait reads with the whole run."""
     assert lean["id"] == whole.id
     assert lean["status"] == whole.status
     assert lean.get("agent") == whole.agent

@@ -140,7 +140,6 @@ def _make(words: Sequence[str]) -> None:
 
 
 def _pip_install(words: Sequence[str]) -> None:
-    """Check what ``pip install`` would install."""
     requirements = {(it := Requirement(word)).name: it for word in words if not word.startswith(("--", "https:"))}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert requirements.pop("airflow-provider-agentruns").extras <= project["optional-dependencies"].keys()

@@ -80,7 +80,6 @@ def check(schema: dict[str, Any], value: Any) -> None:
 
 
 def error_of(answer: httpx.Response, status: int) -> Any:
-    """Return the error of a response with a status."""
     assert answer.status_code == status, answer.text
     [error] = answer.json()["errors"]
     return error

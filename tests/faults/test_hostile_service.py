@@ -44,7 +44,6 @@ def bounded() -> Iterator[None]:
 
 
 def _peak() -> int:
-    """Return the largest resident memory of this process in bytes."""
     [kilobytes] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(kilobytes) * 1024
 

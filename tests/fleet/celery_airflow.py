@@ -49,7 +49,6 @@ class Fleet:
         self.killed.append(worker)
 
     def replace_killed_worker(self) -> None:
-        """Wait until a worker is killed, and start it again."""
         self.airflow.wait_for(lambda: self.killed, "send a request that kills its worker")
         self.airflow.launch(self.killed.pop())
 

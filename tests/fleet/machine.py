@@ -57,7 +57,6 @@ class Machine:
     waits: tuple[str, ...] = ()
 
     def __call__(self, barrier: Barrier, results: Queue[list[Finished]]) -> None:
-        """Prepare, wait at the barrier, run, and report."""
         os.environ["TMPDIR"] = tempfile.tempdir = str(self.folder)
         os.environ["AIRFLOW_CONN_AGENTRUNS_DEFAULT"] = self.connection
         with (self.folder / "log").open("ab") as log:

@@ -83,7 +83,6 @@ class Result:
 
     @property
     def share(self) -> float:
-        """The share of requests that received a 429."""
         return self.rejected / self.requests
 
 

@@ -37,13 +37,11 @@ CASES: dict[Case, Bounds] = {
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """Return a running Redis server."""
     with RedisServer(tmp_path) as server:
         yield server
 
 
 def check(case: Case, store: str, result: Result, bounds: Bounds) -> None:
-    """Print the result, and compare it with the bounds."""
     print(f"\n{case}, {store}: {result}", flush=True)
     assert result.errors == []
     assert result.share <= bounds[0]

@@ -27,7 +27,6 @@ def lose_own_run(task: Task, service: Service, clock: Clock, start: Start = STAR
 
 
 def lose_no_run(task: Task, clock: Clock, start: Start = START) -> None:
-    """Let the task store its intent, and start no run."""
     with pytest.raises(Killed):
         task.start(start, dies="before POST")
     clock.sleep(1)

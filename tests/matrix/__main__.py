@@ -52,7 +52,6 @@ def parse(text: str) -> tuple[str, str]:
 
 
 def constraints(airflow: str) -> Path:
-    """Return the constraints file for an Airflow."""
     newest = _ROOT / ".ci" / "constraints.txt"
     is_newest = f"\napache-airflow=={airflow}." in newest.read_text()
     return newest if is_newest else newest.with_name(f"constraints-{airflow}.txt")

@@ -44,7 +44,6 @@ SECRET = "\x1b[31mjane@example.com\nFAKE LOG LINE"
 
 
 def ask(ti: TaskInstance, **arguments: Any) -> AgentRunReviewOperator:
-    """Execute a review until it waits for a person."""
     task = review(**arguments)
     with pytest.raises((TaskAwaitingInput, TaskDeferred)) as waiting:
         task.execute(ti.context)

@@ -36,7 +36,6 @@ def service() -> Iterator[Emulator]:
 
 
 def configure(environment: pytest.MonkeyPatch, service: Emulator) -> None:
-    """Set the configuration of the API server, and its connections."""
     environment.setenv("AIRFLOW__CORE__AUTH_MANAGER", rights.CLASS)
     environment.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
     environment.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of the tests" * 4)
@@ -82,7 +81,6 @@ def database(served: ServedAirflow, request: pytest.FixtureRequest, monkeypatch:
 
 @pytest.fixture
 def sender(served: ServedAirflow) -> Iterator[Sender]:
-    """Return a sender of webhooks to the connection ``hooked``."""
     sender = Sender(served.url)
     with sender.http:
         yield sender

@@ -30,7 +30,6 @@ class SomeDagsAuthManager(SimpleAuthManager):
         access_entity: DagAccessEntity | None = None,
         details: DagDetails | None = None,
     ) -> bool:
-        """Return whether a user has access to a DAG, or to any."""
         name = user.get_name()
         if name == NO_XCOM and access_entity == DagAccessEntity.XCOM:
             return False

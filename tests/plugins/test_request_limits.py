@@ -57,7 +57,6 @@ def path_of(instances: Instances, conn_id: str) -> PathOf:
 
 
 def request_all(reader: httpx.Client, paths: list[httpx.URL]) -> list[dict[str, Any]]:
-    """Request all paths at the same time."""
     with ThreadPoolExecutor(len(paths)) as threads:
         return [response.json() for response in threads.map(reader.get, paths)]
 

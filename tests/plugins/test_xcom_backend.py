@@ -30,7 +30,6 @@ class ReferenceXCom(BaseXCom):
 
     @staticmethod
     def deserialize_value(result: Any) -> Any:
-        """Return the value with that name."""
         ReferenceXCom.reads += 1
         return ReferenceXCom.values[result.value]
 

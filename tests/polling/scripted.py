@@ -82,6 +82,5 @@ async def waiting_with_token(
 
 
 def outcomes(events: list[dict[str, Any]]) -> set[str]:
-    """Return the statuses and the names of the errors in events."""
     assert all(json.dumps(event) for event in events)
     return {event.get("status") or event["error"] for event in events}

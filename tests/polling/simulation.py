@@ -119,7 +119,6 @@ class Simulation:
         return len(self.requests) - self.pages
 
     def most_in_a_second(self) -> int:
-        """Return the largest number of requests within a second."""
         moments = [request.at for request in self.requests]
         return max((bisect_left(moments, at + 1.0 - 1e-6) - first for first, at in enumerate(moments)), default=0)
 

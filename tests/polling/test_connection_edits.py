@@ -36,8 +36,6 @@ Edit = Callable[[pytest.MonkeyPatch, str], None]
 
 
 def break_with(error: Exception, place: type, method: str) -> Edit:
-    """Return a function that makes a method raise an error."""
-
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise error
 

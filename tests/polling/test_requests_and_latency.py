@@ -25,7 +25,6 @@ def simulate(service: FakeService, seed: int = 0, **settings: float) -> Simulati
 
 
 def check(waits: list[Wait], tolerance: float = TOLERANCE) -> None:
-    """Check that all waits have ended as completed, and in time."""
     assert {wait.result.get("status") for wait in waits} == {"completed"}
     assert max(wait.late - wait.interval for wait in waits) < tolerance
 

@@ -29,7 +29,6 @@ def approval(case: Case) -> ScriptBody:
 
 
 def business_ids(count: int, seed: int) -> list[str]:
-    """Return the business IDs for a DAG run's ``conf``."""
     return [str(uuid.UUID(int=(seed << 64) + number + 1)) for number in range(count)]
 
 

@@ -27,11 +27,9 @@ class Many:
         self.dag_run = airflow.start_dag("many_runs", {"run_ids": runs.ids})
 
     def say(self, text: str) -> None:
-        """Print a line of progress."""
         print(f"{time.monotonic() - self._started:6.0f} s: {text}", flush=True)
 
     def wait_until_deferred(self) -> None:
-        """Wait until all tasks are deferred and their triggers run."""
         self.wait_until("deferred", self.count)
         self.airflow.wait_for(lambda: len(self.triggerers()) == self.count, "run all triggers", _PATIENCE)
         # Airflow fails a task that resumes before the scheduler has noticed the end of the worker that deferred it.

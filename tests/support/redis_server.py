@@ -74,5 +74,4 @@ class RedisServer:
         self._process.send_signal(signal.SIGSTOP)
 
     def respond(self) -> None:
-        """Let the server respond again."""
         self._process.send_signal(signal.SIGCONT)

@@ -169,7 +169,6 @@ class ScriptedServer:
         return 0 if callable(self._script) else len(self._script)
 
     def seen(self, method: str, path: str = "") -> list[Received]:
-        """Return the requests of a method to a path, or to all paths."""
         return [r for r in list(self.requests) if r.method == method and (not path or r.path == path)]
 
     def __enter__(self) -> ScriptedServer:

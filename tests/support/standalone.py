@@ -136,13 +136,11 @@ class Standalone:
         self.wait_for(is_healthy, f"start another {component}")
 
     def launch(self, component: str) -> subprocess.Popen[bytes]:
-        """Start a component, and do not wait."""
         process = self._run(self._components[component], self._variables.get(component))
         self._processes.append((component, process))
         return process
 
     def component_of(self, process: psutil.Process) -> str:
-        """Return the name of the component that started a process."""
         pids = {process.pid, *(parent.pid for parent in process.parents())}
         return next(component for component, popen in self._processes if popen.pid in pids)
 

@@ -14,7 +14,6 @@ with DAG("many_runs", schedule=None, start_date=datetime(2026, 1, 1)):
 
     @task
     def run_ids() -> Any:
-        """Return the run IDs in ``conf``."""
         return get_current_context()["dag_run"].conf["run_ids"]
 
     AgentRunSensor.partial(task_id="wait", deferrable=True, poke_interval=5).expand(run_id=run_ids())

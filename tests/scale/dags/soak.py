@@ -20,7 +20,6 @@ PATIENT = {"retries": 20, "retry_delay": timedelta(seconds=1)}
 
 @task(**PATIENT)
 def businesses() -> Any:
-    """Return the business IDs in ``conf``."""
     return get_current_context()["dag_run"].conf["businesses"]
 
 
@@ -28,7 +27,6 @@ with DAG("soak", schedule=None, start_date=datetime(2026, 1, 1), max_active_task
 
     @task_group
     def case(business_id: str) -> None:
-        """Review one business."""
         started = AgentRunOperator(
             task_id="start",
             agent="approval",

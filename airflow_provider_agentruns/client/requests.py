@@ -217,7 +217,8 @@ def _id(name: str, value: object) -> str:
     text = _text(name, value)
     if len(text) > _LONGEST_ID:
         raise AgentRunsValueError(f"{name} has {len(text)} characters; an ID has at most {_LONGEST_ID}")
-    if text in (".", "..") or not text.isprintable() or text != text.strip():
+    # A dict or list comes from the complete output of another task.
+    if text in (".", "..") or text[0] in "{[" or not text.isprintable() or text != text.strip():
         raise AgentRunsValueError(f"{name} is not an ID: {text!r}")
     return quote(text, safe="")
 

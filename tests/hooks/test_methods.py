@@ -31,6 +31,7 @@ def asks(case: Case) -> ScriptBody:
     ("method", "arguments", "problem"),
     [
         ("get_run", ["{{ params.run_id }}"], "run_id is a template that was not rendered"),
+        ("get_run", [str({"run_id": "r-1"})], "run_id is not an ID"),
         ("resume_run", ["r-1", "int_1", object()], "input must be a JSON value"),
         ("rate_artifact", ["r-1", "a-1", "GOOD"], "rating must be POSITIVE or NEGATIVE, not 'GOOD'"),
     ],

@@ -198,9 +198,8 @@ class TestSharedFile:
         one = Limiter(SLOW, FileStore("account"))
         assert one.wait() < 5
         for _ in range(5):
-            with pytest.raises(AgentRunsThrottledError, match="it was not sent") as caught:
+            with pytest.raises(AgentRunsThrottledError, match=r"by (1\d\d|2[01]\d) s; it was not sent"):
                 one.wait(max_wait=5.0)
-            assert 100 < caught.value.delay < 220
         with pytest.raises(AgentRunsThrottledError):
             asyncio.run(one.wait_async(max_wait=5.0))
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun
 
 _MESSAGES_SHOWN = 10
-
 #: The longest message of the service, and the longest text of an error, in characters.
 _MESSAGE_LENGTH = 500
 _MAX_LENGTH = 8_000

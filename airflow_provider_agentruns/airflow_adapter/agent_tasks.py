@@ -46,10 +46,8 @@ _COLUMNS = (
 )
 _MAX_NAME_LENGTH = 250
 _MAX_FORMS, _MAX_XCOMS = 500, 100
-
 # Excludes paths of object storage, templates, and masked values.
 _VALID_RUN_ID = re.compile(r"[\w.:~-]{1,200}")
-
 #: How far the clocks of the service and of Airflow may differ.
 _CLOCK_SKEW = timedelta(minutes=10)
 

@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 
 #: The XCom key of the trail.
 TRAIL = "trail"
-
 #: The keys of the trail that are in a review's XCom value.
 RESULT = ("run_id", "interrupt_id", "chosen_options", "params_input", "responded_by", "responded_at", "status")
 
 _FROM_STATE = ("run_id", "interrupt_id", "agent", "label", "question", "shown", "superseded")
-
 FORMAT = 1
 
 #: Fields that are the same in each try of a task, and differ for another decision.

@@ -17,12 +17,10 @@ from airflow_provider_agentruns.models import RunEvent
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 
-#: A stream that is silent for this many seconds counts as broken.
-STREAM_SILENCE = 600.0
-
+#: A stream that is silent for 600 seconds counts as broken.
 STREAM_ARGUMENTS: dict[str, Any] = {
     "headers": {"Accept": "text/event-stream", "Accept-Encoding": "identity", "Cache-Control": "no-store"},
-    "timeout": httpx.Timeout(30.0, read=STREAM_SILENCE),
+    "timeout": httpx.Timeout(30.0, read=600.0),
 }
 
 

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     import httpx
 
 DEFAULT_BASE_URL = "https://api.middesk.com"
-
 #: In characters. Shorter secrets can be guessed.
 _SHORTEST_SECRET = 8
-
 #: What the query of a ``rediss`` URL may contain.
 _TLS_OPTIONS = ("ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 

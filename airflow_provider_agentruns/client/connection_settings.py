@@ -112,11 +112,9 @@ class Settings(BaseModel):
         name: str = "the connection",
     ) -> Settings:
         """
-        Check the parts of an Airflow connection.
+        Check the parts of an Airflow connection. Empty values in ``extra`` count as not set.
 
-        :param host: A URL or a bare host, which means https.
-        :param schema: ``http`` or ``https``, for a bare host.
-        :param extra: The connection's extra. Empty values count as not set.
+        :param host: A URL, or a bare host, which means https unless ``schema`` is ``http``.
         :param name: The connection's name in messages.
         :raises AgentRunsConfigError: A field is wrong. The message names it and describes a valid value.
         """

@@ -23,23 +23,16 @@ log = logging.getLogger(__name__)
 
 #: Seconds to wait for the file's lock. A process usually holds it for less than a millisecond.
 _LOCK_TIMEOUT = 2.0
-
 #: Seconds without the shared file after a failure.
 _RETRY_FILE_AFTER = 10.0
-
 #: A block lasts up to this many seconds longer, at random, so that machines do not continue at the same time.
 _JITTER = 2.0
-
 #: A 429 halves the rate, because it is probably the rate of each machine.
 _REDUCTION = 0.5
 
 
 class FileStore:
-    """
-    A store in a file that the processes of one user on one machine share.
-
-    :param account: Identifies the account. The file's name is a digest of it.
-    """
+    """A store in a file that the processes of one user on one machine share."""
 
     def __init__(self, account: str) -> None:
         #: Only a store outside of this machine has problems that the connection can cause.

@@ -13,7 +13,7 @@ from airflow_provider_agentruns.client.file_store import FileStore
 from airflow_provider_agentruns.client.rate_state import Priority, Ticket
 from airflow_provider_agentruns.exceptions import AgentRunsThrottledError
 
-#: A ticket counts as served this many seconds before, which is about how exactly a process can sleep.
+#: A ticket counts as served this many seconds early, because a process cannot sleep more exactly.
 _TOLERANCE = 0.001
 
 
@@ -24,12 +24,7 @@ class Store(Protocol):
     problem: str | None
 
     def reserve(self, rate: float, priority: Priority, max_delay: float) -> tuple[Ticket, float]:
-        """
-        Reserve a place in the queue, and return it and the seconds until it is served.
-
-        :param rate: Requests per second.
-        :param max_delay: Nothing is reserved if that takes more than this many seconds.
-        """
+        """Return a ticket and the seconds until it is served. Reserve it if they are at most ``max_delay``."""
 
     def delay(self, rate: float, ticket: Ticket) -> float | None:
         """Return the seconds until a ticket is served, or None if the store has lost it."""
@@ -39,11 +34,7 @@ class Store(Protocol):
 
 
 class Limiter:
-    """
-    Delays requests to keep to one rate with all that share the store. Safe in threads, event loops, and forks.
-
-    :param rate: Requests per second.
-    """
+    """Keeps all users of a store to ``rate`` requests per second. Safe in threads, event loops, and forks."""
 
     def __init__(self, rate: float, store: Store) -> None:
         self.rate = rate
@@ -51,11 +42,9 @@ class Limiter:
 
     def wait(self, priority: Priority = Priority.WAIT, max_wait: float | None = None) -> float:
         """
-        Sleep until a request may be sent.
+        Sleep until a request may be sent, and return the delay in seconds.
 
-        :param max_wait: The longest acceptable delay, in seconds; None for any.
-        :return: The delay in seconds.
-        :raises AgentRunsThrottledError: If the delay would be longer.
+        :raises AgentRunsThrottledError: If the delay would exceed ``max_wait`` seconds.
         """
         begin, ticket = time.monotonic(), None
         while True:
@@ -100,11 +89,7 @@ _limiters: dict[tuple[str, str | None], Limiter] = {}
 
 
 def limiter_for(settings: Settings) -> Limiter:
-    """
-    Return this process's limiter of an account. The rate of the last call applies to all its users.
-
-    :raises AgentRunsConfigError: The package for the store is missing.
-    """
+    """Return this process's limiter of an account. The rate of the last call applies to all its users."""
     key = settings.account, settings.rate_limit_store
     if key not in _limiters:
         _limiters.setdefault(key, Limiter(settings.rate_limit, _store(settings)))

@@ -15,13 +15,8 @@ from airflow_provider_agentruns.models import Page
 
 #: If a service rejects pages of this size, their size is not the reason.
 _SMALLEST_PAGE_SIZE = 10
-
-#: Statuses that may mean that a page does not exist, or that the service does not serve pages that deep.
-_NO_SUCH_PAGE = frozenset({400, 404, 416, 422})
-
 #: Creation times may be out of order by this many seconds in a listing that is sorted by a similar time.
 _TOLERANCE = 60.0
-
 #: A listing that claims to have this many pages has no end.
 _DEEPEST_PAGE = 1_000_000
 
@@ -106,8 +101,8 @@ class ListingWalk:
             self.page, self.truncated = None, True
 
     def is_past_end(self, status: int | None) -> bool:
-        """Return whether an HTTP status means that there is no such page. The first page always exists."""
-        return self.page != 1 and status in _NO_SUCH_PAGE
+        """Return whether a status means that there is no such page, or none that deep. The first page always exists."""
+        return self.page != 1 and status in (400, 404, 416, 422)
 
     def shrink(self) -> bool:
         """Start again with smaller pages. Return False if they are as small as they get."""

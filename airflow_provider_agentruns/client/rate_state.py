@@ -29,17 +29,12 @@ class Priority(Enum):
 
 #: The order in which the queues are served, for each number of a cycle.
 CYCLE = ("WSP", *["SWP"] * 3, "PSW", *["SWP"] * 3, "WSP", *["SWP"] * 7)
-
-#: The distance of two requests grows by this factor. It keeps requests apart that take up to 80 ms more or less to
-#: arrive, e.g. over a new connection.
+#: Factor for the gap between requests, which can take up to 80 ms more or less to arrive, e.g. over a new connection.
 MARGIN = 1.08
-
-#: Two times are the same if they differ by less than this part of the distance of two requests.
+#: Two times are the same if they differ by less than this part of the gap between two requests.
 TOLERANCE = 1e-6
-
 #: The lowest share of the rate.
 LOWEST_SHARE = 1 / 64
-
 #: The share recovers by a 12th of itself and of this constant per second: from a half in 7 s, from the lowest in 21 s.
 RECOVERY = 12.0
 RECOVERY_BASE = 0.2
@@ -47,11 +42,7 @@ RECOVERY_BASE = 0.2
 
 @dataclass(frozen=True)
 class Ticket:
-    """
-    A place in a queue.
-
-    :param epoch: The epoch of the state that issued it.
-    """
+    """A place in a queue, and the epoch of the state that issued it."""
 
     priority: Priority
     number: int
@@ -61,10 +52,9 @@ class Ticket:
 @dataclass(frozen=True)
 class RateState:
     """
-    The queues of one account. The size does not depend on the number of tickets.
+    The queues of one account. The size does not depend on the number of tickets. Rates are in requests per second.
 
     :param epoch: When the state was created, in seconds of the store's clock.
-    :param updated_at: When the state last changed.
     :param next_at: The earliest time to serve the next ticket.
     :param gap: Seconds between two tickets.
     :param issued: The number of tickets of each queue so far.
@@ -83,12 +73,7 @@ class RateState:
     blocked_until: float = -math.inf
 
     def issue(self, now: float, rate: float, priority: Priority) -> tuple[RateState, Ticket]:
-        """
-        Add a ticket to the queue of a priority.
-
-        :param rate: Requests per second.
-        :return: The new state, and the ticket.
-        """
+        """Add a ticket to the queue of a priority. Return the new state and the ticket."""
         state, queue = self.updated(now, rate), priority.value
         number = state.issued[queue]
         # Time without tickets allows no burst afterwards.
@@ -98,11 +83,9 @@ class RateState:
 
     def block(self, now: float, rate: float, seconds: float, reduction: float) -> RateState:
         """
-        Serve no ticket for some seconds after a 429, and reduce the rate.
+        Serve no ticket for some seconds after a 429, and multiply the rate by ``reduction``.
 
         429s during a block are responses to requests from before it, and do not reduce the rate again.
-
-        :param reduction: The factor for the rate.
         """
         state, until = self.updated(now, rate), max(self.blocked_until, now + seconds)
         share = state.share if now < self.blocked_until else max(LOWEST_SHARE, state.share * reduction)
@@ -110,11 +93,7 @@ class RateState:
         return replace(state, next_at=next_at, share=share, blocked_until=until).updated(now, rate)
 
     def delay(self, ticket: Ticket, now: float) -> float | None:
-        """
-        Return the seconds until a ticket is served, unless others with a higher priority follow.
-
-        :return: None if this state did not issue the ticket, perhaps after a crash.
-        """
+        """Return the seconds until a ticket is served if no higher priority follows; None if the state lacks it."""
         queue = ticket.priority.value
         if ticket.epoch != self.epoch or ticket.number >= self.issued[queue]:
             return None

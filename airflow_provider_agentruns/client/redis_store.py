@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Keeps the rate limit of an account in Redis, for all machines.
-
-One script per step, so that a reservation takes one round trip and no client has to try again.
-"""
+"""Keeps the rate limit of an account in Redis, for all machines. A script makes each step one atomic round trip."""
 
 from __future__ import annotations
 
@@ -35,18 +31,12 @@ log = logging.getLogger(__name__)
 
 #: Seconds to wait for Redis: to connect, and for each reply.
 _TIMEOUT = 1.0
-
 #: Seconds without Redis after a failure.
 _RETRY_AFTER = 10.0
-
 #: The share of the rate that each machine uses without Redis.
 _SHARE_WITHOUT = 0.25
-
 #: A 429 reduces the rate by little, because it is rare: a request was late, or another client uses the account.
 _REDUCTION = 0.8
-
-#: Seconds that Redis keeps an unused state.
-_KEEP = 3600
 
 _SCRIPT = Path(__file__).with_name("rate_limit.lua").read_text(encoding="utf-8")
 
@@ -57,18 +47,12 @@ _CONSTANTS = {
     "recovery": rate_state.RECOVERY,
     "recovery_base": rate_state.RECOVERY_BASE,
     "lowest_share": rate_state.LOWEST_SHARE,
-    "keep": _KEEP,
+    "keep": 3600,  # Seconds that Redis keeps an unused state.
 }
 
 
 class RedisStore:
-    """
-    A store in Redis. While Redis fails, each machine uses a quarter of the rate and its own file.
-
-    :param account: Identifies the account. The key is a digest of it.
-    :param url: The URL of the server.
-    :param redact: Removes secrets from a text for the log.
-    """
+    """A store in Redis. While Redis fails, each machine uses a quarter of the rate and its own file."""
 
     def __init__(self, account: str, url: str, redact: Callable[[str], str]) -> None:
         self.problem: str | None = None

@@ -39,7 +39,6 @@ T = TypeVar("T")
 DEFAULT_RESUME_BODY: dict[str, Any] = {"interrupt_id": "{interrupt_id}", "input": "{input}"}
 
 _MAX_STATE_BYTES = 16 * 1024 * 1024
-
 _LONGEST_ID = 200
 _LONGEST_COMMENT = 5000
 _UNRENDERED = re.compile(r"\{\{|\}\}|\{%")
@@ -54,7 +53,7 @@ class Request(Generic[T]):
     :param path: The path below the base URL, percent-encoded.
     :param parse: Returns the result from a 2xx response.
     :param max_bytes: The largest response, in bytes; None for the transport's limit.
-    :param max_wait: The longest delay by the rate limit, in seconds; None for any.
+    :param max_wait: The longest delay by the rate limit, in seconds; None for any. A longer one raises an error.
     :param answer: The interrupt ID and the input, for the connection's ``resume_body``.
     """
 
@@ -173,8 +172,7 @@ def get_thread(thread_id: str) -> Request[Thread]:
 
 def list_threads(*, business_id: str | None = None, page: int = 1, page_size: int = 100) -> Request[ThreadPage]:
     """Read one page of the listing of threads, optionally those of one business."""
-    params = _page(page, page_size) | _context(business_id=business_id)
-    return Request("GET", "/v1/threads", model(ThreadPage), params)
+    return Request("GET", "/v1/threads", model(ThreadPage), _page(page, page_size) | _context(business_id=business_id))
 
 
 def create_thread(

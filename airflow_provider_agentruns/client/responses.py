@@ -20,8 +20,6 @@ from airflow_provider_agentruns.models import Page, RunPage
 
 M = TypeVar("M", bound=BaseModel)
 
-_SURROGATE = re.compile(rb"\\u[dD]")
-
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -43,7 +41,7 @@ class Response:
         try:
             value = json.loads(self.body)
             # Databases cannot store half a surrogate pair.
-            if _SURROGATE.search(self.body):
+            if re.search(rb"\\u[dD]", self.body):
                 text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
                 value = json.loads(text.decode("utf-16-le", "replace"))
             return value

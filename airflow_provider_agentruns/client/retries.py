@@ -21,12 +21,8 @@ log = logging.getLogger(__name__)
 
 #: The longest pause before a repetition, in seconds, whatever the service asks for.
 LONGEST_PAUSE = 60.0
-
 #: For how many seconds after its first 429 a request is repeated. Further 429s count as faults.
 RATE_LIMIT_BUDGET = 300.0
-
-#: Statuses after which the same request may succeed a moment later.
-_TRANSIENT = frozenset({429, 502, 503, 504})
 
 _backoff = wait_random_exponential(multiplier=0.5, max=30)
 
@@ -59,7 +55,7 @@ def policy(max_retries: int) -> dict[str, Any]:
 def is_transient(error: BaseException) -> bool:
     """Return whether the same request may succeed after this error, and has certainly had no effect."""
     if isinstance(error, AgentRunsAPIError):
-        return not error.in_doubt and (error.status_code in _TRANSIENT or error.status_code < 300)
+        return not error.in_doubt and (error.status_code in (429, 502, 503, 504) or error.status_code < 300)
     return isinstance(error, AgentRunsConnectionError) and not error.in_doubt
 
 

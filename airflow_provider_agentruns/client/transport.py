@@ -32,10 +32,8 @@ T = TypeVar("T")
 
 #: The largest response, in bytes, unless the request or the transport sets a smaller limit.
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
-
 #: Larger responses are parsed in a thread, so that the event loop keeps running.
 _PARSE_IN_THREAD_BYTES = 1024 * 1024
-
 #: An async request may exceed the connection's timeout by this many seconds, e.g. to connect.
 _GRACE = 5.0
 
@@ -46,7 +44,7 @@ class RequestRecord:
     One sent request and its outcome, for metrics.
 
     :param throttle_delay: How long the rate limit delayed the request, in seconds.
-    :param sent: When it was sent, as ``time.monotonic()``.
+    :param sent: When it was sent, by ``time.monotonic()``.
     :param status: The HTTP status; None if no complete response arrived.
     :param seconds: Seconds until the whole response was read; for a stream, until it began.
     """
@@ -124,22 +122,12 @@ class Transport(_Transport):
         weakref.finalize(self, self._http.close).atexit = False
 
     def send(self, request: Request[T]) -> T:
-        """
-        Send a request and return its result. Repeat it after an error if that is harmless.
-
-        :raises AgentRunsThrottledError: The rate limit would delay it for longer than its ``max_wait``.
-        :raises AgentRunsConnectionError: The service could not be reached.
-        :raises AgentRunsAPIError: The service returned an error.
-        """
+        """Send a request and return its result. Repeat it after an error if that is harmless."""
         result: T = Retrying(**retries.policy(self.settings.max_retries))(self.send_once, request)
         return result
 
     def stream(self, request: Request[RunEvent]) -> Iterator[RunEvent]:
-        """
-        Yield the events of a stream until the service closes it.
-
-        :raises AgentRunsConnectionError: The connection broke before that.
-        """
+        """Yield the events of a stream until the service closes it. Raise an AgentRunsConnectionError if it breaks."""
         delay = self.limiter.wait(request.priority)
         with (
             self._recorded(request, delay) as record,

@@ -138,6 +138,5 @@ def fails(case: Case) -> ScriptBody:
 
 
 _SCRIPTS = (instant, slow, needs_approval, two_questions, two_rounds, cip_orchestrator, fails)
-
 #: Agent types and their scripts.
 BUILTIN: Mapping[str, Script] = {script.__name__: script for script in _SCRIPTS}

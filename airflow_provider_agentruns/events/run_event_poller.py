@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 #: The largest number of runs per batch. Airflow must store their events within ``shared_stream_ack_timeout``.
 BATCH_SIZE = 100
-
 #: The largest number of pages per poll, and of pages that are read only for unfinished runs.
 MAX_PAGES = 1000
 _MAX_UNFINISHED_PAGES = 10

@@ -22,12 +22,10 @@ log = logging.getLogger(__name__)
 
 #: Runs that the listing shows at most this many seconds after their creation are reported.
 MAX_LISTING_LAG = 600.0
-
 #: The tracker keeps at most this many unfinished runs, and drops the oldest ones first.
 MAX_UNFINISHED = 10_000
 
 _MAX_INTERRUPTS = 50
-
 #: IDs, statuses, and agent types that are longer must not reach Airflow's database.
 _MAX_LENGTH = 255
 

@@ -16,9 +16,7 @@ from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from airflow_provider_agentruns.text import digest
 
 HEADER = "X-Middesk-Signature-256"
-
 _SIGNATURE = re.compile(r"\s*(?:sha256=)?([0-9a-f]{64})\s*", re.ASCII | re.IGNORECASE)
-
 #: The service retries an event for about three days. Rejecting older events prevents a replay after the deletion of
 #: their keys.
 MAX_AGE = timedelta(days=4)

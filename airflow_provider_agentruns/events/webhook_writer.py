@@ -17,11 +17,9 @@ from airflow_provider_agentruns.events.signed_webhook import MAX_AGE, RunStatusC
 
 #: The largest number of changes that are pending. The service resends the others.
 MAX_PENDING = 2000
-
 #: The number of seconds between deletions of old keys, and the age of old keys: longer than any event is accepted.
 DELETE_INTERVAL = 3600.0
 KEY_LIFETIME = MAX_AGE + timedelta(days=1)
-
 _KEY_PREFIX = "webhook:"
 
 

@@ -10,7 +10,6 @@ from airflow.providers.common.compat.sdk import AirflowPlugin
 from airflow_provider_agentruns.plugins import listener
 
 PREFIX = "/agent-runs"
-
 _ICONS = {"icon": "agent-runs/static/icon.svg", "icon_dark_mode": "agent-runs/static/icon-dark.svg"}
 
 

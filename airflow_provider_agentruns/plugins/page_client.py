@@ -35,18 +35,14 @@ T = TypeVar("T")
 
 #: Seconds that a run stays fresh: while it works, and after it has ended or if it is too large to read often.
 FRESH_FOR, FRESH_FOR_LONG = 2.5, 60.0
-
 #: Seconds that the statuses of the overview stay fresh, and seconds between a failed request and the next one.
 STATUSES_FRESH_FOR, ERROR_FRESH_FOR = 4.0, 5.0
-
 #: Seconds that a page waits for a run, for statuses, and for either of them if it can show older data.
 MAX_WAIT, MAX_STATUSES_WAIT, MAX_WAIT_WITH_VALUE = 25.0, 2.0, 1.0
 
 MAX_DELAY = 15.0
-
 #: The largest response for a run, in bytes. Parsing it takes the API server a fraction of a second.
 MAX_RESPONSE_BYTES = 4 * 1024 * 1024
-
 #: Requests per refresh of statuses, at most: pages of the listing, if more runs are missing than can be read alone, and
 #: single runs.
 MAX_PAGES, MAX_SINGLE_READS = 3, 5

@@ -19,10 +19,8 @@ from airflow_provider_agentruns.run_outcome import failure_reason
 MAX_STEPS, MAX_ARTIFACTS, MAX_SOURCES, MAX_INTERRUPTS = 500, 100, 30, 50
 
 MAX_DEPTH = 8
-
 #: The number of values in a response that is parsed. Python needs up to 200 bytes of memory for each.
 MAX_VALUES = 300_000
-
 #: The statuses of runs that cannot change anymore.
 FINISHED = (RunStatus.COMPLETED, RunStatus.ERROR)
 

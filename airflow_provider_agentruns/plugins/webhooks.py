@@ -30,21 +30,16 @@ log = logging.getLogger(__name__)
 
 #: The largest body, in bytes. A webhook may hold a run's output, which takes some hundred KiB.
 MAX_SIZE = 1024 * 1024
-
 #: The total size of the bodies that a process reads at once, in bytes.
 MAX_TOTAL_SIZE = 64 * MAX_SIZE
 
 _BODY_TIMEOUT = 20.0
-
 # The rest of the body is not read, so the TCP connection cannot be used again.
 _CLOSE = {"Connection": "close"}
-
 #: Seconds after which secrets are read again, and after which a secret that was removed is no longer valid.
 FRESH_FOR, MAX_AGE = 5.0, 15.0
-
 #: The number of connections that are read at once if they have no known secrets. Anyone may send any ID.
 MAX_READS = 20
-
 #: Seconds that a webhook waits for its connection to be read: without and with secrets that are still valid.
 _MAX_WAIT, _MAX_WAIT_IF_KNOWN = 10.0, 1.0
 

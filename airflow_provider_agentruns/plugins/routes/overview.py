@@ -22,7 +22,6 @@ from airflow_provider_agentruns.plugins.routes.task import serialize_error, seri
 from airflow_provider_agentruns.plugins.serializers import as_line, as_time
 
 MAX_TASKS = 500
-
 #: Seconds until the page requests data again.
 REFRESH_AFTER = 5.0
 

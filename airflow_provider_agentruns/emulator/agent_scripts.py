@@ -3,19 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_agentruns.emulator.script_steps import (
-    Ask,
-    Case,
-    Fails,
-    Json,
-    Script,
-    ScriptBody,
-    Work,
-    decision_in,
-)
+from airflow_provider_agentruns.emulator.script_steps import Ask, Case, Fails, Json, ScriptBody, Work, decision_in
 
 _COMPANIES = ("Cedar & Pine Supply LLC", "Harbor Light Foods Inc", "Northgate Tooling Co", "Blue Finch Studio LLC")
 _SOURCE = {"url": "https://registry.example.com/filings/20417", "source_name": "State registry"}
@@ -139,4 +129,4 @@ def fails(case: Case) -> ScriptBody:
 
 _SCRIPTS = (instant, slow, needs_approval, two_questions, two_rounds, cip_orchestrator, fails)
 #: Agent types and their scripts.
-BUILTIN: Mapping[str, Script] = {script.__name__: script for script in _SCRIPTS}
+BUILTIN = {script.__name__: script for script in _SCRIPTS}

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import secrets
 import time
 from collections import deque
@@ -13,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, PositiveInt, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -54,6 +53,11 @@ class _Rating(BaseModel):
     comment: str | None = Field(None, max_length=5000)
 
 
+class _Page(BaseModel):
+    page: PositiveInt = 1
+    per_page: PositiveInt = 20
+
+
 def create_app(service: Service, middleware: Sequence[Middleware]) -> Starlette:
     operations = _Operations(service)
     app = Starlette(
@@ -71,7 +75,7 @@ def create_app(service: Service, middleware: Sequence[Middleware]) -> Starlette:
             Route("/v1/agents/{id}", operations.get_agent, methods=["GET"]),
         ],
         middleware=middleware,
-        exception_handlers={HTTPException: _on_error, Exception: _on_error},
+        exception_handlers=dict.fromkeys((HTTPException, ValidationError, Exception), _on_error),
     )
     app.router.redirect_slashes = False
     app.state.service = service
@@ -146,18 +150,11 @@ class _Operations:
 def page_of(request: Request, oldest_first: Iterable[T], show: Callable[[T], Json]) -> Json:
     """Return the requested page of a listing, newest first."""
     items = list(oldest_first)[::-1]
-    size = min(_positive(request, "per_page", 20), 100)
-    start = (_positive(request, "page", 1) - 1) * size
+    asked = _Page.model_validate(dict(request.query_params))
+    size = min(asked.per_page, 100)
+    start = (asked.page - 1) * size
     data = [show(item) for item in items[start : start + size]]
     return {"object": "list", "has_more": start + size < len(items), "total_count": len(items), "data": data}
-
-
-def _positive(request: Request, name: str, default: int) -> int:
-    given = request.query_params.get(name, str(default))
-    # Python parses longer numbers slowly.
-    if not re.fullmatch("[1-9][0-9]{0,17}", given):
-        raise RequestError(422, f"{name} must be an integer of at least 1", name)
-    return int(given)
 
 
 def _wants_steps(request: Request) -> bool:
@@ -166,13 +163,7 @@ def _wants_steps(request: Request) -> bool:
 
 async def _fields(request: Request, form: type[BaseModel]) -> Json:
     """Return the fields that the body of a request sets."""
-    try:
-        return form.model_validate_json(await request.body()).model_dump(mode="json", exclude_unset=True)
-    except ValidationError as invalid:
-        [problem, *_] = invalid.errors()
-        name = str(problem["loc"][0]) if problem["loc"] else None
-        status = 400 if problem["type"] == "json_invalid" else 422
-        raise RequestError(status, f"{name or 'The body'}: {problem['msg']}", name) from None
+    return form.model_validate_json(await request.body()).model_dump(mode="json", exclude_unset=True)
 
 
 def _event(kind: str, snapshot: Json) -> str:
@@ -188,6 +179,11 @@ def error_response(
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, ValidationError):
+        [problem, *_] = error.errors()
+        name = str(problem["loc"][0]) if problem["loc"] else None
+        status = 400 if problem["type"] == "json_invalid" else 422
+        return error_response(status, f"{name or 'The body'}: {problem['msg']}", name)
     if isinstance(error, HTTPException):
         return error_response(error.status_code, error.detail, getattr(error, "parameter", None), error.headers)
     return error_response(500, "Internal error")

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The table of all faults, and their code.
-
-An effect takes a request, the response or None if the request was not carried out, and the fault's parameters. It
-returns the response to send, or None if it broke the connection.
-"""
+"""The table of all faults, and their code."""
 
 from __future__ import annotations
 
@@ -28,6 +23,8 @@ from airflow_provider_agentruns.emulator.runs import Run
 from airflow_provider_agentruns.emulator.script_steps import Json
 from airflow_provider_agentruns.emulator.service import Service
 
+#: Takes a request, the response or None if the request was not carried out, and the fault's parameters. Returns the
+#: response to send, or None if it broke the connection.
 Effect = Callable[..., Awaitable[Response | None]]
 
 #: The type of a parameter, and its default.
@@ -64,8 +61,7 @@ class Fault:
     @property
     def usage(self) -> str:
         """A rule with all parameters and their defaults."""
-        defaults = {name: default for name, (_, default) in self.parameters.items()}
-        texts = {name: it if isinstance(it, str) else json.dumps(it) for name, it in defaults.items()}
+        texts = {name: it if isinstance(it, str) else json.dumps(it) for name, (_, it) in self.parameters.items()}
         return " ".join([self.name, *(f"{name}={shlex.quote(text)}" for name, text in texts.items())])
 
 
@@ -145,10 +141,6 @@ def _with_status(value: Json, *, status: str) -> Json:
     return value | {"status": status} if value.get("object") in ("run", "thread") else value
 
 
-def _with_unknown_field(value: Json) -> Json:
-    return value | {"x_unknown": {"since": "tomorrow", "values": [1, None]}}
-
-
 async def _listing_lags(request: Request, response: Response, *, seconds: float) -> Response:
     if response.status_code != 200:
         return response
@@ -211,7 +203,7 @@ _TABLE = (
     Fault("unknown status", "Content", "Gives each run and thread a status that is not in the contract.",
           _changed_objects(_with_status), True, {"status": (str, "paused")}),
     Fault("unknown fields", "Content", "Adds a field that is not in the contract to each object.",
-          _changed_objects(_with_unknown_field), True),
+          _changed_objects(lambda value: value | {"x_unknown": {"since": "tomorrow", "values": [1, None]}}), True),
     Fault("listing lags", "Content", "Shows the listing of runs as it was 'seconds' ago.", _listing_lags,
           True, {"seconds": (NonNegativeFloat, 2.0)}, "GET /v1/runs"),
     Fault("stream cut", "Streams", "Closes the connection in the middle of an event, after some whole 'events'.",

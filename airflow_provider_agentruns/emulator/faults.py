@@ -167,6 +167,9 @@ def rule_of(line: str, **fields: Any) -> Rule:
     try:
         name, read = _read_line(line)
         return _rule(name, {**read, **fields})
+    except ValidationError as invalid:
+        [problem, *_] = invalid.errors()
+        raise ValueError(f"rule {line!r:.200}: {problem['loc'][0]}: {problem['msg']}") from None
     except ValueError as error:
         raise ValueError(f"rule {line!r:.200}: {error}") from None
 
@@ -178,11 +181,7 @@ def _rule(name: str, fields: Mapping[str, Any]) -> Rule:
     names = [*(() if fault.refuses else ("method", "path", "after", "times", "share")), *fault.parameters]
     for unknown in fields.keys() - names:
         raise ValueError(f"{unknown}: is not a field of {name!r}: its fields are {', '.join(names) or 'none'}")
-    try:
-        return create_model(name, __base__=Rule, **cast("Any", fault.parameters))(fault=fault, **fields)
-    except ValidationError as invalid:
-        [problem, *_] = invalid.errors()
-        raise ValueError(f"{problem['loc'][0]}: {problem['msg']}") from None
+    return create_model(name, __base__=Rule, **cast("Any", fault.parameters))(fault=fault, **fields)
 
 
 def _read_line(line: str) -> tuple[str, dict[str, Any]]:

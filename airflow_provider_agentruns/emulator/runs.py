@@ -7,7 +7,7 @@ import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import RLock
-from typing import Any, Literal
+from typing import Literal
 from uuid import NAMESPACE_OID, uuid5
 
 from airflow_provider_agentruns.emulator.script_steps import Context, Json
@@ -30,18 +30,6 @@ def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-@dataclass(slots=True)
-class Question:
-    id: str
-    value: Json
-    step: Json
-    answer: Any = None
-
-    def as_json(self) -> Json:
-        agent = {"agent": self.value["agent"]} if "agent" in self.value else {}
-        return {"id": self.id, **agent, "value": self.value}
-
-
 @dataclass(frozen=True, slots=True)
 class State:
     """The status of a run since a moment, and the IDs of its pending interrupts."""
@@ -53,7 +41,7 @@ class State:
 
 @dataclass(slots=True)
 class Run:
-    """One run with all its states so far, oldest first. Steps and artifacts are as the service shows them."""
+    """One run and its states, oldest first. Steps, questions, and artifacts are as the service shows them."""
 
     id: str
     agent: str
@@ -63,7 +51,7 @@ class Run:
     states: list[State]
     updated_at: datetime
     steps: list[Json] = field(default_factory=list, repr=False)
-    questions: list[Question] = field(default_factory=list, repr=False)
+    questions: list[Json] = field(default_factory=list, repr=False)
     artifacts: list[Json] = field(default_factory=list, repr=False)
 
     @property
@@ -108,7 +96,7 @@ class Run:
                 "started_at": timestamp(self.created_at),
                 "ended_at": timestamp(state.since) if state.status in _FINISHED else None,
                 "output": {"artifacts": self.artifacts} if state.status == "completed" else None,
-                "interrupts": [question.as_json() for question in self.questions if question.id in state.pending],
+                "interrupts": [it for it in self.questions if it["id"] in state.pending],
             }
             return shown | {"steps": copy.deepcopy(self.steps)} if steps else shown
 

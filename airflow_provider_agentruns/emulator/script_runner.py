@@ -9,7 +9,7 @@ from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_agentruns.emulator.runs import Question, Run, State, Status, timestamp, uuid_of
+from airflow_provider_agentruns.emulator.runs import Run, State, Status, timestamp, uuid_of
 from airflow_provider_agentruns.emulator.script_steps import Ask, Fails, Json, ScriptBody, Work
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,9 @@ class ScriptRunner:
         self._speed = speed
         self._now = run.created_at
         self._steps = 0
+        #: The answers to the latest questions, and the steps of those that are pending, by interrupt ID.
+        self._answers: dict[str, Any] = {}
+        self._pending: dict[str, Json] = {}
         self._progress = self._run_to_the_end(script)
         #: The time at which the script continues. None while it waits for answers, and after its end.
         self.due_at: datetime | None = run.created_at
@@ -30,14 +33,13 @@ class ScriptRunner:
             self._now, self.due_at = self.due_at, None
             next(self._progress, None)
 
-    def answer(self, question: Question, value: Any, now: datetime) -> None:
+    def answer(self, interrupt_id: str, value: Any, now: datetime) -> None:
         """Record the answer to a pending question. The script continues after the last answer."""
         self._now = now
-        question.answer = value
-        self._end(question.step)
-        pending = tuple(other for other in self._run.states[-1].pending if other != question.id)
-        self._enter("interrupted" if pending else "running", pending)
-        if not pending:
+        self._answers[interrupt_id] = value
+        self._end(self._pending.pop(interrupt_id))
+        self._enter("interrupted" if self._pending else "running")
+        if not self._pending:
             next(self._progress, None)
 
     def _run_to_the_end(self, script: ScriptBody) -> Generator[None, None, None]:
@@ -60,13 +62,7 @@ class ScriptRunner:
                 command = script.send(answers)
             except StopIteration as end:
                 return end.value
-            if isinstance(command, Ask):
-                asked = self._ask(command)
-                yield
-                answers = [question.answer for question in asked]
-            else:
-                yield from self._work(command, None)
-                answers = None
+            answers = yield from (self._ask(command) if isinstance(command, Ask) else self._work(command, None))
 
     def _work(self, work: Work | Fails, parent: Json | None) -> Generator[None, None, None]:
         if isinstance(work, Fails):
@@ -78,16 +74,18 @@ class ScriptRunner:
             yield from self._work(inner, step)
         self._end(step)
 
-    def _ask(self, command: Ask) -> list[Question]:
-        asked = []
+    def _ask(self, command: Ask) -> Generator[None, None, list[Any]]:
+        pending = {}
         for value in _copied(list(command.values)):
             label = str(value.get("label") or "Asks a person")
-            step = self._step(None, "interrupt", "ask", label, value.get("agent"))
             interrupt_id = f"int_{uuid_of(self._run.id, 'interrupt', len(self._run.questions))[-12:]}"
-            asked.append(Question(interrupt_id, value, step))
-            self._run.questions.append(asked[-1])
-        self._enter("interrupted", tuple(question.id for question in asked))
-        return asked
+            pending[interrupt_id] = self._step(None, "interrupt", "ask", label, value.get("agent"))
+            agent = {"agent": value["agent"]} if "agent" in value else {}
+            self._run.questions.append({"id": interrupt_id, **agent, "value": value})
+        self._pending, self._answers = pending, dict.fromkeys(pending)
+        self._enter("interrupted")
+        yield
+        return list(self._answers.values())
 
     def _fail(self, error: Exception) -> None:
         """End the run, and show the failure inside the innermost running step."""
@@ -105,8 +103,8 @@ class ScriptRunner:
             self._end(failed, "error")
         self._enter("error")
 
-    def _enter(self, status: Status, pending: tuple[str, ...] = ()) -> None:
-        self._run.states.append(State(self._run.updated_at, status, pending))
+    def _enter(self, status: Status) -> None:
+        self._run.states.append(State(self._run.updated_at, status, tuple(self._pending)))
 
     def _step(self, parent: Json | None, kind: str, name: str, label: str, agent: str | None = None) -> Json:
         step: Json = {

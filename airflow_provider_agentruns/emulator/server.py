@@ -20,7 +20,6 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
 from airflow_provider_agentruns.emulator.app import AuthMiddleware, create_app
 from airflow_provider_agentruns.emulator.faults import FaultMiddleware, Faults, RecordedRequest
 from airflow_provider_agentruns.emulator.script_steps import Script
@@ -67,7 +66,7 @@ class Emulator:
         webhook: str | None = None,
         webhook_secret: str | None = None,
     ) -> None:
-        self.service = Service(seed, speed, agents={**BUILTIN, **(agents or {})})
+        self.service = Service(seed, speed, agents=agents)
         self.extra: Mapping[str, Any] = {"rate_limit": 1000} if extra is None else extra
         self._webhooks = None
         if webhook is not None:

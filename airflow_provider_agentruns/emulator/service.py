@@ -44,7 +44,7 @@ class Service:
     :raises ValueError: If ``speed`` is not above 0.
     """
 
-    def __init__(self, seed: int = 0, speed: float = 1.0, *, agents: Mapping[str, Script] = BUILTIN) -> None:
+    def __init__(self, seed: int = 0, speed: float = 1.0, *, agents: Mapping[str, Script] | None = None) -> None:
         if not speed > 0:
             raise ValueError(f"speed must be above 0, not {speed}")
         self.speed = speed
@@ -56,7 +56,7 @@ class Service:
         #: The runners of the scripts of runs that have not ended, by run ID.
         self.runners: dict[str, ScriptRunner] = {}
         self._seed = seed
-        self._scripts = dict(agents)
+        self._scripts = {**BUILTIN, **(agents or {})}
         self._since = self.clock()
         self._threads: dict[str, Thread] = {}
         self._runs: dict[str, Run] = {}
@@ -128,20 +128,20 @@ class Service:
         """Answer one pending interrupt. Raise :class:`RequestError` if the service refuses the answer."""
         with self.lock:
             run = self.get_run(run_id)
-            if interrupt_id not in run.states[-1].pending:
+            values = {interrupt["id"]: interrupt["value"] for interrupt in run.interrupts}
+            if interrupt_id not in values:
                 raise RequestError(409, f"Run {run.id} is {run.status}, and interrupt {interrupt_id} is not pending")
-            [question] = [question for question in run.questions if question.id == interrupt_id]
-            schema = question.value.get("input_schema")
+            schema = values[interrupt_id].get("input_schema")
             if isinstance(schema, dict) and (misfit := best_match(Draft202012Validator(schema).iter_errors(answer))):
                 raise RequestError(422, f"The input does not fit at {misfit.json_path}: {misfit.message}", "input")
-            self.runners[run.id].answer(question, answer, self.clock())
+            self.runners[run.id].answer(interrupt_id, answer, self.clock())
             self.answers.append(AcceptedAnswer(run.id, interrupt_id, answer))
             return self._updated(run)
 
     def rate(self, run_id: str, artifact_id: str, rating: str, comment: str | None = None) -> Json:
         with self.lock:
             run = self.get_run(run_id)
-            shown = json.dumps([run.artifacts, *(question.value for question in run.questions)])
+            shown = json.dumps([run.artifacts, *run.questions])
             if artifact_id not in shown.lower():
                 raise RequestError(422, f"Run {run.id} has no artifact {artifact_id}", "artifact_id")
             rated = (run.id, artifact_id)

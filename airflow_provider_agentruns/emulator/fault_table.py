@@ -26,7 +26,6 @@ from airflow_provider_agentruns.emulator.service import Service
 #: Takes a request, the response or None if the request was not carried out, and the fault's parameters. Returns the
 #: response to send, or None if it broke the connection.
 Effect = Callable[..., Awaitable[Response | None]]
-
 #: The type of a parameter, and its default.
 Parameter = tuple[Any, Any]
 

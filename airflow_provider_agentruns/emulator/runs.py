@@ -15,7 +15,6 @@ from airflow_provider_agentruns.emulator.script_steps import Context, Json
 Status = Literal["running", "completed", "error", "interrupted"]
 
 _FINISHED = ("completed", "error")
-_TICK = timedelta(microseconds=1)
 
 
 def uuid_of(*what: object) -> str:
@@ -76,7 +75,7 @@ class Run:
 
     def touch(self, moment: datetime) -> datetime:
         """Update and return ``updated_at``. No two changes of a run have the same time."""
-        self.updated_at = max(moment, self.updated_at + _TICK)
+        self.updated_at = max(moment, self.updated_at + timedelta(microseconds=1))
         return self.updated_at
 
     def as_json(self, *, steps: bool = False, state: State | None = None) -> Json:

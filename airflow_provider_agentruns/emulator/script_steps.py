@@ -21,9 +21,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-#: A JSON object.
 Json = dict[str, Any]
-
 ScriptBody = Generator["Work | Ask", Any, "list[Json] | None"]
 
 

@@ -64,7 +64,7 @@ class PageClient:
         self._walk: ListingWalk | None = None
 
     async def run(self, run_id: str) -> tuple[dict[str, Any] | None, AgentRunsError | None]:
-        """Return a run, its ``page``, and when it was loaded, if it was, and why it could not be read or updated."""
+        """Return the loaded run with its ``page`` and time, if any, and why it could not be read or updated, if so."""
         return await self._runs(run_id).get()
 
     async def statuses(self, run_ids: Collection[str]) -> tuple[dict[str, ListedRun], AgentRunsError | None]:

@@ -15,11 +15,11 @@ from airflow_provider_agentruns.models import AgentRun, Interrupt, RunStatus
 from airflow_provider_agentruns.reviews.text import clean, plain, safe_url
 from airflow_provider_agentruns.run_outcome import failure_reason
 
-#: The number of each that a page shows.
+#: The largest number of each that a page shows.
 MAX_STEPS, MAX_ARTIFACTS, MAX_SOURCES, MAX_INTERRUPTS = 500, 100, 30, 50
 
 MAX_DEPTH = 8
-#: The number of values in a response that is parsed. Python needs up to 200 bytes of memory for each.
+#: The largest number of values in a response that is parsed. Python needs up to 200 bytes of memory for each.
 MAX_VALUES = 300_000
 #: The statuses of runs that cannot change anymore.
 FINISHED = (RunStatus.COMPLETED, RunStatus.ERROR)
@@ -31,12 +31,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, indent=2, default=str)
 
 
 def parse_run(response: Response) -> dict[str, Any]:
-    """
-    Return what a page shows of a run.
-
-    :raises AgentRunsResponseTooLargeError: If the response holds more than :data:`MAX_VALUES` values.
-    :raises ValueError: If it is not a JSON object, or too deeply nested.
-    """
+    """Return what a page shows of a run. Raise a ValueError if the response is not a JSON object."""
     # Each value but the first of a list or object follows a comma. Commas in texts count too, which does not matter.
     if sum(map(response.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise AgentRunsResponseTooLargeError("the run has too many values")

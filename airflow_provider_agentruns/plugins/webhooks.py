@@ -52,19 +52,15 @@ class WebhookSecrets:
     """Reads secrets from connections, and caches them. For one event loop."""
 
     def __init__(self) -> None:
-        # When the secrets of a connection were read, by time.monotonic, and the secrets. Connections without secrets
-        # are not stored, so requests with any number of IDs need no memory.
+        # The secrets of a connection, and when they were read (time.monotonic). Connections without secrets are not
+        # stored, so requests with any number of IDs need no memory.
         self._known: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._reads: dict[str, asyncio.Task[tuple[str, ...]]] = {}
         # A secrets backend may be slow, and requests from strangers must not occupy all threads.
         self._readers = asyncio.Semaphore(2)
 
     async def get(self, conn_id: str) -> tuple[str, ...]:
-        """
-        Return the secrets of a connection; empty if the connection does not exist or accepts no webhooks.
-
-        :raises AgentRunsConfigError: If the connection cannot be read at the moment.
-        """
+        """Return a connection's secrets, if it accepts webhooks. Raise an AgentRunsConfigError if it cannot be read."""
         if not _CONN_ID.fullmatch(conn_id):
             return ()
         read_at, secrets = self._known.get(conn_id, (-math.inf, ()))
@@ -109,12 +105,7 @@ class Receiver:
         self._bytes_in_memory = 0
 
     async def receive(self, conn_id: str, request: Request) -> None:
-        """
-        Verify a webhook and write its asset events.
-
-        :raises HTTPException: If the webhook is rejected.
-        :raises AgentRunsError: If the connection cannot be read at the moment.
-        """
+        """Verify a webhook and write its asset events. Raise an HTTPException to reject it."""
         if not await self._secrets.get(conn_id):
             # The same response for a connection without secrets and for one that does not exist.
             raise HTTPException(404, "Not Found")

@@ -41,8 +41,7 @@ class _AirflowData(NamedTuple):
 
 # Not async: FastAPI calls it in a thread, where it may wait for the database.
 def _read(dag_id: str, run_id: str, task_id: str, session: SessionDep, map_index: str = "-1") -> _AirflowData:
-    # If a task is not mapped, Airflow leaves the placeholder {MAP_INDEX} in the URL. Larger numbers do not fit into the
-    # database's column.
+    # If a task is not mapped, Airflow leaves {MAP_INDEX} in the URL. The database's column holds no larger numbers.
     index = int(map_index) if map_index.isdecimal() and len(map_index) <= 9 else -1
     task = agent_tasks.find(session, dag_id, run_id, task_id, index)
     if task is None:

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from airflow_provider_agentruns.models import AgentRun
 
 _MESSAGES_SHOWN = 10
-#: The longest message of the service, and the longest text of an error, in characters.
-_MESSAGE_LENGTH = 500
-_MAX_LENGTH = 8_000
 
 
 class AgentRunsError(Exception):
@@ -27,7 +24,7 @@ class AgentRunsError(Exception):
 
     def __str__(self) -> str:
         # Parts of the message come from the service and from agents.
-        return single_line(super().__str__(), _MAX_LENGTH)
+        return single_line(super().__str__(), 8_000)
 
 
 class AgentRunsConfigError(AgentRunsError, ValueError):
@@ -115,7 +112,7 @@ class AgentRunsAPIError(AgentRunsError):
         in_doubt: bool = False,
     ) -> None:
         self.status_code = status_code
-        self.messages = tuple(single_line(message, _MESSAGE_LENGTH) for message in messages[:_MESSAGES_SHOWN])
+        self.messages = tuple(single_line(message, 500) for message in messages[:_MESSAGES_SHOWN])
         self.method = method
         self.path = path
         self.retry_after = retry_after

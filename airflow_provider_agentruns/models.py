@@ -64,7 +64,7 @@ def _or_unchanged(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 #: Text for people. Anything else that the service sends instead is kept unchanged.
 Text = Annotated[str | None, WrapValidator(_or_unchanged)]
 
-#: A list. Null counts as empty. To collect the errors of all entries would take a hundred times the response's memory.
+#: A list. Null counts as empty. Stops at the first error: all errors could take 100 times the response's memory.
 Entries = Annotated[list[T], FailFast(), BeforeValidator(lambda value: [] if value is None else value)]
 
 

@@ -35,9 +35,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AnyTransport = TypeVar("AnyTransport", Transport, AsyncTransport)
 
-#: The Test button waits this many seconds for the rate limit.
-_MAX_TEST_WAIT = 5.0
-
 
 def _methods(
     build: Callable[P, Request[T]],
@@ -91,8 +88,8 @@ class AgentRunHook(BaseHook):
     def __init__(self, agentruns_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agentruns_conn_id = agentruns_conn_id
-        # By process and by event loop, because no other one can use their connections. The last of a list is in use.
-        # Requests may still be in progress over the others, whose token was rejected.
+        # By process or event loop, because others cannot use the same connections. The last transport of a list is in
+        # use. Requests may still be in progress over the others.
         self._transports: defaultdict[int, list[Transport]] = defaultdict(list)
         self._async_transports: defaultdict[asyncio.AbstractEventLoop, list[AsyncTransport]] = defaultdict(list)
 
@@ -156,7 +153,7 @@ class AgentRunHook(BaseHook):
         try:
             transport = self.get_conn()
             # Once, because the repetitions after a 429 can take minutes.
-            agents = transport.send_once(replace(requests.list_agents(), max_wait=_MAX_TEST_WAIT))
+            agents = transport.send_once(replace(requests.list_agents(), max_wait=5.0))
         except AgentRunsError as e:
             return False, str(e)
         accepted = f"{transport.settings.base_url} accepts the token"

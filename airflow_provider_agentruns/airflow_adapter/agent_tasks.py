@@ -44,7 +44,6 @@ _RUN_ID, _CONN_ID, _AGENT = "run_id", "agentruns_conn_id", "agent"
 _COLUMNS = (
     *("dag_id", "run_id", "task_id", "map_index", "rendered_map_index", "operator", "state", "start_date", "end_date"),
 )
-_MAX_NAME_LENGTH = 250
 _MAX_FORMS, _MAX_XCOMS = 500, 100
 # Excludes paths of object storage, templates, and masked values.
 _VALID_RUN_ID = re.compile(r"[\w.:~-]{1,200}")
@@ -250,4 +249,4 @@ def _name(value: Any) -> str | None:
     """Return a name; None for an unrendered template, a masked value, and anything that cannot be a name."""
     if not isinstance(value, str) or not value.strip() or "{{" in value or value == "***":
         return None
-    return value if len(value) <= _MAX_NAME_LENGTH and value.isprintable() else None
+    return value if len(value) <= 250 and value.isprintable() else None

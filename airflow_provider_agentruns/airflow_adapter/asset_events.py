@@ -29,12 +29,10 @@ def in_transaction(function: Callable[[Session], None]) -> None:
 
 def add_key(session: Session, uris: Collection[str], key: str, source: str) -> list[str]:
     """
-    Add a key to assets, and return the URIs of those that did not have it.
+    Add a key to those assets that a DAG uses, and return the URIs of those that did not have it.
 
-    The key is a row of the asset's state store, whose primary key lets only one of several processes succeed.
-
-    :param uris: The URIs of the assets, which are also their names. Assets that no DAG uses are left out.
-    :param source: The ID of the event, for people who read the state store.
+    The key is a row of the asset's state store, whose primary key lets only one of several processes succeed. Its value
+    is the ID of the event (``source``), for people who read the state store.
     """
     # All processes lock assets in the same order to prevent a deadlock.
     assets = session.execute(

@@ -2,8 +2,7 @@
 """
 Creates and reads the form (Required Action) of a task instance through Airflow's supervisor.
 
-``HITLOperator`` does not return the form that Airflow holds, which can be an older one. No public function reads an
-answer.
+``HITLOperator`` does not return the form, which can be an older one. No public function reads an answer.
 """
 
 from __future__ import annotations

@@ -25,8 +25,7 @@ def read_stored(value: Any, written_at: datetime | None) -> Any:
     """
     Return an XCom value, or None if the XCom backend cannot read it.
 
-    Airflow's decoder creates objects of the classes that a value names, so only text of a custom backend is passed to
-    it.
+    Only text of a custom backend is passed to Airflow's decoder, which creates objects of any class that a value names.
 
     :param value: The value in Airflow's database: JSON, text that contains JSON, or a backend's reference.
     :param written_at: Distinguishes values that a backend writes to the same place.

@@ -73,13 +73,7 @@ def for_log(trail: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_folder(folder: str, *, create: bool) -> ObjectStoragePath:
-    """
-    Return a folder, and check that the storage can be reached.
-
-    :param folder: An absolute path, or a URL for Airflow's ``ObjectStoragePath``.
-    :param create: Whether to create a folder that does not exist.
-    :raises AgentRunsError: If the folder does not exist, or cannot be created or reached.
-    """
+    """Return a folder, given as a path or a URL. Raise an AgentRunsError if it does not exist or cannot be reached."""
     from airflow.sdk import ObjectStoragePath
 
     try:
@@ -96,11 +90,7 @@ def open_folder(folder: str, *, create: bool) -> ObjectStoragePath:
 
 
 def write_document(folder: ObjectStoragePath, trail: dict[str, Any], ti: Any) -> str:
-    """
-    Write the document of a review, unless an earlier try has written it. Return its path.
-
-    :raises AgentRunsError: If the document cannot be written.
-    """
+    """Write the document of a review, unless an earlier try has written it. Return its path."""
     document: dict[str, Any] = {
         "format": FORMAT,
         "dag_id": ti.dag_id,
@@ -132,7 +122,7 @@ def write_document(folder: ObjectStoragePath, trail: dict[str, Any], ti: Any) ->
 
 
 def read_documents(folder: ObjectStoragePath, since: datetime | None = None) -> Iterator[dict[str, Any] | str]:
-    """Yield the documents of a folder, oldest decision first. Of a file that is not a document, yield the reason."""
+    """Yield the documents of a folder, oldest decision first. For a file that cannot be read, yield the reason."""
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if not path.name.endswith(".json") or (since and path.name[:10] < since.astimezone(UTC).date().isoformat()):
             continue

@@ -27,7 +27,7 @@ class CursorStore:
     The cursor of one watcher, saved for each asset that it watches.
 
     An asset can have several watchers, each with a cursor. Another key lists the keys of these cursors. When a watcher
-    is edited, Airflow replaces it by a watcher without a cursor. The new watcher takes over the listed cursor that was
+    is edited, Airflow replaces it with one without a cursor. The new watcher takes over the listed cursor that was
     saved least recently.
 
     :param stores: Airflow's state store of each asset. Without any, nothing is saved.

@@ -50,9 +50,7 @@ async def changed_runs(
     """
     Yield batches of runs to report. A batch counts as reported when the next one is requested.
 
-    :param interval: Seconds between two polls.
-    :param store: Holds the cursor. If it is empty, the runs that exist now are not reported.
-    :param agent: Report only runs of this agent type.
+    If ``store`` has no cursor, the runs that exist now are not reported. ``interval`` is in seconds.
     """
     poller = RunEventPoller(conn_id, interval, await store.load())
     tracker = poller.tracker

@@ -52,7 +52,7 @@ class RunStatusChange(NamedTuple):
     run_id: str
     status: str
     agent: str | None
-    #: Identifies this status of this run in all events that report it. For other interrupts, the key is another one.
+    #: The same in all events that report this status of this run. Other interrupts have another key.
     key: str
 
 
@@ -73,12 +73,7 @@ def is_signed(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
 
 
 def parse_webhook_event(body: bytes) -> RunStatusChange | None:
-    """
-    Return the change that an event reports; None if it reports none.
-
-    :param body: A body whose signature is valid.
-    :raises AgentRunsValueError: If the event is malformed, too old, or from the future.
-    """
+    """Return the change that a verified event reports, if any. Raise an AgentRunsValueError if the event is invalid."""
     try:
         if _Body.model_validate_json(body).type not in ("run.created", "run.completed", "run.interrupted"):
             return None

@@ -17,7 +17,7 @@ from airflow_provider_agentruns.events.signed_webhook import MAX_AGE, RunStatusC
 
 #: The largest number of changes that are pending. The service resends the others.
 MAX_PENDING = 2000
-#: The number of seconds between deletions of old keys, and the age of old keys: longer than any event is accepted.
+#: Seconds between deletions of old keys, and the age at which a key is old. Events of that age are rejected.
 DELETE_INTERVAL = 3600.0
 KEY_LIFETIME = MAX_AGE + timedelta(days=1)
 _KEY_PREFIX = "webhook:"
@@ -34,12 +34,7 @@ class WebhookWriter:
         self._delete_at = time.monotonic() + DELETE_INTERVAL
 
     async def write(self, conn_id: str, change: RunStatusChange) -> None:
-        """
-        Return when the database holds the asset events of a change. A duplicate has no effect.
-
-        :raises asyncio.QueueFull: If too many changes are pending.
-        :raises sqlalchemy.exc.SQLAlchemyError: If the database fails.
-        """
+        """Return when the database holds the asset events of a change. A duplicate has no effect."""
         if self._pending >= MAX_PENDING:
             raise QueueFull
         self._pending += 1

@@ -218,7 +218,7 @@ def _task(row: Any) -> AgentTask:
         values = {name: field.get("value") if isinstance(field, dict) else field for name, field in fields.items()}
         form = Form(row.subject, values, row.shown_at)
     run_id = _run_id(trigger.get(_RUN_ID)) or _run_id(rendered.get(_RUN_ID))
-    # Of a task that starts its run, only XCom names the run while the task works, and after Airflow has deleted the
+    # If a task starts its own run, only XCom names the run while the task works, and after Airflow has deleted the
     # rendered fields.
     from_xcom = not run_id and (row.operator in STARTING_OPERATORS or _AGENT in rendered)
     if from_xcom:

@@ -61,7 +61,7 @@ class ListingWalk:
         previous: ListingWalk | None = None,
     ) -> None:
         self.page_size: int = previous.page_size if previous else page_size
-        #: The order of the listing; None until it shows.
+        #: The order of the listing; None until it is known.
         self.order: Order | None = previous.order if previous else None
         if as_listed:
             self.order = Order.UNORDERED
@@ -73,7 +73,7 @@ class ListingWalk:
 
     def _begin(self) -> None:
         self._seen: set[int] = set()
-        # The highest page from which on nothing older is of interest.
+        # The highest page for which ``stop`` was set.
         self._newest_stop = 0
         self._previous_ids: list[Any] | None = None
         self._steps = self._walk()

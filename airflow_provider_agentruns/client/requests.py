@@ -91,7 +91,7 @@ def list_runs(*, page: int = 1, page_size: int = 100) -> Request[RunPage]:
 
 
 def list_run_states(*, page: int = 1, page_size: int = 100) -> Request[ListedPage]:
-    """Read one page of the listing, but parse only what :func:`get_run_state` does."""
+    """Read one page of the listing, but parse only what :func:`get_run_state` parses."""
     return Request("GET", "/v1/runs", listed_page, _page(page, page_size), max_bytes=_MAX_STATE_BYTES)
 
 
@@ -188,7 +188,7 @@ def create_thread(
 
 
 def fill_resume_body(template: dict[str, Any], interrupt_id: str, answer: Any) -> dict[str, Any]:
-    """Replace the string ``{input}`` by the answer, of any JSON type. In longer strings and keys, text replaces it."""
+    """Fill the placeholders. A value that is just ``{input}`` becomes the answer itself; elsewhere, it becomes text."""
     try:
         as_json = json.dumps(answer, allow_nan=False, ensure_ascii=False)
         as_json.encode()

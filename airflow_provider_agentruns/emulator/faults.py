@@ -28,7 +28,7 @@ class Rule(BaseModel):
     """
     A fault and the requests that it applies to. The parameters of the fault are fields too.
 
-    :param after: The number of matching requests to spare first.
+    :param after: The number of matching requests to leave unchanged first.
     :param times: The largest number of requests that the fault applies to.
     :param share: The probability that the fault applies to a matching request.
     :param seen: The number of matching requests so far, of which the fault applied to ``met``.

@@ -82,7 +82,7 @@ class RunEventPoller:
         self._deep_at = -math.inf
         self._walk: ListingWalk | None = None
         self.pages_read = 0
-        #: The last poll has read all runs that were created until then; 0 after a shallow poll.
+        #: The last poll read all runs created until this time (Unix time); 0 after a shallow poll.
         self.read_until = 0.0
         what = f"poll agent runs over connection {conn_id!r}"
         self._retrying = keep_trying(what, AgentRunsError, first=interval, longest=LONGEST_PAUSE)

@@ -57,7 +57,9 @@ def test_an_example_succeeds(
         "run_ids": [run.id for run in found],
     }
     for task_id in (expected.keys() & result.states.keys()) - skipped:
-        assert result.xcom(task_id) == expected[task_id]
+        value = result.xcom(task_id)
+        # Mapped tasks start their runs in any order.
+        assert value == expected[task_id] or sorted(value) == sorted(expected[task_id])
 
 
 def test_the_default_of_the_example_with_batches_fits_airflows_limit() -> None:

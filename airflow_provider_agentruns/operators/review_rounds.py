@@ -156,8 +156,10 @@ def review_rounds(
     group = ReviewRounds(group_id=group_id)
     given = _given(agentruns_conn_id=agentruns_conn_id, deferrable=deferrable, retries=retries, retry_delay=retry_delay)
     author_defaults = {**(group.dag.default_args if group.dag else {}), **group.default_args}
-    group.default_args = {"retries": DEFAULT_RETRIES, "retry_delay": DEFAULT_RETRY_DELAY} | author_defaults | given
-    wait_arguments = _given(poke_interval=poke_interval, timeout=timeout)
+    # Not in the group's default_args, because an author can add other tasks, for which a retry may not be safe.
+    defaults = {"retries": DEFAULT_RETRIES, "retry_delay": DEFAULT_RETRY_DELAY}
+    common = {name: value for name, value in defaults.items() if name not in author_defaults} | given
+    wait_arguments = _given(poke_interval=poke_interval, timeout=timeout) | common
     with group:
         first: Any = ReviewRoundSensor(task_id="wait_1", run_id=run_id, **wait_arguments)
         # All other tasks get the ID from the first, so that a group that is skipped is skipped completely.
@@ -170,7 +172,7 @@ def review_rounds(
                 wait = ReviewRoundSensor(task_id=f"wait_{number}", run_id=known_run, answered=trails, **wait_arguments)
                 # Skipped if nothing was reviewed, because the run has completed.
                 reviews[-1] >> wait
-            unmapped = AgentRunReviewOperator.partial(task_id=f"review_{number}", run_id=known_run, **review)
+            unmapped = AgentRunReviewOperator.partial(task_id=f"review_{number}", run_id=known_run, **common, **review)
             try:
                 reviews.append(unmapped.expand(interrupt=wait.output))
             except NotImplementedError:
@@ -186,6 +188,7 @@ def review_rounds(
             artifact_type=artifact_type,
             trigger_rule="none_failed_min_one_success",
             **_given(poll_interval=poke_interval, timeout=timeout),
+            **common,
         )
         [first, reviews[-1]] >> output
     return group

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, TaskGroup, task, task_group
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
@@ -22,6 +23,7 @@ from airflow_provider_agentruns.operators.review_rounds import (
     ReviewRoundsOutputOperator,
     open_questions,
 )
+from airflow_provider_agentruns.sensors.agent_run import AgentRunSensor
 from airflow_provider_agentruns.text import digest
 from tests.support.airflow_names import DagSerialization
 from tests.support.dag_runs import DagRunner
@@ -86,6 +88,15 @@ def test_all_tasks_have_retries_unless_the_author_sets_a_number(
     with empty_dag(), TaskGroup("outer", default_args=defaults) as group:
         review_rounds("g", "r-1", 1, **arguments)
     assert {found.retries for found in group.iter_tasks()} == {tries}
+
+
+def test_tasks_that_an_author_adds_to_the_group_get_no_arguments_of_the_package() -> None:
+    with empty_dag(), review_rounds("g", "r-1", 1, retries=5, agentruns_conn_id="other"):
+        notify = EmptyOperator(task_id="notify")
+        other_run = AgentRunSensor(task_id="other_run", run_id="r-2")
+    assert (notify.retries, other_run.retries, other_run.agentruns_conn_id) == (0, 0, "agentruns_default")
+    with empty_dag(), review_rounds("g", "r-1", 1):
+        assert EmptyOperator(task_id="notify").retries == 0
 
 
 def test_a_mapped_task_group_is_rejected_with_an_explanation() -> None:

@@ -135,6 +135,8 @@ class AgentRunHook(BaseHook):
             try:
                 yield from transport.stream(request)
             except AgentRunsAuthError as e:
+                if e.status_code != 401:
+                    raise
                 yield from _if_edited(self.reload(), transport, e).stream(request)
 
     async def astream_run(self, run_id: str) -> AsyncIterator[RunEvent]:
@@ -145,6 +147,8 @@ class AgentRunHook(BaseHook):
                 async for event in transport.stream(request):
                     yield event
             except AgentRunsAuthError as e:
+                if e.status_code != 401:
+                    raise
                 async for event in _if_edited(await self.areload(), transport, e).stream(request):
                     yield event
 
@@ -232,6 +236,8 @@ class AgentRunHook(BaseHook):
             try:
                 return transport.send(request)
             except AgentRunsAuthError as e:
+                if e.status_code != 401:
+                    raise
                 return _if_edited(self.reload(), transport, e).send(request)
 
     async def asend(self, build: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -241,6 +247,8 @@ class AgentRunHook(BaseHook):
             try:
                 return await transport.send(request)
             except AgentRunsAuthError as e:
+                if e.status_code != 401:
+                    raise
                 return await _if_edited(await self.areload(), transport, e).send(request)
 
     @contextmanager
@@ -276,7 +284,7 @@ class AgentRunHook(BaseHook):
 
 
 def _if_edited(current: AnyTransport, rejected: AnyTransport, error: AgentRunsAuthError) -> AnyTransport:
-    """Return the current transport. Raise the error if its token is the rejected one, or is not the reason."""
-    if error.status_code != 401 or current.settings == rejected.settings:
+    """Return the current transport. Raise the error if its settings are the rejected ones."""
+    if current.settings == rejected.settings:
         raise error
     return current

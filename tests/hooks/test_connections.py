@@ -107,6 +107,18 @@ def test_a_rejected_request_is_repeated_once_if_the_connection_was_edited(
     assert isinstance(caught.value, AirflowFailException)
 
 
+def test_a_forbidden_request_does_not_read_the_connection_again(
+    user: HookUser, serve: Serve, monkeypatch: pytest.MonkeyPatch, airflow_home: Path
+) -> None:
+    def forbid(_: Received) -> Reply:
+        monkeypatch.delenv(ENV)
+        return errors(403, "no")
+
+    serve(forbid)
+    with pytest.raises(AgentRunsAuthError):
+        user.call("get_run", "r-1")
+
+
 class TestTestButton:
     @pytest.mark.agent_runs(token="mk_test_right")
     def test_wrong_token(self, agent_runs_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

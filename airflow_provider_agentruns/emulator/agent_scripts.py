@@ -63,12 +63,9 @@ def two_questions(case: Case) -> ScriptBody:
     yield Work(0.2, "compare_names", "Compares the names on file")
     name = _artifact("name_change", "New name", case.rng.choice(_COMPANIES), confidence="high")
     officer = _artifact("officer_change", "New officer", "R. Alvarez, treasurer")
-    name_answer, officer_answer = yield Ask(
-        [
-            _question(case, "Should the company's name be changed?", name),
-            _question(case, "Should the officer be added?", officer),
-        ]
-    )
+    about_name = _question(case, "Should the company's name be changed?", name)
+    about_officer = _question(case, "Should the officer be added?", officer)
+    name_answer, officer_answer = yield Ask([about_name, about_officer])
     yield Work(0.2, "apply_decisions", "Applies the decisions")
     return [_decision("Name", name_answer), _decision("Officer", officer_answer)]
 

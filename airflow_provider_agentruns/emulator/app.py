@@ -162,7 +162,6 @@ def _wants_steps(request: Request) -> bool:
 
 
 async def _fields(request: Request, form: type[BaseModel]) -> Json:
-    """Return the fields that the body of a request sets."""
     return form.model_validate_json(await request.body()).model_dump(mode="json", exclude_unset=True)
 
 

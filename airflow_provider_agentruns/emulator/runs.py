@@ -47,8 +47,9 @@ class Run:
     thread_id: str
     context: Context
     lock: RLock = field(repr=False)
-    states: list[State]
+    created_at: datetime
     updated_at: datetime
+    states: list[State] = field(default_factory=list)
     steps: list[Json] = field(default_factory=list, repr=False)
     questions: list[Json] = field(default_factory=list, repr=False)
     artifacts: list[Json] = field(default_factory=list, repr=False)
@@ -60,10 +61,6 @@ class Run:
     @property
     def finished(self) -> bool:
         return self.status in _FINISHED
-
-    @property
-    def created_at(self) -> datetime:
-        return self.states[0].since
 
     @property
     def interrupts(self) -> list[Json]:

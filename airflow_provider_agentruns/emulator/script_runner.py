@@ -24,6 +24,7 @@ class ScriptRunner:
         #: The answers to the latest questions, and the steps of those that are pending, by interrupt ID.
         self._answers: dict[str, Any] = {}
         self._pending: dict[str, Json] = {}
+        self._enter("running")
         self._progress = self._run_to_the_end(script)
         #: The time at which the script continues. None while it waits for answers, and after its end.
         self.due_at: datetime | None = run.created_at

@@ -1,17 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The steps of an agent's script.
-
-A script is a generator function that takes a :class:`Case` and returns the run's artifacts::
-
-    def reviewer(case):
-        '''Looks up a company, asks one question, and reports.'''
-        yield Work(0.2, "look_up", "Looks up the company")
-        [answer] = yield Ask([{"agent": "reviewer", "label": "Is this right?"}])
-        if decision_in(answer) == "reject":
-            raise Fails("Rejected", "The reviewer rejected the company")
-        return [{"title": "Report", "type": "report"}]
-"""
+"""The steps of an agent's script: a generator function that takes a :class:`Case` and returns the run's artifacts."""
 
 from __future__ import annotations
 

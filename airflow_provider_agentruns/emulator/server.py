@@ -176,7 +176,6 @@ class _WebServer:
             self._socket = _bound_socket(self.port)
 
     def close(self) -> None:
-        """Stop, and free the port."""
         self.stop()
         self._socket.close()
 

@@ -17,7 +17,7 @@ from jsonschema.exceptions import best_match
 from starlette.exceptions import HTTPException
 
 from airflow_provider_agentruns.emulator.agent_scripts import BUILTIN
-from airflow_provider_agentruns.emulator.runs import ACCOUNT, Run, State, Thread, timestamp, uuid_of
+from airflow_provider_agentruns.emulator.runs import ACCOUNT, Run, Thread, timestamp, uuid_of
 from airflow_provider_agentruns.emulator.script_runner import ScriptRunner
 from airflow_provider_agentruns.emulator.script_steps import Case, Context, Json, Script
 
@@ -53,7 +53,7 @@ class Service:
         #: All accepted answers, oldest first.
         self.answers: list[AcceptedAnswer] = []
         self.ratings: list[Json] = []
-        #: The runners of the scripts of runs that have not ended, by run ID.
+        #: The runners of the scripts, by run ID.
         self.runners: dict[str, ScriptRunner] = {}
         self._seed = seed
         self._scripts = {**BUILTIN, **(agents or {})}
@@ -109,7 +109,7 @@ class Service:
                 thread_id=thread.id,
                 context=about,
                 lock=self.lock,
-                states=[State(now, "running")],
+                created_at=now,
                 updated_at=now,
             )
             body = script(Case(run.id, agent, about, Random(run.id)))  # noqa: S311 -- nothing here is secret
@@ -182,10 +182,8 @@ class Service:
         return thread
 
     def _updated(self, run: Run) -> Run:
-        if runner := self.runners.get(run.id):
-            runner.run_until(self.clock())
-            if run.finished:
-                del self.runners[run.id]
+        if not run.finished:
+            self.runners[run.id].run_until(self.clock())
         return run
 
 

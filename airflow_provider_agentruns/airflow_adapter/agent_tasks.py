@@ -47,8 +47,6 @@ _COLUMNS = (
 _MAX_FORMS, _MAX_XCOMS = 500, 100
 # Excludes paths of object storage, templates, and masked values.
 _VALID_RUN_ID = re.compile(r"[\w.:~-]{1,200}")
-#: How far the clocks of the service and of Airflow may differ.
-_CLOCK_SKEW = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,8 @@ class AgentTask:
         if not self.from_xcom:
             return True
         right_agent = self.agent is None or agent is None or agent == self.agent
-        began = self.dag_run_began - _CLOCK_SKEW
+        # The clocks of the service and of Airflow may differ.
+        began = self.dag_run_began - timedelta(minutes=10)
         return right_agent and (created_at is None or datetime.fromisoformat(created_at) >= began)
 
 

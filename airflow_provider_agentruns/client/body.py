@@ -25,7 +25,7 @@ STREAM_ARGUMENTS: dict[str, Any] = {
 
 
 def is_gzip(headers: Mapping[str, str]) -> bool:
-    """Return whether a response is gzip. Raise for any other encoding, which could expand to gigabytes."""
+    """Return whether a response is gzip. Raise for any other compression, which could expand to gigabytes."""
     value = headers.get("content-encoding", "")
     encoding = value.strip().lower()
     if encoding not in ("", "identity", "gzip"):

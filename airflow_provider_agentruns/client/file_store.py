@@ -17,7 +17,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from airflow_provider_agentruns.client.rate_state import Priority, RateState, Ticket
+from airflow_provider_agentruns.client.request_queue import Priority, RequestQueue, Ticket
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class FileStore:
         #: Only a store outside of this machine has problems that the connection can cause.
         self.problem: str | None = None
         self._account = account
-        self._state = RateState()
+        self._state = RequestQueue()
         self._unusable_until = 0.0
         self._warned = False
 
@@ -106,14 +106,14 @@ class FileStore:
             raise PermissionError(f"{folder} is not a directory that only this user can write to")
         return folder / hashlib.sha256(f"{self._account}\n{_clock_id()}".encode()).hexdigest()
 
-    def _load(self, path: Path | None) -> tuple[RateState, float]:
+    def _load(self, path: Path | None) -> tuple[RequestQueue, float]:
         """Return the shared state, or the last known one if the file is unusable, and the time."""
         if path is not None:
             with suppress(OSError, ValueError, TypeError):
-                self._state = RateState(**json.loads(path.read_bytes()))
+                self._state = RequestQueue(**json.loads(path.read_bytes()))
         return self._state, time.monotonic()
 
-    def _save(self, path: Path | None, state: RateState) -> None:
+    def _save(self, path: Path | None, state: RequestQueue) -> None:
         self._state = state
         if path is not None:
             try:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from airflow_provider_agentruns.client.connection_settings import Settings
 from airflow_provider_agentruns.client.file_store import FileStore
-from airflow_provider_agentruns.client.rate_state import Priority, Ticket
+from airflow_provider_agentruns.client.request_queue import Priority, Ticket
 from airflow_provider_agentruns.exceptions import AgentRunsThrottledError
 
 #: A ticket counts as served this many seconds early, because a process cannot sleep more exactly.

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Does what rate_state.py does, in one step for all clients. redis_store.py passes the constants.
+-- Does what request_queue.py does, in one step for all clients. redis_store.py passes the constants.
 -- KEYS[1]: the account's state, a hash. ARGV[1]: the arguments, as JSON.
 -- Returns a ticket's number, its epoch, and the seconds until it is served; nothing for one that this state did not issue.
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_agentruns.client import rate_state
+from airflow_provider_agentruns.client import request_queue
 from airflow_provider_agentruns.client.file_store import FileStore
-from airflow_provider_agentruns.client.rate_state import Priority, Ticket
+from airflow_provider_agentruns.client.request_queue import Priority, Ticket
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from airflow_provider_agentruns.text import single_line
 
@@ -41,12 +41,12 @@ _REDUCTION = 0.8
 _SCRIPT = Path(__file__).with_name("rate_limit.lua").read_text(encoding="utf-8")
 
 _CONSTANTS = {
-    "cycle": rate_state.CYCLE,
-    "margin": rate_state.MARGIN,
-    "tolerance": rate_state.TOLERANCE,
-    "recovery": rate_state.RECOVERY,
-    "recovery_base": rate_state.RECOVERY_BASE,
-    "lowest_share": rate_state.LOWEST_SHARE,
+    "cycle": request_queue.CYCLE,
+    "margin": request_queue.MARGIN,
+    "tolerance": request_queue.TOLERANCE,
+    "recovery": request_queue.RECOVERY,
+    "recovery_base": request_queue.RECOVERY_BASE,
+    "lowest_share": request_queue.LOWEST_SHARE,
     "keep": 3600,  # Seconds that Redis keeps an unused state.
 }
 

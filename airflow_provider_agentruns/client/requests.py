@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_agentruns.client.rate_state import Priority
+from airflow_provider_agentruns.client.request_queue import Priority
 from airflow_provider_agentruns.client.responses import (
     ListedPage,
     ListedRun,

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from airflow_provider_agentruns.client import requests
 from airflow_provider_agentruns.client.listing_walk import ListingWalk
-from airflow_provider_agentruns.client.rate_state import Priority
+from airflow_provider_agentruns.client.request_queue import Priority
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.client.responses import ListedRun
 from airflow_provider_agentruns.client.transport import AsyncTransport

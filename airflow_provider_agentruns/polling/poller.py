@@ -17,7 +17,7 @@ import structlog
 
 from airflow_provider_agentruns import metrics
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.rate_state import Priority
+from airflow_provider_agentruns.client.request_queue import Priority
 from airflow_provider_agentruns.client.retries import LONGEST_PAUSE, backoff
 from airflow_provider_agentruns.exceptions import (
     AgentRunNotFoundError,

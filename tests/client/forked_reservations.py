@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from airflow_provider_agentruns.client.limiter import Limiter, limiter_for
-from airflow_provider_agentruns.client.rate_state import Priority
+from airflow_provider_agentruns.client.request_queue import Priority
 from tests.client.calling import settings
 
 

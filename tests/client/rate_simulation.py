@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from airflow_provider_agentruns.client.file_store import _JITTER, _REDUCTION
 from airflow_provider_agentruns.client.limiter import _nap
-from airflow_provider_agentruns.client.rate_state import Priority, RateState
+from airflow_provider_agentruns.client.request_queue import Priority, RequestQueue
 
 LIMIT = 20
 
@@ -65,7 +65,7 @@ class Machine:
 
     def __init__(self, simulation: Simulation) -> None:
         self._all = simulation
-        self.state = RateState()
+        self.state = RequestQueue()
 
     def request(self) -> Iterator[float]:
         """Send a request until it gets no 429. Yield the seconds to sleep."""

@@ -24,7 +24,7 @@ from filelock import FileLock
 from airflow_provider_agentruns.client import file_store, limiter, retries
 from airflow_provider_agentruns.client.file_store import FileStore
 from airflow_provider_agentruns.client.limiter import Limiter
-from airflow_provider_agentruns.client.rate_state import Priority, RateState, Ticket
+from airflow_provider_agentruns.client.request_queue import Priority, RequestQueue, Ticket
 from airflow_provider_agentruns.exceptions import AgentRunsRateLimitError, AgentRunsThrottledError
 from tests.client.calling import GET, RUN, Caller, settings
 from tests.client.forked_reservations import reserve_in_forks
@@ -64,7 +64,7 @@ def gaps(times: list[float]) -> list[float]:
 
 def run(rate: float, requests: list[tuple[float, Priority]]) -> list[tuple[float, Priority]]:
     """Return the send times of requests, in this order, with their priorities."""
-    state, sent = RateState(), list[tuple[float, str]]()
+    state, sent = RequestQueue(), list[tuple[float, str]]()
     for now, priority in requests:
         schedule, served = list(state._schedule()), sum(state.served.values())
         state, _ = state.issue(now, rate, priority)
@@ -112,7 +112,7 @@ class TestQueues:
 
 class TestBlocks:
     def test_tickets_wait_for_the_end_in_their_order(self) -> None:
-        state, tickets = RateState(), list[Ticket]()
+        state, tickets = RequestQueue(), list[Ticket]()
         for _ in range(50):
             state, ticket = state.issue(100.0, 20, Priority.WAIT)
             tickets.append(ticket)
@@ -124,7 +124,7 @@ class TestBlocks:
         assert delays == sorted(delays)
 
     def test_a_429_halves_the_rate_for_a_while(self) -> None:
-        state = RateState()
+        state = RequestQueue()
 
         def seconds_for_ten() -> float:
             now, queue = state.blocked_until, state
@@ -151,7 +151,7 @@ class TestBlocks:
         assert now < 1000 + 1000 / 20 * 1.25
 
     def test_the_rate_of_an_edited_connection_applies_to_tickets(self) -> None:
-        state = RateState()
+        state = RequestQueue()
         for _ in range(40):
             state, ticket = state.issue(100.0, 0.01, Priority.WAIT)
         state, last = state.issue(100.0, 40, Priority.WAIT)

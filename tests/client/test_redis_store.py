@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_agentruns.client import limiter, redis_store
 from airflow_provider_agentruns.client.limiter import Limiter, limiter_for
-from airflow_provider_agentruns.client.rate_state import MARGIN, Priority, RateState, Ticket
 from airflow_provider_agentruns.client.redis_store import RedisStore
+from airflow_provider_agentruns.client.request_queue import MARGIN, Priority, RequestQueue, Ticket
 from airflow_provider_agentruns.client.transport import Transport
 from airflow_provider_agentruns.exceptions import AgentRunsConfigError
 from tests.client.calling import GET, RUN, TOKEN, Caller, settings
@@ -105,7 +105,7 @@ class TestScript:
         @examples(max_examples=60, deadline=None)
         @given(STEPS)
         def check(steps: list[tuple[float, tuple[Any, ...]]]) -> None:
-            redis, state, tickets = ClockedStore(server.url), RateState(), list[tuple[Ticket, Ticket]]()
+            redis, state, tickets = ClockedStore(server.url), RequestQueue(), list[tuple[Ticket, Ticket]]()
             redis.now = 1000.0
             for pause, (action, rate, *arguments) in steps:
                 # Redis's clock has microseconds.

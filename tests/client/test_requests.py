@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_agentruns.client import requests
-from airflow_provider_agentruns.client.rate_state import Priority
+from airflow_provider_agentruns.client.request_queue import Priority
 from airflow_provider_agentruns.client.requests import Request, fill_resume_body
 from airflow_provider_agentruns.exceptions import AgentRunsValueError
 from tests.client.calling import RUN, Caller, settings

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from airflow_provider_agentruns.client.rate_state import RateState
+from airflow_provider_agentruns.client.request_queue import RequestQueue
 from airflow_provider_agentruns.client.requests import Request
 from airflow_provider_agentruns.polling import poller, reloading_client
 from tests.polling.fake_service import FakeRun, FakeService
@@ -93,7 +93,7 @@ class Simulation:
         self._service = service
         self._latency = latency
         self.settings = SimpleNamespace(rate_limit=limit, timeout=30.0, max_streams=0)
-        self._rate = RateState()
+        self._rate = RequestQueue()
 
     def run(self, waits: Iterable[Wait], *, within: float = 1200.0) -> list[Wait]:
         """

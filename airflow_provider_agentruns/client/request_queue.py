@@ -50,7 +50,7 @@ class Ticket:
 
 
 @dataclass(frozen=True)
-class RateState:
+class RequestQueue:
     """
     The queues of one account. The size does not depend on the number of tickets. Rates are in requests per second.
 
@@ -72,7 +72,7 @@ class RateState:
     share: float = 1.0
     blocked_until: float = -math.inf
 
-    def issue(self, now: float, rate: float, priority: Priority) -> tuple[RateState, Ticket]:
+    def issue(self, now: float, rate: float, priority: Priority) -> tuple[RequestQueue, Ticket]:
         """Add a ticket to the queue of a priority. Return the new state and the ticket."""
         state, queue = self.updated(now, rate), priority.value
         number = state.issued[queue]
@@ -81,7 +81,7 @@ class RateState:
         state = replace(state, next_at=next_at, issued={**state.issued, queue: number + 1})
         return state.updated(now, rate), Ticket(priority, number, state.epoch)
 
-    def block(self, now: float, rate: float, seconds: float, reduction: float) -> RateState:
+    def block(self, now: float, rate: float, seconds: float, reduction: float) -> RequestQueue:
         """
         Serve no ticket for some seconds after a 429, and multiply the rate by ``reduction``.
 
@@ -103,7 +103,7 @@ class RateState:
         times = (at for at, served in self._schedule() if served == queue)
         return max(0.0, next(islice(times, before, None)) - now)
 
-    def updated(self, now: float, rate: float) -> RateState:
+    def updated(self, now: float, rate: float) -> RequestQueue:
         """Serve the tickets that are due, and let the share recover."""
         served, next_at = dict(self.served), self.next_at
         for at, queue in self._schedule():

@@ -34,8 +34,7 @@ def _add_base(error: AgentRunsError, base: type[Exception]) -> None:
     if not isinstance(error, base):
         kind = type(error)
         error.__class__ = _made.setdefault(
-            (kind, base),
-            type(kind.__name__, (kind, base), {"__module__": kind.__module__, "__doc__": kind.__doc__}),
+            (kind, base), type(kind.__name__, (kind, base), {"__module__": kind.__module__, "__doc__": kind.__doc__})
         )
 
 

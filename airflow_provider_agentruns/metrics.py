@@ -6,9 +6,8 @@ from __future__ import annotations
 import logging
 import re
 import socket
-from collections.abc import Callable
 from datetime import timedelta
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,12 +16,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def observer(conn_id: str) -> Callable[[RequestRecord], None]:
-    """Return a function that counts a connection's requests."""
-    return partial(_record_request, conn_id)
-
-
-def _record_request(conn_id: str, record: RequestRecord) -> None:
+def request(conn_id: str, record: RequestRecord) -> None:
+    """Report a request."""
     status = record.status
     tags = {
         "method": record.request.method,

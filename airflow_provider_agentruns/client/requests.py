@@ -176,11 +176,7 @@ def list_threads(*, business_id: str | None = None, page: int = 1, page_size: in
 
 
 def create_thread(
-    agent: str,
-    *,
-    business_id: str | None = None,
-    context_type: str | None = None,
-    context_id: str | None = None,
+    agent: str, *, business_id: str | None = None, context_type: str | None = None, context_id: str | None = None
 ) -> Request[Thread]:
     """Open a thread with an agent about one context."""
     context = _context(business_id=business_id, context_type=context_type, context_id=context_id)

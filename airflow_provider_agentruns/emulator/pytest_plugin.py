@@ -16,8 +16,7 @@ _MARKER = "agent_runs"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers",
-        f"{_MARKER}(speed=20.0, **arguments): arguments of Emulator for the fixture agent_runs_emulator",
+        "markers", f"{_MARKER}(speed=20.0, **arguments): arguments of Emulator for the fixture agent_runs_emulator"
     )
 
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -190,7 +191,7 @@ class AgentRunHook(BaseHook):
                 airflow_log.mask_secret(secret)
             transports = self._transports[os.getpid()]
             if not transports or transports[-1].settings != settings:
-                transports.append(Transport(settings, metrics.observer(self.agentruns_conn_id)))
+                transports.append(Transport(settings, partial(metrics.request, self.agentruns_conn_id)))
             return transports[-1]
 
     async def areload(self) -> AsyncTransport:
@@ -212,7 +213,7 @@ class AgentRunHook(BaseHook):
             transports = self._async_transports[asyncio.get_running_loop()]
             # Another task may have opened a transport meanwhile.
             if not transports or transports[-1].settings != settings:
-                transports.append(AsyncTransport(settings, metrics.observer(self.agentruns_conn_id)))
+                transports.append(AsyncTransport(settings, partial(metrics.request, self.agentruns_conn_id)))
             return transports[-1]
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ def test_the_reference_lists_all_metrics(monkeypatch: pytest.MonkeyPatch) -> Non
     counted = Counted()
     monkeypatch.setattr(metrics, "_stats", lambda: counted)
     for status in (200, 429, 500):
-        metrics.observer("c")(_exchange(status))
+        metrics.request("c", _exchange(status))
     for kind, name, tags in metric_calls():
         values = () if kind == "count" else (1.0,)
         getattr(metrics, kind)(name, *values, "c", **dict.fromkeys(tags, "x"))

@@ -65,10 +65,8 @@ def failure_reason(run: AgentRun) -> str:
 
 
 def describe_questions(run: AgentRun) -> str:
-    shown = [
-        f"{quoted(interrupt.label, 300)} (interrupt {single_line(interrupt.id)})"
-        for interrupt in run.interrupts[:_MAX_QUESTIONS]
-    ]
+    asked = run.interrupts[:_MAX_QUESTIONS]
+    shown = [f"{quoted(interrupt.label, 300)} (interrupt {single_line(interrupt.id)})" for interrupt in asked]
     if (more := len(run.interrupts) - _MAX_QUESTIONS) > 0:
         shown.append(f"and {more} more")
     return ", ".join(shown) or "the service shows no question yet"

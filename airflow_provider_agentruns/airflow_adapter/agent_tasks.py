@@ -41,9 +41,8 @@ _ACTIVE_STATES = ("running", "deferred", "awaiting_input", "up_for_reschedule", 
 #: Only clearing a task changes these states.
 FINAL_STATES = ("success", "failed", "skipped", "upstream_failed", "removed")
 _RUN_ID, _CONN_ID, _AGENT = "run_id", "agentruns_conn_id", "agent"
-_COLUMNS = (
-    *("dag_id", "run_id", "task_id", "map_index", "rendered_map_index", "operator", "state", "start_date", "end_date"),
-)
+_KEY = ("dag_id", "run_id", "task_id", "map_index")
+_COLUMNS = (*_KEY, "rendered_map_index", "operator", "state", "start_date", "end_date")
 _MAX_FORMS, _MAX_XCOMS = 500, 100
 # Excludes paths of object storage, templates, and masked values.
 _VALID_RUN_ID = re.compile(r"[\w.:~-]{1,200}")
@@ -180,14 +179,12 @@ def _tasks(session: Session, *where: ColumnElement[bool], limit: int = 1) -> lis
 
 
 def _joined(query: Any) -> Any:
-    """Join the tables that :func:`_is_active` uses."""
     rendered = RenderedTaskInstanceFields
     return query.outerjoin(Trigger, TaskInstance.trigger_id == Trigger.id).outerjoin(rendered, _same_task(rendered))
 
 
 def _same_task(table: Any) -> ColumnElement[bool]:
-    columns = ("dag_id", "run_id", "task_id", "map_index")
-    return and_(*(getattr(table, name) == getattr(TaskInstance, name) for name in columns))
+    return and_(*(getattr(table, name) == getattr(TaskInstance, name) for name in _KEY))
 
 
 def _is_active(dag_ids: Collection[str]) -> ColumnElement[bool]:

@@ -40,15 +40,9 @@ _REDUCTION = 0.8
 
 _SCRIPT = Path(__file__).with_name("rate_limit.lua").read_text(encoding="utf-8")
 
-_CONSTANTS = {
-    "cycle": request_queue.CYCLE,
-    "margin": request_queue.MARGIN,
-    "tolerance": request_queue.TOLERANCE,
-    "recovery": request_queue.RECOVERY,
-    "recovery_base": request_queue.RECOVERY_BASE,
-    "lowest_share": request_queue.LOWEST_SHARE,
-    "keep": 3600,  # Seconds that Redis keeps an unused state.
-}
+# ``keep``: seconds for which Redis keeps an unused state.
+_SHARED = ("CYCLE", "MARGIN", "TOLERANCE", "RECOVERY", "RECOVERY_BASE", "LOWEST_SHARE")
+_CONSTANTS = {**{name.lower(): getattr(request_queue, name) for name in _SHARED}, "keep": 3600}
 
 
 class RedisStore:

@@ -116,7 +116,6 @@ async def _foreign_response(
 
 
 def _changed(change: Callable[..., bytes]) -> Effect:
-    """Return an effect that changes the body, or each event of a stream."""
 
     async def respond(request: Request, response: StreamingResponse, **fields: Any) -> Response:
         del response.headers["content-length"]
@@ -127,7 +126,6 @@ def _changed(change: Callable[..., bytes]) -> Effect:
 
 
 def _changed_objects(change: Callable[..., Json]) -> Effect:
-    """Return an effect that changes each JSON object, inner objects first."""
 
     def changed(piece: bytes, **fields: Any) -> bytes:
         hook = partial(change, **fields)

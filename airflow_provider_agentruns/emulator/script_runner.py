@@ -89,7 +89,6 @@ class ScriptRunner:
         return list(self._answers.values())
 
     def _fail(self, error: Exception) -> None:
-        """End the run, and show the failure inside the innermost running step."""
         if not isinstance(error, Fails):
             log.error("The script of the agent %s raised an error", self._run.agent, exc_info=error)
             error = Fails("The script raised an error", repr(error))

@@ -101,7 +101,6 @@ class RunEventPoller:
         await self._hook.aclose()
 
     async def _read_listing(self) -> dict[str, RunSnapshot]:
-        """Return the listed runs that changed or are unfinished, by ID."""
         found: dict[str, RunSnapshot] = {}
         now, newest, unusable = time.time(), 0.0, 0
         deep = time.monotonic() - self._deep_at >= _DEEP_INTERVAL
@@ -147,7 +146,6 @@ class RunEventPoller:
         return None
 
     async def _read_others(self, found: dict[str, RunSnapshot]) -> None:
-        """Read unfinished runs that the pages did not show, in turn."""
         unfinished = self.tracker.unfinished
         others = [run_id for run_id in unfinished if run_id not in found]
         for run_id in others[: math.ceil(self._interval * _READS_PER_SECOND)]:

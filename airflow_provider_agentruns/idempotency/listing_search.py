@@ -170,7 +170,6 @@ class _Search:
         return seconds < -_CLOCK_MARGIN, abs(seconds)
 
     def _compare(self, run: AgentRun) -> bool | None:
-        """Compare by the run's own fields and by the threads of the business."""
         if self._start.thread_id:
             return None if run.thread_id is None else run.thread_id == self._start.thread_id
         if (is_same := self._named(run.model_extra)) is not None:

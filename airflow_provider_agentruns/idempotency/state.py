@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import pendulum
 
-#: ``AgentRunHook.send``
 Send = Callable[..., Any]
-#: ``time.sleep``
 Sleep = Callable[[float], None]
 
 

@@ -221,7 +221,6 @@ class AgentRunReviewOperator(ReviewSubmission):
         return attempt.was_cleared or state_store(context) is not None
 
     def _ask(self, context: Context, earlier: ReviewState | None) -> dict[str, Any]:
-        """Decide by policy, or show the form and wait."""
         try:
             run, interrupt = self._pending(earlier if earlier and earlier.shown else None)
         except AgentRunInterruptGoneError:

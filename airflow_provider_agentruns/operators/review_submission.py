@@ -48,7 +48,6 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
         return open_folder(folder, create=True) if folder else None
 
     def _submit(self, context: Context, review: ReviewState) -> dict[str, Any]:
-        """Answer the interrupt with the decision, and return the XCom value."""
         try:
             answered = self._answer(context, review)
         except BaseException as e:
@@ -69,7 +68,6 @@ class ReviewSubmission(AgentRunTask, HITLOperator):
     def _finish(
         self, context: Context, review: ReviewState, delivery: str, rating: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Publish the audit trail of this try of the task."""
         if delivery in ("not sent", "unknown"):
             metrics.count("reviews.undelivered", self.agentruns_conn_id, delivery=delivery)
         trail = audit_trail(review, status=self._last_status, delivery=delivery, rating=rating)

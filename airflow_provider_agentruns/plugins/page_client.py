@@ -99,7 +99,6 @@ class PageClient:
         return True, STATUSES_FRESH_FOR
 
     async def _load_pages(self, transport: AsyncTransport, missing: set[str]) -> None:
-        """Read pages of the listing, and remove their runs from ``missing``."""
         walk = self._walk = ListingWalk(max_pages=MAX_PAGES, previous=self._walk)
         while walk.page is not None and missing:
             try:

@@ -270,7 +270,6 @@ class RunPoller:
         self.scheduler.run_failed(run, now)
 
     async def _warn_all(self, error: AgentRunsError) -> None:
-        """Log in each waiting task that its run cannot be read, once per outage."""
         for number, run in enumerate(list(self.scheduler.runs.values())):
             if not run.warned:
                 run.warned = True

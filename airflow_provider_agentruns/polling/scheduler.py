@@ -191,7 +191,6 @@ class PollScheduler:
         return max(0.0, now - min((run.preferred_poll_at for run in self.runs.values()), default=now))
 
     def _individual(self, now: float) -> list[TrackedRun]:
-        """Assign due runs to a round, and return those to read individually."""
         current = self._round
         if current is not None:
             if not current.wanted:
@@ -209,7 +208,6 @@ class PollScheduler:
         return [run for run in due if run.next_poll_at <= now]
 
     def _for_listing(self, runs: list[TrackedRun], now: float) -> list[TrackedRun]:
-        """Return the runs that need no individual read."""
         if now < self._no_listing_until:
             return []
         ending = self._round is not None

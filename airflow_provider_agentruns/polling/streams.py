@@ -79,6 +79,5 @@ class Streams:
 
 
 def _may_have_changed(event: RunEvent) -> bool:
-    """Return whether the run may have left the status ``running``."""
     status = event.snapshot.get("status") if isinstance(event.snapshot, dict) else None
     return event.type != "RUN_STARTED" and (status != "running" or event.type.startswith("RUN_"))

@@ -169,7 +169,6 @@ def _limited(part: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
 
 
 def _kinds(part: dict[str, Any]) -> list[str]:
-    """Return the types that a schema names, or those of the values that it lists."""
     if "type" not in part and _can_be_shown(choices := part.get("enum")):
         return list(dict.fromkeys(_KINDS[type(choice)] for choice in choices))
     kinds = part.get("type")

@@ -38,9 +38,6 @@ def server(runs: Listing, serve: Serve) -> ScriptedServer:
     return serve(runs)
 
 
-# Events
-
-
 async def test_each_run_makes_one_event_per_status(runs: Listing) -> None:
     runs.add("old", "completed")
     runs.add("open", "interrupted", "i-1")
@@ -72,9 +69,6 @@ async def test_only_some_statuses_of_one_agent(runs: Listing) -> None:
         runs.add("3", "error", agent="b")
         await watcher.came(1)
     assert watcher.seen == [("3", "error")]
-
-
-# Restarts
 
 
 @needs_asset_state_store
@@ -231,9 +225,6 @@ async def test_without_a_store_each_start_is_the_first(runs: Listing, server: Sc
         runs.add(f"missed-{number}", "completed")
 
 
-# Failures and cancellation
-
-
 async def test_a_connection_that_cannot_work_is_waited_for(
     runs: Listing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -288,9 +279,6 @@ async def test_a_trigger_that_is_cancelled_while_airflow_takes_an_event_leaves_n
     assert open_sockets(server.port) == 0
     assert asyncio.all_tasks() == before
     await events.aclose()
-
-
-# Arguments
 
 
 @pytest.mark.parametrize(

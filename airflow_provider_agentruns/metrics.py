@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 
 
 def request(conn_id: str, record: RequestRecord) -> None:
-    """Report a request."""
     status = record.status
     tags = {
         "method": record.request.method,
@@ -43,7 +42,6 @@ def timing(name: str, seconds: float, conn_id: str, **tags: str) -> None:
 
 
 def gauge(name: str, value: float, conn_id: str) -> None:
-    """Report a current value of this process."""
     _send("gauge", name, round(value, 3), tags={"conn_id": conn_id, "hostname": socket.gethostname()})
 
 

@@ -80,7 +80,7 @@ class ListingWalk:
         #: The page to read next; None when the walk is over.
         self.page: int | None = next(self._steps)
 
-    def advance(self, page: Page[Any] | None, *, stop: bool = False) -> None:
+    def advance(self, page: Page[Any] | ListedPage | None, *, stop: bool = False) -> None:
         """
         Decide which page is next.
 
@@ -113,7 +113,7 @@ class ListingWalk:
         self._begin()
         return True
 
-    def _read(self, number: int, page: Page[Any]) -> _Read:
+    def _read(self, number: int, page: Page[Any] | ListedPage) -> _Read:
         entries = len(page.data) + (page.left_out if isinstance(page, ListedPage) else 0)
         ids = [_field(entry, "id") for entry in (page.data[0], page.data[-1])] if page.data else None
         if ids is not None and ids == self._previous_ids:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, FailFast, OnErrorOmit, TypeAdap
 # pydantic cannot read the standard library's before Python 3.12.
 from typing_extensions import TypedDict
 
-from airflow_provider_agentruns.models import Page, RunPage
+from airflow_provider_agentruns.models import RunPage
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -61,7 +61,10 @@ class ListedRun(TypedDict, total=False):
     interrupts: Annotated[list[_Interrupt] | None, FailFast()]
 
 
-class ListedPage(Page[ListedRun]):
+class ListedPage(BaseModel):
+    has_more: bool | None = False
+    total_count: int | None = None
+    data: Annotated[list[ListedRun], FailFast()] = []
     #: The number of entries that could not be parsed. The service cannot set it.
     left_out: Annotated[int, BeforeValidator(lambda _: 0)] = 0
 

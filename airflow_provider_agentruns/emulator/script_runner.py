@@ -44,7 +44,6 @@ class ScriptRunner:
             next(self._progress, None)
 
     def _run_to_the_end(self, script: ScriptBody) -> Generator[None, None, None]:
-        """Run the script and end the run. Yield when the script must wait for time or for answers."""
         try:
             results = _copied((yield from self._run_script(script)) or [])
             artifacts = [{"id": uuid_of(self._run.id, "artifact", n), **result} for n, result in enumerate(results)]

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-AnyTransport = TypeVar("AnyTransport", Transport, AsyncTransport)
 
 
 def _methods(
@@ -136,9 +135,7 @@ class AgentRunHook(BaseHook):
             try:
                 yield from transport.stream(request)
             except AgentRunsAuthError as e:
-                if e.status_code != 401:
-                    raise
-                yield from _if_edited(self.reload(), transport, e).stream(request)
+                yield from self._replacement(transport, e).stream(request)
 
     async def astream_run(self, run_id: str) -> AsyncIterator[RunEvent]:
         """Async twin of :meth:`stream_run`."""
@@ -148,9 +145,7 @@ class AgentRunHook(BaseHook):
                 async for event in transport.stream(request):
                     yield event
             except AgentRunsAuthError as e:
-                if e.status_code != 401:
-                    raise
-                async for event in _if_edited(await self.areload(), transport, e).stream(request):
+                async for event in (await self._areplacement(transport, e)).stream(request):
                     yield event
 
     def test_connection(self) -> tuple[bool, str]:
@@ -237,9 +232,7 @@ class AgentRunHook(BaseHook):
             try:
                 return transport.send(request)
             except AgentRunsAuthError as e:
-                if e.status_code != 401:
-                    raise
-                return _if_edited(self.reload(), transport, e).send(request)
+                return self._replacement(transport, e).send(request)
 
     async def asend(self, build: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Async twin of :meth:`send`."""
@@ -248,9 +241,18 @@ class AgentRunHook(BaseHook):
             try:
                 return await transport.send(request)
             except AgentRunsAuthError as e:
-                if e.status_code != 401:
-                    raise
-                return await _if_edited(await self.areload(), transport, e).send(request)
+                return await (await self._areplacement(transport, e)).send(request)
+
+    def _replacement(self, rejected: Transport, error: AgentRunsAuthError) -> Transport:
+        """After a 401, read the connection again, and return its transport. Raise the error if it was not edited."""
+        if error.status_code != 401 or (current := self.reload()).settings == rejected.settings:
+            raise error
+        return current
+
+    async def _areplacement(self, rejected: AsyncTransport, error: AgentRunsAuthError) -> AsyncTransport:
+        if error.status_code != 401 or (current := await self.areload()).settings == rejected.settings:
+            raise error
+        return current
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -282,10 +284,3 @@ class AgentRunHook(BaseHook):
             extra=extra,
             name=f"Airflow connection {self.agentruns_conn_id!r}",
         )
-
-
-def _if_edited(current: AnyTransport, rejected: AnyTransport, error: AgentRunsAuthError) -> AnyTransport:
-    """Return the current transport. Raise the error if its settings are the rejected ones."""
-    if current.settings == rejected.settings:
-        raise error
-    return current
